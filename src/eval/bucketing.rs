@@ -1,0 +1,137 @@
+//! Where a user falls: the algorithm `xxh3-ppm-1`, specified in `docs/bucketing.md`.
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use super::user::AsUser;
+use crate::percent::{PPM, Percent};
+
+/// What spreads users over buckets: a flag's `salt`, or its key where the plan gives none.
+///
+/// Two flags with the same salt put every user into the same bucket; with different salts, being
+/// early for one says nothing about the other.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::{Percent, Salt};
+///
+/// let salt = Salt::new("new-checkout");
+/// let bucket = salt.bucket("user-42");
+/// assert_eq!(bucket, 11_971_452_755_194_587_121);
+/// // 1.197e19 of 2^64 = 1.845e19 is 64.9%: in at 65%, not yet in at 64%.
+/// assert!(Percent::from_ppm(650_000).is_some_and(|share| share.contains(bucket)));
+/// assert!(Percent::from_ppm(640_000).is_some_and(|share| !share.contains(bucket)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Salt {
+    seed: u64,
+}
+
+impl Salt {
+    /// The salt with this text; the empty one is as good as any other.
+    #[must_use]
+    pub fn new(text: &str) -> Salt {
+        Salt { seed: xxh3_64(text.as_bytes()) }
+    }
+
+    /// The user's bucket: `XXH3_64_withSeed(key bytes, XXH3_64(salt bytes))`.
+    ///
+    /// Depends on nothing but the salt and the user's key.
+    ///
+    /// # Complexity
+    ///
+    /// One hash of the key: no allocation, no lock.
+    #[inline]
+    #[must_use]
+    pub fn bucket(self, user: impl AsUser) -> u64 {
+        self.bucket_of(user.key().as_bytes())
+    }
+
+    #[inline]
+    pub(crate) fn bucket_of(self, key: &[u8]) -> u64 {
+        xxh3_64_with_seed(key, self.seed)
+    }
+}
+
+impl Percent {
+    /// Whether a user in this bucket is among this percentage: `bucket * 10^6 / 2^64 < ppm`.
+    ///
+    /// Nobody is in 0% and everybody in 100%, at the first and the last bucket too.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::Percent;
+    ///
+    /// assert!(!Percent::NONE.contains(0));
+    /// assert!(Percent::ALL.contains(u64::MAX));
+    /// ```
+    #[must_use]
+    pub fn contains(self, bucket: u64) -> bool {
+        Threshold::of(self).admits(bucket)
+    }
+}
+
+/// A percentage prepared for comparing: the first bucket that is not among it.
+///
+/// 100% would be 2^64, one more than fits, so it is a case of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Threshold {
+    below: u64,
+    everyone: bool,
+}
+
+impl Threshold {
+    pub(crate) const NOBODY: Threshold = Threshold { below: 0, everyone: false };
+
+    /// `ceil(ppm * 2^64 / 10^6)`.
+    pub(crate) fn of(percent: Percent) -> Threshold {
+        let below = (u128::from(percent.ppm()) << 64).div_ceil(u128::from(PPM));
+        match u64::try_from(below) {
+            Ok(below) => Threshold { below, everyone: false },
+            Err(_) => Threshold { below: u64::MAX, everyone: true },
+        }
+    }
+
+    #[inline]
+    pub(crate) fn admits(self, bucket: u64) -> bool {
+        bucket < self.below || self.everyone
+    }
+
+    /// Whether every bucket is admitted.
+    #[inline]
+    pub(crate) fn is_everyone(self) -> bool {
+        self.everyone
+    }
+
+    /// Whether no bucket is admitted.
+    #[inline]
+    pub(crate) fn is_nobody(self) -> bool {
+        self.below == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The formula of the specification, word for word.
+    fn specified(bucket: u64, ppm: u32) -> bool {
+        ((u128::from(bucket) * 1_000_000) >> 64) < u128::from(ppm)
+    }
+
+    #[test]
+    fn threshold_is_the_formula_at_every_edge() {
+        for ppm in 0..=PPM {
+            let threshold = Threshold::of(Percent::from_ppm(ppm).expect("in range"));
+            let edge = threshold.below;
+            for bucket in [0, edge.saturating_sub(1), edge, edge.saturating_add(1), u64::MAX] {
+                assert_eq!(
+                    threshold.admits(bucket),
+                    specified(bucket, ppm),
+                    "bucket {bucket} at {ppm} ppm"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! One flag, compiled for asking.
+
+use std::sync::Arc;
+
+use super::audience::Group;
+use super::bucketing::{Salt, Threshold};
+use super::evaluation::{Evaluation, Reason};
+use super::stage::{Position, Stage, StageName};
+use super::user::AsUser;
+use crate::key::Key;
+
+/// A flag at a position of its plan. What a check needs is laid out first; the rest is shared
+/// between versions.
+#[derive(Clone, Debug)]
+pub(crate) struct Flag {
+    salt: Salt,
+    /// The percentage at `position`.
+    threshold: Threshold,
+    /// Whether a group can change the answer at `position`.
+    targeted: bool,
+    position: Position,
+    /// Where the plan document put the flag.
+    declared: Position,
+    definition: Arc<FlagDefinition>,
+}
+
+/// What the plan says of a flag, whatever its position.
+#[derive(Debug)]
+pub(crate) struct FlagDefinition {
+    pub(crate) key: Key,
+    pub(crate) salt: Salt,
+    pub(crate) owner: Option<Box<str>>,
+    pub(crate) description: Option<Box<str>>,
+    /// In order, percentages never falling.
+    pub(crate) stages: Arc<[Stage]>,
+    pub(crate) hold_back: Box<[HoldBack]>,
+}
+
+/// A group that waits until a stage, whatever else would let its users in.
+#[derive(Debug)]
+pub(crate) struct HoldBack {
+    pub(crate) group: Arc<Group>,
+    pub(crate) until: Position,
+}
+
+/// A position past every stage: where a user is who is in no stage.
+const NEVER: Position = Position::MAX;
+
+impl FlagDefinition {
+    /// The position with that name; `off` is 0.
+    pub(crate) fn position_of(&self, stage: &str) -> Option<Position> {
+        if StageName::OFF == *stage {
+            return Some(0);
+        }
+        let index = self.stages.iter().position(|s| s.name == *stage)?;
+        Position::try_from(index + 1).ok()
+    }
+
+    /// The stage at that position; `None` at 0, when off.
+    pub(crate) fn stage(&self, position: Position) -> Option<&Stage> {
+        self.stages.get(usize::from(position).checked_sub(1)?)
+    }
+
+    /// Every position before `NEVER` names a stage, or is 0.
+    pub(crate) fn stage_name(&self, position: Position) -> Option<StageName> {
+        if position == 0 { Some(StageName::OFF) } else { self.stage(position).map(|s| s.name) }
+    }
+
+    pub(crate) fn last(&self) -> Position {
+        Position::try_from(self.stages.len()).unwrap_or(NEVER)
+    }
+
+    fn stages_until(&self, position: Position) -> &[Stage] {
+        self.stages.get(..usize::from(position)).unwrap_or(&self.stages)
+    }
+
+    /// The latest stage that a group of the user's waits for; 0 when none.
+    fn held_until(&self, key: &[u8], user: &impl AsUser) -> Position {
+        let holds = self.hold_back.iter().filter(|hold| hold.group.contains(key, user));
+        holds.map(|hold| hold.until).max().unwrap_or(0)
+    }
+
+    /// The first of the stages up to `last` that has a group of the user's.
+    fn first_group_stage(&self, last: Position, key: &[u8], user: &impl AsUser) -> Position {
+        let listed = |stage: &Stage| stage.groups.iter().any(|group| group.contains(key, user));
+        self.first(last, listed)
+    }
+
+    /// The first of the stages up to `last` for which `holds` is true.
+    fn first(&self, last: Position, holds: impl Fn(&Stage) -> bool) -> Position {
+        let index = self.stages_until(last).iter().position(holds);
+        index.and_then(|index| Position::try_from(index + 1).ok()).unwrap_or(NEVER)
+    }
+}
+
+impl Flag {
+    /// The flag as declared.
+    pub(crate) fn new(definition: Arc<FlagDefinition>, declared: Position) -> Flag {
+        let flag = Flag {
+            salt: definition.salt,
+            threshold: Threshold::NOBODY,
+            targeted: false,
+            position: 0,
+            declared,
+            definition,
+        };
+        flag.at(declared)
+    }
+
+    /// The same flag at another position.
+    pub(crate) fn at(&self, position: Position) -> Flag {
+        let definition = &self.definition;
+        let threshold = definition.stage(position).map_or(Threshold::NOBODY, |s| s.threshold);
+        let holds = || definition.hold_back.iter().any(|hold| hold.until > position);
+        let grants = || definition.stages_until(position).iter().any(|s| !s.groups.is_empty());
+        let targeted = position > 0 && (holds() || (!threshold.is_everyone() && grants()));
+        Flag { threshold, targeted, position, ..self.clone() }
+    }
+
+    pub(crate) fn definition(&self) -> &FlagDefinition {
+        &self.definition
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        self.position
+    }
+
+    pub(crate) fn declared(&self) -> Position {
+        self.declared
+    }
+
+    pub(crate) fn key(&self) -> &Key {
+        &self.definition.key
+    }
+
+    /// Whether the user has the flag.
+    #[inline]
+    pub(crate) fn is_enabled(&self, user: &impl AsUser) -> bool {
+        if self.targeted {
+            return self.is_enabled_by_groups(user);
+        }
+        self.threshold.is_everyone()
+            || (!self.threshold.is_nobody()
+                && self.threshold.admits(self.salt.bucket_of(user.key().as_bytes())))
+    }
+
+    /// The same where groups have a say: kept out of callers, which are many.
+    #[inline(never)]
+    fn is_enabled_by_groups(&self, user: &impl AsUser) -> bool {
+        let key = user.key();
+        let key = key.as_bytes();
+        let definition = &*self.definition;
+        let position = self.position;
+        if !definition.hold_back.is_empty() && definition.held_until(key, user) > position {
+            return false;
+        }
+        self.threshold.is_everyone()
+            || self.threshold.admits(self.salt.bucket_of(key))
+            || definition.first_group_stage(position, key, user) <= position
+    }
+
+    /// The decision with its reason. One path yields both, from the three positions that matter.
+    pub(crate) fn evaluate(&self, user: &impl AsUser, version: u64) -> Evaluation {
+        let key = user.key();
+        let key = key.as_bytes();
+        let definition = &*self.definition;
+        let bucket = self.salt.bucket_of(key);
+
+        let by_bucket = definition.first(definition.last(), |s| s.threshold.admits(bucket));
+        // A group can only bring the user in earlier than the bucket does.
+        let by_group = definition.first_group_stage(by_bucket.saturating_sub(1), key, user);
+        let held_until = definition.held_until(key, user);
+        let natural = by_bucket.min(by_group);
+        let cohort = if natural == NEVER { NEVER } else { natural.max(held_until) };
+
+        let enabled = cohort <= self.position;
+        let reason = if self.position == 0 {
+            Reason::Off
+        } else if held_until > self.position {
+            Reason::HeldBack
+        } else if self.threshold.is_everyone() {
+            Reason::Static
+        } else if by_bucket <= self.position || (!enabled && !self.threshold.is_nobody()) {
+            Reason::Split
+        } else if enabled {
+            Reason::TargetingMatch
+        } else {
+            Reason::Default
+        };
+        Evaluation {
+            enabled,
+            reason,
+            stage: definition.stage_name(self.position),
+            cohort: if cohort == NEVER { None } else { definition.stage_name(cohort) },
+            bucket: Some(bucket),
+            version,
+        }
+    }
+}

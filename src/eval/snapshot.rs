@@ -1,0 +1,139 @@
+//! One validated, immutable state of all flags.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::audience::NameMap;
+use super::evaluation::{Evaluation, Reason};
+use super::flag::Flag;
+use super::user::AsUser;
+
+/// Every flag of one version.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    version: u64,
+    names: Arc<Names>,
+    /// In order of their keys.
+    flags: Vec<Flag>,
+}
+
+/// Where each key's flag stands. Shared by versions that have the same keys.
+#[derive(Debug)]
+struct Names {
+    /// No two indexes of the process have the same, so it says whether a remembered slot holds.
+    index: u32,
+    slots: NameMap<u32>,
+}
+
+/// Where a key's flag stood when last looked up: the index asked and the slot found in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    index: u32,
+    /// `ABSENT` where the index has no such key.
+    slot: u32,
+}
+
+const ABSENT: u32 = u32::MAX;
+
+impl Slot {
+    /// Both halves in one word.
+    #[inline]
+    pub(crate) fn to_word(self) -> u64 {
+        (u64::from(self.index) << 32) | u64::from(self.slot)
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "takes the two halves apart")]
+    pub(crate) fn from_word(word: u64) -> Slot {
+        Slot { index: (word >> 32) as u32, slot: word as u32 }
+    }
+}
+
+impl Snapshot {
+    /// A snapshot of these flags, each key at most once. Takes over the index of `previous` when
+    /// the keys are the same.
+    pub(crate) fn new(version: u64, mut flags: Vec<Flag>, previous: Option<&Snapshot>) -> Snapshot {
+        flags.sort_unstable_by(|a, b| a.key().cmp(b.key()));
+        let names = match previous {
+            Some(previous) if same_keys(&previous.flags, &flags) => Arc::clone(&previous.names),
+            _ => Arc::new(Names::new(&flags)),
+        };
+        Snapshot { version, names, flags }
+    }
+
+    /// The next version, with one flag replaced by one of the same key.
+    pub(crate) fn with(&self, slot: usize, flag: Flag) -> Snapshot {
+        let mut flags = self.flags.clone();
+        if let Some(place) = flags.get_mut(slot) {
+            *place = flag;
+        }
+        Snapshot { version: self.version + 1, names: Arc::clone(&self.names), flags }
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Every flag, in order of their keys.
+    pub(crate) fn flags(&self) -> &[Flag] {
+        &self.flags
+    }
+
+    #[inline]
+    pub(crate) fn flag(&self, key: &str) -> Option<&Flag> {
+        self.flags.get(*self.names.slots.get(key)? as usize)
+    }
+
+    /// The flag with that key, and its place in [`flags`](Self::flags).
+    pub(crate) fn position(&self, key: &str) -> Option<(usize, &Flag)> {
+        let slot = *self.names.slots.get(key)? as usize;
+        Some((slot, self.flags.get(slot)?))
+    }
+
+    /// What to remember of a key, for [`at`](Self::at).
+    pub(crate) fn slot(&self, key: &str) -> Slot {
+        let slot = self.names.slots.get(key).copied().unwrap_or(ABSENT);
+        Slot { index: self.names.index, slot }
+    }
+
+    /// The flag at a remembered slot; `Err` when the slot is of another index.
+    #[inline]
+    pub(crate) fn at(&self, slot: Slot) -> Result<Option<&Flag>, OtherIndex> {
+        if slot.index == self.names.index {
+            Ok(self.flags.get(slot.slot as usize))
+        } else {
+            Err(OtherIndex)
+        }
+    }
+
+    pub(crate) fn evaluate(&self, flag: Option<&Flag>, user: &impl AsUser) -> Evaluation {
+        match flag {
+            Some(flag) => flag.evaluate(user, self.version),
+            None => Evaluation {
+                enabled: false,
+                reason: Reason::FlagNotFound,
+                stage: None,
+                cohort: None,
+                bucket: None,
+                version: self.version,
+            },
+        }
+    }
+}
+
+/// A slot remembered from another index.
+#[derive(Debug)]
+pub(crate) struct OtherIndex;
+
+impl Names {
+    fn new(flags: &[Flag]) -> Names {
+        // Relaxed: all that counts is that no two calls get the same number.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let slots = flags.iter().zip(0..).map(|(flag, slot)| (flag.key().shared(), slot)).collect();
+        Names { index: NEXT.fetch_add(1, Ordering::Relaxed), slots }
+    }
+}
+
+fn same_keys(a: &[Flag], b: &[Flag]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.key() == b.key())
+}

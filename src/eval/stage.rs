@@ -1,0 +1,119 @@
+//! The steps of a rollout.
+
+use std::fmt;
+use std::num::NonZeroU8;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::audience::Group;
+use super::bucketing::Threshold;
+use crate::key::{self, KeyError};
+use crate::percent::Percent;
+
+/// How far a flag is: 0 is off, 1 the plan's first stage, and so on.
+pub(crate) type Position = u16;
+
+/// Bytes a stage's name may have: it is copied into every [`Evaluation`](super::Evaluation).
+pub(crate) const MAX_STAGE_NAME_BYTES: usize = 31;
+
+/// One step of a plan, compiled.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) name: StageName,
+    pub(crate) percent: Percent,
+    pub(crate) threshold: Threshold,
+    /// Added by this stage; those of earlier stages stay in.
+    pub(crate) groups: Box<[Arc<Group>]>,
+}
+
+impl Stage {
+    pub(crate) fn new(name: StageName, percent: Percent, groups: Box<[Arc<Group>]>) -> Stage {
+        Stage { name, percent, threshold: Threshold::of(percent), groups }
+    }
+}
+
+/// The name of a stage, or `off`: at most 31 bytes of ASCII, held in the value itself so that an
+/// answer can carry it without allocating.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::Gate;
+///
+/// let gate = Gate::from_document("schema = 1\n[flags.new-checkout]\nstage = \"pilot\"")?;
+/// let stage = gate.evaluate("user-42", "new-checkout").stage;
+/// assert!(stage.is_some_and(|stage| stage == "pilot"));
+/// # Ok::<(), stagegate::PlanError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StageName {
+    bytes: [u8; MAX_STAGE_NAME_BYTES],
+    len: NonZeroU8,
+}
+
+impl StageName {
+    /// Before the first stage: nobody has the flag.
+    pub const OFF: StageName = StageName::literal("off");
+
+    pub(crate) fn parse(text: &str) -> Result<StageName, KeyError> {
+        key::check(text, MAX_STAGE_NAME_BYTES)?;
+        Ok(StageName::literal(text))
+    }
+
+    /// `text` has 1 to 31 bytes, all ASCII; what is beyond is cut.
+    #[expect(clippy::cast_possible_truncation, reason = "`len` is at most 31")]
+    pub(crate) const fn literal(text: &str) -> StageName {
+        let mut bytes = [0; MAX_STAGE_NAME_BYTES];
+        let mut len = 0;
+        while len < text.len() && len < MAX_STAGE_NAME_BYTES {
+            bytes[len] = text.as_bytes()[len];
+            len += 1;
+        }
+        let len = match NonZeroU8::new(len as u8) {
+            Some(len) => len,
+            None => NonZeroU8::MIN,
+        };
+        StageName { bytes, len }
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.bytes
+            .get(..usize::from(self.len.get()))
+            .and_then(|name| std::str::from_utf8(name).ok())
+            .unwrap_or_default()
+    }
+}
+
+impl Deref for StageName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq<str> for StageName {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for StageName {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl fmt::Display for StageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self)
+    }
+}
+
+impl fmt::Debug for StageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}

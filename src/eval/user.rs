@@ -1,0 +1,271 @@
+//! Who is asking.
+
+use std::fmt;
+
+use smallvec::SmallVec;
+
+/// Anything that can be asked about: a key, and attributes if it has any.
+///
+/// Strings, byte strings and integers are users by themselves; [`User`] adds attributes to one; and
+/// an application's own session or account type becomes one by implementing this trait, without
+/// anything being built or copied for a question.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::{AsUser, UserKey};
+///
+/// struct Account { id: u64, region: String }
+///
+/// impl AsUser for Account {
+///     fn key(&self) -> UserKey<'_> {
+///         self.id.into()
+///     }
+///
+///     fn attribute(&self, name: &str) -> Option<&str> {
+///         (name == "region").then_some(self.region.as_str())
+///     }
+/// }
+///
+/// let account = Account { id: 42, region: "eu-west".to_owned() };
+/// assert_eq!(account.key().as_bytes(), b"42");
+/// assert_eq!(account.attribute("region"), Some("eu-west"));
+/// ```
+pub trait AsUser {
+    /// What identifies the user, the same in every process and for as long as answers shall stay
+    /// the same.
+    fn key(&self) -> UserKey<'_>;
+
+    /// The value of the attribute with this name, if the user has it.
+    fn attribute(&self, name: &str) -> Option<&str> {
+        let _ = name;
+        None
+    }
+}
+
+impl<T: AsUser + ?Sized> AsUser for &T {
+    #[inline]
+    fn key(&self) -> UserKey<'_> {
+        (**self).key()
+    }
+
+    #[inline]
+    fn attribute(&self, name: &str) -> Option<&str> {
+        (**self).attribute(name)
+    }
+}
+
+/// A user key: any bytes, usually text. An integer is its decimal text, so `42` and `"42"` are the
+/// same user.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::UserKey;
+///
+/// assert_eq!(UserKey::from(-7_i64).as_bytes(), b"-7");
+/// assert_eq!(UserKey::from("-7").as_bytes(), b"-7");
+/// ```
+#[derive(Clone, Copy)]
+pub struct UserKey<'a>(Repr<'a>);
+
+#[derive(Clone, Copy)]
+enum Repr<'a> {
+    Bytes(&'a [u8]),
+    /// The text stands at the end of the buffer.
+    Decimal {
+        buffer: [u8; MAX_DIGITS],
+        start: u8,
+    },
+}
+
+/// Characters of the longest integer, `i128::MIN`.
+const MAX_DIGITS: usize = MAX_DIGITS_U8 as usize;
+const MAX_DIGITS_U8: u8 = 40;
+
+const DIGITS: [u8; 10] = *b"0123456789";
+
+impl UserKey<'_> {
+    /// The bytes that are hashed.
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Repr::Bytes(bytes) => bytes,
+            Repr::Decimal { buffer, start } => {
+                buffer.get(usize::from(*start)..).unwrap_or_default()
+            }
+        }
+    }
+
+    /// The decimal text of an integer.
+    fn decimal(mut magnitude: u128, negative: bool) -> UserKey<'static> {
+        let mut buffer = [b'-'; MAX_DIGITS];
+        let mut start = MAX_DIGITS_U8;
+        for byte in buffer.iter_mut().rev() {
+            start -= 1;
+            *byte = DIGITS[(magnitude % 10) as usize];
+            magnitude /= 10;
+            if magnitude == 0 {
+                break;
+            }
+        }
+        // What stands before the digits is a sign as it is.
+        UserKey(Repr::Decimal { buffer, start: start - u8::from(negative) })
+    }
+}
+
+/// The key as text, with anything that is not printable escaped.
+impl fmt::Debug for UserKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UserKey(\"{}\")", self.as_bytes().escape_ascii())
+    }
+}
+
+impl<'a> From<&'a [u8]> for UserKey<'a> {
+    #[inline]
+    fn from(bytes: &'a [u8]) -> Self {
+        UserKey(Repr::Bytes(bytes))
+    }
+}
+
+impl<'a> From<&'a str> for UserKey<'a> {
+    #[inline]
+    fn from(text: &'a str) -> Self {
+        UserKey(Repr::Bytes(text.as_bytes()))
+    }
+}
+
+impl<'a> From<&'a String> for UserKey<'a> {
+    #[inline]
+    fn from(text: &'a String) -> Self {
+        text.as_str().into()
+    }
+}
+
+macro_rules! bytes_are_users {
+    ($($bytes:ty),*) => {$(
+        impl AsUser for $bytes {
+            #[inline]
+            fn key(&self) -> UserKey<'_> {
+                let bytes: &[u8] = self.as_ref();
+                bytes.into()
+            }
+        }
+    )*};
+}
+
+bytes_are_users!(str, String, [u8], Vec<u8>);
+
+macro_rules! integers_are_users {
+    ($($unsigned:ty, $signed:ty);*) => {$(
+        impl From<$unsigned> for UserKey<'_> {
+            fn from(number: $unsigned) -> Self {
+                UserKey::decimal(number as u128, false)
+            }
+        }
+
+        impl From<$signed> for UserKey<'_> {
+            fn from(number: $signed) -> Self {
+                UserKey::decimal(number.unsigned_abs() as u128, number < 0)
+            }
+        }
+
+        impl AsUser for $unsigned {
+            fn key(&self) -> UserKey<'_> {
+                (*self).into()
+            }
+        }
+
+        impl AsUser for $signed {
+            fn key(&self) -> UserKey<'_> {
+                (*self).into()
+            }
+        }
+    )*};
+}
+
+integers_are_users!(u8, i8; u16, i16; u32, i32; u64, i64; u128, i128; usize, isize);
+
+/// A key with attributes, for groups that match by `where`.
+///
+/// Everything is borrowed. Up to eight attributes stand in the value itself; more go to the heap.
+/// Of several values for one name the last counts.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::{AsUser, User};
+///
+/// let user = User::new("42").attribute("region", "eu-west").attribute("plan", "pro");
+/// assert_eq!(AsUser::attribute(&user, "plan"), Some("pro"));
+/// assert_eq!(AsUser::attribute(&user, "team"), None);
+/// ```
+#[derive(Clone, Debug)]
+pub struct User<'a> {
+    key: UserKey<'a>,
+    attributes: SmallVec<[(&'a str, &'a str); 8]>,
+}
+
+impl<'a> User<'a> {
+    /// A user without attributes.
+    #[inline]
+    #[must_use]
+    pub fn new(key: impl Into<UserKey<'a>>) -> User<'a> {
+        User { key: key.into(), attributes: SmallVec::new() }
+    }
+
+    /// The user with this attribute as well.
+    #[inline]
+    #[must_use]
+    pub fn attribute(mut self, name: &'a str, value: &'a str) -> User<'a> {
+        self.attributes.push((name, value));
+        self
+    }
+}
+
+impl AsUser for User<'_> {
+    #[inline]
+    fn key(&self) -> UserKey<'_> {
+        self.key
+    }
+
+    #[inline]
+    fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| *value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_their_decimal_text() {
+        fn text(key: UserKey<'_>) -> String {
+            String::from_utf8(key.as_bytes().to_vec()).expect("ASCII")
+        }
+        assert_eq!(text(0_u8.into()), "0");
+        assert_eq!(text(u128::MAX.into()), u128::MAX.to_string());
+        assert_eq!(text(i128::MIN.into()), i128::MIN.to_string());
+        assert_eq!(text(i64::MIN.into()), i64::MIN.to_string());
+        for number in [-1000, -10, -1, 1, 9, 10, 99, 100, 101, i32::MAX] {
+            assert_eq!(text(number.into()), number.to_string());
+        }
+    }
+
+    #[test]
+    fn nine_attributes_are_all_kept() {
+        let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+        let user = names.iter().fold(User::new("u"), |user, name| user.attribute(name, name));
+        for name in names {
+            assert_eq!(AsUser::attribute(&user, name), Some(name));
+        }
+    }
+
+    #[test]
+    fn last_value_of_an_attribute_counts() {
+        let user = User::new("u").attribute("region", "eu").attribute("region", "us");
+        assert_eq!(AsUser::attribute(&user, "region"), Some("us"));
+    }
+}

@@ -1,0 +1,91 @@
+//! Why an update was refused.
+
+use thiserror::Error;
+
+use crate::eval::StageName;
+use crate::plan::{Excerpt, PlanError, Problem};
+
+/// An update that was refused. What was in force before still is.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::Gate;
+///
+/// let gate = Gate::from_document("schema = 1\n[flags.a]\nstage = \"off\"")?;
+/// let error = gate.set_stage("a", "expanded").unwrap_err();
+/// assert!(error.is_skip());
+/// assert_eq!(
+///     error.to_string(),
+///     "flag `a` is at `off`: going to `expanded` skips internal, pilot; \
+///      go to `internal`, or force it and give a reason",
+/// );
+/// # Ok::<(), stagegate::PlanError>(())
+/// ```
+#[derive(Clone, Debug, Error)]
+#[error(transparent)]
+pub struct UpdateError {
+    /// Boxed: updates return it by value, and mostly do not fail.
+    kind: Box<Kind>,
+}
+
+#[derive(Clone, Debug, Error)]
+pub(super) enum Kind {
+    #[error(transparent)]
+    Document { error: PlanError },
+    #[error(transparent)]
+    DocumentSkips { error: PlanError },
+    #[error(
+        "flag `{flag}` is at `{from}`: going to `{to}` skips {skipped}; go to `{next}`, or force it and give a reason"
+    )]
+    Skip { flag: String, from: StageName, to: StageName, skipped: String, next: StageName },
+    #[error("no flag `{}`: {hint}", Excerpt(flag))]
+    UnknownFlag { flag: String, hint: String },
+    #[error("flag `{flag}` has no stage `{}`: {hint}", Excerpt(stage))]
+    UnknownStage { flag: String, stage: String, hint: String },
+    #[error(
+        "flag `{flag}` is to be forced to `{to}` without a reason; give one, it is kept with the change"
+    )]
+    NoReason { flag: String, to: StageName },
+}
+
+impl UpdateError {
+    /// Whether a stage would have been skipped without a reason.
+    #[must_use]
+    pub fn is_skip(&self) -> bool {
+        matches!(*self.kind, Kind::Skip { .. } | Kind::DocumentSkips { .. } | Kind::NoReason { .. })
+    }
+
+    /// Whether the flag or the stage asked for does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(*self.kind, Kind::UnknownFlag { .. } | Kind::UnknownStage { .. })
+    }
+
+    /// Whether the document is no plan, whatever is in force.
+    #[must_use]
+    pub fn is_invalid_document(&self) -> bool {
+        matches!(*self.kind, Kind::Document { .. })
+    }
+
+    /// The problems of the document, in order of place; empty where none was given.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        match &*self.kind {
+            Kind::Document { error } | Kind::DocumentSkips { error } => error.problems(),
+            _ => &[],
+        }
+    }
+}
+
+impl From<Kind> for UpdateError {
+    fn from(kind: Kind) -> UpdateError {
+        UpdateError { kind: Box::new(kind) }
+    }
+}
+
+impl From<PlanError> for UpdateError {
+    fn from(error: PlanError) -> UpdateError {
+        Kind::Document { error }.into()
+    }
+}

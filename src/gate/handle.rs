@@ -1,0 +1,128 @@
+//! A flag resolved once.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Gate, Pinned};
+use crate::eval::{AsUser, Evaluation, Flag, Slot, Snapshot, StageName};
+
+/// One flag of a gate, found by name once and then by place.
+///
+/// A handle outlives updates: when an update adds or takes away flags, the next question finds the
+/// flag's new place by itself. A handle to a flag that does not exist says off until it does.
+///
+/// # Concurrency
+///
+/// Shared and cloned freely; questions are lock-free.
+///
+/// # Complexity
+///
+/// A question is one hash of the user's key; where groups have a say, one more a group. The first
+/// one after the set of flags has changed finds the flag by name again.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::Gate;
+///
+/// let gate = Gate::from_document("schema = 1\n[flags.new-checkout]\nstage = \"ga\"")?;
+/// let new_checkout = gate.flag("new-checkout");
+/// assert!(new_checkout.is_enabled("user-42"));
+/// gate.roll_back("new-checkout")?;
+/// assert!(!new_checkout.is_enabled("user-42"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct FlagHandle {
+    gate: Gate,
+    key: Arc<str>,
+    /// A [`Slot`] as a word. Relaxed throughout: a slot says itself whether it fits a snapshot, so
+    /// one that another thread wrote, or has not written yet, costs at most a look-up by name.
+    slot: AtomicU64,
+}
+
+impl FlagHandle {
+    pub(super) fn new(gate: Gate, key: &str) -> FlagHandle {
+        let slot = gate.shared.current.load().slot(key);
+        FlagHandle { gate, key: key.into(), slot: AtomicU64::new(slot.to_word()) }
+    }
+
+    /// The flag's key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Whether the user has the flag: as [`Gate::is_enabled`].
+    #[inline]
+    pub fn is_enabled(&self, user: impl AsUser) -> bool {
+        self.find(&self.gate.shared.current.load()).is_some_and(|flag| flag.is_enabled(&user))
+    }
+
+    /// The same in a pinned version, of this gate or of any other.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::Gate;
+    ///
+    /// let gate = Gate::from_document("schema = 1\n[flags.new-checkout]\nstage = \"ga\"")?;
+    /// let new_checkout = gate.flag("new-checkout");
+    /// let request = gate.pin();
+    /// gate.roll_back("new-checkout")?;
+    /// assert!(new_checkout.is_enabled_in(&request, "user-42"));
+    /// assert!(!new_checkout.is_enabled("user-42"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn is_enabled_in(&self, pinned: &Pinned, user: impl AsUser) -> bool {
+        self.find(pinned.snapshot()).is_some_and(|flag| flag.is_enabled(&user))
+    }
+
+    /// The decision with its reason: as [`Gate::evaluate`].
+    #[inline]
+    pub fn evaluate(&self, user: impl AsUser) -> Evaluation {
+        let snapshot = self.gate.shared.current.load();
+        snapshot.evaluate(self.find(&snapshot), &user)
+    }
+
+    /// The same in a pinned version, of this gate or of any other.
+    #[inline]
+    pub fn evaluate_in(&self, pinned: &Pinned, user: impl AsUser) -> Evaluation {
+        let snapshot = pinned.snapshot();
+        snapshot.evaluate(self.find(snapshot), &user)
+    }
+
+    /// The user's cohort: as [`Gate::cohort`].
+    pub fn cohort(&self, user: impl AsUser) -> Option<StageName> {
+        self.evaluate(user).cohort
+    }
+
+    #[inline]
+    fn find<'s>(&self, snapshot: &'s Snapshot) -> Option<&'s Flag> {
+        match snapshot.at(Slot::from_word(self.slot.load(Ordering::Relaxed))) {
+            Ok(flag) => flag,
+            Err(_) => self.find_by_name(snapshot),
+        }
+    }
+
+    #[cold]
+    fn find_by_name<'s>(&self, snapshot: &'s Snapshot) -> Option<&'s Flag> {
+        let slot = snapshot.slot(&self.key);
+        self.slot.store(slot.to_word(), Ordering::Relaxed);
+        snapshot.at(slot).ok().flatten()
+    }
+}
+
+impl Clone for FlagHandle {
+    fn clone(&self) -> FlagHandle {
+        let slot = AtomicU64::new(self.slot.load(Ordering::Relaxed));
+        FlagHandle { gate: self.gate.clone(), key: Arc::clone(&self.key), slot }
+    }
+}
+
+impl fmt::Debug for FlagHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FlagHandle").field("key", &self.key).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,90 @@
+//! One version, held.
+
+use std::fmt;
+
+use super::cell::Loaded;
+use crate::eval::{AsUser, Evaluation, Snapshot, StageName};
+
+/// One version of a gate's flags: however many questions, no update comes between them.
+///
+/// Made by [`Gate::pin`](super::Gate::pin), usually one a request. It keeps its version in memory
+/// while it lives. Hold few at a time on one thread: from the ninth on, making one costs a
+/// reference count that all threads share.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::Gate;
+///
+/// let gate = Gate::from_document("schema = 1\n[flags.a]\nstage = \"ga\"\n[flags.b]\nstage = \"ga\"")?;
+/// let request = gate.pin();
+/// assert!(request.is_enabled(1, "a"));
+/// gate.roll_back("b")?;
+/// assert!(request.is_enabled(1, "b"));
+/// assert_eq!((request.version(), gate.version()), (1, 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Pinned(Loaded);
+
+impl Pinned {
+    pub(super) fn new(loaded: Loaded) -> Pinned {
+        Pinned(loaded)
+    }
+
+    #[inline]
+    pub(super) fn snapshot(&self) -> &Snapshot {
+        &self.0
+    }
+
+    /// The version that is held.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.0.version()
+    }
+
+    /// Whether the user has the flag: as [`Gate::is_enabled`](super::Gate::is_enabled).
+    #[inline]
+    pub fn is_enabled(&self, user: impl AsUser, flag: &str) -> bool {
+        self.0.flag(flag).is_some_and(|flag| flag.is_enabled(&user))
+    }
+
+    /// The decision with its reason: as [`Gate::evaluate`](super::Gate::evaluate).
+    #[inline]
+    pub fn evaluate(&self, user: impl AsUser, flag: &str) -> Evaluation {
+        self.0.evaluate(self.0.flag(flag), &user)
+    }
+
+    /// The user's cohort: as [`Gate::cohort`](super::Gate::cohort).
+    pub fn cohort(&self, user: impl AsUser, flag: &str) -> Option<StageName> {
+        self.evaluate(user, flag).cohort
+    }
+
+    /// The answers for one user of every flag, in order of their keys.
+    ///
+    /// # Complexity
+    ///
+    /// Never allocates.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::Gate;
+    ///
+    /// let gate = Gate::from_document("schema = 1\n[flags.a]\nstage = \"ga\"\n[flags.b]")?;
+    /// let pinned = gate.pin();
+    /// let answers = pinned.evaluate_all(42).map(|(flag, answer)| (flag, answer.enabled));
+    /// assert_eq!(answers.collect::<Vec<_>>(), [("a", true), ("b", false)]);
+    /// # Ok::<(), stagegate::PlanError>(())
+    /// ```
+    pub fn evaluate_all(&self, user: impl AsUser) -> impl Iterator<Item = (&str, Evaluation)> {
+        let version = self.version();
+        let answer = move |flag: &crate::eval::Flag| flag.evaluate(&user, version);
+        self.0.flags().iter().map(move |flag| (flag.key().as_str(), answer(flag)))
+    }
+}
+
+impl fmt::Debug for Pinned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pinned").field("version", &self.version()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,169 @@
+//! From one snapshot to the next: which moves are allowed.
+
+use std::sync::Arc;
+
+use super::error::{Kind, UpdateError};
+use super::observer::Change;
+use crate::eval::{Flag, FlagDefinition, Position, Snapshot, StageName};
+use crate::plan::{Plan, PlanError, PlannedFlag, Problem, nearest, one_of};
+
+/// One flag to a stage. Up more than one stage only with a reason.
+pub(super) fn to_stage(
+    snapshot: &Snapshot,
+    key: &str,
+    stage: &str,
+    reason: Option<&str>,
+) -> Result<(Snapshot, Vec<Change>), UpdateError> {
+    let (slot, flag) = snapshot.position(key).ok_or_else(|| unknown_flag(snapshot, key))?;
+    let definition = flag.definition();
+    let to = definition.position_of(stage).ok_or_else(|| unknown_stage(definition, stage))?;
+    if reason.is_some_and(|reason| reason.trim().is_empty()) {
+        return Err(Kind::NoReason { flag: key.to_owned(), to: name(definition, to) }.into());
+    }
+    let from = flag.position();
+    if reason.is_none() && is_skip(from, to) {
+        return Err(Kind::Skip {
+            flag: key.to_owned(),
+            from: name(definition, from),
+            to: name(definition, to),
+            skipped: skipped(definition, from, to),
+            next: name(definition, from + 1),
+        }
+        .into());
+    }
+    let moved = Change {
+        flag: definition.key.shared(),
+        from: Some(name(definition, from)),
+        to: Some(name(definition, to)),
+        reason: reason.map(str::to_owned),
+    };
+    let changes = if from == to { Vec::new() } else { vec![moved] };
+    Ok((snapshot.with(slot, flag.at(to)), changes))
+}
+
+/// Every flag to where a plan has it. Every skip is told, not only the first.
+pub(super) fn to_plan(
+    snapshot: &Snapshot,
+    plan: &Plan,
+) -> Result<(Snapshot, Vec<Change>), UpdateError> {
+    let (mut flags, mut changes, mut skips) = (Vec::new(), Vec::new(), Vec::new());
+    for planned in plan.planned() {
+        let before = snapshot.flag(planned.definition.key.as_str());
+        let flag = Flag::new(Arc::clone(&planned.definition), planned.declared);
+        let flag = match before {
+            Some(before) => match position_after(before, planned) {
+                Ok(position) => flag.at(position),
+                Err(from) => {
+                    skips.push(skip_problem(plan, planned, from));
+                    continue;
+                }
+            },
+            // A flag that is new starts where its document says, as at the start of a process.
+            None => flag,
+        };
+        changes.extend(change(before, &flag, planned.skip_reason.as_deref()));
+        flags.push(flag);
+    }
+    if !skips.is_empty() {
+        skips.sort_by_key(|problem| problem.span().start);
+        let error = PlanError::of_problems(Arc::clone(plan.source()), skips, 0);
+        return Err(Kind::DocumentSkips { error }.into());
+    }
+    let next = Snapshot::new(snapshot.version() + 1, flags, Some(snapshot));
+    let gone = snapshot.flags().iter().filter(|flag| next.flag(flag.key().as_str()).is_none());
+    changes.extend(gone.map(|flag| Change {
+        flag: flag.key().shared(),
+        from: flag.definition().stage_name(flag.position()),
+        to: None,
+        reason: None,
+    }));
+    changes.sort_by(|a, b| a.flag.cmp(&b.flag));
+    Ok((next, changes))
+}
+
+/// Where a flag is once its new definition is in force; `Err` with where it counts as being, when
+/// that would skip a stage.
+fn position_after(before: &Flag, planned: &PlannedFlag) -> Result<Position, Position> {
+    let (old, new) = (before.definition(), &*planned.definition);
+    let from = reached(before, new);
+    let taken_down = before.position() < before.declared();
+    let declared_again = old.stage_name(before.declared()) == new.stage_name(planned.declared);
+    if taken_down && declared_again {
+        return Ok(from.min(planned.declared));
+    }
+    if is_skip(from, planned.declared) && planned.skip_reason.is_none() {
+        return Err(from);
+    }
+    Ok(planned.declared)
+}
+
+/// The last position of the new definition whose percentage is no more than what the flag has now.
+fn reached(before: &Flag, new: &FlagDefinition) -> Position {
+    let Some(now) = before.definition().stage(before.position()) else { return 0 };
+    let same_name = new.position_of(&now.name);
+    let same_name =
+        same_name.filter(|position| new.stage(*position).is_some_and(|s| s.percent <= now.percent));
+    same_name.unwrap_or_else(|| {
+        let covered = new.stages.iter().take_while(|stage| stage.percent <= now.percent).count();
+        Position::try_from(covered).unwrap_or(Position::MAX)
+    })
+}
+
+fn is_skip(from: Position, to: Position) -> bool {
+    to > from.saturating_add(1)
+}
+
+fn change(before: Option<&Flag>, after: &Flag, reason: Option<&str>) -> Option<Change> {
+    let stage = |flag: &Flag| flag.definition().stage_name(flag.position());
+    let (from, to) = (before.and_then(stage), stage(after));
+    let moved_up = before.is_some_and(|before| before.position() < after.position());
+    let reason = reason.filter(|_| moved_up).map(str::to_owned);
+    (from != to).then(|| Change { flag: after.key().shared(), from, to, reason })
+}
+
+fn skip_problem(plan: &Plan, planned: &PlannedFlag, from: Position) -> Problem {
+    let definition = &*planned.definition;
+    let to = planned.declared;
+    Problem {
+        file: Arc::clone(plan.source()),
+        place: planned.declared_at.clone(),
+        path: format!("flags.{}.stage", definition.key.as_str()),
+        message: format!(
+            "found \"{}\", which skips {}: the flag is at \"{}\"",
+            name(definition, to),
+            skipped(definition, from, to),
+            name(definition, from),
+        ),
+        hint: format!(
+            "write \"{}\", or give a `skip_reason` beside `stage`",
+            name(definition, from + 1)
+        ),
+    }
+}
+
+/// The stages between two positions.
+fn skipped(definition: &FlagDefinition, from: Position, to: Position) -> String {
+    let names = (from + 1..to).map(|position| name(definition, position).to_string());
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn name(definition: &FlagDefinition, position: Position) -> StageName {
+    definition.stage_name(position).unwrap_or(StageName::OFF)
+}
+
+fn unknown_flag(snapshot: &Snapshot, key: &str) -> UpdateError {
+    let keys = snapshot.flags().iter().map(|flag| flag.key().as_str());
+    let hint = match nearest(key, keys) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "the plan has none of that name".to_owned(),
+    };
+    Kind::UnknownFlag { flag: key.to_owned(), hint }.into()
+}
+
+fn unknown_stage(definition: &FlagDefinition, stage: &str) -> UpdateError {
+    let names: Vec<_> =
+        (0..=definition.last()).map(|position| name(definition, position)).collect();
+    let hint = one_of(stage, names.iter().map(StageName::as_str));
+    Kind::UnknownStage { flag: definition.key.as_str().to_owned(), stage: stage.to_owned(), hint }
+        .into()
+}

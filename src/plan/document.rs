@@ -1,0 +1,182 @@
+//! A plan's text, and where it came from.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::PlanError;
+use super::limits::MAX_DOCUMENT_BYTES;
+use super::report::Report;
+
+/// How a document is written. One schema, two notations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// TOML 1.1 (feature `toml`, on by default).
+    Toml,
+    /// JSON (feature `json`, on by default).
+    Json,
+}
+
+/// The bytes of a plan document with what is needed to read them: a name for error messages, the
+/// notation, and the directory its `users_file`s stand in.
+///
+/// Made from text or bytes, or [read](Document::read) from a file. Nothing is checked before
+/// [`Plan::parse`](crate::Plan::parse) or a [`Gate`](crate::Gate) does.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::{Document, Gate};
+///
+/// let toml = Document::new("schema = 1\n[flags.a]\nstage = \"pilot\"").name("rollout.toml");
+/// let json = Document::new(r#"{"schema": 1, "flags": {"a": {"stage": "pilot"}}}"#);
+/// let (toml, json) = (Gate::from_document(toml)?, Gate::from_document(json)?);
+/// assert_eq!(toml.evaluate(7, "a"), json.evaluate(7, "a"));
+/// # Ok::<(), stagegate::PlanError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Document {
+    bytes: Vec<u8>,
+    name: Option<String>,
+    format: Option<Format>,
+    directory: Option<PathBuf>,
+}
+
+impl Document {
+    /// A document of these bytes, without a name. Its notation is told by its first character:
+    /// `{` begins JSON, anything else TOML.
+    #[must_use]
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Document {
+        Document { bytes: bytes.into(), name: None, format: None, directory: None }
+    }
+
+    /// Reads a file: `.toml` and `.json` tell the notation, any other name leaves it to the
+    /// content; `users_file`s are looked for in the file's directory.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`] when the path is no regular file (a directory, a pipe), cannot be read, or
+    /// holds more than [`MAX_DOCUMENT_BYTES`].
+    pub fn read(path: impl AsRef<Path>) -> Result<Document, PlanError> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        let bytes = read_file(path, MAX_DOCUMENT_BYTES)
+            .map_err(|failure| PlanError::unreadable(name.as_str().into(), failure))?;
+        let format = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("toml") => Some(Format::Toml),
+            Some("json") => Some(Format::Json),
+            _ => None,
+        };
+        let directory = path.parent().map(Path::to_owned);
+        Ok(Document { bytes, name: Some(name), format, directory })
+    }
+
+    /// The same document under this name in error messages.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Document {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The same document in this notation, whatever its first character.
+    #[must_use]
+    pub fn format(mut self, format: Format) -> Document {
+        self.format = Some(format);
+        self
+    }
+
+    /// The same document with its `users_file`s in this directory.
+    #[must_use]
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Document {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// How error messages call the document.
+    pub(crate) fn label(&self) -> Arc<str> {
+        self.name.as_deref().unwrap_or("(text)").into()
+    }
+
+    pub(super) fn users_directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
+    /// The text without a byte order mark; a problem when there is none, or too much of it.
+    pub(super) fn text<'a>(&'a self, report: &mut Report<'a>) -> Option<&'a str> {
+        if self.bytes.len() > MAX_DOCUMENT_BYTES {
+            report.whole(
+                format!("{} bytes, more than {MAX_DOCUMENT_BYTES}", self.bytes.len()),
+                "move long lists of users to a `users_file`",
+            );
+            return None;
+        }
+        let text = report.utf8(&self.bytes, "the document")?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if text.trim().is_empty() {
+            report.whole(
+                "found an empty document".to_owned(),
+                "write `schema = 1` and at least one flag; to turn a flag off write `stage = \"off\"`",
+            );
+            return None;
+        }
+        Some(text)
+    }
+
+    pub(super) fn format_of(&self, text: &str) -> Format {
+        let told = if text.trim_start().starts_with('{') { Format::Json } else { Format::Toml };
+        self.format.unwrap_or(told)
+    }
+}
+
+impl From<&str> for Document {
+    fn from(text: &str) -> Document {
+        Document::new(text)
+    }
+}
+
+impl From<String> for Document {
+    fn from(text: String) -> Document {
+        Document::new(text)
+    }
+}
+
+impl From<&[u8]> for Document {
+    fn from(bytes: &[u8]) -> Document {
+        Document::new(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Document {
+    fn from(bytes: Vec<u8>) -> Document {
+        Document::new(bytes)
+    }
+}
+
+impl From<&Document> for Document {
+    fn from(document: &Document) -> Document {
+        document.clone()
+    }
+}
+
+/// The content of a regular file of at most `max` bytes.
+///
+/// Asks what the path is before opening it: opening a pipe would wait for its other end.
+pub(super) fn read_file(path: &Path, max: usize) -> Result<Vec<u8>, io::Error> {
+    let metadata = fs::metadata(path)?;
+    if metadata.is_dir() {
+        return Err(io::Error::other("it is a directory"));
+    }
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let too_large = || io::Error::other(format!("it has more than {max} bytes"));
+    let bound = u64::try_from(max).unwrap_or(u64::MAX);
+    if metadata.len() > bound {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
+    File::open(path)?.take(bound.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() > max { Err(too_large()) } else { Ok(bytes) }
+}

@@ -1,0 +1,248 @@
+//! Reading tables field by field, so that every problem is told and none hides another.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::limits::MAX_TEXT_BYTES;
+use super::node::{Entry, Node, Value};
+use super::report::Report;
+use crate::key::{Key, KeyError};
+
+/// Where in the document a value stands, from the top.
+#[derive(Clone, Copy)]
+pub(super) struct Path<'p> {
+    parent: Option<&'p Path<'p>>,
+    segment: Segment<'p>,
+}
+
+#[derive(Clone, Copy)]
+enum Segment<'p> {
+    Root,
+    Field(&'p str),
+    Index(usize),
+}
+
+impl<'p> Path<'p> {
+    pub(super) fn root() -> Path<'static> {
+        Path { parent: None, segment: Segment::Root }
+    }
+
+    pub(super) fn field(&'p self, name: &'p str) -> Path<'p> {
+        Path { parent: Some(self), segment: Segment::Field(name) }
+    }
+
+    pub(super) fn index(&'p self, index: usize) -> Path<'p> {
+        Path { parent: Some(self), segment: Segment::Index(index) }
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent {
+            parent.fmt(f)?;
+        }
+        match self.segment {
+            Segment::Root => Ok(()),
+            Segment::Index(index) => write!(f, "[{index}]"),
+            Segment::Field(name) => {
+                if self.parent.is_some_and(|parent| !matches!(parent.segment, Segment::Root)) {
+                    write!(f, ".")?;
+                }
+                let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+                if !name.is_empty() && name.chars().all(bare) && name.len() <= 60 {
+                    write!(f, "{name}")
+                } else {
+                    write!(f, "\"{}\"", super::error::Excerpt(name))
+                }
+            }
+        }
+    }
+}
+
+/// A table whose fields are known by name. What nobody asked for is a problem at the end.
+pub(super) struct Fields<'n, 'a> {
+    node: &'n Node<'a>,
+    entries: &'n [Entry<'a>],
+    path: &'n Path<'n>,
+    known: Vec<&'static str>,
+}
+
+impl<'n, 'a> Fields<'n, 'a> {
+    pub(super) fn open(
+        node: &'n Node<'a>,
+        path: &'n Path<'n>,
+        report: &mut Report<'a>,
+    ) -> Option<Self> {
+        let entries = table(node, path, report)?;
+        Some(Fields { node, entries, path, known: Vec::with_capacity(8) })
+    }
+
+    pub(super) fn path(&self) -> &'n Path<'n> {
+        self.path
+    }
+
+    pub(super) fn take(&mut self, name: &'static str) -> Option<&'n Node<'a>> {
+        self.known.push(name);
+        self.entries.iter().find(|entry| entry.key == name).map(|entry| &entry.node)
+    }
+
+    /// The field's text, if it has one of at most `MAX_TEXT_BYTES` that is not blank.
+    pub(super) fn take_text(
+        &mut self,
+        name: &'static str,
+        report: &mut Report<'a>,
+    ) -> Option<&'n str> {
+        let node = self.take(name)?;
+        text(node, &self.path.field(name), report)
+    }
+
+    /// A field that has to be there is not.
+    pub(super) fn missing(
+        &self,
+        name: &'static str,
+        hint: impl fmt::Display,
+        report: &mut Report<'a>,
+    ) {
+        let message = format!("found no `{name}`");
+        report.problem(self.node.span.start..self.node.span.start, self.path, message, hint);
+    }
+
+    /// Every field that was not asked for is a problem.
+    pub(super) fn finish(&self, report: &mut Report<'a>) {
+        for entry in self.entries {
+            if !self.known.contains(&&*entry.key) {
+                let hint = one_of(&entry.key, self.known.iter().copied());
+                let path = self.path.field(&entry.key);
+                report.problem(entry.key_span.clone(), &path, "unknown field".to_owned(), hint);
+            }
+        }
+    }
+}
+
+/// The entries of a table that names things: flags, groups, plans. At most `max`, each with a key
+/// that may be one; others are told and left out.
+pub(super) fn named<'n, 'a>(
+    node: &'n Node<'a>,
+    path: &Path<'_>,
+    max: usize,
+    report: &mut Report<'a>,
+) -> Vec<(Key, &'n Entry<'a>)> {
+    let entries = table(node, path, report).unwrap_or_default();
+    if entries.len() > max {
+        let message = format!("found {} entries, more than {max}", entries.len());
+        report.problem(node.span.clone(), path, message, "split the document");
+        return Vec::new();
+    }
+    let mut named = Vec::with_capacity(entries.len());
+    for entry in entries {
+        match Key::parse(&entry.key) {
+            Ok(key) => named.push((key, entry)),
+            Err(error) => bad_key(entry, &path.field(&entry.key), &error, report),
+        }
+    }
+    named
+}
+
+fn bad_key(entry: &Entry<'_>, path: &Path<'_>, error: &KeyError, report: &mut Report<'_>) {
+    report.problem(entry.key_span.clone(), path, format!("found {error}"), error.hint());
+}
+
+pub(super) fn table<'n, 'a>(
+    node: &'n Node<'a>,
+    path: &Path<'_>,
+    report: &mut Report<'a>,
+) -> Option<&'n [Entry<'a>]> {
+    match &node.value {
+        Value::Table(entries) => Some(entries),
+        _ => {
+            report.found(node, path, "not a table", "write its fields by name");
+            None
+        }
+    }
+}
+
+pub(super) fn array<'n, 'a>(
+    node: &'n Node<'a>,
+    path: &Path<'_>,
+    hint: &str,
+    report: &mut Report<'a>,
+) -> Option<&'n [Node<'a>]> {
+    match &node.value {
+        Value::Array(items) => Some(items),
+        _ => {
+            report.found(node, path, "not an array", hint);
+            None
+        }
+    }
+}
+
+/// A text of 1 to `MAX_TEXT_BYTES` bytes, not all of it blank.
+pub(super) fn text<'n, 'a>(
+    node: &'n Node<'a>,
+    path: &Path<'_>,
+    report: &mut Report<'a>,
+) -> Option<&'n str> {
+    let text = string(node, path, report)?;
+    if text.trim().is_empty() {
+        report.found(node, path, "an empty text", "write something or leave the field out");
+    } else if text.len() > MAX_TEXT_BYTES {
+        let wrong = format!("a text of {} bytes, more than {MAX_TEXT_BYTES}", text.len());
+        report.found(node, path, wrong, "shorten it");
+    } else {
+        return Some(text);
+    }
+    None
+}
+
+pub(super) fn string<'n, 'a>(
+    node: &'n Node<'a>,
+    path: &Path<'_>,
+    report: &mut Report<'a>,
+) -> Option<&'n Cow<'a, str>> {
+    match &node.value {
+        Value::Text(text) => Some(text),
+        Value::Number => {
+            let hint = format!(
+                "put it in quotes: \"{}\"",
+                super::error::Excerpt(report.slice(&node.span))
+            );
+            report.found(node, path, "not a text", hint);
+            None
+        }
+        _ => {
+            report.found(node, path, "not a text", "write a text in quotes");
+            None
+        }
+    }
+}
+
+/// "write one of", with the nearest name first if one is near.
+pub(crate) fn one_of<'s>(found: &str, names: impl Iterator<Item = &'s str> + Clone) -> String {
+    let did_you_mean = nearest(found, names.clone())
+        .map(|name| format!("did you mean `{name}`? "))
+        .unwrap_or_default();
+    let (mut list, mut more) = (Vec::new(), 0);
+    for name in names {
+        if list.len() < LISTED_NAMES { list.push(name) } else { more += 1 }
+    }
+    match (list.is_empty(), more) {
+        (true, _) => format!("{did_you_mean}there is none to choose from"),
+        (false, 0) => format!("{did_you_mean}write one of: {}", list.join(", ")),
+        (false, more) => format!("{did_you_mean}write one of: {} and {more} more", list.join(", ")),
+    }
+}
+
+/// Names that a hint lists.
+const LISTED_NAMES: usize = 12;
+
+/// The name that was meant, as far as spelling tells: at most a third of it differs.
+pub(crate) fn nearest<'s>(found: &str, names: impl Iterator<Item = &'s str>) -> Option<&'s str> {
+    if found.len() > crate::key::MAX_KEY_BYTES {
+        return None;
+    }
+    let near = names.filter_map(|name| {
+        let distance = strsim::osa_distance(found, name);
+        (distance <= name.len().max(3) / 3).then_some((distance, name))
+    });
+    near.min().map(|(_, name)| name)
+}

@@ -1,0 +1,152 @@
+//! JSON, by `serde_json`, level by level as raw text: so numbers keep their digits, every value its
+//! place, and a key that stands twice is seen.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::plan::error::Excerpt;
+use crate::plan::fields::Path;
+use crate::plan::limits::MAX_DEPTH;
+use crate::plan::node::{Entry, Node, Value};
+use crate::plan::report::Report;
+
+pub(super) fn parse<'a>(text: &'a str, report: &mut Report<'a>) -> Option<Node<'a>> {
+    let mut reader = Reader { text, report, sound: true };
+    let raw = reader.decode::<&RawValue>(text)?;
+    let root = reader.node(raw, 0)?;
+    reader.sound.then_some(root)
+}
+
+struct Reader<'r, 'a> {
+    text: &'a str,
+    report: &'r mut Report<'a>,
+    /// Whether everything could be read so far.
+    sound: bool,
+}
+
+impl<'a> Reader<'_, 'a> {
+    fn node(&mut self, raw: &'a RawValue, depth: usize) -> Option<Node<'a>> {
+        let json = raw.get();
+        let span = self.span(json);
+        if depth > MAX_DEPTH {
+            let message =
+                format!("found more than {MAX_DEPTH} tables and arrays inside one another");
+            return self.problem(span, message, "a plan needs no more than six");
+        }
+        let value = match json.as_bytes().first() {
+            Some(b'{') => Value::Table(self.entries(json, depth)?),
+            Some(b'[') => {
+                let items = self.decode::<Vec<&RawValue>>(json)?;
+                Value::Array(
+                    items.into_iter().filter_map(|item| self.node(item, depth + 1)).collect(),
+                )
+            }
+            Some(b'"') => Value::Text(self.string(json)?),
+            Some(b'-' | b'0'..=b'9') => Value::Number,
+            _ => Value::Other,
+        };
+        Some(Node { span, value })
+    }
+
+    fn entries(&mut self, json: &'a str, depth: usize) -> Option<Vec<Entry<'a>>> {
+        let Object(pairs) = self.decode::<Object<'a>>(json)?;
+        let mut first: HashMap<Cow<'a, str>, usize> = HashMap::with_capacity(pairs.len());
+        let mut entries = Vec::with_capacity(pairs.len());
+        for (key, value) in pairs {
+            let key_span = self.span(key.get());
+            let Some(key) = self.string(key.get()) else { continue };
+            if let Some(start) = first.get(&key) {
+                let line = self.report.place(&(*start..*start)).line;
+                let message = format!(
+                    "found \"{}\" a second time, the first is on line {line}",
+                    Excerpt(&key)
+                );
+                self.problem::<()>(key_span, message, "keep one of the two");
+                continue;
+            }
+            first.insert(key.clone(), key_span.start);
+            if let Some(node) = self.node(value, depth + 1) {
+                entries.push(Entry { key, key_span, node });
+            }
+        }
+        Some(entries)
+    }
+
+    /// The text of a string with its quotes.
+    fn string(&mut self, json: &'a str) -> Option<Cow<'a, str>> {
+        let plain = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        match plain {
+            Some(plain) if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
+            _ => self.decode::<String>(json).map(Cow::Owned),
+        }
+    }
+
+    /// Reads `json`, a part of the text; a problem where it is not JSON.
+    fn decode<T: Deserialize<'a>>(&mut self, json: &'a str) -> Option<T> {
+        let error = match serde_json::from_str(json) {
+            Ok(value) => return Some(value),
+            Err(error) => error,
+        };
+        // The error counts lines from 1 and bytes of a line, in the part.
+        let line_start = json
+            .split_inclusive('\n')
+            .take(error.line().saturating_sub(1))
+            .map(str::len)
+            .sum::<usize>();
+        let offset = (line_start + error.column().saturating_sub(1)).min(json.len());
+        let at = self.span(json).start + offset;
+        let end =
+            at + self.text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+        let text = error.to_string();
+        let wrong = text.rsplit_once(" at line ").map_or(text.as_str(), |(wrong, _)| wrong);
+        let found = self.report.slice(&(at..end));
+        let found = if error.is_eof() || found.is_empty() { "the end" } else { found };
+        let message = format!("found {}, which is no JSON: {wrong}", Excerpt(found));
+        self.problem(at..end, message, "mend the syntax here, or just before")
+    }
+
+    fn problem<T>(&mut self, span: Range<usize>, message: String, hint: &str) -> Option<T> {
+        self.sound = false;
+        self.report.problem(span, &Path::root(), message, hint);
+        None
+    }
+
+    /// Where a part of the text stands in it.
+    fn span(&self, part: &str) -> Range<usize> {
+        let start = part.as_ptr().addr() - self.text.as_ptr().addr();
+        start..start + part.len()
+    }
+}
+
+/// The pairs of an object in order, doubled keys and all.
+struct Object<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Pairs(PhantomData))
+    }
+}
+
+struct Pairs<'a>(PhantomData<&'a ()>);
+
+impl<'de: 'a, 'a> Visitor<'de> for Pairs<'a> {
+    type Value = Object<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'a>, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            pairs.push(pair);
+        }
+        Ok(Object(pairs))
+    }
+}

@@ -1,0 +1,229 @@
+//! `[groups.NAME]`: users by key, by file, by attributes.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path as FilePath};
+use std::sync::Arc;
+
+use super::document::{Document, read_file};
+use super::error::{Place, Problem};
+use super::fields::{Fields, Path, array, named, one_of, string, table, text};
+use super::limits::{
+    MAX_GROUPS, MAX_TEXT_BYTES, MAX_USER_KEY_BYTES, MAX_USERS_FILE_BYTES, MAX_USERS_PER_GROUP,
+};
+use super::node::Node;
+use super::report::Report;
+use crate::eval::{AttributeRule, Group, UserSet};
+use crate::key::Key;
+
+/// The groups of a document. One that could not be read is there all the same, so that naming it
+/// is no second problem.
+#[derive(Default)]
+pub(super) struct Groups(BTreeMap<Key, Option<Arc<Group>>>);
+
+impl Groups {
+    /// The group of that name; a problem when the document has none.
+    pub(super) fn find<'a>(
+        &self,
+        name: &str,
+        wrong_at: &Node<'a>,
+        path: &Path<'_>,
+        report: &mut Report<'a>,
+    ) -> Option<Arc<Group>> {
+        if let Some(group) = self.0.get(name) {
+            return group.clone();
+        }
+        let names = self.0.keys().map(Key::as_str);
+        report.found(wrong_at, path, "not a group of this document", one_of(name, names));
+        None
+    }
+
+    /// The same for a name that is a key of the document and not a value.
+    pub(super) fn find_key(
+        &self,
+        entry: &super::node::Entry<'_>,
+        path: &Path<'_>,
+        report: &mut Report<'_>,
+    ) -> Option<Arc<Group>> {
+        if let Some(group) = self.0.get(&*entry.key) {
+            return group.clone();
+        }
+        let hint = one_of(&entry.key, self.0.keys().map(Key::as_str));
+        let message =
+            format!("found `{}`, not a group of this document", super::error::Excerpt(&entry.key));
+        report.problem(entry.key_span.clone(), path, message, hint);
+        None
+    }
+}
+
+pub(super) fn read<'a>(
+    node: Option<&Node<'a>>,
+    root: &Path<'_>,
+    document: &Document,
+    report: &mut Report<'a>,
+) -> Groups {
+    let Some(node) = node else { return Groups::default() };
+    let path = root.field("groups");
+    let mut groups = BTreeMap::new();
+    for (key, entry) in named(node, &path, MAX_GROUPS, report) {
+        let group = read_group(&entry.node, &path.field(&entry.key), document, report);
+        groups.insert(key, group.map(Arc::new));
+    }
+    Groups(groups)
+}
+
+fn read_group<'a>(
+    node: &Node<'a>,
+    path: &Path<'_>,
+    document: &Document,
+    report: &mut Report<'a>,
+) -> Option<Group> {
+    let mut fields = Fields::open(node, path, report)?;
+    let (listed, file, rules) =
+        (fields.take("users"), fields.take("users_file"), fields.take("where"));
+    fields.finish(report);
+    if listed.is_none() && file.is_none() && rules.is_none() {
+        let hint = "write `users`, `users_file` or `where`";
+        report.problem(node.span.clone(), path, "found a group without users".to_owned(), hint);
+        return None;
+    }
+    let mut users = UserSet::default();
+    if let Some(node) = listed {
+        read_users(node, &path.field("users"), &mut users, report);
+    }
+    if let Some(node) = file {
+        read_users_file(node, &path.field("users_file"), document, &mut users, report);
+    }
+    let rules = rules.map(|node| read_rules(node, &path.field("where"), report));
+    Some(Group { users, rules: rules.unwrap_or_default() })
+}
+
+fn read_users<'a>(node: &Node<'a>, path: &Path<'_>, users: &mut UserSet, report: &mut Report<'a>) {
+    let hint = "write a list of user keys: [\"ana\", \"ben\"]";
+    for (index, item) in array(node, path, hint, report).unwrap_or_default().iter().enumerate() {
+        let path = path.index(index);
+        let Some(key) = string(item, &path, report) else { continue };
+        match bad_user_key(key) {
+            Some((wrong, hint)) => report.found(item, &path, wrong, hint),
+            None => users.insert(key.as_bytes()),
+        }
+        if users.len() > MAX_USERS_PER_GROUP {
+            let wrong =
+                format!("the group's user {}, of at most {MAX_USERS_PER_GROUP}", users.len());
+            return report.found(item, &path, wrong, "match users by `where` instead");
+        }
+    }
+}
+
+/// What is wrong with a listed key, and what to write.
+fn bad_user_key(key: &str) -> Option<(String, &'static str)> {
+    if key.is_empty() {
+        Some(("an empty user key".to_owned(), "write the user's key or leave it out"))
+    } else if key.len() > MAX_USER_KEY_BYTES {
+        let wrong = format!("a user key of {} bytes, more than {MAX_USER_KEY_BYTES}", key.len());
+        Some((wrong, "list a shorter key"))
+    } else if key.trim() != key {
+        Some(("a user key with white space around it".to_owned(), "take the white space away"))
+    } else {
+        None
+    }
+}
+
+/// One key a line, relative to the document. An empty line is nothing; a line end may be CRLF.
+fn read_users_file<'a>(
+    node: &Node<'a>,
+    path: &Path<'_>,
+    document: &Document,
+    users: &mut UserSet,
+    report: &mut Report<'a>,
+) {
+    let Some(name) = text(node, path, report) else { return };
+    let below = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    if !FilePath::new(name).components().all(below) {
+        let hint = "write a path below the document's directory";
+        return report.found(node, path, "not a path below the document's directory", hint);
+    }
+    let Some(directory) = document.users_directory() else {
+        let hint = "read the document from a file, or give it a directory";
+        return report.found(node, path, "which a document without a directory cannot have", hint);
+    };
+    let file = directory.join(name);
+    let bytes = match read_file(&file, MAX_USERS_FILE_BYTES) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let wrong = format!("which cannot be read: {error}");
+            return report.found(
+                node,
+                path,
+                wrong,
+                "write the path of a file with one user key a line",
+            );
+        }
+    };
+    let label: Arc<str> = file.display().to_string().into();
+    let Some(content) = report.utf8_in(Arc::clone(&label), &bytes, "the file", path) else {
+        return;
+    };
+    let content = content.strip_prefix('\u{feff}').unwrap_or(content);
+    let mut start = 0;
+    for (index, raw) in content.split('\n').enumerate() {
+        let key = raw.strip_suffix('\r').unwrap_or(raw);
+        let problem = if key.is_empty() { None } else { bad_user_key(key) };
+        let full = users.len() >= MAX_USERS_PER_GROUP;
+        let problem = problem.or_else(|| {
+            let wrong = || format!("one user more than {MAX_USERS_PER_GROUP}");
+            (full && !key.is_empty()).then(|| (wrong(), "match users by `where` instead"))
+        });
+        if let Some((wrong, hint)) = problem {
+            let place = Place { line: index + 1, column: 1, span: start..start + key.len() };
+            let message = format!("found {}, {wrong}", super::error::Excerpt(key));
+            report.push(Problem {
+                file: Arc::clone(&label),
+                place,
+                path: path.to_string(),
+                message,
+                hint: hint.to_owned(),
+            });
+            if full {
+                return;
+            }
+        } else if !key.is_empty() {
+            users.insert(key.as_bytes());
+        }
+        start += raw.len() + 1;
+    }
+}
+
+fn read_rules<'a>(
+    node: &Node<'a>,
+    path: &Path<'_>,
+    report: &mut Report<'a>,
+) -> Box<[AttributeRule]> {
+    let entries = table(node, path, report);
+    if entries.is_some_and(<[_]>::is_empty) {
+        report.found(
+            node,
+            path,
+            "which matches nobody",
+            "write at least one attribute: { region = [\"eu\"] }",
+        );
+    }
+    let mut rules = Vec::new();
+    for entry in entries.unwrap_or_default() {
+        let path = path.field(&entry.key);
+        if entry.key.trim().is_empty() || entry.key.len() > MAX_TEXT_BYTES {
+            let message = format!("found an attribute name of {} bytes", entry.key.len());
+            let hint = format!("write 1 to {MAX_TEXT_BYTES} bytes");
+            report.problem(entry.key_span.clone(), &path, message, hint);
+        }
+        let hint = "write a list of values: [\"eu-west\", \"eu-north\"]";
+        let Some(items) = array(&entry.node, &path, hint, report) else { continue };
+        if items.is_empty() {
+            report.found(&entry.node, &path, "which matches nobody", hint);
+        }
+        let values = items.iter().enumerate();
+        let values = values.filter_map(|(index, item)| text(item, &path.index(index), report));
+        let values = values.map(Box::from).collect();
+        rules.push(AttributeRule { name: (*entry.key).into(), values });
+    }
+    rules.into()
+}

@@ -1,0 +1,41 @@
+//! What a document may at most have. Each is checked before the memory it bounds is spent, and a
+//! document beyond one is refused with an error that names it.
+
+/// Bytes of a document: 16 MiB. Nothing beyond is read.
+pub const MAX_DOCUMENT_BYTES: usize = 16 << 20;
+
+/// Bytes of a `users_file`: 64 MiB. Nothing beyond is read.
+pub const MAX_USERS_FILE_BYTES: usize = 64 << 20;
+
+/// Users listed in one group, inline and by file together.
+pub const MAX_USERS_PER_GROUP: usize = 1_000_000;
+
+/// Bytes of a listed user's key. A user who asks may have a longer one.
+pub const MAX_USER_KEY_BYTES: usize = 512;
+
+/// Flags of a document.
+pub const MAX_FLAGS: usize = 100_000;
+
+/// Groups of a document.
+pub const MAX_GROUPS: usize = 10_000;
+
+/// Shared plans of a document.
+pub const MAX_PLANS: usize = 10_000;
+
+/// Stages of one plan.
+pub const MAX_STAGES: usize = 64;
+
+/// Bytes of the key of a flag, a group or a shared plan.
+pub const MAX_KEY_BYTES: usize = crate::key::MAX_KEY_BYTES;
+
+/// Bytes of a stage's name.
+pub const MAX_STAGE_NAME_BYTES: usize = crate::eval::MAX_STAGE_NAME_BYTES;
+
+/// Bytes of an owner, a description, a reason, an attribute's name or value.
+pub const MAX_TEXT_BYTES: usize = 4096;
+
+/// Tables and arrays inside one another. TOML's reader stops at 80, JSON's at this.
+pub const MAX_DEPTH: usize = 64;
+
+/// Problems that one error lists; of the rest it gives the number.
+pub const MAX_PROBLEMS: usize = 1000;

@@ -1,0 +1,123 @@
+//! From the text of a document to a typed plan that cannot hold an invalid state.
+
+mod document;
+mod error;
+mod fields;
+mod flags;
+mod format;
+mod groups;
+pub mod limits;
+mod node;
+mod report;
+mod stages;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use document::{Document, Format};
+pub(crate) use error::Excerpt;
+pub use error::{PlanError, Problem};
+pub(crate) use fields::{nearest, one_of};
+pub(crate) use flags::PlannedFlag;
+
+use crate::eval::{Flag, Snapshot};
+use crate::key::Key;
+use fields::{Fields, Path};
+use report::Report;
+
+/// A whole rollout plan: parsed, checked, ready for a [`Gate`](crate::Gate).
+///
+/// There is no invalid `Plan`: every reference in it resolves, percentages never fall from one
+/// stage to the next, and each flag stands at a stage it has.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::{Document, Plan};
+///
+/// let plan = Plan::parse("schema = 1\n[flags.new-checkout]\nstage = \"pilot\"")?;
+/// assert_eq!(plan.flags().collect::<Vec<_>>(), ["new-checkout"]);
+/// # Ok::<(), stagegate::PlanError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Plan {
+    source: Arc<str>,
+    flags: BTreeMap<Key, PlannedFlag>,
+}
+
+impl Plan {
+    /// Reads a document: everything about it is checked before anything is returned.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`] with every problem of the document, in order of their places.
+    ///
+    /// # Complexity
+    ///
+    /// Linear in the document's bytes; memory is bounded by [`limits`].
+    pub fn parse(document: impl Into<Document>) -> Result<Plan, PlanError> {
+        let document = document.into();
+        let source = document.label();
+        let mut report = Report::new(Arc::clone(&source));
+        let flags = document.text(&mut report).and_then(|text| {
+            report.read_from(text);
+            let root = format::parse(document.format_of(text), text, &mut report)?;
+            read_root(&root, &document, &mut report)
+        });
+        match (report.into_error(), flags) {
+            (None, Some(flags)) => Ok(Plan { source, flags }),
+            (Some(error), _) => Err(error),
+            (None, None) => Err(PlanError::unexplained(source)),
+        }
+    }
+
+    /// The keys of the plan's flags, in order.
+    pub fn flags(&self) -> impl Iterator<Item = &str> {
+        self.flags.keys().map(Key::as_str)
+    }
+
+    pub(crate) fn source(&self) -> &Arc<str> {
+        &self.source
+    }
+
+    pub(crate) fn planned(&self) -> impl Iterator<Item = &PlannedFlag> {
+        self.flags.values()
+    }
+
+    /// The plan with every flag where the document puts it.
+    pub(crate) fn compile(&self) -> Snapshot {
+        let flags =
+            self.planned().map(|flag| Flag::new(Arc::clone(&flag.definition), flag.declared));
+        Snapshot::new(1, flags.collect(), None)
+    }
+}
+
+fn read_root<'a>(
+    root: &node::Node<'a>,
+    document: &Document,
+    report: &mut Report<'a>,
+) -> Option<BTreeMap<Key, PlannedFlag>> {
+    let path = Path::root();
+    let mut fields = Fields::open(root, &path, report)?;
+    read_schema(&mut fields, report);
+    let groups = groups::read(fields.take("groups"), &path, document, report);
+    let plans = stages::read_plans(fields.take("plans"), &path, &groups, report);
+    let flags = fields.take("flags");
+    fields.finish(report);
+    let Some(flags) = flags else {
+        fields.missing("flags", "write at least one, for example `[flags.new-checkout]`", report);
+        return None;
+    };
+    flags::read(flags, &path, &flags::Context { groups: &groups, plans: &plans }, report)
+}
+
+fn read_schema<'a>(fields: &mut Fields<'_, 'a>, report: &mut Report<'a>) {
+    match fields.take("schema") {
+        None => fields.missing("schema", "write `schema = 1` at the top", report),
+        Some(node) if report.slice(&node.span) == "1" && node.is_number() => {}
+        Some(node) => {
+            let path = fields.path().field("schema");
+            report.found(node, &path, "not a schema this version reads", "write `schema = 1`");
+        }
+    }
+}

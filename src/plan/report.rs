@@ -1,0 +1,141 @@
+//! Collects what is wrong with a document while it is read on.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::error::{Excerpt, Place, PlanError, Problem};
+use super::fields::Path;
+use super::limits::MAX_PROBLEMS;
+use super::node::{Node, Value};
+
+/// The problems found so far, and the text they are found in.
+pub(super) struct Report<'a> {
+    file: Arc<str>,
+    text: &'a str,
+    /// Where each line begins.
+    lines: Vec<usize>,
+    problems: Vec<Problem>,
+    unlisted: usize,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(file: Arc<str>) -> Report<'a> {
+        Report { file, text: "", lines: vec![0], problems: Vec::new(), unlisted: 0 }
+    }
+
+    /// Spans are of this text from now on.
+    pub(super) fn read_from(&mut self, text: &'a str) {
+        self.text = text;
+        self.lines = line_starts(text.as_bytes());
+    }
+
+    pub(super) fn slice(&self, span: &Range<usize>) -> &'a str {
+        self.text.get(span.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn place(&self, span: &Range<usize>) -> Place {
+        place(&self.lines, self.text.as_bytes(), span)
+    }
+
+    /// A problem of the document as a whole.
+    pub(super) fn whole(&mut self, message: String, hint: &str) {
+        self.problem(0..0, &Path::root(), message, hint);
+    }
+
+    /// `node` is not what it has to be.
+    pub(super) fn found(
+        &mut self,
+        node: &Node<'_>,
+        path: &Path<'_>,
+        wrong: impl Display,
+        hint: impl Display,
+    ) {
+        let message = format!("found {}, {wrong}", self.describe(node));
+        self.problem(node.span.clone(), path, message, hint);
+    }
+
+    pub(super) fn problem(
+        &mut self,
+        span: Range<usize>,
+        path: &Path<'_>,
+        message: String,
+        hint: impl Display,
+    ) {
+        let place = self.place(&span);
+        let file = Arc::clone(&self.file);
+        self.push(Problem { file, place, path: path.to_string(), message, hint: hint.to_string() });
+    }
+
+    pub(super) fn push(&mut self, problem: Problem) {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(problem);
+        } else {
+            self.unlisted += 1;
+        }
+    }
+
+    /// The text of these bytes, or a problem at the first that is not UTF-8.
+    pub(super) fn utf8<'b>(&mut self, bytes: &'b [u8], what: &str) -> Option<&'b str> {
+        let file = Arc::clone(&self.file);
+        self.utf8_in(file, bytes, what, &Path::root())
+    }
+
+    /// The same for bytes of another file.
+    pub(super) fn utf8_in<'b>(
+        &mut self,
+        file: Arc<str>,
+        bytes: &'b [u8],
+        what: &str,
+        path: &Path<'_>,
+    ) -> Option<&'b str> {
+        let error = match std::str::from_utf8(bytes) {
+            Ok(text) => return Some(text),
+            Err(error) => error,
+        };
+        let at = error.valid_up_to();
+        let byte = bytes.get(at).copied().unwrap_or_default();
+        let place = place(&line_starts(bytes), bytes, &(at..at + 1));
+        let message = format!("found byte 0x{byte:02x}, so {what} is not UTF-8 text");
+        let hint = "save it as UTF-8".to_owned();
+        self.push(Problem { file, place, path: path.to_string(), message, hint });
+        None
+    }
+
+    /// How a message calls a value: text and numbers as they are written, tables by what they are.
+    fn describe(&self, node: &Node<'_>) -> Cow<'static, str> {
+        match &node.value {
+            Value::Table(_) => "a table".into(),
+            Value::Array(items) if items.is_empty() => "an empty array".into(),
+            Value::Array(_) => "an array".into(),
+            Value::Text(_) | Value::Number | Value::Other => {
+                Excerpt(self.slice(&node.span)).to_string().into()
+            }
+        }
+    }
+
+    /// Everything found, in order of place; `None` when that is nothing.
+    pub(super) fn into_error(mut self) -> Option<PlanError> {
+        if self.problems.is_empty() {
+            return None;
+        }
+        let file = Arc::clone(&self.file);
+        self.problems.sort_by_key(|problem| (problem.file != file, problem.place.span.start));
+        Some(PlanError::of_problems(self.file, self.problems, self.unlisted))
+    }
+}
+
+fn line_starts(text: &[u8]) -> Vec<usize> {
+    let ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect()
+}
+
+fn place(lines: &[usize], text: &[u8], span: &Range<usize>) -> Place {
+    let line = lines.partition_point(|start| *start <= span.start);
+    let start = line.checked_sub(1).and_then(|index| lines.get(index)).copied().unwrap_or(0);
+    let before = text.get(start..span.start).unwrap_or_default();
+    // Bytes that continue a character are none of their own.
+    let column = before.iter().filter(|byte| **byte & 0xc0 != 0x80).count() + 1;
+    Place { line, column, span: span.clone() }
+}
