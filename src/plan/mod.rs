@@ -7,6 +7,8 @@ mod flags;
 mod format;
 mod groups;
 pub mod limits;
+// Without a notation nothing makes a tree.
+#[cfg_attr(not(any(feature = "toml", feature = "json")), expect(dead_code))]
 mod node;
 mod report;
 mod stages;
