@@ -107,7 +107,7 @@ impl Document {
     pub(super) fn text<'a>(&'a self, report: &mut Report<'a>) -> Option<&'a str> {
         if self.bytes.len() > MAX_DOCUMENT_BYTES {
             report.whole(
-                format!("{} bytes, more than {MAX_DOCUMENT_BYTES}", self.bytes.len()),
+                format!("found {} bytes, more than {MAX_DOCUMENT_BYTES}", self.bytes.len()),
                 "move long lists of users to a `users_file`",
             );
             return None;

@@ -75,7 +75,7 @@ impl PlanError {
 
 impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let source = Excerpt(&self.source);
+        let source = Escaped(&self.source);
         match &self.kind {
             Kind::Unreadable { cause } => {
                 write!(f, "rollout document `{source}` cannot be read: {cause}")
@@ -174,7 +174,7 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Place { line, column, .. } = self.place;
-        write!(f, "{}:{line}:{column}: ", Excerpt(&self.file))?;
+        write!(f, "{}:{line}:{column}: ", Escaped(&self.file))?;
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
         }
@@ -182,8 +182,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Text of a document as it can stand in a message: on one line, without control characters, and
-/// not too long.
+/// Text of a document as it can stand in a message: [`Escaped`], and not too long.
 pub(crate) struct Excerpt<'a>(pub(crate) &'a str);
 
 /// Characters of an excerpt before it is cut.
@@ -191,15 +190,25 @@ const EXCERPT_CHARS: usize = 60;
 
 impl fmt::Display for Excerpt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut chars = self.0.chars();
-        for c in chars.by_ref().take(EXCERPT_CHARS) {
-            // Quotes and letters of every script stay as they are; what moves the cursor, hides or
-            // turns text does not.
-            match c {
-                '"' | '\'' | '\\' => write!(f, "{c}")?,
-                _ => write!(f, "{}", c.escape_debug())?,
+        match self.0.char_indices().nth(EXCERPT_CHARS) {
+            None => Escaped(self.0).fmt(f),
+            Some((cut, _)) => {
+                let begin = self.0.get(..cut).unwrap_or_default();
+                write!(f, "{}... ({} bytes)", Escaped(begin), self.0.len())
             }
         }
-        if chars.next().is_some() { write!(f, "... ({} bytes)", self.0.len()) } else { Ok(()) }
+    }
+}
+
+/// Text on one line: quotes and letters of every script stay as they are; what moves the cursor,
+/// hides or turns text does not.
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            '"' | '\'' | '\\' => write!(f, "{c}"),
+            _ => write!(f, "{}", c.escape_debug()),
+        })
     }
 }

@@ -235,14 +235,17 @@ pub(crate) fn one_of<'s>(found: &str, names: impl Iterator<Item = &'s str> + Clo
 /// Names that a hint lists.
 const LISTED_NAMES: usize = 12;
 
-/// The name that was meant, as far as spelling tells: at most a third of it differs.
+/// The name that was meant, as far as spelling tells: at most a third of it differs, or one of the
+/// two begins with the other.
 pub(crate) fn nearest<'s>(found: &str, names: impl Iterator<Item = &'s str>) -> Option<&'s str> {
     if found.len() > crate::key::MAX_KEY_BYTES {
         return None;
     }
     let near = names.filter_map(|name| {
         let distance = strsim::osa_distance(found, name);
-        (distance <= name.len().max(3) / 3).then_some((distance, name))
+        let begins = found.len().min(name.len()) >= 3
+            && (found.starts_with(name) || name.starts_with(found));
+        (begins || distance <= name.len().max(3) / 3).then_some((distance, name))
     });
     near.min().map(|(_, name)| name)
 }

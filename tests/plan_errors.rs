@@ -1,0 +1,177 @@
+//! Every bad document gets its exact error: each file of `tests/data/invalid` beside the text it
+//! must produce. `STAGEGATE_BLESS=1 cargo test --test plan_errors` writes the texts anew, for
+//! reading in the diff.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use stagegate::{Document, Gate, Plan, limits};
+
+/// The error without the machine's path to the directory.
+fn error_of(file: &Path) -> String {
+    let error = Document::read(file).and_then(Plan::parse).expect_err("a bad document");
+    error.to_string().replace(&format!("{}/", file.parent().unwrap().display()), "")
+}
+
+#[test]
+fn every_bad_document_has_its_exact_error() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/invalid");
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let is_document = |file: &PathBuf| {
+        file.extension().is_some_and(|extension| extension == "toml" || extension == "json")
+    };
+    let documents: Vec<PathBuf> = entries.filter(is_document).collect();
+    assert!(documents.len() >= 70, "found only {} documents", documents.len());
+
+    let mut wrong = String::new();
+    for file in documents {
+        let expected_file = PathBuf::from(format!("{}.expected.txt", file.display()));
+        let found = error_of(&file) + "\n";
+        if std::env::var_os("STAGEGATE_BLESS").is_some() {
+            fs::write(&expected_file, &found).unwrap();
+        }
+        let expected = fs::read_to_string(&expected_file).unwrap_or_default();
+        if found != expected {
+            wrong += &format!("{}\nexpected: {expected}\nfound: {found}\n", file.display());
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn a_bad_document_replaces_nothing() {
+    let gate = Gate::from_document("schema = 1\n[flags.a]\nstage = \"ga\"").unwrap();
+    for bad in ["", "{", "schema = 1", "\u{0}", "schema = 1\n[flags.a]\nstage = \"g\""] {
+        let error = gate.update(bad).unwrap_err();
+        assert!(error.is_invalid_document() && !error.problems().is_empty(), "{bad:?}: {error}");
+        assert!(gate.is_enabled(1, "a"));
+        assert_eq!(gate.version(), 1);
+        assert_eq!(gate.status().last_refused.unwrap().to_string(), error.to_string());
+    }
+}
+
+fn text_error(document: impl Into<Document>) -> String {
+    Plan::parse(document).expect_err("a bad document").to_string()
+}
+
+#[test]
+fn a_key_of_ten_megabytes() {
+    let key = "k".repeat(10 << 20);
+    let expected = format!(
+        "rollout document `(text)` has 1 problem\n  \
+           (text):2:8: flags.\"{}... (10485760 bytes)\": found a key of 10485760 bytes, more than 128\n      \
+               write 1 to 128 characters",
+        "k".repeat(60)
+    );
+    assert_eq!(text_error(format!("schema = 1\n[flags.{key}]\n")), expected);
+}
+
+#[test]
+fn nesting_100_000_deep() {
+    let deep = 100_000;
+    let json = format!(r#"{{"schema": {}1{}}}"#, "[".repeat(deep), "]".repeat(deep));
+    assert_eq!(
+        text_error(json),
+        "rollout document `(text)` has 1 problem\n  \
+           (text):1:76: found more than 64 tables and arrays inside one another\n      \
+               a plan needs no more than six",
+    );
+    let toml = format!("schema = {}1{}", "[".repeat(deep), "]".repeat(deep));
+    assert_eq!(
+        text_error(toml),
+        "rollout document `(text)` has 1 problem\n  \
+           (text):1:90: found [, which is no TOML: cannot recurse further; max recursion depth met\n      \
+               mend the syntax here, or just before",
+    );
+    let toml = format!("schema = 1\n[{}]", vec!["a"; deep].join("."));
+    assert_eq!(
+        text_error(toml),
+        "rollout document `(text)` has 1 problem\n  \
+           (text):2:200002: found the end, which is no TOML: recursion limit\n      \
+               mend the syntax here, or just before",
+    );
+}
+
+#[test]
+fn a_document_beyond_the_limit_of_bytes() {
+    let error = text_error(" ".repeat(limits::MAX_DOCUMENT_BYTES + 1));
+    assert_eq!(
+        error,
+        "rollout document `(text)` has 1 problem\n  \
+           (text):1:1: found 16777217 bytes, more than 16777216\n      \
+               move long lists of users to a `users_file`",
+    );
+}
+
+#[test]
+fn more_flags_stages_or_users_than_the_limit() {
+    let mut document = "schema = 1\n".to_owned();
+    for flag in 0..=limits::MAX_FLAGS {
+        document += &format!("[flags.f{flag}]\n");
+    }
+    assert_eq!(
+        text_error(document),
+        "rollout document `(text)` has 1 problem\n  \
+           (text):2:2: flags: found 100001 entries, more than 100000\n      \
+               split the document",
+    );
+
+    let stages: String = (0..=64).map(|stage| format!("{{ name = \"s{stage}\" }}, ")).collect();
+    assert_eq!(
+        text_error(format!("schema = 1\n[flags.a]\nstages = [{stages}]")),
+        "rollout document `(text)` has 1 problem\n  \
+           (text):3:10: flags.a.stages: found 65 stages, more than 64\n      \
+               leave some out",
+    );
+}
+
+#[test]
+fn a_thousand_problems_are_listed_and_the_rest_counted() {
+    let flags: String = (0..1500).map(|flag| format!("[flags.f{flag}]\nstage = \"x\"\n")).collect();
+    let error = Plan::parse(format!("schema = 1\n{flags}")).unwrap_err();
+    assert_eq!(error.problems().len(), 1000);
+    let text = error.to_string();
+    assert!(text.starts_with("rollout document `(text)` has 1500 problems\n"), "{}", &text[..80]);
+    assert!(text.ends_with("\n  and 500 more"));
+}
+
+#[test]
+fn a_directory_a_pipe_and_a_missing_file_are_no_documents() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let error = Gate::from_path(directory).unwrap_err();
+    assert!(error.is_unreadable());
+    let expected =
+        format!("rollout document `{}` cannot be read: it is a directory", directory.display());
+    assert_eq!(error.to_string(), expected);
+    let error = Gate::from_path("no-such.toml").unwrap_err();
+    assert!(
+        error.to_string().starts_with("rollout document `no-such.toml` cannot be read: "),
+        "{error}"
+    );
+    if Path::new("/dev/zero").exists() {
+        let error = Gate::from_path("/dev/zero").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "rollout document `/dev/zero` cannot be read: it is no regular file"
+        );
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_document() {
+    assert!(Plan::parse("\u{feff}schema = 1\n[flags.a]\n").is_ok());
+    assert!(Plan::parse("\u{feff}{\"schema\": 1, \"flags\": {\"a\": {}}}").is_ok());
+}
+
+#[test]
+fn users_files_need_a_directory() {
+    let document = "schema = 1\n[groups.g]\nusers_file = \"users.txt\"\n[flags.a]\n";
+    assert_eq!(
+        text_error(document),
+        "rollout document `(text)` has 1 problem\n  \
+           (text):3:14: groups.g.users_file: found \"users.txt\", which a document without a directory cannot have\n      \
+               read the document from a file, or give it a directory",
+    );
+}
