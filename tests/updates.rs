@@ -1,0 +1,223 @@
+//! What an update may do to a running gate: the rules of `Gate::update`, one by one, with the exact
+//! words of each refusal.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::{Arc, Mutex};
+
+use stagegate::{Document, Gate, Update, UpdateError};
+
+fn gate(stage: &str) -> Gate {
+    Gate::from_document(flag_at(stage)).unwrap()
+}
+
+fn flag_at(stage: &str) -> Document {
+    Document::new(format!("schema = 1\n[flags.a]\nstage = \"{stage}\"\n")).name("rollout.toml")
+}
+
+/// A flag with these percentages: stages `s1`, `s2`, ...
+fn own_stages(stage: &str, percents: &[u32]) -> String {
+    let stages = percents.iter().zip(1..);
+    let stages: String = stages
+        .map(|(percent, n)| format!("{{ name = \"s{n}\", percent = {percent} }}, "))
+        .collect();
+    format!("schema = 1\n[flags.a]\nstage = \"{stage}\"\nstages = [{stages}]\n")
+}
+
+fn stage_of(gate: &Gate) -> String {
+    gate.status().flags[0].stage.to_string()
+}
+
+#[test]
+fn one_stage_up_is_allowed_and_more_is_refused() {
+    let gate = gate("off");
+    for stage in ["internal", "pilot", "expanded", "ga"] {
+        gate.update(flag_at(stage)).unwrap();
+        assert_eq!(stage_of(&gate), stage);
+    }
+    gate.update(flag_at("off")).unwrap();
+    let error = gate.update(flag_at("expanded")).unwrap_err();
+    assert!(error.is_skip() && !error.is_invalid_document());
+    assert_eq!(
+        error.to_string(),
+        "rollout document `rollout.toml` has 1 problem\n  \
+           rollout.toml:3:9: flags.a.stage: found \"expanded\", which skips internal, pilot: the flag is at \"off\"\n      \
+               write \"internal\", or give a `skip_reason` beside `stage`",
+    );
+    assert_eq!(error.problems()[0].line(), 3);
+    assert_eq!((gate.version(), &*stage_of(&gate)), (6, "off"));
+}
+
+#[test]
+fn every_skip_of_a_document_is_told_and_nothing_of_it_applied() {
+    let flags = |a: &str, b: &str, c: &str| {
+        format!(
+            "schema = 1\n[flags.a]\nstage = \"{a}\"\n[flags.b]\nstage = \"{b}\"\n[flags.c]\nstage = \"{c}\"\n"
+        )
+    };
+    let gate = Gate::from_document(flags("off", "off", "off")).unwrap();
+    let error = gate.update(flags("ga", "internal", "pilot")).unwrap_err();
+    let lines: Vec<_> = error.problems().iter().map(stagegate::Problem::line).collect();
+    assert_eq!(lines, [3, 7]);
+    assert!(gate.status().flags.iter().all(|flag| flag.stage == "off"));
+}
+
+#[test]
+fn a_reason_allows_a_skip() {
+    let gate = gate("off");
+    let document = "schema = 1\n[flags.a]\nstage = \"ga\"\nskip_reason = \"old path is broken\"";
+    gate.update(document).unwrap();
+    assert_eq!(stage_of(&gate), "ga");
+}
+
+#[test]
+fn calls_refuse_skips_unknown_names_and_blank_reasons() {
+    let gate = gate("off");
+    let words = |result: Result<u64, UpdateError>| result.unwrap_err().to_string();
+    assert_eq!(
+        words(gate.set_stage("a", "ga")),
+        "flag `a` is at `off`: going to `ga` skips internal, pilot, expanded; go to `internal`, or force it and give a reason",
+    );
+    assert_eq!(
+        words(gate.set_stage("a", "pilto")),
+        "flag `a` has no stage `pilto`: did you mean `pilot`? write one of: off, internal, pilot, expanded, ga",
+    );
+    assert_eq!(
+        words(gate.set_stage("aa\u{1b}", "ga")),
+        "no flag `aa\\u{1b}`: the plan has none of that name"
+    );
+    assert_eq!(words(gate.roll_back("A")), "no flag `A`: did you mean `a`?");
+    assert_eq!(
+        words(gate.force_stage("a", "ga", " ")),
+        "flag `a` is to be forced to `ga` without a reason; give one, it is kept with the change",
+    );
+    assert!(gate.set_stage("b", "ga").unwrap_err().is_not_found());
+    assert!(gate.set_stage("a", "x").unwrap_err().is_not_found());
+    assert_eq!(gate.version(), 1);
+}
+
+#[test]
+fn down_is_never_refused() {
+    let stages = ["off", "internal", "pilot", "expanded", "ga"];
+    for (from, to) in (0..5).flat_map(|from| (0..=from).map(move |to| (stages[from], stages[to]))) {
+        let (by_call, by_document) = (gate(from), gate(from));
+        by_call.set_stage("a", to).unwrap();
+        by_document.update(flag_at(to)).unwrap();
+        assert_eq!((&*stage_of(&by_call), &*stage_of(&by_document)), (to, to));
+    }
+}
+
+#[test]
+fn a_rolled_back_flag_is_not_brought_back_by_an_edit_of_something_else() {
+    let gate = gate("internal");
+    gate.roll_back("a").unwrap();
+    let edited = "schema = 1\n[flags.a]\nstage = \"internal\"\nowner = \"team\"\n[flags.b]\n";
+    gate.update(edited).unwrap();
+    assert_eq!(stage_of(&gate), "off");
+    assert_eq!(gate.status().flags[0].declared, "internal");
+    gate.update(edited.replace("internal", "off")).unwrap();
+    gate.update(edited).unwrap();
+    assert_eq!(stage_of(&gate), "internal");
+}
+
+#[test]
+fn a_reason_left_in_the_document_does_not_bring_a_rolled_back_flag_back() {
+    let document = "schema = 1\n[flags.a]\nstage = \"ga\"\nskip_reason = \"launch day\"";
+    let gate = Gate::from_document(document).unwrap();
+    gate.roll_back("a").unwrap();
+    gate.update(document).unwrap();
+    assert_eq!(stage_of(&gate), "off");
+}
+
+#[test]
+fn what_a_call_promoted_the_document_takes_back() {
+    let gate = gate("internal");
+    gate.set_stage("a", "pilot").unwrap();
+    gate.update(flag_at("internal")).unwrap();
+    assert_eq!(stage_of(&gate), "internal");
+}
+
+#[test]
+fn editing_a_percentage_is_no_way_around_a_stage() {
+    let gate = Gate::from_document(own_stages("s2", &[0, 10, 25, 100])).unwrap();
+    // s2 is what used to be everybody: from what 10% have, that skips s1 of the new plan.
+    let error = gate.update(own_stages("s3", &[5, 50, 100])).unwrap_err();
+    assert_eq!(
+        error.problems()[0].message(),
+        "found \"s3\", which skips s2: the flag is at \"s1\""
+    );
+    gate.update(own_stages("s2", &[5, 50, 100])).unwrap();
+    assert_eq!(stage_of(&gate), "s2");
+}
+
+#[test]
+fn stages_renamed_in_place_are_found_by_their_share() {
+    let gate = gate("pilot");
+    let renamed = |stage: &str| {
+        format!(
+            "schema = 1\n[flags.a]\nstage = \"{stage}\"\nstages = [{{ name = \"staff\" }}, \
+             {{ name = \"few\", percent = 10 }}, {{ name = \"many\", percent = 50 }}, \
+             {{ name = \"all\", percent = 100 }}]"
+        )
+    };
+    assert!(gate.update(renamed("all")).unwrap_err().is_skip());
+    gate.update(renamed("many")).unwrap();
+    assert_eq!(stage_of(&gate), "many");
+}
+
+#[test]
+fn a_new_flag_starts_where_its_document_says_and_a_removed_one_is_unknown() {
+    let gate = gate("off");
+    gate.update("schema = 1\n[flags.b]\nstage = \"ga\"").unwrap();
+    assert!(gate.is_enabled(1, "b"));
+    assert_eq!(gate.evaluate(1, "a").reason, stagegate::Reason::FlagNotFound);
+}
+
+#[test]
+fn handles_find_their_flag_again_whatever_happens_to_the_others() {
+    let gate = Gate::from_document("schema = 1\n[flags.m]\nstage = \"ga\"").unwrap();
+    let (m, z) = (gate.flag("m"), gate.flag("z"));
+    assert_eq!((m.is_enabled(1), z.is_enabled(1)), (true, false));
+    gate.update("schema = 1\n[flags.a]\n[flags.m]\nstage = \"ga\"\n[flags.z]\nstage = \"ga\"")
+        .unwrap();
+    assert_eq!((m.is_enabled(1), z.is_enabled(1)), (true, true));
+    gate.update("schema = 1\n[flags.a]\nstage = \"off\"\n[flags.z]\nstage = \"ga\"").unwrap();
+    assert_eq!((m.is_enabled(1), z.is_enabled(1)), (false, true));
+    let other = Gate::from_document("schema = 1\n[flags.x]\n[flags.z]\nstage = \"off\"").unwrap();
+    assert!(!z.is_enabled_in(&other.pin(), 1));
+    assert!(z.is_enabled_in(&gate.pin(), 1));
+}
+
+#[test]
+fn observers_are_told_of_every_update_and_survive_each_other() {
+    let gate = gate("off");
+    let told = Arc::new(Mutex::new(Vec::new()));
+    gate.observe(|_: &Update<'_>| panic!("a broken observer"));
+    let log = Arc::clone(&told);
+    let asked = gate.clone();
+    gate.observe(move |update: &Update<'_>| {
+        // In force already when told.
+        let line = match update {
+            Update::Applied { version, changes, .. } => {
+                assert_eq!(asked.version(), *version);
+                let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
+                format!("{version}: {}", changes.join(", "))
+            }
+            Update::Refused { error, .. } => format!("refused: {error}"),
+            _ => unreachable!("two kinds of update"),
+        };
+        log.lock().unwrap().push(line);
+    });
+    gate.set_stage("a", "internal").unwrap();
+    gate.force_stage("a", "ga", "hot\nfix").unwrap();
+    gate.roll_back("b").unwrap_err();
+    gate.update("schema = 1\n[flags.c]\nstage = \"pilot\"").unwrap();
+    gate.update("").unwrap_err();
+    let told = told.lock().unwrap();
+    assert_eq!(told[0], "2: a: off -> internal");
+    assert_eq!(told[1], "3: a: internal -> ga (hot\\nfix)");
+    assert_eq!(told[2], "refused: no flag `b`: did you mean `a`?");
+    assert_eq!(told[3], "4: a: ga -> (none), c: (none) -> pilot");
+    assert!(told[4].starts_with("refused: rollout document `(text)` has 1 problem"), "{}", told[4]);
+    assert_eq!(told.len(), 5);
+}
