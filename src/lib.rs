@@ -1,7 +1,87 @@
-//! Feature flags that never deploy 0 → 100.
+//! Feature flags that never deploy 0 → 100: percentage gates and staged rollouts from one reviewed
+//! document, answered in nanoseconds, swapped in one atomic step.
+//!
+//! # Why stages and not a switch?
+//!
+//! A switch takes a feature from nobody to everybody, and a fault in it with it. A staged rollout
+//! lets it grow: to the team, to a tenth, to a quarter, to all, each step decided on what the step
+//! before has shown, and back to nobody in one call. The plan for that (who, how many, in which
+//! order) is a document that a team reviews; this crate is what executes it.
+//!
+//! # Example
+//!
+//! ```
+//! use stagegate::Gate;
+//!
+//! let gate = Gate::from_document(r#"
+//!     schema = 1
+//!     [groups.team]
+//!     users = ["ana", "ben"]
+//!     [flags.new-checkout]
+//!     stage = "internal"
+//!     stages = [
+//!         { name = "internal", groups = ["team"] },
+//!         { name = "pilot", percent = 10 },
+//!         { name = "ga", percent = 100 },
+//!     ]
+//! "#)?;
+//!
+//! // Any thread, any time: no lock, no allocation, no failure.
+//! assert!(gate.is_enabled("ana", "new-checkout"));
+//! assert!(!gate.is_enabled("user-42", "new-checkout"));
+//!
+//! // One stage at a time; skipping one needs a reason.
+//! assert!(gate.set_stage("new-checkout", "ga").is_err());
+//! gate.set_stage("new-checkout", "pilot")?;
+//! gate.set_stage("new-checkout", "ga")?;
+//! assert!(gate.is_enabled("user-42", "new-checkout"));
+//!
+//! // And back, at once, for everybody.
+//! gate.roll_back("new-checkout")?;
+//! assert!(!gate.is_enabled("ana", "new-checkout"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Where to look
+//!
+//! * [`Gate`] is what an application holds; [`FlagHandle`] asks about one flag, fastest;
+//!   [`Pinned`] asks several questions of one version.
+//! * [`AsUser`] says who can be asked about: strings, integers, [`User`] with attributes, types of
+//!   your own.
+//! * [`Document`] is a plan's text and [`Plan`] what it says; [`PlanError`] lists what is wrong
+//!   with one, [`UpdateError`] why a change was refused.
+//! * Chapters: the [plan document](_docs::plans), [bucketing](_docs::bucketing), the
+//!   [design](_docs::design), the [promises](_docs::promises) and their tests.
+//!
+//! # When not to use it
+//!
+//! For secrets and permissions: whoever can choose a user key can aim for a bucket. For values
+//! other than on and off, and for experiments with more than two arms. Where people who are not
+//! developers must change targeting by hand in a web page, a flag service serves better.
+//!
+//! # Panics
+//!
+//! Nothing in this crate panics, whatever a document holds or a caller passes. Observers may: their
+//! panics are caught, see [`Gate::observe`].
+//!
+//! # Features
+//!
+//! All are additive, and none changes a decision.
+//!
+//! * `toml` (default): documents in TOML. Costs the parser of the `toml` crate.
+//! * `json` (default): documents in JSON. Costs `serde` and `serde_json`.
+//!
+//! Without either there is [`Salt`] and [`Percent`], and no way to load a plan.
+//!
+//! # In other words
+//!
+//! A flag is a toggle, a feature switch or a feature gate; a group is a segment; a stage is a step
+//! or ring of a canary release, a gradual, phased or progressive delivery; a roll-back is a kill
+//! switch.
 
 #![forbid(unsafe_code)]
 
+pub mod _docs;
 mod eval;
 mod gate;
 mod key;

@@ -1,0 +1,20 @@
+//! Chapters: what the pages of single items leave no room for.
+
+#[doc = include_str!("../docs/plans.md")]
+pub mod plans {}
+
+#[doc = include_str!("../docs/bucketing.md")]
+pub mod bucketing {}
+
+#[doc = include_str!("../docs/design.md")]
+pub mod design {}
+
+#[doc = include_str!("../docs/promises.md")]
+pub mod promises {}
+
+#[doc = include_str!("../CHANGELOG.md")]
+pub mod changelog {}
+
+#[cfg(all(doctest, feature = "toml"))]
+#[doc = include_str!("../README.md")]
+pub mod readme {}
