@@ -1,7 +1,7 @@
 //! One validated, immutable state of all flags.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::audience::NameMap;
 use super::evaluation::{Evaluation, Reason};
@@ -12,6 +12,9 @@ use super::user::AsUser;
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     version: u64,
+    token: u64,
+    /// That of `names`, at hand.
+    index: u32,
     names: Arc<Names>,
     /// In order of their keys.
     flags: Vec<Flag>,
@@ -58,7 +61,15 @@ impl Snapshot {
             Some(previous) if same_keys(&previous.flags, &flags) => Arc::clone(&previous.names),
             _ => Arc::new(Names::new(&flags)),
         };
-        Snapshot { version, names, flags }
+        Snapshot::of(version, names, flags)
+    }
+
+    fn of(version: u64, names: Arc<Names>, flags: Vec<Flag>) -> Snapshot {
+        // Relaxed: all that counts is that each call gets a number, higher than that of the
+        // snapshot it was made from, which its thread has seen.
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let token = NEXT.fetch_add(1, Ordering::Relaxed);
+        Snapshot { version, token, index: names.index, names, flags }
     }
 
     /// The next version, with one flag replaced by one of the same key.
@@ -67,11 +78,17 @@ impl Snapshot {
         if let Some(place) = flags.get_mut(slot) {
             *place = flag;
         }
-        Snapshot { version: self.version + 1, names: Arc::clone(&self.names), flags }
+        Snapshot::of(self.version + 1, Arc::clone(&self.names), flags)
     }
 
     pub(crate) fn version(&self) -> u64 {
         self.version
+    }
+
+    /// No two snapshots of the process have the same, and one made from another has a higher one.
+    #[inline]
+    pub(crate) fn token(&self) -> u64 {
+        self.token
     }
 
     /// Every flag, in order of their keys.
@@ -93,13 +110,13 @@ impl Snapshot {
     /// What to remember of a key, for [`at`](Self::at).
     pub(crate) fn slot(&self, key: &str) -> Slot {
         let slot = self.names.slots.get(key).copied().unwrap_or(ABSENT);
-        Slot { index: self.names.index, slot }
+        Slot { index: self.index, slot }
     }
 
     /// The flag at a remembered slot; `Err` when the slot is of another index.
     #[inline]
     pub(crate) fn at(&self, slot: Slot) -> Result<Option<&Flag>, OtherIndex> {
-        if slot.index == self.names.index {
+        if slot.index == self.index {
             Ok(self.flags.get(slot.slot as usize))
         } else {
             Err(OtherIndex)

@@ -1,46 +1,125 @@
 //! The one place that swaps.
 
+use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::retired::Retired;
 use crate::eval::Snapshot;
 
 /// The snapshot in force.
+///
+/// Each thread keeps the snapshot it saw last, and a question asks only whether that one is still
+/// in force: one load of a word that only updates write. So readers share nothing that any of them
+/// writes, at the price that a thread which asks no more keeps its last snapshot until it ends.
 #[derive(Debug)]
-pub(super) struct Cell(ArcSwap<Snapshot>);
+pub(super) struct Cell {
+    swap: ArcSwap<Snapshot>,
+    /// The token of the newest snapshot that anybody has taken out of `swap` or put into it.
+    ///
+    /// Raised by whoever sees a newer one, before they use it: so no thread, nor any that it tells,
+    /// is answered by an older version afterwards.
+    newest: AtomicU64,
+    /// Which of a thread's places is this cell's.
+    place: usize,
+    retired: Retired,
+}
 
 /// A snapshot that stays as it is while this lives, also across swaps.
 pub(super) type Loaded = Guard<Arc<Snapshot>>;
 
+/// Gates that a thread remembers at once. Of two gates that share a place, the one asked last has
+/// it, and the next question to the other takes the longer way.
+const PLACES: usize = 4;
+
+thread_local! {
+    static SEEN: [RefCell<Option<Arc<Snapshot>>>; PLACES] =
+        const { [const { RefCell::new(None) }; PLACES] };
+}
+
 impl Cell {
     pub(super) fn new(snapshot: Snapshot) -> Cell {
-        Cell(ArcSwap::from_pointee(snapshot))
+        // Relaxed: any spread over the places will do.
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        Cell {
+            newest: AtomicU64::new(snapshot.token()),
+            swap: ArcSwap::from_pointee(snapshot),
+            place: NEXT.fetch_add(1, Ordering::Relaxed) % PLACES,
+            retired: Retired::default(),
+        }
+    }
+
+    /// What `ask` says of the snapshot in force.
+    #[inline]
+    pub(super) fn read<T>(&self, ask: impl Fn(&Snapshot) -> T) -> T {
+        let answer = SEEN.try_with(|seen| {
+            let seen = seen.get(self.place)?.try_borrow().ok()?;
+            let snapshot = seen.as_ref()?;
+            // Acquire: pairs with the release in `note`. A token that is not the newest's means
+            // another version, another gate, or a thread that has not asked yet.
+            let is_newest = snapshot.token() == self.newest.load(Ordering::Acquire);
+            is_newest.then(|| ask(snapshot))
+        });
+        match answer {
+            Ok(Some(answer)) => answer,
+            _ => self.read_anew(ask),
+        }
+    }
+
+    /// The same for a thread that has not seen the snapshot in force yet; also where a thread is
+    /// ending, or a user type asks another question from within its own `AsUser`.
+    #[cold]
+    fn read_anew<T>(&self, ask: impl Fn(&Snapshot) -> T) -> T {
+        let loaded = self.load();
+        let _ = SEEN.try_with(|seen| {
+            let place = seen.get(self.place)?;
+            *place.try_borrow_mut().ok()? = Some(Arc::clone(&loaded));
+            Some(())
+        });
+        ask(&loaded)
     }
 
     /// Lock-free, without touching a counter that other threads touch.
-    #[inline]
     pub(super) fn load(&self) -> Loaded {
-        self.0.load()
+        let loaded = self.swap.load();
+        self.note(&loaded);
+        loaded
     }
 
-    /// Puts in force what `next` makes of the snapshot in force, and returns both with what `next`
-    /// had to say. When another thread was first, `next` is asked again with that thread's
+    /// Puts in force what `next` makes of the snapshot in force, and returns its version with what
+    /// `next` had to say. When another thread was first, `next` is asked again with that thread's
     /// snapshot: no update is lost.
     pub(super) fn update<T, E>(
         &self,
         mut next: impl FnMut(&Snapshot) -> Result<(Snapshot, T), E>,
     ) -> Result<(u64, T), E> {
-        let mut current = self.0.load();
+        let mut current = self.load();
         loop {
             let (snapshot, told) = next(&current)?;
-            let version = snapshot.version();
-            let before = self.0.compare_and_swap(&*current, Arc::new(snapshot));
-            // The snapshot compared with is kept alive by `current`, so no other can have its address.
+            let snapshot = Arc::new(snapshot);
+            let before = self.swap.compare_and_swap(&*current, Arc::clone(&snapshot));
+            // What was compared with is kept alive by `current`: no other has its address.
             if Arc::ptr_eq(&before, &current) {
-                return Ok((version, told));
+                self.note(&snapshot);
+                self.retired.add(Arc::clone(&current));
+                return Ok((snapshot.version(), told));
             }
+            self.note(&before);
             current = before;
+        }
+    }
+
+    /// Has every thread look for this snapshot, or a newer one, from now on.
+    #[inline]
+    fn note(&self, snapshot: &Snapshot) {
+        let token = snapshot.token();
+        // Acquire: whoever finds the token noted may rely on what was noted with it.
+        if self.newest.load(Ordering::Acquire) < token {
+            // Release: pairs with the acquire in `read`. Who reads this token, or a later one,
+            // finds this snapshot or a later one in `swap`.
+            self.newest.fetch_max(token, Ordering::AcqRel);
         }
     }
 }

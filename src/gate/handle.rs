@@ -43,7 +43,7 @@ pub struct FlagHandle {
 
 impl FlagHandle {
     pub(super) fn new(gate: Gate, key: &str) -> FlagHandle {
-        let slot = gate.shared.current.load().slot(key);
+        let slot = gate.shared.current.read(|snapshot| snapshot.slot(key));
         FlagHandle { gate, key: key.into(), slot: AtomicU64::new(slot.to_word()) }
     }
 
@@ -56,7 +56,10 @@ impl FlagHandle {
     /// Whether the user has the flag: as [`Gate::is_enabled`].
     #[inline]
     pub fn is_enabled(&self, user: impl AsUser) -> bool {
-        self.find(&self.gate.shared.current.load()).is_some_and(|flag| flag.is_enabled(&user))
+        self.gate
+            .shared
+            .current
+            .read(|snapshot| self.find(snapshot).is_some_and(|flag| flag.is_enabled(&user)))
     }
 
     /// The same in a pinned version, of this gate or of any other.
@@ -82,8 +85,7 @@ impl FlagHandle {
     /// The decision with its reason: as [`Gate::evaluate`].
     #[inline]
     pub fn evaluate(&self, user: impl AsUser) -> Evaluation {
-        let snapshot = self.gate.shared.current.load();
-        snapshot.evaluate(self.find(&snapshot), &user)
+        self.gate.shared.current.read(|snapshot| snapshot.evaluate(self.find(snapshot), &user))
     }
 
     /// The same in a pinned version, of this gate or of any other.

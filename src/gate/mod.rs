@@ -5,6 +5,7 @@ mod error;
 mod handle;
 mod observer;
 mod pinned;
+mod retired;
 mod status;
 mod transition;
 
@@ -136,7 +137,9 @@ impl Gate {
     /// ```
     #[inline]
     pub fn is_enabled(&self, user: impl AsUser, flag: &str) -> bool {
-        self.shared.current.load().flag(flag).is_some_and(|flag| flag.is_enabled(&user))
+        self.shared
+            .current
+            .read(|snapshot| snapshot.flag(flag).is_some_and(|flag| flag.is_enabled(&user)))
     }
 
     /// The same decision with its reason, the flag's stage, the user's cohort and bucket.
@@ -146,8 +149,7 @@ impl Gate {
     /// As [`is_enabled`](Gate::is_enabled), and the groups of later stages too. Never allocates.
     #[inline]
     pub fn evaluate(&self, user: impl AsUser, flag: &str) -> Evaluation {
-        let snapshot = self.shared.current.load();
-        snapshot.evaluate(snapshot.flag(flag), &user)
+        self.shared.current.read(|snapshot| snapshot.evaluate(snapshot.flag(flag), &user))
     }
 
     /// The earliest stage whose audience holds the user, whatever stage the flag is at; `None`
@@ -304,7 +306,7 @@ impl Gate {
     /// The version in force: 1 for the first document, one more with every update.
     #[must_use]
     pub fn version(&self) -> u64 {
-        self.shared.current.load().version()
+        self.shared.current.read(crate::eval::Snapshot::version)
     }
 
     /// What is in force, flag by flag, and what was refused last.
