@@ -33,6 +33,12 @@ use observer::Ledger;
 /// then put in force in one atomic step; of two at the same time the second is checked again on
 /// top of the first.
 ///
+/// # Memory
+///
+/// A thread that has asked keeps the snapshot it saw last until it asks again or ends, and a gate
+/// the one that its last update replaced. Snapshots share what they have in common: what one has
+/// of its own is 48 bytes a flag.
+///
 /// # Example
 ///
 /// ```

@@ -1,0 +1,273 @@
+//! Same user, same answer: the bucket of every golden vector, in every set of features.
+//!
+//! `tests/data/make_bucketing.py` made the vectors with another implementation of the hash.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use serde_json::Value;
+use stagegate::{Percent, Salt, User};
+
+/// `tests/data/bucketing.json`; its layout stands in the script beside it.
+struct Vectors {
+    percents: Vec<Percent>,
+    salts: Vec<String>,
+    rows: Vec<Row>,
+    edges: Vec<(Percent, Option<u64>, Option<u64>)>,
+}
+
+struct Row {
+    salt: usize,
+    key: Vec<u8>,
+    bucket: u64,
+    smallest: Percent,
+    /// For each of `percents`.
+    enabled: Vec<bool>,
+}
+
+impl Vectors {
+    fn read() -> Vectors {
+        let file: Value = serde_json::from_str(include_str!("data/bucketing.json")).unwrap();
+        assert_eq!(file["algorithm"], "xxh3-ppm-1");
+        Vectors {
+            percents: items(&file["ppm"]).iter().map(percent).collect(),
+            salts: items(&file["salts"]).iter().map(|salt| text(salt).to_owned()).collect(),
+            rows: items(&file["rows"]).iter().map(Row::read).collect(),
+            edges: items(&file["edges"])
+                .iter()
+                .map(|edge| (percent(&edge[0]), bucket(&edge[1]), bucket(&edge[2])))
+                .collect(),
+        }
+    }
+}
+
+impl Row {
+    fn read(row: &Value) -> Row {
+        let key = match row[1].as_str() {
+            Some(text) => text.as_bytes().to_vec(),
+            None => unhex(text(&row[1]["hex"])),
+        };
+        Row {
+            salt: usize::try_from(row[0].as_u64().unwrap()).unwrap(),
+            key,
+            bucket: bucket(&row[2]).unwrap(),
+            smallest: percent(&row[3]),
+            enabled: text(&row[4]).chars().map(|digit| digit == '1').collect(),
+        }
+    }
+
+    /// The key as text, if it is.
+    fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.key).ok()
+    }
+
+    /// The integer whose decimal text the key is, if there is one: neither `007` nor `-0` is.
+    fn integer<N: std::str::FromStr + ToString>(&self) -> Option<N> {
+        let text = self.text()?;
+        text.parse().ok().filter(|number: &N| number.to_string() == text)
+    }
+}
+
+#[test]
+fn vectors_cover_what_they_should() {
+    let Vectors { percents, salts, rows, edges } = Vectors::read();
+    assert!(rows.len() >= 10_000 && edges.len() >= 500, "{} {}", rows.len(), edges.len());
+    assert!(percents.contains(&Percent::NONE) && percents.contains(&Percent::ALL));
+    let key_has = |length| rows.iter().any(|row| row.key.len() == length);
+    let salt_has = |length| salts.iter().any(|salt| salt.len() == length);
+    assert!((0..=300).all(|length| key_has(length) && salt_has(length)));
+    assert!(rows.iter().any(|row| row.text().is_none()));
+    assert!(salts.iter().any(|salt| !salt.is_ascii()));
+    assert!(rows.iter().all(|row| row.enabled.len() == percents.len()));
+}
+
+#[test]
+fn buckets_are_the_golden_ones() {
+    let vectors = Vectors::read();
+    for row in &vectors.rows {
+        let salt = Salt::new(&vectors.salts[row.salt]);
+        assert_eq!(salt.bucket(&row.key), row.bucket, "{:?}", row.key);
+        assert_eq!(salt.bucket(row.key.as_slice()), row.bucket, "{:?}", row.key);
+        if let Some(text) = row.text() {
+            assert_eq!(salt.bucket(text), row.bucket, "{text:?}");
+            assert_eq!(salt.bucket(text.to_owned()), row.bucket, "{text:?}");
+            let user = User::new(text).attribute("region", "eu-west");
+            assert_eq!(salt.bucket(&user), row.bucket, "{text:?} with an attribute");
+        }
+    }
+}
+
+#[test]
+fn integers_are_in_the_bucket_of_their_text() {
+    let vectors = Vectors::read();
+    let [mut unsigned, mut signed, mut wide] = [0; 3];
+    for row in &vectors.rows {
+        let salt = Salt::new(&vectors.salts[row.salt]);
+        if let Some(number) = row.integer::<u64>() {
+            assert_eq!(salt.bucket(number), row.bucket, "{number}");
+            unsigned += 1;
+        }
+        if let Some(number) = row.integer::<i64>() {
+            assert_eq!(salt.bucket(number), row.bucket, "{number}");
+            signed += 1;
+        }
+        if let Some(number) = row.integer::<i128>() {
+            assert_eq!(salt.bucket(number), row.bucket, "{number}");
+            wide += 1;
+        }
+        if let Some(number) = row.integer::<u8>() {
+            assert_eq!(salt.bucket(number), row.bucket, "{number}");
+        }
+    }
+    assert!(unsigned > 1_000 && signed > 1_000 && wide > signed, "{unsigned} {signed} {wide}");
+}
+
+#[test]
+fn percentages_admit_the_golden_buckets() {
+    let vectors = Vectors::read();
+    for row in &vectors.rows {
+        for (percent, enabled) in vectors.percents.iter().zip(&row.enabled) {
+            assert_eq!(percent.contains(row.bucket), *enabled, "{} at {percent}", row.bucket);
+        }
+        let below = Percent::from_ppm(row.smallest.ppm() - 1).unwrap();
+        assert!(row.smallest.contains(row.bucket), "{} at {}", row.bucket, row.smallest);
+        assert!(!below.contains(row.bucket), "{} at {below}", row.bucket);
+    }
+}
+
+/// The rows above are of any bucket; an error of one in a threshold shows only beside it.
+#[test]
+fn percentages_end_at_the_golden_bucket() {
+    for (percent, last_in, first_out) in Vectors::read().edges {
+        assert_eq!(last_in.is_none(), percent == Percent::NONE, "{percent}");
+        assert_eq!(first_out.is_none(), percent == Percent::ALL, "{percent}");
+        assert!(last_in.is_none_or(|bucket| percent.contains(bucket)), "{last_in:?} at {percent}");
+        assert!(
+            first_out.is_none_or(|bucket| !percent.contains(bucket)),
+            "{first_out:?} at {percent}"
+        );
+    }
+}
+
+/// The tables in `docs/bucketing.md` are true.
+#[test]
+fn specification_has_true_examples() {
+    let specification = include_str!("../docs/bucketing.md");
+    let (mut buckets, mut percentages) = (0, 0);
+    for line in specification.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> =
+            line.split('|').map(|cell| cell.trim().trim_matches('`')).skip(1).collect();
+        match *cells.as_slice() {
+            [salt, key, expected, smallest, _] => {
+                let bucket = Salt::new(salt).bucket(key);
+                assert_eq!(bucket.to_string(), expected, "{line}");
+                let smallest: u32 = smallest.parse().unwrap();
+                let admits = |ppm| Percent::from_ppm(ppm).unwrap().contains(bucket);
+                assert!(admits(smallest) && !admits(smallest - 1), "{line}");
+                buckets += 1;
+            }
+            [percent, ppm, threshold, _] => {
+                let percent: Percent = percent.parse().unwrap();
+                assert_eq!(percent.ppm().to_string(), ppm, "{line}");
+                if let Ok(threshold) = threshold.parse::<u64>() {
+                    assert!(!percent.contains(threshold), "{line}");
+                    assert!(threshold == 0 || percent.contains(threshold - 1), "{line}");
+                }
+                percentages += 1;
+            }
+            _ => panic!("a row of another table: {line}"),
+        }
+    }
+    assert!(buckets >= 5 && percentages >= 5, "{buckets} {percentages}");
+}
+
+#[cfg(feature = "toml")]
+mod through_a_gate {
+    use std::fmt::Write;
+
+    use stagegate::Gate;
+
+    use super::*;
+
+    /// A flag for every salt that a document takes, at a stage for each of the percentages.
+    fn document(vectors: &Vectors, stage: usize) -> String {
+        let mut document = "schema = 1\n".to_owned();
+        for (index, percent) in vectors.percents.iter().enumerate() {
+            write!(document, "[[plans.all.stages]]\nname = \"p{index}\"\npercent = {percent}\n")
+                .unwrap();
+        }
+        for (index, salt) in vectors.salts.iter().enumerate().filter(|(_, s)| !s.is_empty()) {
+            // What JSON escapes, TOML reads as the same.
+            let salt = serde_json::to_string(salt).unwrap();
+            write!(document, "[flags.f{index}]\nplan = \"all\"\nstage = \"p{stage}\"\n").unwrap();
+            writeln!(document, "salt = {salt}").unwrap();
+        }
+        document
+    }
+
+    #[test]
+    fn a_document_gives_the_golden_answers() {
+        let vectors = Vectors::read();
+        for stage in 0..vectors.percents.len() {
+            let gate = Gate::from_document(document(&vectors, stage)).unwrap();
+            let mut asked = 0;
+            for row in vectors.rows.iter().filter(|row| !vectors.salts[row.salt].is_empty()) {
+                let flag = format!("f{}", row.salt);
+                let answer = gate.evaluate(&row.key, &flag);
+                assert_eq!(answer.bucket, Some(row.bucket), "{flag} {:?}", row.key);
+                assert_eq!(answer.enabled, row.enabled[stage], "{flag} {:?}", row.key);
+                assert_eq!(gate.is_enabled(&row.key, &flag), row.enabled[stage], "{flag}");
+                let cohort = row.enabled.iter().position(|enabled| *enabled).unwrap();
+                assert!(answer.cohort.is_some_and(|stage| *stage == format!("p{cohort}")));
+                if let Some(number) = row.integer::<u64>() {
+                    assert_eq!(gate.evaluate(number, &flag).bucket, Some(row.bucket), "{number}");
+                }
+                if let Some(number) = row.integer::<i64>() {
+                    assert_eq!(gate.evaluate(number, &flag).bucket, Some(row.bucket), "{number}");
+                }
+                asked += 1;
+            }
+            assert!(asked > 10_000, "{asked}");
+        }
+    }
+
+    /// Without a `salt` it is the flag's key; with it, renaming the flag moves nobody.
+    #[test]
+    fn key_is_the_salt_where_none_is_given() {
+        let vectors = Vectors::read();
+        let salt = vectors.salts.iter().position(|salt| salt == "new-checkout").unwrap();
+        let document =
+            "schema = 1\n[flags.new-checkout]\n[flags.checkout-2]\nsalt = \"new-checkout\"";
+        let gate = Gate::from_document(document).unwrap();
+        let mut asked = 0;
+        for row in vectors.rows.iter().filter(|row| row.salt == salt) {
+            for flag in ["new-checkout", "checkout-2"] {
+                assert_eq!(gate.evaluate(&row.key, flag).bucket, Some(row.bucket), "{flag}");
+            }
+            asked += 1;
+        }
+        assert!(asked > 300, "{asked}");
+    }
+}
+
+fn items(value: &Value) -> &[Value] {
+    value.as_array().unwrap()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+/// A bucket is text, since JSON's numbers are floats to many readers; `null` is none.
+fn bucket(value: &Value) -> Option<u64> {
+    value.as_str().map(|digits| digits.parse().unwrap())
+}
+
+fn percent(ppm: &Value) -> Percent {
+    Percent::from_ppm(u32::try_from(ppm.as_u64().unwrap()).unwrap()).unwrap()
+}
+
+fn unhex(digits: &str) -> Vec<u8> {
+    assert!(digits.is_ascii() && digits.len() % 2 == 0);
+    let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+    (0..digits.len()).step_by(2).map(byte).collect()
+}

@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+"""Writes bucketing.json: golden vectors of the bucketing algorithm `xxh3-ppm-1`.
+
+Independent of the crate: the hash is the reference implementation in C, through the `xxhash`
+package; the formula is that of docs/bucketing.md, in whole numbers of any size.
+
+    pip install -r requirements.txt     # in this folder
+    python3 make_bucketing.py           # writes bucketing.json beside this file
+    python3 make_bucketing.py --check   # exit status 1 when the file or the formula in the docs differs
+
+The file never changes: these are the buckets that users of the crate are in. Another result is
+another algorithm, with an id of its own.
+
+Layout, one row a line:
+    ppm    percentages in parts per million that every row answers for
+    salts  salts, by index
+    rows   [salt index, key, bucket, smallest ppm that admits the bucket, a 0 or 1 for each of `ppm`]
+           a key is text, or {"hex": "..."} where it is no UTF-8
+    edges  [ppm, last bucket among it, first bucket not among it], null where there is none
+"""
+
+import inspect
+import json
+import sys
+from pathlib import Path
+
+import xxhash
+
+HERE = Path(__file__).parent
+VECTORS = HERE / "bucketing.json"
+SPECIFICATION = HERE.parent.parent / "docs" / "bucketing.md"
+
+# --- The formula. `--check` looks for these three functions, word for word, in the specification.
+
+
+def key_bytes(user):
+    return user if isinstance(user, bytes) else str(user).encode("utf-8")
+
+
+def bucket_of(salt, user):
+    seed = xxhash.xxh3_64_intdigest(salt.encode("utf-8"))
+    return xxhash.xxh3_64_intdigest(key_bytes(user), seed=seed)
+
+
+def is_enabled(bucket, ppm):
+    return bucket * 1_000_000 >> 64 < ppm
+
+
+# --- What is asked.
+
+PPM = [0, 1, 100, 10_000, 125_000, 250_000, 333_333, 500_000, 999_900, 999_999, 1_000_000]
+
+# XXH3 has other code for 0, 1-3, 4-8, 9-16, 17-128, 129-240 and more bytes; of long input it takes
+# stripes of 64 bytes and blocks of 1,024.
+LONG = [320, 383, 384, 385, 511, 512, 513, 1023, 1024, 1025, 1087, 1088, 1089, 2047, 2048, 2049, 4095, 4096]
+
+SALTS = [
+    "",
+    "a",
+    "0",
+    " ",
+    "\0",
+    "new-checkout",
+    "New-Checkout",
+    "new-checkout ",
+    "line\nbreak\ttab \"quote\" \\ 'single'",
+    "caf\u00e9",  # the same word, composed
+    "cafe\u0301",  # and decomposed: other bytes, so another salt
+    "\u652f\u6255\u3044",
+    "\u043e\u043f\u043b\u0430\u0442\u0430",
+    "\U0001f680\U0001f468\u200d\U0001f469\u200d\U0001f467",
+    "\U0010ffff",
+    "long, of 256 bytes: ".ljust(256, "-"),
+    "\u00e9" * 150,
+]
+
+KEYS = [
+    "",
+    "a",
+    "ab",
+    "user-42",
+    "user-43",
+    "USER-42",
+    " user-42",
+    "ana@example.com",
+    "ana+test@example.com",
+    "00000000-0000-0000-0000-000000000000",
+    "6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
+    "018f3c1e-7b2a-7cc3-98c4-dc0c0c07398f",
+    "caf\u00e9",
+    "cafe\u0301",
+    "\u30e6\u30fc\u30b6\u30fc",
+    "\U0001f680",
+    "\0",
+    "a\0b",
+    "007",  # text, not the integer 7
+    "-0",
+    "+5",
+    b"\xff",
+    b"\xc0\x80",  # an overlong NUL
+    b"\xed\xa0\x80",  # a lone surrogate
+    b"\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8\xf7",
+    bytes(range(256)),
+    0,
+    1,
+    7,
+    9,
+    10,
+    42,
+    99,
+    100,
+    4_294_967_295,
+    4_294_967_296,
+    2**63 - 1,
+    2**63,
+    2**64 - 1,
+    2**64,
+    2**128 - 1,
+    -1,
+    -7,
+    -10,
+    -(2**31),
+    -(2**63),
+    -(2**127),
+]
+
+
+class Random:
+    """SplitMix64: the same numbers on every machine and in every version of Python."""
+
+    def __init__(self, seed):
+        self.state = seed
+
+    def next(self):
+        mask = 2**64 - 1
+        self.state = (self.state + 0x9E37_79B9_7F4A_7C15) & mask
+        mixed = self.state
+        mixed = ((mixed ^ (mixed >> 30)) * 0xBF58_476D_1CE4_E5B9) & mask
+        mixed = ((mixed ^ (mixed >> 27)) * 0x94D0_49BB_1331_11EB) & mask
+        return mixed ^ (mixed >> 31)
+
+    def below(self, bound):
+        return self.next() * bound >> 64
+
+    def bytes(self, count):
+        return bytes(self.below(256) for _ in range(count))
+
+    def text(self, count):
+        return "".join(chr(ord("a") + self.below(26)) for _ in range(count))
+
+    def uuid(self, version):
+        digits = f"{self.next():016x}{self.next():016x}"
+        variant = "89ab"[self.below(4)]
+        return (
+            f"{digits[:8]}-{digits[8:12]}-{version}{digits[12:15]}-{variant}{digits[15:18]}-{digits[18:30]}"
+        )
+
+
+def questions():
+    """Every (salt, user) of the file."""
+    random = Random(2026)
+    for salt in SALTS:
+        for key in KEYS:
+            yield salt, key
+    # Keys of every length, as text and as bytes that are none.
+    for length in [*range(301), *LONG]:
+        yield "new-checkout", random.text(length)
+        yield "", random.bytes(length)
+        yield "caf\u00e9", b"\xff" * length
+    # Salts of every length; a document takes up to 4,096 bytes.
+    for length in [*range(1, 301), *LONG]:
+        salt = random.text(length)
+        yield salt, "user-42"
+        yield salt, random.next()
+    # What keys usually are, for flags that are named alike.
+    for number in range(50):
+        salt = f"checkout-{number:02}"
+        for _ in range(20):
+            yield salt, random.below(1_000)
+            yield salt, random.next()
+            yield salt, -random.below(2**63)
+            yield salt, f"user-{random.below(10**6)}"
+            yield salt, f"{random.below(10**6):010}"
+            yield salt, f"{random.text(3 + random.below(6))}.{random.text(8)}@example.org"
+            yield salt, random.uuid(4)
+            yield salt, random.uuid(7)
+            yield salt, b"\xfe" + random.bytes(random.below(24))
+
+
+def edges():
+    """Buckets on both sides of a percentage, found by bisecting the formula."""
+    random = Random(7)
+    exact = range(0, 1_000_001, 15_625)  # where ppm * 2^64 / 10^6 is a whole number
+    drawn = [1 + random.below(999_999) for _ in range(500)]
+    for ppm in sorted({*PPM, *range(20), *range(999_980, 1_000_000), *exact, *drawn}):
+        low, high = 0, 2**64  # the first bucket that is not enabled is in low..=high
+        while low < high:
+            middle = (low + high) // 2
+            if is_enabled(middle, ppm):
+                low = middle + 1
+            else:
+                high = middle
+        last_in = str(low - 1) if low > 0 else None
+        first_out = str(low) if low < 2**64 else None
+        yield [ppm, last_in, first_out]
+
+
+def written(key):
+    try:
+        return key_bytes(key).decode("utf-8")
+    except UnicodeDecodeError:
+        return {"hex": key.hex()}
+
+
+def render():
+    salts, rows = {}, []
+    for salt, key in questions():
+        index = salts.setdefault(salt, len(salts))
+        bucket = bucket_of(salt, key)
+        smallest = (bucket * 1_000_000 >> 64) + 1
+        assert is_enabled(bucket, smallest) and not is_enabled(bucket, smallest - 1)
+        answers = "".join("01"[is_enabled(bucket, ppm)] for ppm in PPM)
+        rows.append([index, written(key), str(bucket), smallest, answers])
+
+    def lines(values):
+        return ",\n".join(json.dumps(value, separators=(",", ":")) for value in values)
+
+    return (
+        '{"algorithm":"xxh3-ppm-1",\n'
+        f'"ppm":{lines([PPM])},\n'
+        f'"salts":[\n{lines(salts)}\n],\n'
+        f'"rows":[\n{lines(rows)}\n],\n'
+        f'"edges":[\n{lines(edges())}\n]}}\n'
+    )
+
+
+def check(text):
+    if not VECTORS.exists() or VECTORS.read_text(encoding="ascii") != text:
+        yield f"{VECTORS.name} differs from what this script writes"
+    specification = SPECIFICATION.read_text(encoding="utf-8")
+    for function in (key_bytes, bucket_of, is_enabled):
+        if inspect.getsource(function).strip() not in specification:
+            yield f"{SPECIFICATION.name} does not have `{function.__name__}` as it is here"
+
+
+def main():
+    if sys.argv[1:] == ["--check"]:
+        problems = list(check(render()))
+        for problem in problems:
+            print(problem, file=sys.stderr)
+        sys.exit(1 if problems else 0)
+    if sys.argv[1:]:
+        sys.exit(__doc__)
+    VECTORS.write_text(render(), encoding="ascii", newline="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+//! Buckets are even for every kind of key, and flags are independent of each other.
+//!
+//! Every input is fixed, so a run repeats to the last digit. The bounds say how unlikely a perfect
+//! hash would be to have been refused when these inputs were chosen. `-- --nocapture` prints what
+//! was measured.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::float_arithmetic, reason = "statistics; no decision of the crate is made with it")]
+
+use stagegate::{Percent, Salt};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Questions of each kind.
+const ASKED: u64 = 1_000_000;
+
+/// A kind of key, and the bucket of its `i`-th question.
+type Kind = (&'static str, fn(Salt, u64) -> u64);
+
+const KINDS: [Kind; 9] = [
+    ("sequential integers", |salt, i| salt.bucket(i)),
+    ("zero-padded", |salt, i| salt.bucket(format!("{i:010}"))),
+    ("e-mail", |salt, i| salt.bucket(format!("user.{i}@example.com"))),
+    ("UUIDv4", |salt, i| salt.bucket(uuid(4, random(2 * i), random(2 * i + 1)))),
+    // A thousand users a second, from some moment on.
+    ("UUIDv7", |salt, i| {
+        salt.bucket(uuid(
+            7,
+            ((0x018f_3c1e_7b2a + i) << 16) | (random(2 * i) & 0xfff),
+            random(2 * i + 1),
+        ))
+    }),
+    // Of one byte there are 256 keys and of none one: here the salts are many.
+    ("one byte", |_, i| {
+        Salt::new(&format!("flag-{}", i / 256)).bucket([i.to_le_bytes()[0]].as_slice())
+    }),
+    ("empty", |_, i| Salt::new(&format!("flag-{i}")).bucket("")),
+    ("not UTF-8", |salt, i| salt.bucket([[0xff; 8], i.to_be_bytes()].as_flattened())),
+    ("64-byte shared prefix", |salt, i| {
+        salt.bucket(format!("{:/<64}{i}", "https://example.com/users"))
+    }),
+];
+
+/// Chi-square over 1,000 equal parts has 999 degrees of freedom. A perfect hash is above 1,226.05
+/// once in a million, and below 800.73 once in a million: too even is no chance either.
+const CHI_SQUARE: std::ops::Range<f64> = 800.73..1226.05;
+
+/// A perfect hash is beyond it once in a million, and three times at 0.01% and 99.99%, where the
+/// 100 users that differ are few for a normal curve. For all 72 shares below: once in 9,400.
+const SHARE_Z: f64 = 4.9;
+
+/// The chance that a perfect hash has any of 1,225 pairs beyond it is 0.001: each pair has
+/// 0.001 / 1,225 = 8.2e-7, half of it on either side, and that is 4.93 on the normal curve. At 1%,
+/// where two flags share only 100 users, the tail is longer and the chance 0.003.
+const PAIR_Z: f64 = 4.93;
+
+#[test]
+fn buckets_are_even() {
+    let salt = Salt::new("new-checkout");
+    for (kind, bucket) in KINDS {
+        let buckets: Vec<u64> = (0..ASKED).map(|i| bucket(salt, i)).collect();
+        let chi_square = chi_square(&buckets);
+        println!("{kind}: chi-square {chi_square:.1}");
+        assert!(CHI_SQUARE.contains(&chi_square), "{kind}: chi-square {chi_square}");
+    }
+}
+
+/// One salt can be lucky. Zero-padded keys differ least from each other; the mean of 40 salts has a
+/// standard deviation of sqrt(2 * 999 / 40) = 7.07.
+#[test]
+fn no_salt_is_special() {
+    let users: Vec<String> = (0..ASKED).map(|i| format!("{i:010}")).collect();
+    let evenness = |number: u32| {
+        let salt = Salt::new(&format!("salt-{number}"));
+        chi_square(&users.iter().map(|user| salt.bucket(user)).collect::<Vec<_>>())
+    };
+    let found: Vec<f64> = (0..40).map(evenness).collect();
+    let mean = found.iter().sum::<f64>() / 40.0;
+    let least = found.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = found.iter().copied().fold(0.0, f64::max);
+    println!("zero-padded, 40 salts: chi-square {least:.1} to {most:.1}, mean {mean:.1}");
+    assert!(CHI_SQUARE.contains(&least) && CHI_SQUARE.contains(&most), "{least} to {most}");
+    assert!((mean - 999.0).abs() < 4.9 * 7.07, "mean {mean}");
+}
+
+#[test]
+fn shares_are_what_was_asked() {
+    let salt = Salt::new("new-checkout");
+    for (kind, bucket) in KINDS {
+        let buckets: Vec<u64> = (0..ASKED).map(|i| bucket(salt, i)).collect();
+        let mut worst: f64 = 0.0;
+        for text in ["0.01", "0.1", "1", "5", "10", "25", "50", "99.99"] {
+            let z = share_z(&buckets, text.parse().unwrap());
+            assert!(z.abs() < SHARE_Z, "{kind}: {z} sigma off at {text}%");
+            worst = worst.max(z.abs());
+        }
+        println!("{kind}: at most {worst:.2} sigma off");
+    }
+}
+
+/// What would happen if the bounds were too wide to see anything.
+#[test]
+fn uneven_buckets_are_seen() {
+    // FNV-1a leaves the upper bits of short keys nearly alone.
+    let fnv = |i: u64| {
+        i.to_string().bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    };
+    let uneven = chi_square(&(0..ASKED).map(fnv).collect::<Vec<_>>());
+    // Multiples of the golden ratio are spread as evenly as can be, which is not at random.
+    let golden = |i: u64| i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let too_even = chi_square(&(0..ASKED).map(golden).collect::<Vec<_>>());
+    println!("FNV-1a: chi-square {uneven:.1}; golden ratio: chi-square {too_even:.1}");
+    assert!(uneven > CHI_SQUARE.end, "{uneven}");
+    assert!(too_even < CHI_SQUARE.start, "{too_even}");
+}
+
+#[test]
+fn flags_are_independent() {
+    let seeded = |flag: &str, user: &str| Salt::new(flag).bucket(user);
+    for share in ["1", "10", "50"] {
+        let z = pairs_z(seeded, share.parse().unwrap());
+        let worst = z.iter().fold(0.0, |worst: f64, z| worst.max(z.abs()));
+        println!("{} pairs of flags at {share}%: |z| at most {worst:.2}", z.len());
+        assert_eq!(z.len(), 1_225);
+        assert!(worst < PAIR_Z, "{worst} at {share}%");
+    }
+}
+
+/// Mixing by XOR is as even as can be for one flag, and ties every flag to every other.
+#[test]
+fn xor_would_tie_flags_together() {
+    let xor = |flag: &str, user: &str| xxh3_64(user.as_bytes()) ^ xxh3_64(flag.as_bytes());
+    let buckets: Vec<u64> = users().iter().map(|user| xor("new-checkout-00", user)).collect();
+    assert!(CHI_SQUARE.contains(&chi_square(&buckets)));
+    for share in ["1", "10", "50"] {
+        let z = pairs_z(xor, share.parse().unwrap());
+        let least = z.iter().fold(f64::INFINITY, |least, z| least.min(z.abs()));
+        let failing = z.iter().filter(|z| z.abs() >= PAIR_Z).count();
+        println!("XOR at {share}%: {failing} of {} pairs fail, |z| at least {least:.2}", z.len());
+        assert_eq!(failing, z.len(), "at {share}%");
+    }
+}
+
+/// How far the buckets are from 1,000 equal parts.
+fn chi_square(buckets: &[u64]) -> f64 {
+    let mut found = [0_u32; 1000];
+    for bucket in buckets {
+        found[usize::try_from((u128::from(*bucket) * 1000) >> 64).unwrap()] += 1;
+    }
+    let expected = count(buckets.len()) / 1000.0;
+    found.iter().map(|found| (f64::from(*found) - expected).powi(2) / expected).sum()
+}
+
+/// How many standard deviations the admitted are from the share of all.
+fn share_z(buckets: &[u64], share: Percent) -> f64 {
+    let n = count(buckets.len());
+    let p = f64::from(share.ppm()) / 1e6;
+    let admitted = count(buckets.iter().filter(|bucket| share.contains(**bucket)).count());
+    (admitted - n * p) / (n * p * (1.0 - p)).sqrt()
+}
+
+/// For every pair of 50 flags, how many standard deviations the users in both are from what two
+/// draws that know nothing of each other would have in common (the hypergeometric distribution, so
+/// a flag that has some users more or less does not count as a tie).
+fn pairs_z(bucket: impl Fn(&str, &str) -> u64, share: Percent) -> Vec<f64> {
+    let users = users();
+    let admitted = |number: u32| -> Vec<u64> {
+        let flag = format!("new-checkout-{number:02}");
+        let bit = |user: &String| u64::from(share.contains(bucket(&flag, user)));
+        users
+            .chunks(64)
+            .map(|word| word.iter().fold(0, |bits, user| bits << 1 | bit(user)))
+            .collect()
+    };
+    let flags: Vec<Vec<u64>> = (0..50).map(admitted).collect();
+    let size = |set: &[u64]| f64::from(set.iter().map(|word| word.count_ones()).sum::<u32>());
+    let sizes: Vec<f64> = flags.iter().map(|flag| size(flag)).collect();
+    let n = count(users.len());
+    let mut z = Vec::new();
+    for (i, (a, in_a)) in flags.iter().zip(&sizes).enumerate() {
+        for (b, in_b) in flags.iter().zip(&sizes).skip(i + 1) {
+            let both = a.iter().zip(b).map(|(a, b)| (a & b).count_ones()).sum::<u32>();
+            let variance = in_a * in_b * (n - in_a) * (n - in_b) / (n * n * (n - 1.0));
+            z.push((f64::from(both) - in_a * in_b / n) / variance.sqrt());
+        }
+    }
+    z
+}
+
+fn users() -> Vec<String> {
+    (0..ASKED).map(|i| format!("user-{i}")).collect()
+}
+
+/// The `i`-th number of `SplitMix64`.
+fn random(i: u64) -> u64 {
+    let mixed = i.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+fn uuid(version: u64, high: u64, low: u64) -> String {
+    let (first, second, third) = (high >> 32, high >> 16 & 0xffff, high & 0xfff);
+    let (fourth, fifth) = (0x8000 | low >> 48 & 0x3fff, low & 0xffff_ffff_ffff);
+    format!("{first:08x}-{second:04x}-{version}{third:03x}-{fourth:04x}-{fifth:012x}")
+}
+
+fn count(n: usize) -> f64 {
+    f64::from(u32::try_from(n).unwrap())
+}
