@@ -102,6 +102,7 @@ fn read_root<'a>(
     let path = Path::root();
     let mut fields = Fields::open(root, &path, report)?;
     read_schema(&mut fields, report);
+    read_algorithm(&mut fields, report);
     let groups = groups::read(fields.take("groups"), &path, document, report);
     let plans = stages::read_plans(fields.take("plans"), &path, &groups, report);
     let flags = fields.take("flags");
@@ -121,5 +122,17 @@ fn read_schema<'a>(fields: &mut Fields<'_, 'a>, report: &mut Report<'a>) {
             let path = fields.path().field("schema");
             report.found(node, &path, "not a schema this version reads", "write `schema = 1`");
         }
+    }
+}
+
+/// How users are spread over buckets. There is one way so far; naming it says that a document means
+/// this one, whatever comes to stand beside it.
+fn read_algorithm<'a>(fields: &mut Fields<'_, 'a>, report: &mut Report<'a>) {
+    const ALGORITHM: &str = "xxh3-ppm-1";
+    let Some(node) = fields.take("algorithm") else { return };
+    let path = fields.path().field("algorithm");
+    if fields::string(node, &path, report).is_some_and(|name| name != ALGORITHM) {
+        let hint = format!("write \"{ALGORITHM}\", or leave the field out");
+        report.found(node, &path, "not an algorithm this version has", hint);
     }
 }
