@@ -71,6 +71,22 @@ fn a_reason_allows_a_skip() {
 }
 
 #[test]
+fn a_reason_left_in_the_document_allows_no_second_skip() {
+    let gate = gate("off");
+    let document = |stage: &str, reason: &str| {
+        format!("schema = 1\n[flags.a]\nstage = \"{stage}\"\nskip_reason = \"{reason}\"\n")
+    };
+    gate.update(document("pilot", "board demo")).unwrap();
+    let error = gate.update(document("ga", "board demo")).unwrap_err();
+    assert_eq!(
+        error.problems()[0].hint(),
+        "write \"expanded\", or a new `skip_reason`: this one was used before"
+    );
+    gate.update(document("ga", "the demo went well")).unwrap();
+    assert_eq!(stage_of(&gate), "ga");
+}
+
+#[test]
 fn calls_refuse_skips_unknown_names_and_blank_reasons() {
     let gate = gate("off");
     let words = |result: Result<u64, UpdateError>| result.unwrap_err().to_string();

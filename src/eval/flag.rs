@@ -31,6 +31,8 @@ pub(crate) struct FlagDefinition {
     pub(crate) salt: Salt,
     pub(crate) owner: Option<Box<str>>,
     pub(crate) description: Option<Box<str>>,
+    /// Allows an update to move the flag up more than one stage, once.
+    pub(crate) skip_reason: Option<Box<str>>,
     /// In order, percentages never falling.
     pub(crate) stages: Arc<[Stage]>,
     pub(crate) hold_back: Box<[HoldBack]>,

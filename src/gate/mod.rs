@@ -218,7 +218,7 @@ impl Gate {
     /// Puts another document in force: each flag goes where the document has it.
     ///
     /// A flag may go down any number of stages, or up one; up more than one needs a `skip_reason`
-    /// beside its `stage`. A flag that a call took below its document's `stage` stays there until
+    /// beside its `stage`, and another than the document before had. A flag that a call took below its document's `stage` stays there until
     /// a document has another `stage` for it, so a rolled-back flag is not brought back by an edit
     /// of something else. A stage whose percentage was raised counts as reached only up to what
     /// the flag's users have now, so editing a percentage is no way around a stage.
@@ -341,7 +341,8 @@ impl Gate {
     /// let sink = Arc::clone(&log);
     /// gate.observe(move |update: &Update<'_>| {
     ///     if let Update::Applied { version, changes, .. } = update {
-    ///         sink.lock().unwrap().push(format!("version {version}: {}", changes[0]));
+    ///         let lines = changes.iter().map(|change| format!("version {version}: {change}"));
+    ///         sink.lock().unwrap().extend(lines);
     ///     }
     /// });
     /// gate.set_stage("a", "internal")?;

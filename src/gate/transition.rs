@@ -61,7 +61,7 @@ pub(super) fn to_plan(
             // A flag that is new starts where its document says, as at the start of a process.
             None => flag,
         };
-        changes.extend(change(before, &flag, planned.skip_reason.as_deref()));
+        changes.extend(change(before, &flag));
         flags.push(flag);
     }
     if !skips.is_empty() {
@@ -91,7 +91,9 @@ fn position_after(before: &Flag, planned: &PlannedFlag) -> Result<Position, Posi
     if taken_down && declared_again {
         return Ok(from.min(planned.declared));
     }
-    if is_skip(from, planned.declared) && planned.skip_reason.is_none() {
+    // A reason is good for the one document that brings it: left behind, it would disarm the rule.
+    let new_reason = new.skip_reason.is_some() && new.skip_reason != old.skip_reason;
+    if is_skip(from, planned.declared) && !new_reason {
         return Err(from);
     }
     Ok(planned.declared)
@@ -113,17 +115,18 @@ fn is_skip(from: Position, to: Position) -> bool {
     to > from.saturating_add(1)
 }
 
-fn change(before: Option<&Flag>, after: &Flag, reason: Option<&str>) -> Option<Change> {
+fn change(before: Option<&Flag>, after: &Flag) -> Option<Change> {
     let stage = |flag: &Flag| flag.definition().stage_name(flag.position());
     let (from, to) = (before.and_then(stage), stage(after));
     let moved_up = before.is_some_and(|before| before.position() < after.position());
+    let reason = after.definition().skip_reason.as_deref();
     let reason = reason.filter(|_| moved_up).map(str::to_owned);
     (from != to).then(|| Change { flag: after.key().shared(), from, to, reason })
 }
 
 fn skip_problem(plan: &Plan, planned: &PlannedFlag, from: Position) -> Problem {
     let definition = &*planned.definition;
-    let to = planned.declared;
+    let (to, next) = (planned.declared, name(definition, from + 1));
     Problem {
         file: Arc::clone(plan.source()),
         place: planned.declared_at.clone(),
@@ -134,10 +137,12 @@ fn skip_problem(plan: &Plan, planned: &PlannedFlag, from: Position) -> Problem {
             skipped(definition, from, to),
             name(definition, from),
         ),
-        hint: format!(
-            "write \"{}\", or give a `skip_reason` beside `stage`",
-            name(definition, from + 1)
-        ),
+        hint: match definition.skip_reason {
+            None => format!("write \"{next}\", or give a `skip_reason` beside `stage`"),
+            Some(_) => {
+                format!("write \"{next}\", or a new `skip_reason`: this one was used before")
+            }
+        },
     }
 }
 

@@ -18,8 +18,6 @@ use crate::key::Key;
 pub(crate) struct PlannedFlag {
     pub(crate) definition: Arc<FlagDefinition>,
     pub(crate) declared: Position,
-    /// Allows `declared` to be more than one stage further than the flag is.
-    pub(crate) skip_reason: Option<Box<str>>,
     /// Where the document says `stage`.
     pub(crate) declared_at: Place,
 }
@@ -91,13 +89,10 @@ impl<'a> FlagReader<'_, 'a> {
         };
         let declared_at = report.place(stage.map_or(&self.entry.key_span, |node| &node.span));
         let key = self.key.clone();
-        let definition = FlagDefinition { key, salt: salt?, owner, description, stages, hold_back };
-        Some(PlannedFlag {
-            definition: Arc::new(definition),
-            declared: declared?,
-            skip_reason,
-            declared_at,
-        })
+        let salt = salt?;
+        let definition =
+            FlagDefinition { key, salt, owner, description, skip_reason, stages, hold_back };
+        Some(PlannedFlag { definition: Arc::new(definition), declared: declared?, declared_at })
     }
 
     fn salt(&self, node: &Node<'a>, report: &mut Report<'a>) -> Option<Salt> {
