@@ -24,12 +24,9 @@ fn buckets_around(ppm: u32) -> Vec<u64> {
 #[test]
 fn percentages_end_where_the_formula_says() {
     let contains = |ppm: u32, bucket: u64| Percent::from_ppm(ppm).unwrap().contains(bucket);
-    for (ppm, first, last) in [
-        (0, false, false),
-        (1, true, false),
-        (999_999, true, false),
-        (1_000_000, true, true),
-    ] {
+    for (ppm, first, last) in
+        [(0, false, false), (1, true, false), (999_999, true, false), (1_000_000, true, true)]
+    {
         assert_eq!((contains(ppm, 0), contains(ppm, u64::MAX)), (first, last), "{ppm} ppm");
     }
     // 2^64 / 10^6 = 18,446,744,073,709.55...: the 710 first of that many are in at 1 ppm.
