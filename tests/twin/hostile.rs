@@ -78,8 +78,9 @@ fn list(item: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
 
 /// A table, written with the sign that either notation has between a field and its value. Names
 /// may stand twice.
-fn table(fields: Vec<(String, String)>) -> String {
-    let fields = fields.iter().map(|(name, value)| format!("{}\u{1}{value}", quoted(name)));
+fn table(fields: impl IntoIterator<Item = (String, String)>) -> String {
+    let fields = fields.into_iter();
+    let fields = fields.map(|(name, value)| format!("{}\u{1}{value}", quoted(&name)));
     format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
 }
 
@@ -91,7 +92,7 @@ fn some_of(fields: Vec<(&'static str, BoxedStrategy<String>)>) -> BoxedStrategy<
     let known = fields.into_iter().map(optional).collect::<Vec<_>>();
     let unknown = prop::option::weighted(0.02, (any_text(), number()));
     (known, unknown)
-        .prop_map(|(known, unknown)| table(known.into_iter().chain([unknown]).flatten().collect()))
+        .prop_map(|(known, unknown)| table(known.into_iter().chain([unknown]).flatten()))
         .boxed()
 }
 
@@ -113,7 +114,7 @@ fn stage(name: &'static [&str], percent: &'static str) -> impl Strategy<Value = 
     let groups = list(mostly_value(&["a", "b", "c"]));
     (mostly_value(name), percent, groups).prop_map(|(name, percent, groups)| {
         let fields = [("name", name), ("percent", percent), ("groups", groups)];
-        table(fields.map(|(name, value)| (name.to_owned(), value)).into())
+        table(fields.map(|(name, value)| (name.to_owned(), value)))
     })
 }
 
@@ -122,9 +123,9 @@ fn document() -> impl Strategy<Value = String> {
     let group = some_of(vec![("users", list(any_value()).boxed()), ("where", rules.boxed())]);
     let fitting = ["a", "b", "c"].map(|name| (Just(name.to_owned()), group.clone()));
     let others = vec((text(), group), 0..2);
-    let groups = (fitting, prop::option::weighted(0.2, others))
-        .prop_map(|(fitting, others)| fitting.into_iter().chain(others.into_iter().flatten()))
-        .prop_map(|groups| table(groups.collect()));
+    let groups = (fitting, prop::option::weighted(0.2, others)).prop_map(|(fitting, others)| {
+        table(fitting.into_iter().chain(others.into_iter().flatten()))
+    });
 
     let stages = (stage(&["x"], "0.0001"), stage(&["y"], "50"), stage(&["z"], "100"));
     let stages = stages.prop_map(|(x, y, z)| format!("[{x}, {y}, {z}]"));
@@ -143,7 +144,7 @@ fn document() -> impl Strategy<Value = String> {
     let schema = prop_oneof![30 => Just("1".to_owned()), 1 => number()];
     (schema, groups, flags).prop_map(|(schema, groups, flags)| {
         let fields = [("schema", schema), ("groups", groups), ("flags", flags)];
-        table(fields.map(|(name, value)| (name.to_owned(), value)).into())
+        table(fields.map(|(name, value)| (name.to_owned(), value)))
     })
 }
 

@@ -21,8 +21,8 @@ impl AsUser for Person {
     }
 
     fn attribute(&self, name: &str) -> Option<&str> {
-        let named = self.attributes.iter().filter(|(attribute, _)| attribute == name);
-        named.last().map(|(_, value)| &**value)
+        let mut named = self.attributes.iter().filter(|(attribute, _)| attribute == name);
+        named.next_back().map(|(_, value)| &**value)
     }
 }
 
