@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use stagegate::{Document, Evaluation, Format, Gate, User};
 
-use super::model::Doc;
+use super::model::{Doc, Flag};
 use super::oracle::{Answer, Person};
 use super::strategies::{asked_keys, doc, doc_and_shuffled, people, ppm};
 
@@ -14,12 +14,16 @@ proptest! {
         let json = Gate::from_document(Document::new(doc.json()).format(Format::Json)).unwrap();
         let toml_shuffled = Gate::from_document(shuffled.toml()).unwrap();
         let json_shuffled = Gate::from_document(shuffled.json()).unwrap();
+        // One flag more, before all others, so that each stands at another place.
+        let mut more = doc.clone();
+        more.flags.push(Flag { key: "0".to_owned(), ..doc.flags[0].clone() });
+        let elsewhere = Gate::from_document(more.json()).unwrap();
         for person in &people {
             for key in asked_keys() {
                 let expected = doc.answer(key, person);
                 for gate in [&toml, &json, &toml_shuffled, &json_shuffled] {
-                    // A handle serves pinned versions of other gates too, whose flags stand elsewhere.
-                    let answers = every_answer(gate, &json, key, person);
+                    // A handle serves pinned versions of other gates too.
+                    let answers = every_answer(gate, &elsewhere, key, person);
                     for (way, answer) in answers {
                         prop_assert_eq!(&answer, &expected, "{} of {} for {:?}", way, key, person);
                     }
