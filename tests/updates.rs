@@ -181,6 +181,38 @@ fn stages_renamed_in_place_are_found_by_their_share() {
     assert_eq!(stage_of(&gate), "many");
 }
 
+/// A flag with these stages: name, percentage, and whether the group `team` is in.
+fn with_stages(stage: &str, stages: &[(&str, u32, bool)]) -> String {
+    let stages = stages.iter().map(|(name, percent, team)| {
+        let groups = if *team { "\"team\"" } else { "" };
+        format!("{{ name = \"{name}\", percent = {percent}, groups = [{groups}] }}, ")
+    });
+    let stages: String = stages.collect();
+    format!(
+        "schema = 1\ngroups.team.users = [\"ana\"]\n[flags.a]\nstage = \"{stage}\"\nstages = [{stages}]\n"
+    )
+}
+
+#[test]
+fn a_taken_down_flag_does_not_grow_into_a_group_when_stages_are_renamed() {
+    let old = [("internal", 0, false), ("ga", 100, false)];
+    let gate = Gate::from_document(with_stages("ga", &old)).unwrap();
+    gate.set_stage("a", "internal").unwrap();
+    gate.update(with_stages("ga", &[("inner", 0, false), ("early", 0, true), ("ga", 100, false)]))
+        .unwrap();
+    assert_eq!(stage_of(&gate), "inner");
+    assert!(!gate.is_enabled("ana", "a"));
+}
+
+#[test]
+fn a_renamed_plan_does_not_pass_over_a_stage_that_is_only_groups() {
+    let gate = Gate::from_document(with_stages("one", &[("one", 0, false)])).unwrap();
+    let new = [("x", 0, false), ("y", 0, true), ("z", 100, false)];
+    assert!(gate.update(with_stages("z", &new)).unwrap_err().is_skip());
+    gate.update(with_stages("y", &new)).unwrap();
+    assert!(gate.is_enabled("ana", "a"));
+}
+
 #[test]
 fn a_new_flag_starts_where_its_document_says_and_a_removed_one_is_unknown() {
     let gate = gate("off");

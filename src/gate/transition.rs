@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::error::{Kind, UpdateError};
 use super::observer::Change;
-use crate::eval::{Flag, FlagDefinition, Position, Snapshot, StageName};
+use crate::eval::{Flag, FlagDefinition, Position, Snapshot, Stage, StageName};
 use crate::plan::{Plan, PlanError, PlannedFlag, Problem, nearest, one_of};
 
 /// One flag to a stage. Up more than one stage only with a reason.
@@ -99,15 +99,21 @@ fn position_after(before: &Flag, planned: &PlannedFlag) -> Result<Position, Posi
     Ok(planned.declared)
 }
 
-/// The last position of the new definition whose percentage is no more than what the flag has now.
+/// How far into the new definition a flag counts as being: at the stage of the same name, if that
+/// one's percentage is no more than its users have now; else past every stage from the first on
+/// that lets in nobody new, by percentage or, beyond as many stages as it had reached, by a group.
 fn reached(before: &Flag, new: &FlagDefinition) -> Position {
-    let Some(now) = before.definition().stage(before.position()) else { return 0 };
+    let position = before.position();
+    let Some(now) = before.definition().stage(position) else { return 0 };
     let same_name = new.position_of(&now.name);
     let same_name =
         same_name.filter(|position| new.stage(*position).is_some_and(|s| s.percent <= now.percent));
     same_name.unwrap_or_else(|| {
-        let covered = new.stages.iter().take_while(|stage| stage.percent <= now.percent).count();
-        Position::try_from(covered).unwrap_or(Position::MAX)
+        let lets_nobody_in = |(stage, nth): &(&Stage, Position)| {
+            stage.percent <= now.percent && (stage.groups.is_empty() || *nth <= position)
+        };
+        let covered = new.stages.iter().zip(1..).take_while(lets_nobody_in).last();
+        covered.map_or(0, |(_, nth)| nth)
     })
 }
 

@@ -1,0 +1,98 @@
+//! Changes to what a gate has in force.
+
+use super::observer::Change;
+use super::{Gate, UpdateError, transition};
+use crate::eval::{Snapshot, StageName};
+use crate::plan::{Document, Plan};
+
+/// Changing what is in force. Each of these is told to the [observers](Gate::observe).
+impl Gate {
+    /// Puts another document in force: each flag goes where the document has it.
+    ///
+    /// A flag may go down any number of stages, or up one; up more than one needs a `skip_reason`
+    /// beside its `stage`, and another than the document before had. A flag that a call took below its document's `stage` stays there until
+    /// a document has another `stage` for it, so a rolled-back flag is not brought back by an edit
+    /// of something else. A stage whose percentage was raised counts as reached only up to what
+    /// the flag's users have now, so editing a percentage is no way around a stage.
+    ///
+    /// Returns the new version.
+    ///
+    /// # Errors
+    ///
+    /// [`UpdateError`] when the document is no plan, or skips a stage; nothing has changed then.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::Gate;
+    ///
+    /// let gate = Gate::from_document("schema = 1\n[flags.a]\nstage = \"internal\"")?;
+    /// let error = gate.update("schema = 1\n[flags.a]\nstage = \"ga\"").unwrap_err();
+    /// assert!(error.is_skip());
+    /// gate.update("schema = 1\n[flags.a]\nstage = \"pilot\"")?;
+    /// gate.update("schema = 1\n[flags.a]\nstage = \"ga\"\nskip_reason = \"incident 7\"")?;
+    /// assert!(gate.is_enabled(1, "a"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn update(&self, document: impl Into<Document>) -> Result<u64, UpdateError> {
+        let plan = match Plan::parse(document) {
+            Ok(plan) => plan,
+            Err(error) => return Err(self.shared.ledger.refuse(error.into())),
+        };
+        self.apply(|snapshot| transition::to_plan(snapshot, &plan))
+    }
+
+    /// Moves a flag to a stage of its plan: any number down, or one up. Returns the new version.
+    ///
+    /// # Errors
+    ///
+    /// [`UpdateError`] when there is no such flag or stage, or a stage would be skipped.
+    pub fn set_stage(&self, flag: &str, stage: &str) -> Result<u64, UpdateError> {
+        self.apply(|snapshot| transition::to_stage(snapshot, flag, stage, None))
+    }
+
+    /// Moves a flag to any stage of its plan, skipping others. The reason is told to the observers.
+    ///
+    /// # Errors
+    ///
+    /// [`UpdateError`] when there is no such flag or stage, or the reason is blank.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::Gate;
+    ///
+    /// let gate = Gate::from_document("schema = 1\n[flags.a]\nstage = \"off\"")?;
+    /// assert!(gate.set_stage("a", "ga").unwrap_err().is_skip());
+    /// gate.force_stage("a", "ga", "the old code path is broken")?;
+    /// assert!(gate.is_enabled(1, "a"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn force_stage(&self, flag: &str, stage: &str, reason: &str) -> Result<u64, UpdateError> {
+        self.apply(|snapshot| transition::to_stage(snapshot, flag, stage, Some(reason)))
+    }
+
+    /// Takes a flag off for everybody, at once. Returns the new version.
+    ///
+    /// In force when this returns: every question that begins later gets `false`.
+    ///
+    /// # Errors
+    ///
+    /// [`UpdateError`] when there is no such flag, which is off as it is.
+    pub fn roll_back(&self, flag: &str) -> Result<u64, UpdateError> {
+        self.set_stage(flag, &StageName::OFF)
+    }
+
+    fn apply(
+        &self,
+        next: impl FnMut(&Snapshot) -> Result<(Snapshot, Vec<Change>), UpdateError>,
+    ) -> Result<u64, UpdateError> {
+        match self.shared.current.update(next) {
+            Ok((version, changes)) => {
+                self.shared.ledger.applied(version, &changes);
+                Ok(version)
+            }
+            Err(error) => Err(self.shared.ledger.refuse(error)),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! No document breaks the gate: either it is refused with problems, or every question answers.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proptest::test_runner::{Config, TestRunner};
+use stagegate::{Document, Format, Gate, Plan};
+
+use super::model::quoted;
+use super::oracle::Person;
+use super::strategies::{doc, people};
+
+/// A text of the grammar's: names that fit together, so that documents get far, and any others.
+fn text() -> impl Strategy<Value = String> {
+    const STRANGE: &[&str] = &[
+        "",
+        " ",
+        "off",
+        "ga",
+        "\u{feff}",
+        "\u{202e}txt",
+        "e\u{301}",
+        "\u{0}",
+        "-",
+        "1",
+        "nan",
+        "\"",
+        "\\",
+        "users_file",
+        "\r\n",
+    ];
+    prop_oneof![
+        30 => select(&["a", "b", "c", "d"][..]).prop_map(str::to_owned),
+        2 => select(STRANGE).prop_map(str::to_owned),
+        2 => any::<String>(),
+        1 => (1..6000_usize).prop_map(|length| "x".repeat(length)),
+    ]
+}
+
+/// A text where any will do: mostly one that no one would write.
+fn any_text() -> impl Strategy<Value = String> {
+    prop_oneof![2 => text(), 3 => any::<String>(), 1 => Just("\u{1f600}".repeat(100))]
+}
+
+fn number() -> impl Strategy<Value = String> {
+    const STRANGE: &[&str] = &[
+        "-0",
+        "-1",
+        "1e400",
+        "1e1",
+        "nan",
+        "inf",
+        "0x10",
+        "1_0",
+        "99999999999999999999",
+        "0.00001",
+        "100.0001",
+        "100.0000000",
+        "true",
+        "null",
+        "1979-05-27",
+        "\"10\"",
+        "[]",
+        "{}",
+    ];
+    prop_oneof![
+        8 => select(&["0", "0.0001", "10", "50", "99.9999", "100"][..]),
+        1 => select(STRANGE),
+    ]
+    .prop_map(str::to_owned)
+}
+
+fn list(item: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+    vec(item, 0..4).prop_map(|items| format!("[{}]", items.join(", ")))
+}
+
+/// A table, written with the sign that either notation has between a field and its value. Names
+/// may stand twice.
+fn table(fields: impl IntoIterator<Item = (String, String)>) -> String {
+    let fields = fields.into_iter();
+    let fields = fields.map(|(name, value)| format!("{}\u{1}{value}", quoted(&name)));
+    format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
+}
+
+/// Each of these fields or not, and at times one that nobody knows.
+fn some_of(fields: Vec<(&'static str, BoxedStrategy<String>)>) -> BoxedStrategy<String> {
+    let optional = |(name, value): (&'static str, BoxedStrategy<String>)| {
+        prop::option::weighted(0.7, value.prop_map(move |value| (name.to_owned(), value)))
+    };
+    let known = fields.into_iter().map(optional).collect::<Vec<_>>();
+    let unknown = prop::option::weighted(0.02, (any_text(), number()));
+    (known, unknown)
+        .prop_map(|(known, unknown)| table(known.into_iter().chain([unknown]).flatten()))
+        .boxed()
+}
+
+fn any_value() -> impl Strategy<Value = String> {
+    any_text().prop_map(|text| quoted(&text))
+}
+
+/// One of the names that fit, at times any text.
+fn mostly(names: &'static [&str]) -> impl Strategy<Value = String> + Clone {
+    prop_oneof![30 => select(names).prop_map(str::to_owned), 1 => text()]
+}
+
+fn mostly_value(names: &'static [&str]) -> impl Strategy<Value = String> + Clone {
+    mostly(names).prop_map(|text| quoted(&text))
+}
+
+fn stage(name: &'static [&str], percent: &'static str) -> impl Strategy<Value = String> {
+    let percent = prop_oneof![30 => Just(percent.to_owned()), 1 => number()];
+    let groups = list(mostly_value(&["a", "b", "c"]));
+    (mostly_value(name), percent, groups).prop_map(|(name, percent, groups)| {
+        let fields = [("name", name), ("percent", percent), ("groups", groups)];
+        table(fields.map(|(name, value)| (name.to_owned(), value)))
+    })
+}
+
+fn document() -> impl Strategy<Value = String> {
+    let rules = vec((any_text(), list(any_value())), 1..3).prop_map(table);
+    let group = some_of(vec![("users", list(any_value()).boxed()), ("where", rules.boxed())]);
+    let fitting = ["a", "b", "c"].map(|name| (Just(name.to_owned()), group.clone()));
+    let others = vec((text(), group), 0..2);
+    let groups = (fitting, prop::option::weighted(0.2, others)).prop_map(|(fitting, others)| {
+        table(fitting.into_iter().chain(others.into_iter().flatten()))
+    });
+
+    let stages = (stage(&["x"], "0.0001"), stage(&["y"], "50"), stage(&["z"], "100"));
+    let stages = stages.prop_map(|(x, y, z)| format!("[{x}, {y}, {z}]"));
+    let held = (mostly(&["a", "b", "c"]), mostly_value(&["x", "y", "z"]));
+    let flag = some_of(vec![
+        ("stage", mostly_value(&["off", "x", "y", "z"]).boxed()),
+        ("salt", any_value().boxed()),
+        ("owner", any_value().boxed()),
+        ("hold_back", vec(held, 0..2).prop_map(table).boxed()),
+    ]);
+    let flag = (flag, stages).prop_map(|(flag, stages)| {
+        let own = flag.replacen('{', &format!("{{\"stages\"\u{1}{stages}, "), 1);
+        own.replace(", }", "}")
+    });
+    let flags = vec((mostly(&["f"]), flag), 1..3).prop_map(table);
+    let schema = prop_oneof![30 => Just("1".to_owned()), 1 => number()];
+    (schema, groups, flags).prop_map(|(schema, groups, flags)| {
+        let fields = [("schema", schema), ("groups", groups), ("flags", flags)];
+        table(fields.map(|(name, value)| (name.to_owned(), value)))
+    })
+}
+
+/// The same document as JSON, and as TOML.
+fn in_both_notations(document: &str) -> [Document; 2] {
+    let json = document.replace('\u{1}', ": ");
+    // TOML has no braces around the whole, and a line for each of the three fields.
+    let toml = document.replace('\u{1}', " = ");
+    let toml = toml[1..toml.len() - 1].replacen(", \"groups\"", "\n\"groups\"", 1).replacen(
+        ", \"flags\"",
+        "\n\"flags\"",
+        1,
+    );
+    [Document::new(json).format(Format::Json), Document::new(toml).format(Format::Toml)]
+}
+
+/// Whether it was a plan. Asks everything of it, or reads every word of the refusal.
+fn survives(
+    document: Document,
+    people: &[Person],
+    words: &[String],
+) -> Result<bool, TestCaseError> {
+    let live = Gate::from_document("schema = 1\n[flags.live]\nstage = \"ga\"").unwrap();
+    let updated = live.update(document.clone());
+    prop_assert!(updated.is_ok() || (live.version() == 1 && live.is_enabled("", "live")));
+    let plan = match Plan::parse(document) {
+        Ok(plan) => plan,
+        Err(error) => {
+            prop_assert!(!error.problems().is_empty(), "refused without a word");
+            for problem in error.problems() {
+                prop_assert!(problem.line() > 0 && problem.column() > 0);
+                prop_assert!(!problem.message().is_empty() && !problem.hint().is_empty());
+            }
+            let controls =
+                error.to_string().chars().filter(|c| c.is_control() && *c != '\n').count();
+            prop_assert_eq!(controls, 0, "a message that moves the cursor: {}", error);
+            return Ok(false);
+        }
+    };
+    let gate = Gate::from_plan(&plan);
+    let flags: Vec<_> = plan.flags().map(str::to_owned).collect();
+    for person in people {
+        for key in flags.iter().chain(words) {
+            let evaluation = gate.evaluate(person, key);
+            prop_assert_eq!(evaluation.enabled, gate.is_enabled(person, key));
+            prop_assert_eq!(evaluation.enabled, gate.flag(key).is_enabled(person));
+            prop_assert_eq!(evaluation.stage.is_some(), flags.contains(key));
+        }
+        prop_assert_eq!(gate.pin().evaluate_all(person).count(), flags.len());
+    }
+    prop_assert_eq!(gate.status().flags.len(), flags.len());
+    Ok(true)
+}
+
+/// People with any keys and attributes, some with those of the documents.
+fn strangers() -> impl Strategy<Value = Vec<Person>> {
+    let person = (vec(any::<u8>(), 0..20), vec((any_text(), any_text()), 0..12));
+    vec(person.prop_map(|(key, attributes)| Person { key, attributes }), 1..4)
+}
+
+#[test]
+fn documents_of_hostile_values_are_refused_or_answer() {
+    let accepted = AtomicU32::new(0);
+    let config = Config { source_file: Some(file!()), ..Config::default() };
+    let cases = config.cases;
+    let input = (document(), strangers(), vec(any_text(), 1..4));
+    let result = TestRunner::new(config).run(&input, |(document, people, words)| {
+        let [json, toml] = in_both_notations(&document).map(|d| survives(d, &people, &words));
+        // Relaxed: read after the last case, on the same thread.
+        accepted.fetch_add(u32::from(toml?) + u32::from(json?), Ordering::Relaxed);
+        Ok(())
+    });
+    result.unwrap_or_else(|error| panic!("{error}"));
+    // Both ways out have to be seen, or the grammar has lost its use.
+    let accepted = accepted.into_inner();
+    assert!(cases < 100 || (cases / 20..cases * 2).contains(&accepted), "{accepted} of {cases}");
+}
+
+proptest! {
+    #[test]
+    fn damaged_plans_are_refused_or_answer(
+        doc in doc(),
+        people in people(),
+        json in any::<bool>(),
+        damage in vec((any::<Index>(), 0..4_usize, vec(any::<u8>(), 0..4)), 1..4),
+    ) {
+        let mut bytes = if json { doc.json() } else { doc.toml() }.into_bytes();
+        for (at, removed, inserted) in damage {
+            let at = at.index(bytes.len() + 1);
+            let end = (at + removed).min(bytes.len());
+            bytes.splice(at..end, inserted);
+        }
+        survives(Document::new(bytes), &people, &[String::new()])?;
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_answer(bytes in vec(any::<u8>(), 0..200), text in any::<String>()) {
+        for bytes in [bytes, text.into_bytes()] {
+            for format in [Format::Toml, Format::Json] {
+                survives(Document::new(bytes.clone()).format(format), &[], &[])?;
+            }
+            survives(Document::new(bytes), &[], &[])?;
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! A document as plain data, written out as TOML and as JSON.
+
+use std::fmt::Write as _;
+
+/// A whole document.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Doc {
+    pub(crate) groups: Vec<Group>,
+    pub(crate) flags: Vec<Flag>,
+}
+
+/// Users by key, by attributes, or both.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) name: String,
+    pub(crate) users: Vec<String>,
+    /// Attribute and the values that match; empty where the group has no `where`.
+    pub(crate) rules: Vec<(String, Vec<String>)>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Flag {
+    pub(crate) key: String,
+    pub(crate) salt: Option<String>,
+    /// 0 is off, 1 the first stage.
+    pub(crate) position: usize,
+    pub(crate) plan: StagesOf,
+    /// Group and the position it waits for.
+    pub(crate) hold_back: Vec<(String, usize)>,
+    pub(crate) skip_reason: Option<String>,
+}
+
+/// Where a flag's stages are written.
+#[derive(Clone, Debug)]
+pub(crate) enum StagesOf {
+    BuiltIn,
+    Own(Vec<Stage>),
+    /// As a plan of the flag's name.
+    Shared(Vec<Stage>),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Stage {
+    pub(crate) name: String,
+    /// Left out: as the stage before.
+    pub(crate) ppm: Option<u32>,
+    pub(crate) groups: Vec<String>,
+}
+
+impl Flag {
+    /// Its stages, each with its own percentage.
+    pub(crate) fn stages(&self) -> Vec<Stage> {
+        let written = match &self.plan {
+            StagesOf::BuiltIn => {
+                let built_in =
+                    [("internal", 0), ("pilot", 10), ("expanded", 25), ("ga", 100)].into_iter();
+                return built_in
+                    .map(|(name, percent)| Stage {
+                        name: name.to_owned(),
+                        ppm: Some(percent * 10_000),
+                        groups: Vec::new(),
+                    })
+                    .collect();
+            }
+            StagesOf::Own(stages) | StagesOf::Shared(stages) => stages,
+        };
+        let mut before = 0;
+        let mut stages = written.clone();
+        for stage in &mut stages {
+            before = stage.ppm.unwrap_or(before);
+            stage.ppm = Some(before);
+        }
+        stages
+    }
+
+    pub(crate) fn stage_name(&self, position: usize) -> String {
+        let index = position.checked_sub(1);
+        index.map_or_else(|| "off".to_owned(), |index| self.stages()[index].name.clone())
+    }
+}
+
+impl Doc {
+    pub(crate) fn toml(&self) -> String {
+        let mut out = "schema = 1\n".to_owned();
+        for group in &self.groups {
+            writeln!(out, "[groups.{}]", quoted(&group.name)).unwrap();
+            // `where` alone, `users` alone, or both: a group needs one.
+            if !group.users.is_empty() || group.rules.is_empty() {
+                writeln!(out, "users = {}", list(&group.users)).unwrap();
+            }
+            if !group.rules.is_empty() {
+                let rules = group.rules.iter().map(|(a, values)| (a, list(values)));
+                writeln!(out, "where = {{ {} }}", pairs(rules, " = ")).unwrap();
+            }
+        }
+        for flag in &self.flags {
+            let key = quoted(&flag.key);
+            writeln!(out, "[flags.{key}]\nstage = {}", quoted(&flag.stage_name(flag.position)))
+                .unwrap();
+            for (field, text) in [("salt", &flag.salt), ("skip_reason", &flag.skip_reason)] {
+                if let Some(text) = text {
+                    writeln!(out, "{field} = {}", quoted(text)).unwrap();
+                }
+            }
+            if !flag.hold_back.is_empty() {
+                writeln!(out, "hold_back = {{ {} }}", pairs(holds(flag), " = ")).unwrap();
+            }
+            let (table, stages) = match &flag.plan {
+                StagesOf::BuiltIn => continue,
+                StagesOf::Own(stages) => ("flags", stages),
+                StagesOf::Shared(stages) => {
+                    writeln!(out, "plan = {key}").unwrap();
+                    ("plans", stages)
+                }
+            };
+            for stage in stages {
+                writeln!(out, "[[{table}.{key}.stages]]\nname = {}", quoted(&stage.name)).unwrap();
+                if let Some(ppm) = stage.ppm {
+                    writeln!(out, "percent = {}.{:04}", ppm / 10_000, ppm % 10_000).unwrap();
+                }
+                if !stage.groups.is_empty() {
+                    writeln!(out, "groups = {}", list(&stage.groups)).unwrap();
+                }
+            }
+        }
+        out
+    }
+
+    pub(crate) fn json(&self) -> String {
+        let groups = self.groups.iter().map(|group| {
+            let mut fields = Vec::new();
+            if !group.users.is_empty() || group.rules.is_empty() {
+                fields.push(("users", list(&group.users)));
+            }
+            if !group.rules.is_empty() {
+                let rules = group.rules.iter().map(|(a, values)| (a, list(values)));
+                fields.push(("where", object(rules)));
+            }
+            (&group.name, object(fields))
+        });
+        let mut plans = Vec::new();
+        let flags = self.flags.iter().map(|flag| {
+            let mut fields = vec![("stage", quoted(&flag.stage_name(flag.position)))];
+            fields.extend(flag.salt.as_deref().map(|salt| ("salt", quoted(salt))));
+            fields.extend(flag.skip_reason.as_deref().map(|text| ("skip_reason", quoted(text))));
+            if !flag.hold_back.is_empty() {
+                fields.push(("hold_back", object(holds(flag))));
+            }
+            match &flag.plan {
+                StagesOf::BuiltIn => {}
+                StagesOf::Own(stages) => fields.push(("stages", json_stages(stages))),
+                StagesOf::Shared(stages) => {
+                    fields.push(("plan", quoted(&flag.key)));
+                    plans.push((&flag.key, object([("stages", json_stages(stages))])));
+                }
+            }
+            (&flag.key, object(fields))
+        });
+        let (groups, flags) = (object(groups), object(flags));
+        let plans = object(plans);
+        // The order of the tables is none of the meaning: here the flags come first.
+        object([("flags", flags), ("plans", plans), ("groups", groups), ("schema", "1".to_owned())])
+    }
+}
+
+fn holds(flag: &Flag) -> impl Iterator<Item = (&String, String)> {
+    flag.hold_back.iter().map(|(group, until)| (group, quoted(&flag.stage_name(*until))))
+}
+
+fn json_stages(stages: &[Stage]) -> String {
+    let stages = stages.iter().map(|stage| {
+        let mut fields = vec![("name", quoted(&stage.name)), ("groups", list(&stage.groups))];
+        if let Some(ppm) = stage.ppm {
+            let text = format!("{}.{:04}", ppm / 10_000, ppm % 10_000);
+            // The shortest way to write it, where TOML has all four digits.
+            let text = text.trim_end_matches('0').trim_end_matches('.').to_owned();
+            fields.push(("percent", text));
+        }
+        object(fields)
+    });
+    format!("[{}]", stages.collect::<Vec<_>>().join(", "))
+}
+
+fn list(texts: &[String]) -> String {
+    let texts: Vec<_> = texts.iter().map(|text| quoted(text)).collect();
+    format!("[{}]", texts.join(", "))
+}
+
+fn object(fields: impl IntoIterator<Item = (impl AsRef<str>, String)>) -> String {
+    format!("{{{}}}", pairs(fields, ": "))
+}
+
+fn pairs(fields: impl IntoIterator<Item = (impl AsRef<str>, String)>, between: &str) -> String {
+    let fields = fields.into_iter();
+    let fields = fields.map(|(name, value)| format!("{}{between}{value}", quoted(name.as_ref())));
+    fields.collect::<Vec<_>>().join(", ")
+}
+
+/// A text as both notations write it.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = "\"".to_owned();
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            // All of these are below U+10000, so four digits do.
+            c if c.is_control() => write!(out, "\\u{:04x}", u32::from(c)).unwrap(),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
