@@ -1,0 +1,21 @@
+//! `docs/promises.md` names tests that exist.
+
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn every_test_named_beside_a_promise_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
+    let (mut source, mut named) = (String::new(), 0);
+    for quoted in read("docs/promises.md").split('`').skip(1).step_by(2) {
+        if quoted.starts_with("tests/") {
+            source = read(quoted);
+            assert!(!source.is_empty(), "no file {quoted}");
+        } else if quoted.contains('_') {
+            assert!(source.contains(&format!("fn {quoted}(")), "no test {quoted}");
+            named += 1;
+        }
+    }
+    assert!(named >= 20, "only {named} tests are named");
+}
