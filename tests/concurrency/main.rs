@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod handles;
+mod order;
 mod versions;
 
 use std::sync::Barrier;

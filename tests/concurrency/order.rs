@@ -1,0 +1,102 @@
+//! An update that a thread has seen, or been told of, is in force for it.
+
+use std::sync::mpsc;
+use std::thread;
+
+use stagegate::Gate;
+
+use super::sized;
+
+const DOCUMENT: &str =
+    r#"{"schema": 1, "flags": {"a": {"stages": [{"name": "on", "percent": 100}]}}}"#;
+
+#[test]
+fn what_one_thread_did_another_that_is_told_finds_in_force() {
+    let gate = Gate::from_document(DOCUMENT).unwrap();
+    let handle = gate.flag("a");
+    let (tell, told) = mpsc::channel();
+    let (answer, answered) = mpsc::channel();
+    thread::scope(|scope| {
+        let (gate, handle) = (&gate, &handle);
+        scope.spawn(move || {
+            for version in told {
+                let found = gate.evaluate("user", "a");
+                let same = found.version == version
+                    && handle.evaluate("user") == found
+                    && gate.pin().version() == version
+                    && gate.version() == version;
+                answer.send(same.then_some(found.enabled)).unwrap();
+            }
+        });
+        for round in 0..sized(20_000, 300) {
+            let on = round % 2 == 0;
+            let version = if on { gate.set_stage("a", "on") } else { gate.roll_back("a") }.unwrap();
+            tell.send(version).unwrap();
+            assert_eq!(answered.recv().unwrap(), Some(on), "version {version}");
+        }
+        drop(tell);
+    });
+}
+
+#[test]
+fn no_way_of_asking_is_behind_another() {
+    let gate = Gate::from_document(DOCUMENT).unwrap();
+    let handle = gate.flag("a");
+    let rounds = sized(1_000_000, 500);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..rounds {
+                    // Each is asked after the one before, so it may only be newer.
+                    let versions = [
+                        gate.pin().version(),
+                        gate.evaluate("user", "a").version,
+                        gate.status().version,
+                        handle.evaluate("user").version,
+                        gate.version(),
+                    ];
+                    assert!(versions.is_sorted(), "{versions:?}");
+                }
+            });
+        }
+        for round in 0..rounds / 5 {
+            let stage = if round % 2 == 0 { "on" } else { "off" };
+            gate.set_stage("a", stage).unwrap();
+        }
+    });
+}
+
+#[test]
+fn gates_that_share_a_thread_do_not_answer_for_each_other() {
+    let gates: Vec<Gate> = (0..9).map(|_| Gate::from_document(DOCUMENT).unwrap()).collect();
+    for (index, gate) in gates.iter().enumerate() {
+        for _ in 0..index {
+            gate.set_stage("a", "on").unwrap();
+        }
+    }
+    for _ in 0..3 {
+        for (index, gate) in gates.iter().enumerate() {
+            assert_eq!(gate.version(), index as u64 + 1);
+            assert_eq!(gate.is_enabled("user", "a"), index > 0);
+        }
+    }
+}
+
+#[test]
+fn a_user_type_may_ask_from_within_a_question() {
+    struct Nested(Gate);
+    impl stagegate::AsUser for Nested {
+        fn key(&self) -> stagegate::UserKey<'_> {
+            // Out of date for this thread, so it has to be read anew while a question is under way.
+            self.0
+                .set_stage("a", if self.0.is_enabled("user", "a") { "off" } else { "on" })
+                .unwrap();
+            assert_eq!(self.0.evaluate("user", "a").version, self.0.version());
+            "user".into()
+        }
+    }
+    let gate = Gate::from_document(DOCUMENT).unwrap();
+    let before = gate.evaluate(Nested(gate.clone()), "a");
+    assert_eq!((before.version, before.enabled), (1, false));
+    assert!(gate.is_enabled("user", "a"));
+}
