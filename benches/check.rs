@@ -1,0 +1,101 @@
+//! What one check costs, beside one raw hash of the same user key: the floor, since every check
+//! hashes its user once.
+
+mod support;
+
+use std::hint::black_box;
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
+use stagegate::{Gate, User};
+use support::{FLAG, FortyLines, Users};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// One question, asked for one user after the other.
+fn ask<T>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, question: impl Fn(&str) -> T) {
+    let mut users = Users::new();
+    group.bench_function(name, |bencher| bencher.iter(|| question(users.next())));
+}
+
+/// A group with its reference. The key's bytes are the same, so are the turns that users take.
+fn group<'c>(criterion: &'c mut Criterion, name: &str) -> BenchmarkGroup<'c, WallTime> {
+    let mut group = criterion.benchmark_group(name);
+    ask(&mut group, "raw hash", |user| xxh3_64(user.as_bytes()));
+    group
+}
+
+fn how(criterion: &mut Criterion) {
+    let gate = support::gate(&support::one_flag("pilot"));
+    let handle = gate.flag(FLAG);
+    let pinned = gate.pin();
+    let forty_lines = FortyLines::new(&[FLAG], 10);
+    let mut group = group(criterion, "how");
+    ask(&mut group, "no question", str::len);
+    ask(&mut group, "handle", |user| handle.is_enabled(user));
+    ask(&mut group, "by name", |user| gate.is_enabled(user, FLAG));
+    ask(&mut group, "pinned, handle", |user| handle.is_enabled_in(&pinned, user));
+    ask(&mut group, "pinned, by name", |user| pinned.is_enabled(user, FLAG));
+    ask(&mut group, "unknown flag", |user| gate.is_enabled(user, "no-such-flag"));
+    ask(&mut group, "evaluate, handle", |user| handle.evaluate(user));
+    ask(&mut group, "evaluate, by name", |user| gate.evaluate(user, FLAG));
+    ask(&mut group, "cohort, by name", |user| gate.cohort(user, FLAG));
+    ask(&mut group, "forty lines", |user| forty_lines.is_enabled(user, FLAG));
+}
+
+fn stage(criterion: &mut Criterion) {
+    let mut group = group(criterion, "stage");
+    for stage in ["off", "internal", "pilot", "expanded", "ga"] {
+        let handle = support::gate(&support::one_flag(stage)).flag(FLAG);
+        ask(&mut group, stage, |user| handle.is_enabled(user));
+    }
+}
+
+/// Nearly nobody who asks is listed: each such question is one look-up that finds nothing.
+fn groups(criterion: &mut Criterion) {
+    let mut group = group(criterion, "groups");
+    for users in [3, 100_000] {
+        let gate = support::gate(&support::with_group(&support::listed(users)));
+        let handle = gate.flag(FLAG);
+        ask(&mut group, &format!("{users} listed"), |user| handle.is_enabled(user));
+        ask(&mut group, &format!("{users} listed, evaluate"), |user| handle.evaluate(user));
+    }
+}
+
+fn attributes(criterion: &mut Criterion) {
+    let rule = "where = { region = [\"eu-west\", \"eu-north\"] }";
+    let handle = support::gate(&support::with_group(rule)).flag(FLAG);
+    let mut group = group(criterion, "attributes");
+    ask(&mut group, "match", |user| handle.is_enabled(user_in(user, "eu-west")));
+    ask(&mut group, "no match", |user| handle.is_enabled(user_in(user, "us-east")));
+    ask(&mut group, "making the user", |user| {
+        black_box(&user_in(user, "eu-west"));
+    });
+}
+
+fn user_in<'a>(user: &'a str, region: &'a str) -> User<'a> {
+    User::new(user).attribute("plan", "pro").attribute("region", region)
+}
+
+fn flags(criterion: &mut Criterion) {
+    let mut group = group(criterion, "flags");
+    for count in [10, 1_000, 100_000] {
+        let gate = support::gate(&support::many_flags(count));
+        let hot = support::flag_key(count / 2);
+        ask(&mut group, &format!("{count}, the same"), |user| gate.is_enabled(user, &hot));
+        ask_around(&mut group, &format!("{count}, another each time"), &gate, count);
+    }
+}
+
+/// Another flag with every question, far from the one before.
+fn ask_around(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, gate: &Gate, flags: usize) {
+    // 7919 is prime and divides none of the counts: every flag has its turn.
+    let keys: Vec<String> = (0..flags).map(|turn| support::flag_key(turn * 7919 % flags)).collect();
+    let mut users = Users::new();
+    let mut keys = keys.iter().cycle();
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| keys.next().map(|key| gate.is_enabled(users.next(), key)));
+    });
+}
+
+criterion_group!(benches, how, stage, groups, attributes, flags);
+criterion_main!(benches);

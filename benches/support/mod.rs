@@ -1,0 +1,161 @@
+//! What the benches share: users, plans, the forty-line gate, a writer.
+
+#![allow(dead_code, unreachable_pub, reason = "no bench needs all of it")]
+#![allow(clippy::unwrap_used, reason = "a bench that cannot start shall say so")]
+#![allow(
+    clippy::float_arithmetic,
+    clippy::cast_precision_loss,
+    reason = "rates for people to read"
+)]
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use stagegate::Gate;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+/// The flag that most benches ask about.
+pub const FLAG: &str = "new-checkout";
+
+/// Users asked about in turn, so that no answer can be computed once and no branch be learnt.
+pub struct Users {
+    keys: Vec<String>,
+    at: usize,
+}
+
+/// A power of two, so that taking turns costs one `and`.
+pub const USERS: usize = 1024;
+
+impl Users {
+    pub fn new() -> Users {
+        Users { keys: (0..USERS).map(|user| format!("user-{user:06}")).collect(), at: 0 }
+    }
+
+    #[inline]
+    #[allow(clippy::should_implement_trait, reason = "lends, so it is no iterator")]
+    pub fn next(&mut self) -> &str {
+        self.at = (self.at + 1) % USERS;
+        &self.keys[self.at]
+    }
+
+    pub fn all(&self) -> &[String] {
+        &self.keys
+    }
+}
+
+/// A document with [`FLAG`] at this stage of the built-in plan.
+pub fn one_flag(stage: &str) -> String {
+    format!("schema = 1\n[flags.{FLAG}]\nstage = \"{stage}\"\n")
+}
+
+/// A document with [`FLAG`] at a stage of 10% and the group, whose definition is `group`.
+pub fn with_group(group: &str) -> String {
+    format!(
+        "schema = 1\n[groups.listed]\n{group}\n[flags.{FLAG}]\nstage = \"pilot\"\n\
+         [[flags.{FLAG}.stages]]\nname = \"pilot\"\ngroups = [\"listed\"]\npercent = 10\n"
+    )
+}
+
+/// A group of so many users; of them only `user-000000` is among [`Users`].
+pub fn listed(users: usize) -> String {
+    let mut group = String::from("users = [\"user-000000\"");
+    for user in 1..users {
+        write!(group, ", \"listed-{user:06}\"").unwrap();
+    }
+    group + "]"
+}
+
+/// The key of the flag with this number in [`many_flags`].
+pub fn flag_key(number: usize) -> String {
+    format!("flag-{number:06}")
+}
+
+/// A TOML document of `count` flags, all in pilot.
+pub fn many_flags(count: usize) -> String {
+    let mut document = String::from("schema = 1\n");
+    for key in (0..count).map(flag_key) {
+        writeln!(document, "[flags.{key}]\nowner = \"checkout\"\nstage = \"pilot\"").unwrap();
+    }
+    document
+}
+
+/// The same plan in JSON.
+pub fn many_flags_json(count: usize) -> String {
+    let mut document = String::from("{\"schema\": 1, \"flags\": {");
+    for key in (0..count).map(flag_key) {
+        let comma = if document.ends_with('{') { "" } else { ",\n" };
+        write!(document, "{comma}\"{key}\": {{\"owner\": \"checkout\", \"stage\": \"pilot\"}}")
+            .unwrap();
+    }
+    document + "}}"
+}
+
+pub fn gate(document: &str) -> Gate {
+    Gate::from_document(document).unwrap()
+}
+
+/// What a team writes that needs percentages and nothing else: no groups, no stages, no checks.
+/// The library's goals are stated against it.
+pub struct FortyLines {
+    flags: ArcSwap<HashMap<String, (u64, u64)>>,
+}
+
+impl FortyLines {
+    /// Each flag at this percentage.
+    pub fn new(flags: &[&str], percent: u64) -> FortyLines {
+        let of = |flag: &str| (xxh3_64(flag.as_bytes()), u64::MAX / 100 * percent);
+        let flags = flags.iter().map(|flag| ((*flag).to_owned(), of(flag))).collect();
+        FortyLines { flags: ArcSwap::from_pointee(flags) }
+    }
+
+    pub fn is_enabled(&self, user: &str, flag: &str) -> bool {
+        let flags = self.flags.load();
+        flags
+            .get(flag)
+            .is_some_and(|&(seed, threshold)| xxh3_64_with_seed(user.as_bytes(), seed) < threshold)
+    }
+}
+
+/// Runs `work` while another thread moves [`FLAG`] between two stages 1,000 times a second, and
+/// says how many times a second it really did.
+pub fn under_swaps<T>(gate: &Gate, work: impl FnOnce() -> T) -> (T, f64) {
+    const PERIOD: Duration = Duration::from_millis(1);
+    let (stop, swaps) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut due = Instant::now();
+            while !stop.load(Ordering::Relaxed) {
+                for stage in ["internal", "pilot"] {
+                    gate.set_stage(FLAG, stage).unwrap();
+                    swaps.fetch_add(1, Ordering::Relaxed);
+                    due += PERIOD;
+                    thread::sleep(due.saturating_duration_since(Instant::now()));
+                }
+            }
+        });
+        let start = Instant::now();
+        let done = work();
+        let seconds = start.elapsed().as_secs_f64();
+        let swaps = swaps.load(Ordering::Relaxed);
+        stop.store(true, Ordering::Relaxed);
+        (done, swaps as f64 / seconds)
+    })
+}
+
+/// The middle one.
+pub fn median(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// Whether to run everything shortly, only to see that it runs: as criterion tells it, by `--test`
+/// (`cargo bench -- --test`) or by the lack of `--bench` (`cargo test --benches`).
+pub fn is_smoke_test() -> bool {
+    let given = |name| std::env::args().any(|argument| argument == name);
+    given("--test") || !given("--bench")
+}

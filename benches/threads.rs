@@ -1,0 +1,73 @@
+//! How checks scale from one thread to two, idle and while the plan changes 1,000 times a second.
+
+#![allow(clippy::float_arithmetic, reason = "rates for people to read")]
+
+mod support;
+
+use std::hint::black_box;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use support::{FLAG, Users, median};
+
+fn main() {
+    let smoke = support::is_smoke_test();
+    let rounds = if smoke { 1 } else { 15 };
+    let run = Duration::from_millis(if smoke { 5 } else { 200 });
+    let gate = support::gate(&support::one_flag("pilot"));
+    let (handle, by_name) = (gate.flag(FLAG), gate.clone());
+    println!("| question | plan | 1 thread, M/s | 2 threads, M/s | 2 : 1 |");
+    println!("| --- | --- | --- | --- | --- |");
+    compare("handle", rounds, run, &gate, |user| handle.is_enabled(user));
+    compare("by name", rounds, run, &gate, |user| by_name.is_enabled(user, FLAG));
+}
+
+/// Two rows. The four runs of a round follow one another, so that what slows the machine for a
+/// while slows them all, and each ratio is of one round.
+fn compare(
+    name: &str,
+    rounds: usize,
+    run: Duration,
+    gate: &stagegate::Gate,
+    question: impl Fn(&str) -> bool + Sync,
+) {
+    let (mut idle, mut swapped, mut swaps) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        idle.push([1, 2].map(|threads| rate(threads, run, &question)));
+        swapped.push([1, 2].map(|threads| {
+            let (rate, seen) = support::under_swaps(gate, || rate(threads, run, &question));
+            swaps.push(seen);
+            rate
+        }));
+    }
+    let swaps = median(swaps.into_iter());
+    for (plan, rates) in [("idle", idle), (&*format!("{swaps:.0} swaps/s"), swapped)] {
+        let one = median(rates.iter().map(|rates| rates[0]));
+        let two = median(rates.iter().map(|rates| rates[1]));
+        let ratio = median(rates.iter().map(|rates| rates[1] / rates[0]));
+        println!("| {name} | {plan} | {:.1} | {:.1} | {ratio:.2} |", one / 1e6, two / 1e6);
+    }
+}
+
+/// Questions a second, of all threads together.
+fn rate(threads: usize, run: Duration, question: &(impl Fn(&str) -> bool + Sync)) -> f64 {
+    let ready = Barrier::new(threads);
+    let ask = || {
+        let mut users = Users::new();
+        ready.wait();
+        let (start, mut asked) = (Instant::now(), 0_u32);
+        while start.elapsed() < run {
+            // So many that looking at the clock is nothing beside them.
+            for _ in 0..10_000 {
+                black_box(question(users.next()));
+            }
+            asked += 10_000;
+        }
+        f64::from(asked) / start.elapsed().as_secs_f64()
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(ask)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or(0.0)).sum()
+    })
+}
