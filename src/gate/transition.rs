@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::{Kind, UpdateError};
 use super::observer::Change;
 use crate::eval::{Flag, FlagDefinition, Position, Snapshot, Stage, StageName};
-use crate::plan::{Plan, PlanError, PlannedFlag, Problem, nearest, one_of};
+use crate::plan::{Plan, PlannedFlag, Problem, nearest, one_of};
 
 /// One flag to a stage. Up more than one stage only with a reason.
 pub(super) fn to_stage(
@@ -66,8 +66,7 @@ pub(super) fn to_plan(
     }
     if !skips.is_empty() {
         skips.sort_by_key(|problem| problem.span().start);
-        let error = PlanError::of_problems(Arc::clone(plan.source()), skips, 0);
-        return Err(Kind::DocumentSkips { error }.into());
+        return Err(Kind::DocumentSkips { error: plan.error(skips) }.into());
     }
     let next = Snapshot::new(snapshot.version() + 1, flags, Some(snapshot));
     let gone = snapshot.flags().iter().filter(|flag| next.flag(flag.key().as_str()).is_none());
@@ -133,23 +132,17 @@ fn change(before: Option<&Flag>, after: &Flag) -> Option<Change> {
 fn skip_problem(plan: &Plan, planned: &PlannedFlag, from: Position) -> Problem {
     let definition = &*planned.definition;
     let (to, next) = (planned.declared, name(definition, from + 1));
-    Problem {
-        file: Arc::clone(plan.source()),
-        place: planned.declared_at.clone(),
-        path: format!("flags.{}.stage", definition.key.as_str()),
-        message: format!(
-            "found \"{}\", which skips {}: the flag is at \"{}\"",
-            name(definition, to),
-            skipped(definition, from, to),
-            name(definition, from),
-        ),
-        hint: match definition.skip_reason {
-            None => format!("write \"{next}\", or give a `skip_reason` beside `stage`"),
-            Some(_) => {
-                format!("write \"{next}\", or a new `skip_reason`: this one was used before")
-            }
-        },
-    }
+    let message = format!(
+        "found \"{}\", which skips {}: the flag is at \"{}\"",
+        name(definition, to),
+        skipped(definition, from, to),
+        name(definition, from),
+    );
+    let hint = match definition.skip_reason {
+        None => format!("write \"{next}\", or give a `skip_reason` beside `stage`"),
+        Some(_) => format!("write \"{next}\", or a new `skip_reason`: this one was used before"),
+    };
+    plan.problem(planned, message, hint)
 }
 
 /// The stages between two positions.

@@ -2,12 +2,17 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::error::PlanError;
+use super::error::{Place, PlanError};
 use super::limits::MAX_DOCUMENT_BYTES;
+use super::lines::Lines;
 use super::report::Report;
+
+/// What editors of some systems put before a text.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// How a document is written. One schema, two notations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -113,7 +118,7 @@ impl Document {
             return None;
         }
         let text = report.utf8(&self.bytes, "the document")?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         if text.trim().is_empty() {
             report.whole(
                 "found an empty document".to_owned(),
@@ -122,6 +127,12 @@ impl Document {
             return None;
         }
         Some(text)
+    }
+
+    /// Where bytes of the text stand.
+    pub(super) fn place(&self, span: &Range<usize>) -> Place {
+        let bytes = self.bytes.strip_prefix(BYTE_ORDER_MARK.as_bytes()).unwrap_or(&self.bytes);
+        Lines::of(bytes).place(span)
     }
 
     pub(super) fn format_of(&self, text: &str) -> Format {

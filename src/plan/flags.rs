@@ -1,9 +1,8 @@
 //! `[flags.NAME]`: the flags, with all they refer to resolved.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::error::Place;
 use super::fields::{Fields, Path, named, one_of, string, table};
 use super::groups::Groups;
 use super::limits::{MAX_FLAGS, MAX_TEXT_BYTES};
@@ -18,8 +17,8 @@ use crate::key::Key;
 pub(crate) struct PlannedFlag {
     pub(crate) definition: Arc<FlagDefinition>,
     pub(crate) declared: Position,
-    /// Where the document says `stage`.
-    pub(crate) declared_at: Place,
+    /// The bytes at which the document says `stage`.
+    pub(crate) declared_at: Range<usize>,
 }
 
 /// What flags may refer to.
@@ -28,13 +27,13 @@ pub(super) struct Context<'c> {
     pub(super) plans: &'c Plans,
 }
 
-/// The flags of a document; what is `None` or left out has been told.
+/// The flags of a document in order of their keys; what is `None` or left out has been told.
 pub(super) fn read<'a>(
     node: &Node<'a>,
     root: &Path<'_>,
     context: &Context<'_>,
     report: &mut Report<'a>,
-) -> Option<BTreeMap<Key, PlannedFlag>> {
+) -> Option<Vec<PlannedFlag>> {
     let path = root.field("flags");
     if table(node, &path, report)?.is_empty() {
         let hint = "write at least one; to turn a flag off write `stage = \"off\"`";
@@ -42,24 +41,18 @@ pub(super) fn read<'a>(
         return None;
     }
     let built_in = stages::built_in();
-    let mut flags = BTreeMap::new();
-    for (key, entry) in named(node, &path, MAX_FLAGS, report) {
-        let flag = FlagReader {
-            key: &key,
-            entry,
-            path: path.field(&entry.key),
-            context,
-            built_in: &built_in,
-        };
-        if let Some(flag) = flag.read(report) {
-            flags.insert(key, flag);
-        }
+    let mut named = named(node, &path, MAX_FLAGS, report);
+    named.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let mut flags = Vec::with_capacity(named.len());
+    for (key, entry) in named {
+        let path = path.field(&entry.key);
+        flags.extend(FlagReader { key, entry, path, context, built_in: &built_in }.read(report));
     }
     Some(flags)
 }
 
 struct FlagReader<'r, 'a> {
-    key: &'r Key,
+    key: Key,
     entry: &'r Entry<'a>,
     path: Path<'r>,
     context: &'r Context<'r>,
@@ -67,7 +60,7 @@ struct FlagReader<'r, 'a> {
 }
 
 impl<'a> FlagReader<'_, 'a> {
-    fn read(&self, report: &mut Report<'a>) -> Option<PlannedFlag> {
+    fn read(self, report: &mut Report<'a>) -> Option<PlannedFlag> {
         let mut fields = Fields::open(&self.entry.node, &self.path, report)?;
         let (stage, own, plan) = (fields.take("stage"), fields.take("stages"), fields.take("plan"));
         let (salt, hold_back) = (fields.take("salt"), fields.take("hold_back"));
@@ -87,11 +80,17 @@ impl<'a> FlagReader<'_, 'a> {
             Some(node) => self.position(node, &self.path.field("stage"), &stages, report),
             None => Some(0),
         };
-        let declared_at = report.place(stage.map_or(&self.entry.key_span, |node| &node.span));
-        let key = self.key.clone();
+        let declared_at = stage.map_or(&self.entry.key_span, |node| &node.span).clone();
         let salt = salt?;
-        let definition =
-            FlagDefinition { key, salt, owner, description, skip_reason, stages, hold_back };
+        let definition = FlagDefinition {
+            key: self.key,
+            salt,
+            owner,
+            description,
+            skip_reason,
+            stages,
+            hold_back,
+        };
         Some(PlannedFlag { definition: Arc::new(definition), declared: declared?, declared_at })
     }
 

@@ -7,13 +7,13 @@ mod flags;
 mod format;
 mod groups;
 pub mod limits;
+mod lines;
 // Without a notation nothing makes a tree.
 #[cfg_attr(not(any(feature = "toml", feature = "json")), expect(dead_code))]
 mod node;
 mod report;
 mod stages;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use document::{Document, Format};
@@ -23,7 +23,6 @@ pub(crate) use fields::{nearest, one_of};
 pub(crate) use flags::PlannedFlag;
 
 use crate::eval::{Flag, Snapshot};
-use crate::key::Key;
 use fields::{Fields, Path};
 use report::Report;
 
@@ -43,8 +42,9 @@ use report::Report;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Plan {
-    source: Arc<str>,
-    flags: BTreeMap<Key, PlannedFlag>,
+    document: Arc<Document>,
+    /// In order of their keys.
+    flags: Vec<PlannedFlag>,
 }
 
 impl Plan {
@@ -59,31 +59,45 @@ impl Plan {
     /// Linear in the document's bytes; memory is bounded by [`limits`].
     pub fn parse(document: impl Into<Document>) -> Result<Plan, PlanError> {
         let document = document.into();
-        let source = document.label();
-        let mut report = Report::new(Arc::clone(&source));
+        let mut report = Report::new(document.label());
         let flags = document.text(&mut report).and_then(|text| {
             report.read_from(text);
             let root = format::parse(document.format_of(text), text, &mut report)?;
             read_root(&root, &document, &mut report)
         });
         match (report.into_error(), flags) {
-            (None, Some(flags)) => Ok(Plan { source, flags }),
+            (None, Some(flags)) => Ok(Plan { document: Arc::new(document), flags }),
             (Some(error), _) => Err(error),
-            (None, None) => Err(PlanError::unexplained(source)),
+            (None, None) => Err(PlanError::unexplained(document.label())),
         }
     }
 
     /// The keys of the plan's flags, in order.
     pub fn flags(&self) -> impl Iterator<Item = &str> {
-        self.flags.keys().map(Key::as_str)
+        self.flags.iter().map(|flag| flag.definition.key.as_str())
     }
 
-    pub(crate) fn source(&self) -> &Arc<str> {
-        &self.source
+    /// An error of the document that only what is in force makes one.
+    pub(crate) fn error(&self, problems: Vec<Problem>) -> PlanError {
+        PlanError::of_problems(self.document.label(), problems, 0)
+    }
+
+    /// Where a flag's `stage` stands in the document, as the place of a problem.
+    pub(crate) fn problem(&self, flag: &PlannedFlag, message: String, hint: String) -> Problem {
+        let root = Path::root();
+        let flags = root.field("flags");
+        let path = flags.field(flag.definition.key.as_str());
+        Problem {
+            file: self.document.label(),
+            place: self.document.place(&flag.declared_at),
+            path: path.field("stage").to_string(),
+            message,
+            hint,
+        }
     }
 
     pub(crate) fn planned(&self) -> impl Iterator<Item = &PlannedFlag> {
-        self.flags.values()
+        self.flags.iter()
     }
 
     /// The plan with every flag where the document puts it.
@@ -98,7 +112,7 @@ fn read_root<'a>(
     root: &node::Node<'a>,
     document: &Document,
     report: &mut Report<'a>,
-) -> Option<BTreeMap<Key, PlannedFlag>> {
+) -> Option<Vec<PlannedFlag>> {
     let path = Path::root();
     let mut fields = Fields::open(root, &path, report)?;
     read_schema(&mut fields, report);

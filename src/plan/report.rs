@@ -1,6 +1,7 @@
 //! Collects what is wrong with a document while it is read on.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fmt::Display;
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,27 +9,28 @@ use std::sync::Arc;
 use super::error::{Excerpt, Place, PlanError, Problem};
 use super::fields::Path;
 use super::limits::MAX_PROBLEMS;
+use super::lines::Lines;
 use super::node::{Node, Value};
 
 /// The problems found so far, and the text they are found in.
 pub(super) struct Report<'a> {
     file: Arc<str>,
     text: &'a str,
-    /// Where each line begins.
-    lines: Vec<usize>,
+    /// Made for the first problem: most documents have none.
+    lines: OnceCell<Lines<'a>>,
     problems: Vec<Problem>,
     unlisted: usize,
 }
 
 impl<'a> Report<'a> {
     pub(super) fn new(file: Arc<str>) -> Report<'a> {
-        Report { file, text: "", lines: vec![0], problems: Vec::new(), unlisted: 0 }
+        Report { file, text: "", lines: OnceCell::new(), problems: Vec::new(), unlisted: 0 }
     }
 
     /// Spans are of this text from now on.
     pub(super) fn read_from(&mut self, text: &'a str) {
         self.text = text;
-        self.lines = line_starts(text.as_bytes());
+        self.lines = OnceCell::new();
     }
 
     pub(super) fn slice(&self, span: &Range<usize>) -> &'a str {
@@ -36,7 +38,7 @@ impl<'a> Report<'a> {
     }
 
     pub(super) fn place(&self, span: &Range<usize>) -> Place {
-        place(&self.lines, self.text.as_bytes(), span)
+        self.lines.get_or_init(|| Lines::of(self.text.as_bytes())).place(span)
     }
 
     /// A problem of the document as a whole.
@@ -96,7 +98,7 @@ impl<'a> Report<'a> {
         };
         let at = error.valid_up_to();
         let byte = bytes.get(at).copied().unwrap_or_default();
-        let place = place(&line_starts(bytes), bytes, &(at..at + 1));
+        let place = Lines::of(bytes).place(&(at..at + 1));
         let message = format!("found byte 0x{byte:02x}, so {what} is not UTF-8 text");
         let hint = "save it as UTF-8".to_owned();
         self.push(Problem { file, place, path: path.to_string(), message, hint });
@@ -124,18 +126,4 @@ impl<'a> Report<'a> {
         self.problems.sort_by_key(|problem| (problem.file != file, problem.place.span.start));
         Some(PlanError::of_problems(self.file, self.problems, self.unlisted))
     }
-}
-
-fn line_starts(text: &[u8]) -> Vec<usize> {
-    let ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
-    std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect()
-}
-
-fn place(lines: &[usize], text: &[u8], span: &Range<usize>) -> Place {
-    let line = lines.partition_point(|start| *start <= span.start);
-    let start = line.checked_sub(1).and_then(|index| lines.get(index)).copied().unwrap_or(0);
-    let before = text.get(start..span.start).unwrap_or_default();
-    // Bytes that continue a character are none of their own.
-    let column = before.iter().filter(|byte| **byte & 0xc0 != 0x80).count() + 1;
-    Place { line, column, span: span.clone() }
 }

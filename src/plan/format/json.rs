@@ -56,13 +56,13 @@ impl<'a> Reader<'_, 'a> {
 
     fn entries(&mut self, json: &'a str, depth: usize) -> Option<Vec<Entry<'a>>> {
         let Object(pairs) = self.decode::<Object<'a>>(json)?;
-        let mut first: HashMap<Cow<'a, str>, usize> = HashMap::with_capacity(pairs.len());
-        let mut entries = Vec::with_capacity(pairs.len());
+        let mut entries: Vec<Entry<'a>> = Vec::with_capacity(pairs.len());
+        let mut indexes = Indexes::with_capacity(pairs.len());
         for (key, value) in pairs {
             let key_span = self.span(key.get());
             let Some(key) = self.string(key.get()) else { continue };
-            if let Some(start) = first.get(&key) {
-                let line = self.report.place(&(*start..*start)).line;
+            if let Some(first) = indexes.find(&key, &entries) {
+                let line = self.report.place(&first.key_span).line;
                 let message = format!(
                     "found \"{}\" a second time, the first is on line {line}",
                     Excerpt(&key)
@@ -70,8 +70,8 @@ impl<'a> Reader<'_, 'a> {
                 self.problem::<()>(key_span, message, "keep one of the two");
                 continue;
             }
-            first.insert(key.clone(), key_span.start);
             if let Some(node) = self.node(value, depth + 1) {
+                indexes.note(key.clone(), entries.len());
                 entries.push(Entry { key, key_span, node });
             }
         }
@@ -121,6 +121,31 @@ impl<'a> Reader<'_, 'a> {
     fn span(&self, part: &str) -> Range<usize> {
         let start = part.as_ptr().addr() - self.text.as_ptr().addr();
         start..start + part.len()
+    }
+}
+
+/// Finds the entry of a key: by looking at each where there are few, as nearly always.
+enum Indexes<'a> {
+    Few,
+    Many(HashMap<Cow<'a, str>, usize>),
+}
+
+impl<'a> Indexes<'a> {
+    fn with_capacity(entries: usize) -> Indexes<'a> {
+        if entries <= 16 { Indexes::Few } else { Indexes::Many(HashMap::with_capacity(entries)) }
+    }
+
+    fn find<'e>(&self, key: &str, entries: &'e [Entry<'a>]) -> Option<&'e Entry<'a>> {
+        match self {
+            Indexes::Few => entries.iter().find(|entry| entry.key == key),
+            Indexes::Many(indexes) => entries.get(*indexes.get(key)?),
+        }
+    }
+
+    fn note(&mut self, key: Cow<'a, str>, index: usize) {
+        if let Indexes::Many(indexes) = self {
+            indexes.insert(key, index);
+        }
     }
 }
 
