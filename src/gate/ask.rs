@@ -41,6 +41,18 @@ impl Gate {
     /// # Complexity
     ///
     /// As [`is_enabled`](Gate::is_enabled), and the groups of later stages too. Never allocates.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::{Gate, Reason};
+    ///
+    /// let gate = Gate::from_document("schema = 1\n[flags.new-checkout]\nstage = \"pilot\"")?;
+    /// let answer = gate.evaluate("user-9", "new-checkout");
+    /// assert_eq!((answer.enabled, answer.reason), (true, Reason::Split));
+    /// assert_eq!(gate.evaluate("user-9", "new-chekout").reason, Reason::FlagNotFound);
+    /// # Ok::<(), stagegate::PlanError>(())
+    /// ```
     #[inline]
     pub fn evaluate(&self, user: impl AsUser, flag: &str) -> Evaluation {
         self.shared.current.read(|snapshot| snapshot.evaluate(snapshot.flag(flag), &user))
@@ -87,12 +99,37 @@ impl Gate {
     /// A handle to one flag, resolved once: the fastest way to ask about it often.
     ///
     /// It keeps working across updates, also those that take the flag away or bring it.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::Gate;
+    ///
+    /// let gate = Gate::from_document("schema = 1\n[flags.a]\nstage = \"ga\"")?;
+    /// let (a, b) = (gate.flag("a"), gate.flag("b"));
+    /// assert!(a.is_enabled("user-42") && !b.is_enabled("user-42"));
+    /// gate.update("schema = 1\n[flags.b]\nstage = \"ga\"")?;
+    /// assert!(!a.is_enabled("user-42") && b.is_enabled("user-42"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn flag(&self, key: &str) -> FlagHandle {
         FlagHandle::new(self.clone(), key)
     }
 
     /// The present version, for several questions that must not straddle an update.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::Gate;
+    ///
+    /// let gate = Gate::from_document("schema = 1\n[flags.a]\nstage = \"ga\"")?;
+    /// let request = gate.pin();
+    /// gate.roll_back("a")?;
+    /// assert!(request.is_enabled("user-42", "a") && !gate.is_enabled("user-42", "a"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn pin(&self) -> Pinned {
         Pinned::new(self.shared.current.load())

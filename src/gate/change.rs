@@ -10,10 +10,12 @@ impl Gate {
     /// Puts another document in force: each flag goes where the document has it.
     ///
     /// A flag may go down any number of stages, or up one; up more than one needs a `skip_reason`
-    /// beside its `stage`, and another than the document before had. A flag that a call took below its document's `stage` stays there until
-    /// a document has another `stage` for it, so a rolled-back flag is not brought back by an edit
-    /// of something else. A stage whose percentage was raised counts as reached only up to what
-    /// the flag's users have now, so editing a percentage is no way around a stage.
+    /// beside its `stage`, and another than the document before had. A flag that a call took below
+    /// its document's `stage` stays there until a document has another `stage` for it, so a
+    /// rolled-back flag is not brought back by an edit of something else. Where stages were edited,
+    /// a flag counts as being no further than what lets in nobody new, so editing a percentage is
+    /// no way around a stage. A flag that is new starts where its document says. The exact rules
+    /// stand in the chapter on [plans](crate::_docs::plans).
     ///
     /// Returns the new version.
     ///
@@ -42,11 +44,27 @@ impl Gate {
         self.apply(|snapshot| transition::to_plan(snapshot, &plan))
     }
 
-    /// Moves a flag to a stage of its plan: any number down, or one up. Returns the new version.
+    /// Moves a flag to a stage of its plan: any number down, or one up. Returns the new version,
+    /// also when the flag is there already.
     ///
     /// # Errors
     ///
     /// [`UpdateError`] when there is no such flag or stage, or a stage would be skipped.
+    ///
+    /// # Complexity
+    ///
+    /// Copies the list of flags; questions are not held up.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::Gate;
+    ///
+    /// let gate = Gate::from_document("schema = 1\n[flags.a]\nstage = \"expanded\"")?;
+    /// assert_eq!(gate.set_stage("a", "ga")?, 2);
+    /// assert!(gate.set_stage("a", "glad").unwrap_err().is_not_found());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_stage(&self, flag: &str, stage: &str) -> Result<u64, UpdateError> {
         self.apply(|snapshot| transition::to_stage(snapshot, flag, stage, None))
     }
@@ -79,6 +97,17 @@ impl Gate {
     /// # Errors
     ///
     /// [`UpdateError`] when there is no such flag, which is off as it is.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::{Gate, Reason};
+    ///
+    /// let gate = Gate::from_document("schema = 1\n[flags.a]\nstage = \"ga\"")?;
+    /// gate.roll_back("a")?;
+    /// assert_eq!(gate.evaluate("user-42", "a").reason, Reason::Off);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn roll_back(&self, flag: &str) -> Result<u64, UpdateError> {
         self.set_stage(flag, &StageName::OFF)
     }

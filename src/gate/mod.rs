@@ -107,11 +107,32 @@ impl Gate {
     /// # Errors
     ///
     /// [`PlanError`] with every problem of the document.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::Gate;
+    ///
+    /// let gate = Gate::from_document(r#"{"schema": 1, "flags": {"a": {"stage": "ga"}}}"#)?;
+    /// assert!(gate.is_enabled("user-42", "a"));
+    /// assert_eq!(Gate::from_document("schema = 2").unwrap_err().problems().len(), 2);
+    /// # Ok::<(), stagegate::PlanError>(())
+    /// ```
     pub fn from_document(document: impl Into<Document>) -> Result<Gate, PlanError> {
         Ok(Gate::from_plan(&Plan::parse(document)?))
     }
 
     /// A gate on a plan read before, each flag where the document puts it.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::{Gate, Plan};
+    ///
+    /// let plan = Plan::parse("schema = 1\n[flags.a]\nstage = \"ga\"")?;
+    /// assert!(plan.flags().all(|flag| Gate::from_plan(&plan).is_enabled("user-42", flag)));
+    /// # Ok::<(), stagegate::PlanError>(())
+    /// ```
     #[must_use]
     pub fn from_plan(plan: &Plan) -> Gate {
         let current = Cell::new(plan.compile());

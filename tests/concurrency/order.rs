@@ -100,3 +100,15 @@ fn a_user_type_may_ask_from_within_a_question() {
     assert_eq!((before.version, before.enabled), (1, false));
     assert!(gate.is_enabled("user", "a"));
 }
+
+#[test]
+fn what_is_shared_may_be_shared() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Gate>();
+    shared::<stagegate::FlagHandle>();
+    // A request's version may go with it from one worker thread to another.
+    shared::<stagegate::Pinned>();
+    shared::<stagegate::Plan>();
+    shared::<stagegate::PlanError>();
+    shared::<stagegate::UpdateError>();
+}
