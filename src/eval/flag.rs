@@ -18,6 +18,8 @@ pub(crate) struct Flag {
     threshold: Threshold,
     /// Whether a group can change the answer at `position`.
     targeted: bool,
+    /// Whether the definition names any group at all.
+    grouped: bool,
     position: Position,
     /// Where the plan document put the flag.
     declared: Position,
@@ -76,6 +78,10 @@ impl FlagDefinition {
         self.stages.get(..usize::from(position)).unwrap_or(&self.stages)
     }
 
+    fn names_groups(&self) -> bool {
+        !self.hold_back.is_empty() || self.stages.iter().any(|stage| !stage.groups.is_empty())
+    }
+
     /// The latest stage that a group of the user's waits for; 0 when none.
     fn held_until(&self, key: &[u8], user: &impl AsUser) -> Position {
         let holds = self.hold_back.iter().filter(|hold| hold.group.contains(key, user));
@@ -102,6 +108,7 @@ impl Flag {
             salt: definition.salt,
             threshold: Threshold::NOBODY,
             targeted: false,
+            grouped: definition.names_groups(),
             position: 0,
             declared,
             definition,
@@ -113,6 +120,9 @@ impl Flag {
     pub(crate) fn at(&self, position: Position) -> Flag {
         let definition = &self.definition;
         let threshold = definition.stage(position).map_or(Threshold::NOBODY, |s| s.threshold);
+        if !self.grouped {
+            return Flag { threshold, position, ..self.clone() };
+        }
         let holds = || definition.hold_back.iter().any(|hold| hold.until > position);
         let grants = || definition.stages_until(position).iter().any(|s| !s.groups.is_empty());
         let targeted = position > 0 && (holds() || (!threshold.is_everyone() && grants()));
@@ -169,9 +179,13 @@ impl Flag {
         let bucket = self.salt.bucket_of(key);
 
         let by_bucket = definition.first(definition.last(), |s| s.threshold.admits(bucket));
-        // A group can only bring the user in earlier than the bucket does.
-        let by_group = definition.first_group_stage(by_bucket.saturating_sub(1), key, user);
-        let held_until = definition.held_until(key, user);
+        let (by_group, held_until) = if self.grouped {
+            // A group can only bring the user in earlier than the bucket does.
+            let by_group = definition.first_group_stage(by_bucket.saturating_sub(1), key, user);
+            (by_group, definition.held_until(key, user))
+        } else {
+            (NEVER, 0)
+        };
         let natural = by_bucket.min(by_group);
         let cohort = if natural == NEVER { NEVER } else { natural.max(held_until) };
 
