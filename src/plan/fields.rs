@@ -110,7 +110,7 @@ impl<'n, 'a> Fields<'n, 'a> {
     /// Every field that was not asked for is a problem.
     pub(super) fn finish(&self, report: &mut Report<'a>) {
         for entry in self.entries {
-            if !self.known.contains(&&*entry.key) {
+            if !self.known.contains(&&*entry.key) && !report.count_only() {
                 let hint = one_of(&entry.key, self.known.iter().copied());
                 let path = self.path.field(&entry.key);
                 report.problem(entry.key_span.clone(), &path, "unknown field".to_owned(), hint);

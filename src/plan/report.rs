@@ -58,6 +58,14 @@ impl<'a> Report<'a> {
         self.problem(node.span.clone(), path, message, hint);
     }
 
+    /// Counts a problem that is not going to be listed: true when the list is full. What it costs
+    /// to describe a problem is then not spent, however many a hostile document has.
+    pub(super) fn count_only(&mut self) -> bool {
+        let is_full = self.problems.len() >= MAX_PROBLEMS;
+        self.unlisted += usize::from(is_full);
+        is_full
+    }
+
     pub(super) fn problem(
         &mut self,
         span: Range<usize>,
@@ -65,16 +73,23 @@ impl<'a> Report<'a> {
         message: String,
         hint: impl Display,
     ) {
+        if self.count_only() {
+            return;
+        }
         let place = self.place(&span);
         let file = Arc::clone(&self.file);
-        self.push(Problem { file, place, path: path.to_string(), message, hint: hint.to_string() });
+        self.problems.push(Problem {
+            file,
+            place,
+            path: path.to_string(),
+            message,
+            hint: hint.to_string(),
+        });
     }
 
     pub(super) fn push(&mut self, problem: Problem) {
-        if self.problems.len() < MAX_PROBLEMS {
+        if !self.count_only() {
             self.problems.push(problem);
-        } else {
-            self.unlisted += 1;
         }
     }
 
