@@ -55,23 +55,24 @@ impl Cell {
     #[inline]
     pub(super) fn read<T>(&self, ask: impl Fn(&Snapshot) -> T) -> T {
         let answer = SEEN.try_with(|seen| {
-            let seen = seen.get(self.place)?.try_borrow().ok()?;
-            let snapshot = seen.as_ref()?;
-            // Acquire: pairs with the release in `note`. A token that is not the newest's means
-            // another version, another gate, or a thread that has not asked yet.
-            let is_newest = snapshot.token() == self.newest.load(Ordering::Acquire);
-            is_newest.then(|| ask(snapshot))
+            if let Some(Ok(seen)) = seen.get(self.place).map(RefCell::try_borrow) {
+                // Acquire: pairs with the release in `note`. A token that is not the newest's means
+                // another version, another gate, or a thread that has not asked yet.
+                let newest = self.newest.load(Ordering::Acquire);
+                if let Some(snapshot) = seen.as_ref().filter(|seen| seen.token() == newest) {
+                    return ask(snapshot);
+                }
+            }
+            self.read_anew(&ask)
         });
-        match answer {
-            Ok(Some(answer)) => answer,
-            _ => self.read_anew(ask),
-        }
+        // A thread that is ending has no snapshot any more.
+        answer.unwrap_or_else(|_| ask(&self.load()))
     }
 
-    /// The same for a thread that has not seen the snapshot in force yet; also where a thread is
-    /// ending, or a user type asks another question from within its own `AsUser`.
+    /// The same for a thread that has not seen the snapshot in force yet; also where a user type
+    /// asks another question from within its own `AsUser`.
     #[cold]
-    fn read_anew<T>(&self, ask: impl Fn(&Snapshot) -> T) -> T {
+    fn read_anew<T>(&self, ask: &impl Fn(&Snapshot) -> T) -> T {
         let loaded = self.load();
         let _ = SEEN.try_with(|seen| {
             let place = seen.get(self.place)?;
