@@ -82,16 +82,47 @@ fn nesting_100_000_deep() {
     assert_eq!(
         text_error(toml),
         "rollout document `(text)` has 1 problem\n  \
-           (text):1:90: found [, which is no TOML: cannot recurse further; max recursion depth met\n      \
-               mend the syntax here, or just before",
+           (text):1:74: found more than 64 tables and arrays inside one another\n      \
+               a plan needs no more than six",
     );
     let toml = format!("schema = 1\n[{}]", vec!["a"; deep].join("."));
     assert_eq!(
         text_error(toml),
         "rollout document `(text)` has 1 problem\n  \
-           (text):2:200002: found the end, which is no TOML: recursion limit\n      \
-               mend the syntax here, or just before",
+           (text):2:130: found more than 64 tables and arrays inside one another\n      \
+               a plan needs no more than six",
     );
+}
+
+/// Each takes well below a second; hours if its time were the square of its length.
+#[test]
+fn half_a_megabyte_of_the_same_thing() {
+    let repeat = |piece: &str| piece.repeat((1 << 19) / piece.len());
+    let count = |count: fn(usize) -> String| (0..40_000).map(count).collect::<String>();
+    let header = |index: usize| format!("[k{index}]\n");
+    let field = |index: usize| format!("k{index} = 1\n");
+    let cases = [
+        ("brackets", repeat("["), 1),
+        ("arrays", format!("schema = {}", repeat("[")), 65),
+        ("braces", format!("schema = {}", repeat("{a=")), 65),
+        ("fields that stand twice", format!("a = {}", repeat("{b=1,b=")), 129),
+        ("equals", repeat("="), 1 + (1 << 19)),
+        ("values", format!("schema = {}", repeat("=")), 1 + (1 << 19)),
+        ("signs", format!("schema = {}1", repeat("-")), (1 << 19) - 1),
+        ("bad keys", repeat("!a"), 1 + (1 << 18)),
+        ("dotted keys", repeat("a."), 2),
+        ("a table twice", repeat("[a]\n"), (1 << 17) - 1),
+        ("a field twice", repeat("a=1\n"), (1 << 17) - 1),
+        ("a dotted field twice", repeat("ab.c=1\n\n"), (1 << 16) - 1),
+        ("a field in braces twice", format!("a = {{{}}}", repeat("a=1,")), (1 << 17) - 1),
+        ("tables and the same again", count(header) + &count(header), 40_000),
+        ("fields and tables of the same key", count(field) + &count(header), 40_000),
+    ];
+    for (name, document, problems) in cases {
+        let error = text_error(document);
+        let expected = format!("rollout document `(text)` has {problems} problem");
+        assert!(error.starts_with(&expected), "{name}: {}", error.lines().next().unwrap());
+    }
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub const MAX_STAGE_NAME_BYTES: usize = crate::eval::MAX_STAGE_NAME_BYTES;
 /// Bytes of an owner, a description, a reason, an attribute's name or value.
 pub const MAX_TEXT_BYTES: usize = 4096;
 
-/// Tables and arrays inside one another. TOML's reader stops at 80, JSON's at this.
+/// Tables and arrays inside one another.
 pub const MAX_DEPTH: usize = 64;
 
 /// Problems that one error lists; of the rest it gives the number.

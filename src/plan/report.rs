@@ -66,6 +66,11 @@ impl<'a> Report<'a> {
         is_full
     }
 
+    /// Counts problems that somebody else has not listed.
+    pub(super) fn count(&mut self, problems: usize) {
+        self.unlisted += problems;
+    }
+
     pub(super) fn problem(
         &mut self,
         span: Range<usize>,
