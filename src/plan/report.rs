@@ -62,11 +62,11 @@ impl<'a> Report<'a> {
     /// to describe a problem is then not spent, however many a hostile document has.
     pub(super) fn count_only(&mut self) -> bool {
         let is_full = self.problems.len() >= MAX_PROBLEMS;
-        self.unlisted += usize::from(is_full);
+        self.count(usize::from(is_full));
         is_full
     }
 
-    /// Counts problems that somebody else has not listed.
+    /// Counts problems that nobody lists.
     pub(super) fn count(&mut self, problems: usize) {
         self.unlisted += problems;
     }
