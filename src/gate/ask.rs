@@ -16,7 +16,8 @@ impl Gate {
     /// # Complexity
     ///
     /// A hash of the flag's name and one of the user's key; where groups have a say, one more a
-    /// group. Never allocates. Figures in `benches/README.md`.
+    /// group. Never allocates, but for a few words at a thread's first question to any gate. Figures
+    /// in `benches/README.md`.
     ///
     /// # Example
     ///
