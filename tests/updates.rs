@@ -87,6 +87,24 @@ fn a_reason_left_in_the_document_allows_no_second_skip() {
 }
 
 #[test]
+fn a_reason_left_in_the_document_is_not_told_of_a_move_that_skips_nothing() {
+    let gate = gate("off");
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&told);
+    gate.observe(move |update: &Update<'_>| {
+        if let Update::Applied { changes, .. } = update {
+            log.lock().unwrap().extend(changes.iter().map(ToString::to_string));
+        }
+    });
+    for stage in ["pilot", "expanded"] {
+        let document =
+            format!("schema = 1\n[flags.a]\nstage = \"{stage}\"\nskip_reason = \"demo\"\n");
+        gate.update(document).unwrap();
+    }
+    assert_eq!(*told.lock().unwrap(), ["a: off -> pilot (demo)", "a: pilot -> expanded"]);
+}
+
+#[test]
 fn calls_refuse_skips_unknown_names_and_blank_reasons() {
     let gate = gate("off");
     let words = |result: Result<u64, UpdateError>| result.unwrap_err().to_string();

@@ -98,11 +98,12 @@ impl Snapshot {
 
     #[inline]
     pub(crate) fn flag(&self, key: &str) -> Option<&Flag> {
-        self.flags.get(*self.names.slots.get(key)? as usize)
+        self.find(key).map(|(_, flag)| flag)
     }
 
     /// The flag with that key, and its place in [`flags`](Self::flags).
-    pub(crate) fn position(&self, key: &str) -> Option<(usize, &Flag)> {
+    #[inline]
+    pub(crate) fn find(&self, key: &str) -> Option<(usize, &Flag)> {
         let slot = *self.names.slots.get(key)? as usize;
         Some((slot, self.flags.get(slot)?))
     }

@@ -39,7 +39,7 @@ pub struct Change {
     pub from: Option<StageName>,
     /// Its stage now; `None` for a flag that is gone.
     pub to: Option<StageName>,
-    /// Why stages were skipped, if they were.
+    /// Why: the reason that a document or a call gave for skipping stages, where it did.
     pub reason: Option<String>,
 }
 

@@ -14,7 +14,7 @@ pub(super) fn to_stage(
     stage: &str,
     reason: Option<&str>,
 ) -> Result<(Snapshot, Vec<Change>), UpdateError> {
-    let (slot, flag) = snapshot.position(key).ok_or_else(|| unknown_flag(snapshot, key))?;
+    let (slot, flag) = snapshot.find(key).ok_or_else(|| unknown_flag(snapshot, key))?;
     let definition = flag.definition();
     let to = definition.position_of(stage).ok_or_else(|| unknown_stage(definition, stage))?;
     if reason.is_some_and(|reason| reason.trim().is_empty()) {
@@ -50,19 +50,16 @@ pub(super) fn to_plan(
     for planned in plan.planned() {
         let before = snapshot.flag(planned.definition.key.as_str());
         let flag = Flag::new(Arc::clone(&planned.definition), planned.declared);
-        let flag = match before {
-            Some(before) => match position_after(before, planned) {
-                Ok(position) => flag.at(position),
-                Err(from) => {
-                    skips.push(skip_problem(plan, planned, from));
-                    continue;
-                }
-            },
-            // A flag that is new starts where its document says, as at the start of a process.
-            None => flag,
-        };
-        changes.extend(change(before, &flag));
-        flags.push(flag);
+        // A flag that is new starts where its document says, as at the start of a process.
+        let after = before.map_or(Ok((planned.declared, None)), |b| position_after(b, planned));
+        match after {
+            Ok((position, reason)) => {
+                let flag = flag.at(position);
+                changes.extend(change(before, &flag, reason));
+                flags.push(flag);
+            }
+            Err(from) => skips.push(skip_problem(plan, planned, from)),
+        }
     }
     if !skips.is_empty() {
         skips.sort_by_key(|problem| problem.span().start);
@@ -80,22 +77,27 @@ pub(super) fn to_plan(
     Ok((next, changes))
 }
 
-/// Where a flag is once its new definition is in force; `Err` with where it counts as being, when
-/// that would skip a stage.
-fn position_after(before: &Flag, planned: &PlannedFlag) -> Result<Position, Position> {
+/// Where a flag is once its new definition is in force, and the reason if that skips a stage; `Err`
+/// with where it counts as being, when there is none.
+fn position_after<'p>(
+    before: &Flag,
+    planned: &'p PlannedFlag,
+) -> Result<(Position, Option<&'p str>), Position> {
     let (old, new) = (before.definition(), &*planned.definition);
     let from = reached(before, new);
     let taken_down = before.position() < before.declared();
     let declared_again = old.stage_name(before.declared()) == new.stage_name(planned.declared);
     if taken_down && declared_again {
-        return Ok(from.min(planned.declared));
+        return Ok((from.min(planned.declared), None));
+    }
+    if !is_skip(from, planned.declared) {
+        return Ok((planned.declared, None));
     }
     // A reason is good for the one document that brings it: left behind, it would disarm the rule.
-    let new_reason = new.skip_reason.is_some() && new.skip_reason != old.skip_reason;
-    if is_skip(from, planned.declared) && !new_reason {
-        return Err(from);
+    match new.skip_reason.as_deref().filter(|reason| old.skip_reason.as_deref() != Some(reason)) {
+        Some(reason) => Ok((planned.declared, Some(reason))),
+        None => Err(from),
     }
-    Ok(planned.declared)
 }
 
 /// How far into the new definition a flag counts as being: at the stage of the same name, if that
@@ -120,12 +122,10 @@ fn is_skip(from: Position, to: Position) -> bool {
     to > from.saturating_add(1)
 }
 
-fn change(before: Option<&Flag>, after: &Flag) -> Option<Change> {
+fn change(before: Option<&Flag>, after: &Flag, reason: Option<&str>) -> Option<Change> {
     let stage = |flag: &Flag| flag.definition().stage_name(flag.position());
     let (from, to) = (before.and_then(stage), stage(after));
-    let moved_up = before.is_some_and(|before| before.position() < after.position());
-    let reason = after.definition().skip_reason.as_deref();
-    let reason = reason.filter(|_| moved_up).map(str::to_owned);
+    let reason = reason.map(str::to_owned);
     (from != to).then(|| Change { flag: after.key().shared(), from, to, reason })
 }
 
