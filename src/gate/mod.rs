@@ -39,7 +39,7 @@ use observer::Ledger;
 ///
 /// A thread that has asked keeps the snapshot it saw last until it asks again or ends, and a gate
 /// the one that its last update replaced. Snapshots share what they have in common: what one has
-/// of its own is 48 bytes a flag.
+/// of its own is 40 bytes a flag.
 ///
 /// # Example
 ///
