@@ -93,4 +93,4 @@ pub use gate::{
     Change, FlagHandle, FlagStatus, Gate, Observer, Pinned, Status, Update, UpdateError,
 };
 pub use percent::{ParsePercentError, Percent};
-pub use plan::{Document, Format, Plan, PlanError, Problem, limits};
+pub use plan::{Document, Format, Plan, PlanError, Problem, limits, model};

@@ -75,42 +75,21 @@ impl FromStr for Percent {
     /// [`ParsePercentError`] for a sign, an exponent, `nan`, anything above 100, and anything
     /// finer than one part per million. Zeros at the end change nothing and are accepted.
     fn from_str(text: &str) -> Result<Percent, ParsePercentError> {
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-        let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        if !is_digits(whole) || !is_digits(fraction) {
-            let negative = text
-                .strip_prefix('-')
-                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-            return Err(if negative {
-                ParsePercentError::negative()
-            } else {
-                ParsePercentError::not_decimal()
-            });
-        }
-        // Anything of more than nine digits is far above 100, so it need not fit the integer.
-        let whole = whole.trim_start_matches('0');
-        let whole: u32 = if whole.len() > 9 { u32::MAX } else { whole.bytes().fold(0, push_digit) };
-        let fraction = fraction.trim_end_matches('0');
-        if whole > 100 || (whole == 100 && !fraction.is_empty()) {
-            return Err(ParsePercentError::above_100());
-        }
-        if fraction.len() > FRACTION_DIGITS {
-            return Err(ParsePercentError::too_fine());
-        }
-        let padded = fraction.bytes().chain(std::iter::repeat(b'0')).take(FRACTION_DIGITS);
-        Ok(Percent { ppm: whole * (PPM / 100) + padded.fold(0, push_digit) })
+        let rule = match read(text, 100) {
+            Ok(ppm) => return Ok(Percent { ppm }),
+            Err(DecimalError::NotDecimal) => "not a plain decimal number",
+            Err(DecimalError::Negative) => "negative",
+            Err(DecimalError::TooLarge) => "more than 100",
+            Err(DecimalError::TooFine) => "finer than 0.0001, one part per million",
+        };
+        Err(ParsePercentError { rule })
     }
 }
 
 /// The shortest decimal that reads back as the same percentage, without a percent sign.
 impl fmt::Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, fraction) = (self.ppm / (PPM / 100), self.ppm % (PPM / 100));
-        if fraction == 0 {
-            return write!(f, "{whole}");
-        }
-        let digits = format!("{fraction:04}");
-        write!(f, "{whole}.{}", digits.trim_end_matches('0'))
+        write(self.ppm, f)
     }
 }
 
@@ -130,29 +109,58 @@ pub struct ParsePercentError {
     rule: &'static str,
 }
 
-impl ParsePercentError {
-    fn not_decimal() -> Self {
-        ParsePercentError { rule: "not a plain decimal number" }
-    }
-
-    fn negative() -> Self {
-        ParsePercentError { rule: "negative" }
-    }
-
-    fn above_100() -> Self {
-        ParsePercentError { rule: "more than 100" }
-    }
-
-    fn too_fine() -> Self {
-        ParsePercentError { rule: "finer than 0.0001, one part per million" }
-    }
-}
-
 /// Parts in 100%.
 pub(crate) const PPM: u32 = 1_000_000;
 
 /// Decimal digits after the point that a part per million can carry, in percent.
 const FRACTION_DIGITS: usize = 4;
+
+/// Why a text is no decimal of percent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DecimalError {
+    NotDecimal,
+    Negative,
+    TooLarge,
+    TooFine,
+}
+
+/// The parts per million that a plain decimal stands for, of at most `max` percent.
+pub(crate) fn read(text: &str, max: u32) -> Result<u32, DecimalError> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !is_digits(whole) || !is_digits(fraction) {
+        let negative = text
+            .strip_prefix('-')
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        return Err(if negative { DecimalError::Negative } else { DecimalError::NotDecimal });
+    }
+    // Anything of more than nine digits is far above any bound, so it need not fit the integer.
+    let whole = whole.trim_start_matches('0');
+    let whole: u32 = if whole.len() > 9 { u32::MAX } else { whole.bytes().fold(0, push_digit) };
+    let fraction = fraction.trim_end_matches('0');
+    if whole > max || (whole == max && !fraction.is_empty()) {
+        return Err(DecimalError::TooLarge);
+    }
+    if fraction.len() > FRACTION_DIGITS {
+        return Err(DecimalError::TooFine);
+    }
+    let padded = fraction.bytes().chain(std::iter::repeat(b'0')).take(FRACTION_DIGITS);
+    let part = padded.fold(0, push_digit);
+    whole
+        .checked_mul(PPM / 100)
+        .and_then(|parts| parts.checked_add(part))
+        .ok_or(DecimalError::TooLarge)
+}
+
+/// Parts per million as the shortest decimal of percent; there may be more than 100%.
+pub(crate) fn write(ppm: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (whole, fraction) = (ppm / (PPM / 100), ppm % (PPM / 100));
+    if fraction == 0 {
+        return write!(f, "{whole}");
+    }
+    let digits = format!("{fraction:04}");
+    write!(f, "{whole}.{}", digits.trim_end_matches('0'))
+}
 
 fn push_digit(number: u32, digit: u8) -> u32 {
     number * 10 + u32::from(digit - b'0')

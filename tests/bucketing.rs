@@ -190,10 +190,14 @@ mod through_a_gate {
 
     /// A flag for every salt that a document takes, at a stage for each of the percentages.
     fn document(vectors: &Vectors, stage: usize) -> String {
-        let mut document = "schema = 1\n".to_owned();
+        // A stage for nobody at all is refused; one for a group without users is not.
+        let mut document = "schema = 1\ngroups.nobody.users = []\n".to_owned();
         for (index, percent) in vectors.percents.iter().enumerate() {
             write!(document, "[[plans.all.stages]]\nname = \"p{index}\"\npercent = {percent}\n")
                 .unwrap();
+            if *percent == Percent::NONE {
+                document += "groups = [\"nobody\"]\n";
+            }
         }
         for (index, salt) in vectors.salts.iter().enumerate().filter(|(_, s)| !s.is_empty()) {
             // What JSON escapes, TOML reads as the same.

@@ -44,9 +44,11 @@ fn percentages_end_where_the_formula_says() {
 fn gates_agree_at_the_first_and_last_bucket() {
     for ppm in EDGES {
         let percent = Percent::from_ppm(ppm).unwrap();
+        // A stage for nobody at all is refused; one for a group without users is not.
+        let groups = if ppm == 0 { "\"nobody\"" } else { "" };
         let gate = Gate::from_document(format!(
-            r#"{{"schema": 1, "flags": {{"edge": {{"stage": "only",
-                "stages": [{{"name": "only", "percent": {percent}}}]}}}}}}"#
+            r#"{{"schema": 1, "groups": {{"nobody": {{"users": []}}}}, "flags": {{"edge": {{"stage": "only",
+                "stages": [{{"name": "only", "percent": {percent}, "groups": [{groups}]}}]}}}}}}"#
         ));
         let gate = gate.unwrap();
         let handle = gate.flag("edge");

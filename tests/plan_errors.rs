@@ -40,6 +40,32 @@ fn every_bad_document_has_its_exact_error() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
+/// The same for what is accepted and hardly meant: `tests/data/warned`.
+#[test]
+fn every_doubtful_document_has_its_exact_warnings() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/warned");
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let documents: Vec<PathBuf> =
+        entries.filter(|file| file.extension().is_some_and(|end| end == "toml")).collect();
+    assert!(documents.len() >= 3, "found only {} documents", documents.len());
+
+    let mut wrong = String::new();
+    for file in documents {
+        let expected_file = PathBuf::from(format!("{}.expected.txt", file.display()));
+        let plan = Document::read(&file).and_then(Plan::parse).unwrap();
+        let found: String = plan.warnings().iter().map(|problem| format!("{problem}\n")).collect();
+        let found = found.replace(&format!("{}/", file.parent().unwrap().display()), "");
+        if std::env::var_os("STAGEGATE_BLESS").is_some() {
+            fs::write(&expected_file, &found).unwrap();
+        }
+        let expected = fs::read_to_string(&expected_file).unwrap_or_default();
+        if found.is_empty() || found != expected {
+            wrong += &format!("{}\nexpected: {expected}\nfound: {found}\n", file.display());
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
 #[test]
 fn a_bad_document_replaces_nothing() {
     let gate = Gate::from_document("schema = 1\n[flags.a]\nstage = \"ga\"").unwrap();

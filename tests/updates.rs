@@ -19,9 +19,15 @@ fn flag_at(stage: &str) -> Document {
 fn own_stages(stage: &str, percents: &[u32]) -> String {
     let stages = percents.iter().zip(1..);
     let stages: String = stages
-        .map(|(percent, n)| format!("{{ name = \"s{n}\", percent = {percent} }}, "))
+        .map(|(percent, n)| {
+            // A stage for nobody at all is refused; one for a group without users is not.
+            let groups = if *percent == 0 { "\"nobody\"" } else { "" };
+            format!("{{ name = \"s{n}\", percent = {percent}, groups = [{groups}] }}, ")
+        })
         .collect();
-    format!("schema = 1\n[flags.a]\nstage = \"{stage}\"\nstages = [{stages}]\n")
+    format!(
+        "schema = 1\ngroups.nobody.users = []\n[flags.a]\nstage = \"{stage}\"\nstages = [{stages}]\n"
+    )
 }
 
 fn stage_of(gate: &Gate) -> String {
@@ -189,7 +195,8 @@ fn stages_renamed_in_place_are_found_by_their_share() {
     let gate = gate("pilot");
     let renamed = |stage: &str| {
         format!(
-            "schema = 1\n[flags.a]\nstage = \"{stage}\"\nstages = [{{ name = \"staff\" }}, \
+            "schema = 1\ngroups.staff.users = []\n[flags.a]\nstage = \"{stage}\"\n\
+             stages = [{{ name = \"staff\", groups = [\"staff\"] }}, \
              {{ name = \"few\", percent = 10 }}, {{ name = \"many\", percent = 50 }}, \
              {{ name = \"all\", percent = 100 }}]"
         )
@@ -202,12 +209,17 @@ fn stages_renamed_in_place_are_found_by_their_share() {
 /// A flag with these stages: name, percentage, and whether the group `team` is in.
 fn with_stages(stage: &str, stages: &[(&str, u32, bool)]) -> String {
     let stages = stages.iter().map(|(name, percent, team)| {
-        let groups = if *team { "\"team\"" } else { "" };
+        // A stage for nobody at all is refused; one for a group without users is not.
+        let groups = match (team, percent) {
+            (true, _) => "\"team\"",
+            (false, 0) => "\"nobody\"",
+            (false, _) => "",
+        };
         format!("{{ name = \"{name}\", percent = {percent}, groups = [{groups}] }}, ")
     });
     let stages: String = stages.collect();
     format!(
-        "schema = 1\ngroups.team.users = [\"ana\"]\n[flags.a]\nstage = \"{stage}\"\nstages = [{stages}]\n"
+        "schema = 1\ngroups.team.users = [\"ana\"]\ngroups.nobody.users = []\n[flags.a]\nstage = \"{stage}\"\nstages = [{stages}]\n"
     )
 }
 

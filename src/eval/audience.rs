@@ -6,10 +6,12 @@ use std::hash::{BuildHasherDefault, Hasher};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::user::AsUser;
+use crate::key::Key;
 
 /// A group of the plan. A user is in it when listed, or when every rule matches.
 #[derive(Debug)]
 pub(crate) struct Group {
+    pub(crate) name: Key,
     pub(crate) users: UserSet,
     /// Empty: nobody matches by attributes.
     pub(crate) rules: Box<[AttributeRule]>,
@@ -50,8 +52,13 @@ impl UserSet {
         self.0.len()
     }
 
-    fn contains(&self, key: &[u8]) -> bool {
+    pub(crate) fn contains(&self, key: &[u8]) -> bool {
         self.0.contains(key)
+    }
+
+    /// In no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(|key| &**key)
     }
 }
 

@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::error::{Place, PlanError};
 use super::limits::MAX_DOCUMENT_BYTES;
@@ -99,9 +98,18 @@ impl Document {
         self
     }
 
-    /// How error messages call the document.
-    pub(crate) fn label(&self) -> Arc<str> {
-        self.name.as_deref().unwrap_or("(text)").into()
+    /// How error messages call the document: its name, or `(text)`.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.name.as_deref().unwrap_or("(text)")
+    }
+
+    /// The document's text without a byte order mark, which is what the
+    /// [spans](crate::Problem::span) of problems are of; `None` when it is not UTF-8.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        let text = std::str::from_utf8(&self.bytes).ok()?;
+        Some(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))
     }
 
     pub(super) fn users_directory(&self) -> Option<&Path> {
@@ -109,7 +117,7 @@ impl Document {
     }
 
     /// The text without a byte order mark; a problem when there is none, or too much of it.
-    pub(super) fn text<'a>(&'a self, report: &mut Report<'a>) -> Option<&'a str> {
+    pub(super) fn checked_text<'a>(&'a self, report: &mut Report<'a>) -> Option<&'a str> {
         if self.bytes.len() > MAX_DOCUMENT_BYTES {
             report.whole(
                 format!("found {} bytes, more than {MAX_DOCUMENT_BYTES}", self.bytes.len()),

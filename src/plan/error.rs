@@ -34,7 +34,7 @@ pub struct PlanError {
 #[derive(Clone, Debug)]
 enum Kind {
     Unreadable { cause: Arc<io::Error> },
-    Problems { problems: Vec<Problem>, unlisted: usize },
+    Problems { problems: Vec<Problem>, unlisted: usize, warnings: Vec<Problem> },
 }
 
 impl PlanError {
@@ -47,7 +47,15 @@ impl PlanError {
         problems: Vec<Problem>,
         unlisted: usize,
     ) -> PlanError {
-        PlanError { source, kind: Kind::Problems { problems, unlisted } }
+        PlanError { source, kind: Kind::Problems { problems, unlisted, warnings: Vec::new() } }
+    }
+
+    /// The same with what is no error beside what is.
+    pub(super) fn with_warnings(mut self, found: Vec<Problem>) -> PlanError {
+        if let Kind::Problems { warnings, .. } = &mut self.kind {
+            *warnings = found;
+        }
+        self
     }
 
     /// A reader gave up without a word: a mistake of this crate, told all the same.
@@ -66,6 +74,25 @@ impl PlanError {
         }
     }
 
+    /// What would be accepted but is hardly meant, as far as it was found beside the
+    /// [`problems`](PlanError::problems); the printed error leaves it out.
+    #[must_use]
+    pub fn warnings(&self) -> &[Problem] {
+        match &self.kind {
+            Kind::Problems { warnings, .. } => warnings,
+            Kind::Unreadable { .. } => &[],
+        }
+    }
+
+    /// How many problems there are beyond those listed.
+    #[must_use]
+    pub fn unlisted(&self) -> usize {
+        match &self.kind {
+            Kind::Problems { unlisted, .. } => *unlisted,
+            Kind::Unreadable { .. } => 0,
+        }
+    }
+
     /// Whether the file could not be read, so that nothing is known of its content.
     #[must_use]
     pub fn is_unreadable(&self) -> bool {
@@ -80,7 +107,7 @@ impl fmt::Display for PlanError {
             Kind::Unreadable { cause } => {
                 write!(f, "rollout document `{source}` cannot be read: {cause}")
             }
-            Kind::Problems { problems, unlisted } => {
+            Kind::Problems { problems, unlisted, .. } => {
                 let count = problems.len() + unlisted;
                 let noun = if count == 1 { "problem" } else { "problems" };
                 write!(f, "rollout document `{source}` has {count} {noun}")?;

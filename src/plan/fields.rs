@@ -107,11 +107,17 @@ impl<'n, 'a> Fields<'n, 'a> {
         report.problem(self.node.span.start..self.node.span.start, self.path, message, hint);
     }
 
+    /// Whether every field is one that was asked for.
+    pub(super) fn are_known(&self) -> bool {
+        self.entries.iter().all(|entry| self.known.contains(&&*entry.key))
+    }
+
     /// Every field that was not asked for is a problem.
     pub(super) fn finish(&self, report: &mut Report<'a>) {
         for entry in self.entries {
             if !self.known.contains(&&*entry.key) && !report.count_only() {
-                let hint = one_of(&entry.key, self.known.iter().copied());
+                // All of them: this list is what a reader of the error has of the documentation.
+                let hint = one_of_first(&entry.key, self.known.iter().copied(), usize::MAX);
                 let path = self.path.field(&entry.key);
                 report.problem(entry.key_span.clone(), &path, "unknown field".to_owned(), hint);
             }
@@ -218,12 +224,21 @@ pub(super) fn string<'n, 'a>(
 
 /// "write one of", with the nearest name first if one is near.
 pub(crate) fn one_of<'s>(found: &str, names: impl Iterator<Item = &'s str> + Clone) -> String {
+    one_of_first(found, names, LISTED_NAMES)
+}
+
+/// The same with at most `listed` names in the list.
+fn one_of_first<'s>(
+    found: &str,
+    names: impl Iterator<Item = &'s str> + Clone,
+    listed: usize,
+) -> String {
     let did_you_mean = nearest(found, names.clone())
         .map(|name| format!("did you mean `{name}`? "))
         .unwrap_or_default();
     let (mut list, mut more) = (Vec::new(), 0);
     for name in names {
-        if list.len() < LISTED_NAMES { list.push(name) } else { more += 1 }
+        if list.len() < listed { list.push(name) } else { more += 1 }
     }
     match (list.is_empty(), more) {
         (true, _) => format!("{did_you_mean}there is none to choose from"),

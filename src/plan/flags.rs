@@ -6,9 +6,13 @@ use std::sync::Arc;
 use super::fields::{Fields, Path, named, one_of, string, table};
 use super::groups::Groups;
 use super::limits::{MAX_FLAGS, MAX_TEXT_BYTES};
+use super::model::{
+    Context as SectionContext, Metrics, OwnSections, Sections, Staged, Stages, check_landings,
+};
 use super::node::{Entry, Node};
+use super::reach::{self, Ends, IdleStage, IdleStages};
 use super::report::Report;
-use super::stages::{self, Plans};
+use super::stages::{self, Plans, SharedPlan};
 use crate::eval::{FlagDefinition, HoldBack, Position, Salt, Stage, StageName};
 use crate::key::Key;
 
@@ -19,19 +23,36 @@ pub(crate) struct PlannedFlag {
     pub(crate) declared: Position,
     /// The bytes at which the document says `stage`.
     pub(crate) declared_at: Range<usize>,
+    /// The name of the plan it follows; `None` when its stages are its own.
+    pub(super) plan: Option<Arc<str>>,
+    /// The salt's text, where the document gives one.
+    pub(super) salt: Option<Box<str>>,
+    pub(super) stages: Stages,
+    pub(super) sections: Arc<Sections>,
 }
 
 /// What flags may refer to.
 pub(super) struct Context<'c> {
     pub(super) groups: &'c Groups,
+    pub(super) metrics: &'c Metrics,
     pub(super) plans: &'c Plans,
 }
 
+/// The plan that a flag follows.
+struct Followed {
+    name: Option<Arc<str>>,
+    plan: SharedPlan,
+    /// Those of its own stages that let in nobody new.
+    idle: Vec<IdleStage>,
+}
+
 /// The flags of a document in order of their keys; what is `None` or left out has been told.
+/// `idle`: the stages of shared plans that need a flag which holds somebody back.
 pub(super) fn read<'a>(
     node: &Node<'a>,
     root: &Path<'_>,
     context: &Context<'_>,
+    mut idle: IdleStages,
     report: &mut Report<'a>,
 ) -> Option<Vec<PlannedFlag>> {
     let path = root.field("flags");
@@ -40,14 +61,17 @@ pub(super) fn read<'a>(
         report.problem(node.span.clone(), &path, "found no flag".to_owned(), hint);
         return None;
     }
-    let built_in = stages::built_in();
+    let staged = Staged::plan(context.metrics);
     let mut named = named(node, &path, MAX_FLAGS, report);
     named.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     let mut flags = Vec::with_capacity(named.len());
     for (key, entry) in named {
         let path = path.field(&entry.key);
-        flags.extend(FlagReader { key, entry, path, context, built_in: &built_in }.read(report));
+        flags.extend(
+            FlagReader { key, entry, path, context, staged: &staged }.read(&mut idle, report),
+        );
     }
+    idle.check(root, report);
     Some(flags)
 }
 
@@ -56,45 +80,63 @@ struct FlagReader<'r, 'a> {
     entry: &'r Entry<'a>,
     path: Path<'r>,
     context: &'r Context<'r>,
-    built_in: &'r Arc<[Stage]>,
+    staged: &'r SharedPlan,
 }
 
 impl<'a> FlagReader<'_, 'a> {
-    fn read(self, report: &mut Report<'a>) -> Option<PlannedFlag> {
+    fn read(self, idle: &mut IdleStages, report: &mut Report<'a>) -> Option<PlannedFlag> {
         let mut fields = Fields::open(&self.entry.node, &self.path, report)?;
         let (stage, own, plan) = (fields.take("stage"), fields.take("stages"), fields.take("plan"));
         let (salt, hold_back) = (fields.take("salt"), fields.take("hold_back"));
         let owner = fields.take_text("owner", report).map(Box::from);
         let description = fields.take_text("description", report).map(Box::from);
         let skip_reason = fields.take_text("skip_reason", report).map(Box::from);
+        let sections = OwnSections::take(&mut fields);
         fields.finish(report);
 
-        let salt = match salt {
-            Some(node) => self.salt(node, report),
-            None => Some(Salt::new(self.key.as_str())),
+        let salt = salt.map(|node| self.salt(node, report));
+        let followed = self.followed(own, plan, report)?;
+        let Followed { name: plan, plan: SharedPlan { stages, sections: base }, .. } = followed;
+        let compiled = &stages.compiled;
+        let (hold_back, ends) = match hold_back {
+            Some(node) => self.hold_back(node, compiled, report),
+            None => (Box::default(), Ends::at(std::iter::empty())),
         };
-        let stages = self.stages(own, plan, report)?;
-        let hold_back =
-            hold_back.map(|node| self.hold_back(node, &stages, report)).unwrap_or_default();
+        match &plan {
+            Some(plan) => idle.followed(plan, &ends),
+            None => {
+                reach::check_own(&followed.idle, &ends, &self.path.field("stages"), report);
+            }
+        }
         let declared = match stage {
-            Some(node) => self.position(node, &self.path.field("stage"), &stages, report),
+            Some(node) => self.position(node, &self.path.field("stage"), compiled, report),
             None => Some(0),
         };
+        let metrics = self.context.metrics;
+        let section_context = SectionContext { stages: compiled, metrics, is_flag: true };
+        let sections = sections.read(&self.path, section_context, &base, report);
         let declared_at = stage.map_or(&self.entry.key_span, |node| &node.span).clone();
-        let salt = salt?;
+        let salt = match salt {
+            Some(read) => Some(read?),
+            None => None,
+        };
         let definition = FlagDefinition {
+            salt: Salt::new(salt.as_deref().unwrap_or(self.key.as_str())),
             key: self.key,
-            salt,
             owner,
             description,
             skip_reason,
-            stages,
+            stages: Arc::clone(compiled),
             hold_back,
         };
-        Some(PlannedFlag { definition: Arc::new(definition), declared: declared?, declared_at })
+        let definition = Arc::new(definition);
+        let declared = declared?;
+        let flag = PlannedFlag { definition, declared, declared_at, plan, salt, stages, sections };
+        check_landings(&flag, self.entry, &self.path, report);
+        Some(flag)
     }
 
-    fn salt(&self, node: &Node<'a>, report: &mut Report<'a>) -> Option<Salt> {
+    fn salt(&self, node: &Node<'a>, report: &mut Report<'a>) -> Option<Box<str>> {
         let path = self.path.field("salt");
         let text = string(node, &path, report)?;
         if text.is_empty() {
@@ -103,24 +145,28 @@ impl<'a> FlagReader<'_, 'a> {
             let wrong = format!("a salt of {} bytes, more than {MAX_TEXT_BYTES}", text.len());
             report.found(node, &path, wrong, "shorten it");
         } else {
-            return Some(Salt::new(text));
+            return Some((**text).into());
         }
         None
     }
 
-    fn stages(
+    fn followed(
         &self,
         own: Option<&Node<'a>>,
         plan: Option<&Node<'a>>,
         report: &mut Report<'a>,
-    ) -> Option<Arc<[Stage]>> {
+    ) -> Option<Followed> {
+        let Context { groups, metrics, .. } = *self.context;
         let read_own = |node, report: &mut Report<'a>| {
-            stages::read(node, &self.path.field("stages"), self.context.groups, report)
+            let path = self.path.field("stages");
+            let (stages, idle) = stages::read(node, &path, groups, metrics, report)?;
+            let plan = SharedPlan { stages, sections: Arc::default() };
+            Some(Followed { name: None, plan, idle })
         };
         match (own, plan) {
-            (None, None) => Some(Arc::clone(self.built_in)),
+            (None, None) => Some(self.staged()),
             (Some(node), None) => read_own(node, report),
-            (None, Some(node)) => self.shared_stages(node, report),
+            (None, Some(node)) => self.shared(node, report),
             (Some(node), Some(plan)) => {
                 let path = self.path.field("plan");
                 report.found(
@@ -134,14 +180,23 @@ impl<'a> FlagReader<'_, 'a> {
         }
     }
 
-    fn shared_stages(&self, node: &Node<'a>, report: &mut Report<'a>) -> Option<Arc<[Stage]>> {
+    fn staged(&self) -> Followed {
+        let (name, plan) = (Some(Staged::NAME.into()), self.staged.clone());
+        Followed { name, plan, idle: Vec::new() }
+    }
+
+    fn shared(&self, node: &Node<'a>, report: &mut Report<'a>) -> Option<Followed> {
         let path = self.path.field("plan");
         let name = string(node, &path, report)?;
-        let plans = self.context.plans;
-        if let Some(stages) = plans.get(&**name) {
-            return stages.clone();
+        if name == Staged::NAME {
+            return Some(self.staged());
         }
-        let hint = one_of(name, plans.keys().map(Key::as_str));
+        let plans = self.context.plans;
+        if let Some((name, plan)) = plans.get_key_value(&**name) {
+            let plan = plan.clone()?;
+            return Some(Followed { name: Some(name.shared()), plan, idle: Vec::new() });
+        }
+        let hint = one_of(name, std::iter::once(Staged::NAME).chain(plans.keys().map(Key::as_str)));
         report.found(node, &path, "not a plan of this document", hint);
         None
     }
@@ -149,9 +204,9 @@ impl<'a> FlagReader<'_, 'a> {
     fn hold_back(
         &self,
         node: &Node<'a>,
-        stages: &Arc<[Stage]>,
+        stages: &[Stage],
         report: &mut Report<'a>,
-    ) -> Box<[HoldBack]> {
+    ) -> (Box<[HoldBack]>, Ends) {
         let path = self.path.field("hold_back");
         let mut holds = Vec::new();
         for entry in table(node, &path, report).unwrap_or_default() {
@@ -165,7 +220,10 @@ impl<'a> FlagReader<'_, 'a> {
                 holds.push(HoldBack { group, until });
             }
         }
-        holds.into()
+        let is_whole = node.len() == Some(holds.len());
+        let ends = || Ends::at(holds.iter().map(|hold| hold.until));
+        let ends = if is_whole { ends() } else { Ends::unknown() };
+        (holds.into(), ends)
     }
 
     /// The position that a value names; a problem when the flag has no such stage.

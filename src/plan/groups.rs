@@ -65,13 +65,14 @@ pub(super) fn read<'a>(
     let path = root.field("groups");
     let mut groups = BTreeMap::new();
     for (key, entry) in named(node, &path, MAX_GROUPS, report) {
-        let group = read_group(&entry.node, &path.field(&entry.key), document, report);
+        let group = read_group(&key, &entry.node, &path.field(&entry.key), document, report);
         groups.insert(key, group.map(Arc::new));
     }
     Groups(groups)
 }
 
 fn read_group<'a>(
+    name: &Key,
     node: &Node<'a>,
     path: &Path<'_>,
     document: &Document,
@@ -94,7 +95,7 @@ fn read_group<'a>(
         read_users_file(node, &path.field("users_file"), document, &mut users, report);
     }
     let rules = rules.map(|node| read_rules(node, &path.field("where"), report));
-    Some(Group { users, rules: rules.unwrap_or_default() })
+    Some(Group { name: name.clone(), users, rules: rules.unwrap_or_default() })
 }
 
 fn read_users<'a>(node: &Node<'a>, path: &Path<'_>, users: &mut UserSet, report: &mut Report<'a>) {

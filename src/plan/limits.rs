@@ -28,6 +28,9 @@ pub const MAX_PLANS: usize = 10_000;
 /// Stages of one plan.
 pub const MAX_STAGES: usize = 64;
 
+/// Metrics of a document, and entries of any list of a plan: criteria, triggers, messages, risks.
+pub const MAX_ITEMS: usize = 1000;
+
 /// Bytes of the key of a flag, a group or a shared plan.
 pub const MAX_KEY_BYTES: usize = crate::key::MAX_KEY_BYTES;
 

@@ -8,10 +8,14 @@ mod format;
 mod groups;
 pub mod limits;
 mod lines;
+pub mod model;
 // Without a notation nothing makes a tree.
 #[cfg_attr(not(any(feature = "toml", feature = "json")), expect(dead_code))]
 mod node;
+mod reach;
 mod report;
+#[cfg(feature = "schema")]
+mod schema;
 mod stages;
 
 use std::sync::Arc;
@@ -24,6 +28,7 @@ pub(crate) use flags::PlannedFlag;
 
 use crate::eval::{Flag, Snapshot};
 use fields::{Fields, Path};
+use model::{FlagPlan, Metric, Metrics};
 use report::Report;
 
 /// A whole rollout plan: parsed, checked, ready for a [`Gate`](crate::Gate).
@@ -45,6 +50,8 @@ pub struct Plan {
     document: Arc<Document>,
     /// In order of their keys.
     flags: Vec<PlannedFlag>,
+    metrics: Arc<Metrics>,
+    warnings: Arc<[Problem]>,
 }
 
 impl Plan {
@@ -59,17 +66,48 @@ impl Plan {
     /// Linear in the document's bytes; memory is bounded by [`limits`].
     pub fn parse(document: impl Into<Document>) -> Result<Plan, PlanError> {
         let document = document.into();
-        let mut report = Report::new(document.label());
-        let flags = document.text(&mut report).and_then(|text| {
+        let mut report = Report::new(document.label().into());
+        let read = document.checked_text(&mut report).and_then(|text| {
             report.read_from(text);
             let root = format::parse(document.format_of(text), text, &mut report)?;
             read_root(&root, &document, &mut report)
         });
-        match (report.into_error(), flags) {
-            (None, Some(flags)) => Ok(Plan { document: Arc::new(document), flags }),
-            (Some(error), _) => Err(error),
-            (None, None) => Err(PlanError::unexplained(document.label())),
+        let warnings = report.finish()?.into();
+        match read {
+            Some((flags, metrics)) => {
+                let (document, metrics) = (Arc::new(document), Arc::new(metrics));
+                Ok(Plan { document, flags, metrics, warnings })
+            }
+            None => Err(PlanError::unexplained(document.label().into())),
         }
+    }
+
+    /// What is accepted but hardly meant, in order of place.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::Plan;
+    ///
+    /// let plan = Plan::parse("schema = 1\n[flags.new-checkout]\nstage = \"pilot\"")?;
+    /// assert!(plan.warnings().is_empty());
+    /// # Ok::<(), stagegate::PlanError>(())
+    /// ```
+    #[must_use]
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
+    /// The flag of that key with its whole plan.
+    #[must_use]
+    pub fn flag(&self, key: &str) -> Option<FlagPlan<'_>> {
+        let found = self.flags.binary_search_by(|flag| flag.definition.key.as_str().cmp(key));
+        found.ok().and_then(|index| self.flags.get(index)).map(FlagPlan::new)
+    }
+
+    /// The metrics that the document declares, in order of their names.
+    pub fn metrics(&self) -> impl Iterator<Item = &Metric> {
+        self.metrics.declared().map(|metric| &**metric)
     }
 
     /// The keys of the plan's flags, in order.
@@ -79,7 +117,7 @@ impl Plan {
 
     /// An error of the document that only what is in force makes one.
     pub(crate) fn error(&self, problems: Vec<Problem>) -> PlanError {
-        PlanError::of_problems(self.document.label(), problems, 0)
+        PlanError::of_problems(self.document.label().into(), problems, 0)
     }
 
     /// Where a flag's `stage` stands in the document, as the place of a problem.
@@ -88,7 +126,7 @@ impl Plan {
         let flags = root.field("flags");
         let path = flags.field(flag.definition.key.as_str());
         Problem {
-            file: self.document.label(),
+            file: self.document.label().into(),
             place: self.document.place(&flag.declared_at),
             path: path.field("stage").to_string(),
             message,
@@ -112,20 +150,23 @@ fn read_root<'a>(
     root: &node::Node<'a>,
     document: &Document,
     report: &mut Report<'a>,
-) -> Option<Vec<PlannedFlag>> {
+) -> Option<(Vec<PlannedFlag>, Metrics)> {
     let path = Path::root();
     let mut fields = Fields::open(root, &path, report)?;
     read_schema(&mut fields, report);
     read_algorithm(&mut fields, report);
     let groups = groups::read(fields.take("groups"), &path, document, report);
-    let plans = stages::read_plans(fields.take("plans"), &path, &groups, report);
+    let metrics = Metrics::read(fields.take("metrics"), &path, report);
+    let (plans, idle) = stages::read_plans(fields.take("plans"), &path, &groups, &metrics, report);
     let flags = fields.take("flags");
     fields.finish(report);
     let Some(flags) = flags else {
         fields.missing("flags", "write at least one, for example `[flags.new-checkout]`", report);
         return None;
     };
-    flags::read(flags, &path, &flags::Context { groups: &groups, plans: &plans }, report)
+    let context = flags::Context { groups: &groups, metrics: &metrics, plans: &plans };
+    let flags = flags::read(flags, &path, &context, idle, report)?;
+    Some((flags, metrics))
 }
 
 fn read_schema<'a>(fields: &mut Fields<'_, 'a>, report: &mut Report<'a>) {

@@ -33,4 +33,13 @@ impl Node<'_> {
     pub(super) fn is_number(&self) -> bool {
         matches!(self.value, Value::Number)
     }
+
+    /// The number of its entries or items; `None` of anything else.
+    pub(super) fn len(&self) -> Option<usize> {
+        match &self.value {
+            Value::Table(entries) => Some(entries.len()),
+            Value::Array(items) => Some(items.len()),
+            Value::Text(_) | Value::Number | Value::Other => None,
+        }
+    }
 }

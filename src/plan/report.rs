@@ -20,11 +20,19 @@ pub(super) struct Report<'a> {
     lines: OnceCell<Lines<'a>>,
     problems: Vec<Problem>,
     unlisted: usize,
+    warnings: Vec<Problem>,
 }
 
 impl<'a> Report<'a> {
     pub(super) fn new(file: Arc<str>) -> Report<'a> {
-        Report { file, text: "", lines: OnceCell::new(), problems: Vec::new(), unlisted: 0 }
+        Report {
+            file,
+            text: "",
+            lines: OnceCell::new(),
+            problems: Vec::new(),
+            unlisted: 0,
+            warnings: Vec::new(),
+        }
     }
 
     /// Spans are of this text from now on.
@@ -78,18 +86,45 @@ impl<'a> Report<'a> {
         message: String,
         hint: impl Display,
     ) {
-        if self.count_only() {
-            return;
+        if !self.count_only() {
+            let problem = self.at(&span, path, message, hint);
+            self.problems.push(problem);
         }
-        let place = self.place(&span);
-        let file = Arc::clone(&self.file);
-        self.problems.push(Problem {
-            file,
-            place,
+    }
+
+    /// Something that is no error, but hardly what was meant. No more than errors are listed.
+    pub(super) fn warning(
+        &mut self,
+        span: Range<usize>,
+        path: &Path<'_>,
+        message: String,
+        hint: impl Display,
+    ) {
+        if !self.has_all_warnings() {
+            let warning = self.at(&span, path, message, hint);
+            self.warnings.push(warning);
+        }
+    }
+
+    /// Whether no further warning is listed: what it costs to describe one is then not spent.
+    pub(super) fn has_all_warnings(&self) -> bool {
+        self.warnings.len() >= MAX_PROBLEMS
+    }
+
+    fn at(
+        &self,
+        span: &Range<usize>,
+        path: &Path<'_>,
+        message: String,
+        hint: impl Display,
+    ) -> Problem {
+        Problem {
+            file: Arc::clone(&self.file),
+            place: self.place(span),
             path: path.to_string(),
             message,
             hint: hint.to_string(),
-        });
+        }
     }
 
     pub(super) fn push(&mut self, problem: Problem) {
@@ -137,13 +172,16 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Everything found, in order of place; `None` when that is nothing.
-    pub(super) fn into_error(mut self) -> Option<PlanError> {
-        if self.problems.is_empty() {
-            return None;
-        }
+    /// Everything found, in order of place: the error, when there is one, and else the warnings.
+    pub(super) fn finish(mut self) -> Result<Vec<Problem>, PlanError> {
         let file = Arc::clone(&self.file);
-        self.problems.sort_by_key(|problem| (problem.file != file, problem.place.span.start));
-        Some(PlanError::of_problems(self.file, self.problems, self.unlisted))
+        let by_place = |problem: &Problem| (problem.file != file, problem.place.span.start);
+        self.problems.sort_by_key(by_place);
+        self.warnings.sort_by_key(by_place);
+        if self.problems.is_empty() {
+            return Ok(self.warnings);
+        }
+        let error = PlanError::of_problems(self.file, self.problems, self.unlisted);
+        Err(error.with_warnings(self.warnings))
     }
 }

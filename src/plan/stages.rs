@@ -1,12 +1,16 @@
-//! Lists of stages: built in, of a flag, or of a plan that flags share.
+//! Lists of stages, of a flag or of a plan that flags share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::fields::{Fields, Path, array, named, string};
 use super::groups::Groups;
 use super::limits::{MAX_PLANS, MAX_STAGES};
+use super::model::{
+    Context, DetailFields, Metrics, OwnSections, Sections, StageDetails, Staged, Stages,
+};
 use super::node::Node;
+use super::reach::{IdleStage, IdleStages};
 use super::report::Report;
 use crate::eval::{Group, Stage, StageName};
 use crate::key::Key;
@@ -14,60 +18,73 @@ use crate::percent::Percent;
 
 /// The shared plans of a document. One that could not be read is there all the same, so that
 /// naming it is no second problem.
-pub(super) type Plans = BTreeMap<Key, Option<Arc<[Stage]>>>;
+pub(super) type Plans = BTreeMap<Key, Option<SharedPlan>>;
 
-/// The stages of a flag whose plan names none.
-pub(super) fn built_in() -> Arc<[Stage]> {
-    const BUILT_IN: [(&str, u32); 4] =
-        [("internal", 0), ("pilot", 10), ("expanded", 25), ("ga", 100)];
-    let stage = |(name, percent)| {
-        let percent = Percent::from_whole(percent).unwrap_or(Percent::NONE);
-        Stage::new(StageName::literal(name), percent, Box::default())
-    };
-    BUILT_IN.into_iter().map(stage).collect()
+/// A plan that flags share.
+#[derive(Clone, Debug)]
+pub(super) struct SharedPlan {
+    pub(super) stages: Stages,
+    pub(super) sections: Arc<Sections>,
 }
 
-/// `[plans.NAME]`
+/// `[plans.NAME]`, and their stages that need a flag which holds somebody back.
 pub(super) fn read_plans<'a>(
     node: Option<&Node<'a>>,
     root: &Path<'_>,
     groups: &Groups,
+    metrics: &Metrics,
     report: &mut Report<'a>,
-) -> Plans {
+) -> (Plans, IdleStages) {
     let path = root.field("plans");
+    let mut all_idle = IdleStages::default();
     let entries = node.map(|node| named(node, &path, MAX_PLANS, report)).unwrap_or_default();
     let read = |(key, entry): (Key, &super::node::Entry<'a>)| {
-        let stages = read_plan(&entry.node, &path.field(&entry.key), groups, report);
-        (key, stages)
+        let path = path.field(&entry.key);
+        if key.as_str() == Staged::NAME {
+            let message = format!("found `{}`, the name of the built-in plan", Staged::NAME);
+            report.problem(entry.key_span.clone(), &path, message, "choose another name");
+        }
+        let plan = read_plan(&entry.node, &path, groups, metrics, report);
+        let plan = plan.map(|(plan, idle)| {
+            all_idle.insert(&key, idle);
+            plan
+        });
+        (key, plan)
     };
-    entries.into_iter().map(read).collect()
+    let plans = entries.into_iter().map(read).collect();
+    (plans, all_idle)
 }
 
 fn read_plan<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
     groups: &Groups,
+    metrics: &Metrics,
     report: &mut Report<'a>,
-) -> Option<Arc<[Stage]>> {
+) -> Option<(SharedPlan, Vec<IdleStage>)> {
     let mut fields = Fields::open(node, path, report)?;
     let stages = fields.take("stages");
+    let own = OwnSections::take(&mut fields);
     fields.finish(report);
-    match stages {
-        Some(stages) => read(stages, &path.field("stages"), groups, report),
-        None => {
-            fields.missing("stages", "write at least one stage with a `name`", report);
-            None
-        }
-    }
+    let Some(stages) = stages else {
+        fields.missing("stages", "write at least one stage with a `name`", report);
+        return None;
+    };
+    let (stages, idle) = read(stages, &path.field("stages"), groups, metrics, report)?;
+    let context = Context { stages: &stages.compiled, metrics, is_flag: false };
+    let sections = own.read(path, context, &Arc::default(), report);
+    Some((SharedPlan { stages, sections }, idle))
 }
 
-/// A list of stages. `None` when any of it is wrong, which has been told.
+/// A list of stages, and those of them that let in nobody new. `None` when any of it is wrong,
+/// which has been told.
 pub(super) fn read<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
     groups: &Groups,
+    metrics: &Metrics,
     report: &mut Report<'a>,
-) -> Option<Arc<[Stage]>> {
+) -> Option<(Stages, Vec<IdleStage>)> {
     let items = array(node, path, "write a list of stages, each with a `name`", report)?;
     if items.is_empty() {
         let hint = "write at least one, or leave `stages` out for the built-in four";
@@ -80,24 +97,52 @@ pub(super) fn read<'a>(
         return None;
     }
     let mut stages: Vec<Stage> = Vec::with_capacity(items.len());
+    let mut details = Vec::with_capacity(items.len());
+    let mut all_idle = Vec::new();
+    let mut known = BTreeSet::new();
     for (index, item) in items.iter().enumerate() {
-        stages.extend(read_stage(item, &path.index(index), &stages, groups, report));
+        let is_last = index + 1 == items.len();
+        let context = StageContext { before: &stages, known: &known, is_last, groups, metrics };
+        if let Some(read) = read_stage(item, &path.index(index), context, report) {
+            known.extend(read.stage.groups.iter().map(|group| group.name.clone()));
+            stages.push(read.stage);
+            details.push(read.details);
+            all_idle.extend(read.idle);
+        }
     }
-    (stages.len() == items.len()).then(|| stages.into())
+    (stages.len() == items.len()).then(|| (Stages::new(stages, details), all_idle))
+}
+
+/// What a stage may refer to.
+#[derive(Clone, Copy)]
+struct StageContext<'c> {
+    before: &'c [Stage],
+    /// The groups of those.
+    known: &'c BTreeSet<Key>,
+    is_last: bool,
+    groups: &'c Groups,
+    metrics: &'c Metrics,
+}
+
+struct ReadStage {
+    stage: Stage,
+    details: StageDetails,
+    idle: Option<IdleStage>,
 }
 
 fn read_stage<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
-    before: &[Stage],
-    groups: &Groups,
+    context: StageContext<'_>,
     report: &mut Report<'a>,
-) -> Option<Stage> {
+) -> Option<ReadStage> {
+    let StageContext { before, known, is_last, groups, metrics } = context;
     let mut fields = Fields::open(node, path, report)?;
-    let (name, percent, members) =
+    let (name_node, percent, group_names) =
         (fields.take("name"), fields.take("percent"), fields.take("groups"));
+    let details = DetailFields::take(&mut fields);
     fields.finish(report);
-    let name = match name {
+    let name = match name_node {
         Some(name) => read_name(name, &path.field("name"), before, report),
         None => {
             fields.missing(
@@ -113,12 +158,20 @@ fn read_stage<'a>(
         Some(node) => read_percent(node, &path.field("percent"), before, report),
         None => Some(inherited),
     };
-    let members = match members {
+    let members = match group_names {
         Some(node) => read_groups(node, &path.field("groups"), groups, report),
         None => Box::default(),
     };
+    let details = details.read(path, is_last, metrics, report);
     // A percentage that is wrong counts as the one before, so that the next stage is not blamed.
-    Some(Stage::new(name?, percent.unwrap_or(inherited), members))
+    let stage = Stage::new(name?, percent.unwrap_or(inherited), members);
+    let listed = group_names.map_or(Some(0), Node::len);
+    // Whom a field with a mistake would have let in cannot be told.
+    let is_certain = percent.is_some() && listed == Some(stage.groups.len()) && fields.are_known();
+    let idle = name_node
+        .filter(|_| is_certain)
+        .and_then(|node| IdleStage::of(&stage, node.span.clone(), before, known));
+    Some(ReadStage { stage, details, idle })
 }
 
 fn read_name<'a>(

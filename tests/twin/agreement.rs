@@ -5,7 +5,7 @@ use stagegate::{Document, Evaluation, Format, Gate, User};
 
 use super::model::{Doc, Flag};
 use super::oracle::{Answer, Person};
-use super::strategies::{asked_keys, doc, doc_and_shuffled, people, ppm};
+use super::strategies::{asked_keys, doc, doc_and_shuffled, people};
 
 proptest! {
     #[test]
@@ -53,10 +53,11 @@ proptest! {
     }
 
     #[test]
-    fn nobody_is_in_0_percent_and_everybody_in_100(people in people(), between in ppm()) {
+    fn nobody_is_in_0_percent_and_everybody_in_100(people in people(), between in 1..1_000_000_u32) {
         let document = format!(
-            r#"{{"schema": 1,
-                "plans": {{"p": {{"stages": [{{"name": "nobody", "percent": 0}},
+            r#"{{"schema": 1, "groups": {{"empty": {{"users": []}}}},
+                "plans": {{"p": {{"stages": [
+                    {{"name": "nobody", "percent": 0, "groups": ["empty"]}},
                     {{"name": "some", "percent": {}.{:04}}}, {{"name": "everybody", "percent": 100}}]}}}},
                 "flags": {{"off": {{"plan": "p"}}, "none": {{"plan": "p", "stage": "nobody"}},
                     "all": {{"plan": "p", "stage": "everybody"}}}}}}"#,

@@ -1,5 +1,6 @@
 //! A document as plain data, written out as TOML and as JSON.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// A whole document.
@@ -73,6 +74,25 @@ impl Flag {
         stages
     }
 
+    /// The positions of the written stages that let in nobody new.
+    fn idle(&self) -> Vec<usize> {
+        let (mut before, mut known) = (0, BTreeSet::new());
+        let mut idle = Vec::new();
+        let written =
+            if matches!(self.plan, StagesOf::BuiltIn) { Vec::new() } else { self.stages() };
+        for (stage, position) in written.into_iter().zip(1..) {
+            let ppm = stage.ppm.unwrap_or(before);
+            let is_new = stage.groups.iter().any(|group| !known.contains(group));
+            let held = position > 1 && self.hold_back.iter().any(|(_, until)| *until == position);
+            if ppm == before && (!is_new || before == 1_000_000) && !held {
+                idle.push(position);
+            }
+            before = ppm;
+            known.extend(stage.groups);
+        }
+        idle
+    }
+
     pub(crate) fn stage_name(&self, position: usize) -> String {
         let index = position.checked_sub(1);
         index.map_or_else(|| "off".to_owned(), |index| self.stages()[index].name.clone())
@@ -81,8 +101,9 @@ impl Flag {
 
 impl Doc {
     pub(crate) fn toml(&self) -> String {
+        let doc = self.with_every_stage_reached();
         let mut out = "schema = 1\n".to_owned();
-        for group in &self.groups {
+        for group in &doc.groups {
             writeln!(out, "[groups.{}]", quoted(&group.name)).unwrap();
             // `where` alone, `users` alone, or both: a group needs one.
             if !group.users.is_empty() || group.rules.is_empty() {
@@ -93,7 +114,7 @@ impl Doc {
                 writeln!(out, "where = {{ {} }}", pairs(rules, " = ")).unwrap();
             }
         }
-        for flag in &self.flags {
+        for flag in &doc.flags {
             let key = quoted(&flag.key);
             writeln!(out, "[flags.{key}]\nstage = {}", quoted(&flag.stage_name(flag.position)))
                 .unwrap();
@@ -127,7 +148,8 @@ impl Doc {
     }
 
     pub(crate) fn json(&self) -> String {
-        let groups = self.groups.iter().map(|group| {
+        let doc = self.with_every_stage_reached();
+        let groups = doc.groups.iter().map(|group| {
             let mut fields = Vec::new();
             if !group.users.is_empty() || group.rules.is_empty() {
                 fields.push(("users", list(&group.users)));
@@ -139,7 +161,7 @@ impl Doc {
             (&group.name, object(fields))
         });
         let mut plans = Vec::new();
-        let flags = self.flags.iter().map(|flag| {
+        let flags = doc.flags.iter().map(|flag| {
             let mut fields = vec![("stage", quoted(&flag.stage_name(flag.position)))];
             fields.extend(flag.salt.as_deref().map(|salt| ("salt", quoted(salt))));
             fields.extend(flag.skip_reason.as_deref().map(|text| ("skip_reason", quoted(text))));
@@ -160,6 +182,28 @@ impl Doc {
         let plans = object(plans);
         // The order of the tables is none of the meaning: here the flags come first.
         object([("flags", flags), ("plans", plans), ("groups", groups), ("schema", "1".to_owned())])
+    }
+
+    /// A stage that lets in nobody new is refused, unless somebody is held back until it. Groups
+    /// without users make such a stage one like any other, and change nothing for anybody.
+    fn with_every_stage_reached(&self) -> Doc {
+        let mut doc = self.clone();
+        for flag in &mut doc.flags {
+            for position in flag.idle() {
+                let nobody = format!("nobody-until-{position}");
+                match &mut flag.plan {
+                    StagesOf::Own(stages) | StagesOf::Shared(stages) if position == 1 => {
+                        stages[0].groups.push(nobody.clone());
+                    }
+                    _ => flag.hold_back.push((nobody.clone(), position)),
+                }
+                if doc.groups.iter().all(|group| group.name != nobody) {
+                    let group = Group { name: nobody, users: Vec::new(), rules: Vec::new() };
+                    doc.groups.push(group);
+                }
+            }
+        }
+        doc
     }
 }
 

@@ -1,0 +1,57 @@
+//! Who is in a group, for comparing one document with another.
+
+use crate::eval;
+
+/// A group that a flag's stages or its `hold_back` name.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::Plan;
+///
+/// let plan = Plan::parse(r#"
+///     schema = 1
+///     [groups.team]
+///     users = ["ana"]
+///     where = { tier = ["staff"] }
+///     [flags.search]
+///     stages = [{ name = "internal", groups = ["team"] }]
+/// "#)?;
+/// let flag = plan.flag("search").unwrap();
+/// let team = flag.groups()[0];
+/// assert_eq!(team.name(), "team");
+/// assert!(team.lists("ana") && !team.lists("ben"));
+/// let attributes: Vec<_> = team.attributes().collect();
+/// assert_eq!(attributes, [("tier", vec!["staff"])]);
+/// # Ok::<(), stagegate::PlanError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Group<'p> {
+    pub(super) compiled: &'p eval::Group,
+}
+
+impl<'p> Group<'p> {
+    /// The group's name.
+    #[must_use]
+    pub fn name(&self) -> &'p str {
+        self.compiled.name.as_str()
+    }
+
+    /// The keys of the users it lists, by file too, each once, in no order.
+    pub fn users(&self) -> impl Iterator<Item = &'p str> + use<'p> {
+        self.compiled.users.iter().filter_map(|key| std::str::from_utf8(key).ok())
+    }
+
+    /// Whether it lists the user. Attributes are not asked.
+    #[must_use]
+    pub fn lists(&self, user: &str) -> bool {
+        self.compiled.users.contains(user.as_bytes())
+    }
+
+    /// The attributes by which it matches users, with the values that match (`where`). A user who
+    /// is not listed is in the group when every one of them matches; nobody is where there is none.
+    pub fn attributes(&self) -> impl Iterator<Item = (&'p str, Vec<&'p str>)> + use<'p> {
+        let rules = self.compiled.rules.iter();
+        rules.map(|rule| (&*rule.name, rule.values.iter().map(|value| &**value).collect()))
+    }
+}

@@ -1,0 +1,172 @@
+//! `messages`: who is told what, and when.
+
+pub(super) mod template;
+pub(super) mod variables;
+pub(super) mod when;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::eval::StageName;
+use crate::plan::fields::{Fields, Path, one_of, string, text};
+use crate::plan::model::list;
+use crate::plan::model::message::template::Template;
+use crate::plan::model::message::variables::Variables;
+use crate::plan::model::message::when::When;
+use crate::plan::model::sections::Context;
+use crate::plan::model::word::{self, Word};
+use crate::plan::node::{Node, Value};
+use crate::plan::report::Report;
+
+/// A message of the communication plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Message {
+    /// To whom.
+    pub audience: Audience,
+    /// About which stage; `None`: about each.
+    pub stage: Option<StageName>,
+    /// When.
+    pub when: When,
+    /// By which way: `"#releases"`, `"email"`.
+    pub channel: Box<str>,
+    /// The subject line.
+    pub subject: Option<Template>,
+    /// The text.
+    pub template: Template,
+}
+
+/// To whom a message goes. Printed, and read, as a document writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Audience {
+    /// `internal`
+    Internal,
+    /// `client`
+    Client,
+    /// `user`
+    User,
+}
+
+impl Word for Audience {
+    const WRONG: &'static str = "not an audience";
+    const ALL: &'static [Audience] = &[Audience::Internal, Audience::Client, Audience::User];
+
+    fn word(self) -> &'static str {
+        match self {
+            Audience::Internal => "internal",
+            Audience::Client => "client",
+            Audience::User => "user",
+        }
+    }
+}
+
+impl FromStr for Audience {
+    type Err = ParseAudienceError;
+
+    /// Reads `internal`, `client` or `user`.
+    fn from_str(text: &str) -> Result<Audience, ParseAudienceError> {
+        Audience::of_word(text).ok_or(ParseAudienceError(()))
+    }
+}
+
+/// As `client`.
+impl fmt::Display for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// Text that is no [`Audience`].
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("not `internal`, `client` or `user`")]
+pub struct ParseAudienceError(());
+
+pub(in crate::plan::model) fn read<'a>(
+    node: &Node<'a>,
+    path: &Path<'_>,
+    context: Context<'_>,
+    variables: &Variables,
+    report: &mut Report<'a>,
+) -> Arc<[Message]> {
+    let hint =
+        "write a list of messages, each with an `audience`, `when`, `channel` and `template`";
+    let items = list::read(node, path, hint, report).iter().enumerate();
+    let read = |(index, item)| read_message(item, &path.index(index), context, variables, report);
+    items.filter_map(read).collect()
+}
+
+/// Whether these are all that the list holds: none of them was wrong.
+pub(in crate::plan::model) fn are_all_of(messages: &[Message], node: &Node<'_>) -> bool {
+    matches!(&node.value, Value::Array(items) if items.len() == messages.len())
+}
+
+fn read_message<'a>(
+    node: &Node<'a>,
+    path: &Path<'_>,
+    context: Context<'_>,
+    variables: &Variables,
+    report: &mut Report<'a>,
+) -> Option<Message> {
+    let mut fields = Fields::open(node, path, report)?;
+    let (audience, stage) = (fields.take("audience"), fields.take("stage"));
+    let (when, channel) = (fields.take("when"), fields.take("channel"));
+    let (subject, template) = (fields.take("subject"), fields.take("template"));
+    fields.finish(report);
+    let hint = "write by which way it goes, for example \"email\"";
+    let channel = list::required_text(&fields, "channel", channel, hint, report);
+    let source = list::required_text(&fields, "template", template, "write the message", report);
+    let mut required = |name, node: Option<&'_ Node<'a>>, hint| {
+        if node.is_none() {
+            fields.missing(name, hint, report);
+        }
+    };
+    required("audience", audience, "write internal, client or user");
+    required("when", when, "write \"start\", or \"-3d\" for three days before it");
+
+    let audience = audience.and_then(|node| word::read(node, &path.field("audience"), report));
+    let stage = stage.map(|node| read_stage(node, &path.field("stage"), context, report));
+    let when = when.and_then(|node| when::read(node, &path.field("when"), report));
+    let subject = subject.map(|node| {
+        let path = path.field("subject");
+        template::read(text(node, &path, report)?, node, &path, variables, report)
+    });
+    let template = template.zip(source).and_then(|(node, text)| {
+        template::read(text, node, &path.field("template"), variables, report)
+    });
+    Some(Message {
+        audience: audience?,
+        stage: transposed(stage)?,
+        when: when?,
+        channel: channel?.into(),
+        subject: transposed(subject)?,
+        template: template?,
+    })
+}
+
+/// `None` when there is one and it is wrong.
+fn transposed<T>(read: Option<Option<T>>) -> Option<Option<T>> {
+    match read {
+        None => Some(None),
+        Some(read) => read.map(Some),
+    }
+}
+
+fn read_stage<'a>(
+    node: &Node<'a>,
+    path: &Path<'_>,
+    context: Context<'_>,
+    report: &mut Report<'a>,
+) -> Option<StageName> {
+    let name = string(node, path, report)?;
+    let mut names = context.stages.iter().map(|stage| stage.name);
+    let stage = names.find(|stage| **stage == **name);
+    if stage.is_none() {
+        let hint = one_of(name, context.stages.iter().map(|stage| stage.name.as_str()));
+        report.found(node, path, "not a stage of this plan", hint);
+    }
+    stage
+}

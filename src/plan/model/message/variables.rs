@@ -1,0 +1,124 @@
+//! `variables`: a plan's own words for its messages.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use crate::plan::error::Excerpt;
+use crate::plan::fields::{Path, one_of, table, text};
+use crate::plan::limits::{MAX_ITEMS, MAX_KEY_BYTES};
+use crate::plan::model::message::Message;
+use crate::plan::model::message::template::{Template, is_built_in};
+use crate::plan::node::{Entry, Node, Value};
+use crate::plan::report::Report;
+
+/// Names and what they stand for: a flag's own, and below them those of the plan it follows, which
+/// it shares.
+///
+/// One that could not be read is there all the same, so that using it is no second problem.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::plan) struct Variables {
+    own: BTreeMap<Box<str>, Box<str>>,
+    base: Option<Arc<Variables>>,
+}
+
+impl Variables {
+    /// These, and `base` where these have no such name.
+    pub(in crate::plan::model) fn over(self, base: &Arc<Variables>) -> Variables {
+        Variables { own: self.own, base: Some(Arc::clone(base)) }
+    }
+
+    /// In order of their names.
+    pub(in crate::plan::model) fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        let mut all = BTreeMap::new();
+        for level in std::iter::successors(Some(self), |level| level.base.as_deref()) {
+            for (name, text) in &level.own {
+                all.entry(&**name).or_insert(&**text);
+            }
+        }
+        all.into_iter().collect::<Vec<_>>().into_iter()
+    }
+
+    pub(in crate::plan::model) fn has(&self, name: &str) -> bool {
+        self.own.contains_key(name) || self.base.as_ref().is_some_and(|base| base.has(name))
+    }
+}
+
+impl<'t> FromIterator<(&'t str, &'t str)> for Variables {
+    fn from_iter<I: IntoIterator<Item = (&'t str, &'t str)>>(entries: I) -> Variables {
+        let entries = entries.into_iter().map(|(name, text)| (name.into(), text.into()));
+        Variables { own: entries.collect(), base: None }
+    }
+}
+
+pub(in crate::plan::model) fn read<'a>(
+    node: &Node<'a>,
+    path: &Path<'_>,
+    report: &mut Report<'a>,
+) -> Variables {
+    let entries = table(node, path, report).unwrap_or_default();
+    if entries.len() > MAX_ITEMS {
+        let message = format!("found {} entries, more than {MAX_ITEMS}", entries.len());
+        report.problem(node.span.clone(), path, message, "leave some out");
+    }
+    let read = entries.iter().take(MAX_ITEMS).map(|entry| {
+        let path = path.field(&entry.key);
+        check_name(entry, &path, report);
+        (&*entry.key, text(&entry.node, &path, report).unwrap_or_default())
+    });
+    read.collect()
+}
+
+fn check_name(entry: &Entry<'_>, path: &Path<'_>, report: &mut Report<'_>) {
+    let name = &*entry.key;
+    let (wrong, hint) = if is_built_in(name) {
+        ("a variable that every template has", "choose another name".to_owned())
+    } else if name.len() > MAX_KEY_BYTES {
+        ("a name that is too long", format!("write 1 to {MAX_KEY_BYTES} characters"))
+    } else if !is_name(name) {
+        let hint = "write a-z, 0-9 and `_`, and no digit first: templates name it as {{ name }}";
+        ("not a variable's name", hint.to_owned())
+    } else {
+        return;
+    };
+    if !report.count_only() {
+        let message = format!("found `{}`, {wrong}", Excerpt(name));
+        report.problem(entry.key_span.clone(), path, message, hint);
+    }
+}
+
+/// Whether a template can name it.
+pub(in crate::plan::model) fn is_name(text: &str) -> bool {
+    let is_letter = |b: u8| b.is_ascii_lowercase() || b == b'_';
+    text.bytes().next().is_some_and(is_letter)
+        && text.bytes().all(|b| is_letter(b) || b.is_ascii_digit())
+}
+
+/// Warns of a flag's own variables that no message of the flag uses. `messages` are the flag's own,
+/// `None` where it sends those of the plan it follows: they can use only what the plan has a
+/// variable for. A plan's own are not looked at, as a flag's messages may use them.
+pub(in crate::plan::model) fn warn_of_unused<'a>(
+    node: &Node<'a>,
+    path: &Path<'_>,
+    base: &Variables,
+    messages: Option<&[Message]>,
+    report: &mut Report<'a>,
+) {
+    let Value::Table(entries) = &node.value else { return };
+    let used: Option<HashSet<&str>> = messages.map(|messages| {
+        let templates = messages.iter().flat_map(|m| m.subject.iter().chain([&m.template]));
+        templates.flat_map(Template::variables).collect()
+    });
+    let is_used = |name: &str| used.as_ref().map_or(base.has(name), |used| used.contains(name));
+    for entry in entries.iter().filter(|entry| !is_used(&entry.key)) {
+        if report.has_all_warnings() {
+            return;
+        }
+        let message = format!("found `{}`, used by no message of this flag", Excerpt(&entry.key));
+        let names = base.iter().map(|(name, _)| name);
+        let hint = match &used {
+            None if names.clone().next().is_some() => one_of(&entry.key, names),
+            _ => "name it in a template, or leave it out".to_owned(),
+        };
+        report.warning(entry.key_span.clone(), &path.field(&entry.key), message, hint);
+    }
+}

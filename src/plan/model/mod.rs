@@ -1,0 +1,51 @@
+//! What a plan says, as types: stages and the rules for leaving them, metrics, triggers, roll-back,
+//! who is responsible, messages, calendar, timeline, risks.
+//!
+//! Every type is read-only data that [`Plan::flag`](crate::Plan::flag) hands out; nothing here is
+//! invalid, because [`Plan::parse`](crate::Plan::parse) refuses what would be.
+
+mod calendar;
+mod explain;
+mod flag;
+mod group;
+mod list;
+mod message;
+mod metric;
+mod responsibility;
+mod risk;
+mod rollback;
+mod sections;
+mod stage;
+mod staged;
+mod time;
+mod timeline;
+mod trigger;
+mod word;
+
+pub use calendar::{Calendar, Freeze};
+pub use explain::{Explanation, StageExplanation};
+pub use flag::FlagPlan;
+pub use group::Group;
+pub use message::template::{Template, VARIABLES};
+pub use message::when::{ParseWhenError, When};
+pub use message::{Audience, Message, ParseAudienceError};
+pub use metric::quantity::{Bound, Comparison, Increase, Quantity, Unit};
+pub use metric::{Metric, MetricSource, StageMetric};
+pub use responsibility::Responsibility;
+pub use risk::{Level, Risk};
+pub use rollback::{Phase, ProcedureStep, RollBack, RollBackTarget};
+pub use stage::{ChecklistItem, Criterion, Stage, StageDetails, Watch};
+pub use time::date::{Date, ParseDateError, ParseTimeZoneError, TimeZone, Weekday};
+pub use time::week::WeekHours;
+pub use timeline::{Due, Period, StagePeriod, Timeline};
+pub use trigger::{Action, IncidentKind, Limit, NoData, Trigger, TriggerCause};
+
+#[cfg(feature = "schema")]
+pub use super::schema::json_schema;
+
+pub(super) use metric::Metrics;
+pub(super) use sections::{Context, OwnSections, Sections};
+pub(super) use stage::Stages;
+pub(super) use stage::fields::DetailFields;
+pub(super) use staged::Staged;
+pub(super) use timeline::landing::check as check_landings;

@@ -1,0 +1,140 @@
+//! `responsibility`: who decides, hour by hour.
+
+pub(super) mod coverage;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::plan::fields::{Fields, Path, text};
+use crate::plan::model::time::date::{self, TimeZone};
+use crate::plan::model::time::week::{self, WeekHours};
+use crate::plan::model::{list, time::duration, time::week_text};
+use crate::plan::node::{Node, Value};
+use crate::plan::report::Report;
+
+/// A row of the responsibility table. The first row that covers a moment answers for it.
+///
+/// # Example
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// use stagegate::Plan;
+///
+/// let plan = Plan::parse(r#"
+///     schema = 1
+///     [[flags.search.responsibility]]
+///     hours = ["Mon-Fri 09:00-18:00"]
+///     time_zone = "Europe/Berlin"
+///     contact = "tech lead"
+///     [[flags.search.responsibility]]
+///     contact = "on call"
+/// "#)?;
+/// let flag = plan.flag("search").unwrap();
+/// // Monday 2026-01-05, 08:00 in UTC and 09:00 in Berlin.
+/// let monday = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_600_000);
+/// let before = monday - Duration::from_nanos(1);
+/// assert_eq!(&*flag.responsible(monday).unwrap().1.contact, "tech lead");
+/// assert_eq!(&*flag.responsible(before).unwrap().1.contact, "on call");
+/// # Ok::<(), stagegate::PlanError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Responsibility {
+    /// The row's name, for people.
+    pub name: Option<Box<str>>,
+    /// The hours it covers.
+    pub hours: WeekHours,
+    /// The time zone of the hours.
+    pub time_zone: TimeZone,
+    /// Who is responsible.
+    pub contact: Box<str>,
+    /// Who is asked next, in order.
+    pub escalation: Vec<Box<str>>,
+    /// After what time without an answer the next is asked.
+    pub escalate_after: Option<Duration>,
+}
+
+impl Responsibility {
+    /// Whether the row covers a moment: whether a clock on the wall in its time zone shows one of
+    /// its hours. An hour that the clock shows twice is covered twice.
+    #[must_use]
+    pub fn covers(&self, at: SystemTime) -> bool {
+        self.hours.contains(week::minute(self.time_zone.at(at)))
+    }
+}
+
+pub(in crate::plan::model) fn read<'a>(
+    node: &Node<'a>,
+    path: &Path<'_>,
+    report: &mut Report<'a>,
+) -> Arc<[Responsibility]> {
+    let hint = "write a list of rows: [{ contact = \"on call\" }]";
+    if matches!(&node.value, Value::Array(items) if items.is_empty()) {
+        let hint = "write at least one row with a `contact`, or leave `responsibility` out";
+        report.found(node, path, "in which no one is responsible", hint);
+        return Arc::default();
+    }
+    let items = list::read(node, path, hint, report);
+    let rows = items.iter().enumerate();
+    let rows: Arc<[Responsibility]> =
+        rows.filter_map(|(index, item)| read_row(item, &path.index(index), report)).collect();
+    // A row that could not be read may be the one that covers what the others don't.
+    if rows.len() == items.len() {
+        coverage::check(&rows, node, items, path, report);
+    }
+    rows
+}
+
+fn read_row<'a>(
+    node: &Node<'a>,
+    path: &Path<'_>,
+    report: &mut Report<'a>,
+) -> Option<Responsibility> {
+    let mut fields = Fields::open(node, path, report)?;
+    let name = fields.take_text("name", report).map(Box::from);
+    let (hours, time_zone) = (fields.take("hours"), fields.take("time_zone"));
+    let (contact, escalation) = (fields.take("contact"), fields.take("escalation"));
+    let escalate_after = fields.take("escalate_after");
+    fields.finish(report);
+    let hours = match hours {
+        Some(node) => week_text::read(node, &path.field("hours"), report),
+        None => Some(WeekHours::always()),
+    };
+    let time_zone = match time_zone {
+        Some(node) => date::read_zone(node, &path.field("time_zone"), report),
+        None => Some(TimeZone::UTC),
+    };
+    let hint = "write who is responsible, for example `contact = \"on call\"`";
+    let contact = list::required_text(&fields, "contact", contact, hint, report);
+    let has_escalation = escalation.is_some();
+    let escalation =
+        escalation.map(|node| read_escalation(node, &path.field("escalation"), report));
+    let escalate_after = escalate_after.and_then(|node| {
+        let path = path.field("escalate_after");
+        let after = duration::read(node, &path, report)?;
+        if !has_escalation {
+            let hint = "write who is asked next, for example `escalation = [\"CTO\"]`";
+            report.found(node, &path, "without an `escalation`", hint);
+        }
+        Some(after)
+    });
+    Some(Responsibility {
+        name,
+        hours: hours?,
+        time_zone: time_zone?,
+        contact: contact?.into(),
+        escalation: escalation.unwrap_or_default(),
+        escalate_after,
+    })
+}
+
+fn read_escalation<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> Vec<Box<str>> {
+    let hint = "write a list of who is asked next: [\"CTO\"]";
+    if matches!(&node.value, Value::Array(items) if items.is_empty()) {
+        report.found(node, path, "without anyone to ask", "write someone or leave the field out");
+        return Vec::new();
+    }
+    let items = list::read(node, path, hint, report).iter().enumerate();
+    items.filter_map(|(index, item)| Some(text(item, &path.index(index), report)?.into())).collect()
+}

@@ -1,0 +1,84 @@
+//! `risks`: what could go wrong, and what is done about it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::plan::fields::{Fields, Path};
+use crate::plan::model::list;
+use crate::plan::model::word::{self, Word};
+use crate::plan::node::Node;
+use crate::plan::report::Report;
+
+/// A risk and its mitigation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Risk {
+    /// What could happen.
+    pub risk: Box<str>,
+    /// How likely it is.
+    pub likelihood: Option<Level>,
+    /// How bad it would be.
+    pub impact: Option<Level>,
+    /// What is done about it.
+    pub mitigation: Box<str>,
+    /// Who sees to it.
+    pub owner: Option<Box<str>>,
+}
+
+/// How likely, how bad. Printed as a document writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// `low`
+    Low,
+    /// `medium`
+    Medium,
+    /// `high`
+    High,
+}
+
+impl Word for Level {
+    const WRONG: &'static str = "not a level";
+    const ALL: &'static [Level] = &[Level::Low, Level::Medium, Level::High];
+
+    fn word(self) -> &'static str {
+        match self {
+            Level::Low => "low",
+            Level::Medium => "medium",
+            Level::High => "high",
+        }
+    }
+}
+
+/// As `medium`.
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+pub(super) fn read<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> Arc<[Risk]> {
+    let hint = "write a list of risks: [{ risk = \"...\", mitigation = \"...\" }]";
+    let items = list::read(node, path, hint, report).iter().enumerate();
+    items.filter_map(|(index, item)| read_risk(item, &path.index(index), report)).collect()
+}
+
+fn read_risk<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> Option<Risk> {
+    let mut fields = Fields::open(node, path, report)?;
+    let (risk, mitigation) = (fields.take("risk"), fields.take("mitigation"));
+    let (likelihood, impact) = (fields.take("likelihood"), fields.take("impact"));
+    let owner = fields.take_text("owner", report).map(Box::from);
+    fields.finish(report);
+    let risk = list::required_text(&fields, "risk", risk, "write what could happen", report);
+    let mitigation = list::required_text(
+        &fields,
+        "mitigation",
+        mitigation,
+        "write what is done about it",
+        report,
+    );
+    let mut level = |name, node: Option<&Node<'a>>| {
+        node.and_then(|node| word::read(node, &path.field(name), report))
+    };
+    let (likelihood, impact) = (level("likelihood", likelihood), level("impact", impact));
+    Some(Risk { risk: risk?.into(), likelihood, impact, mitigation: mitigation?.into(), owner })
+}

@@ -1,0 +1,159 @@
+//! `rollback`: where a flag goes back to, and what people do then.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::plan::fields::{Fields, Path};
+use crate::plan::model::word::{self, Word};
+use crate::plan::model::{list, time::duration};
+use crate::plan::node::Node;
+use crate::plan::report::Report;
+
+/// How a flag is taken back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RollBack {
+    /// Where the flag goes.
+    pub target: RollBackTarget,
+    /// The procedure's steps, in order of their phases.
+    pub steps: Vec<ProcedureStep>,
+}
+
+/// Where a roll-back takes a flag. Printed as a document writes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RollBackTarget {
+    /// To nobody (`off`).
+    #[default]
+    Off,
+    /// To the stage before (`previous`).
+    PreviousStage,
+}
+
+/// A step of the roll-back procedure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcedureStep {
+    /// The part of the incident it belongs to.
+    pub phase: Phase,
+    /// What is done.
+    pub text: Box<str>,
+    /// Who does it; `None`: whoever is responsible.
+    pub owner: Option<Box<str>>,
+    /// Within what time.
+    pub within: Option<Duration>,
+}
+
+/// The phases of an incident, in order. Printed as a document writes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// `decide`
+    Decide,
+    /// `execute`
+    Execute,
+    /// `verify`
+    Verify,
+    /// `communicate`
+    Communicate,
+    /// `investigate`
+    Investigate,
+}
+
+impl Word for RollBackTarget {
+    const WRONG: &'static str = "nowhere to roll back to";
+    const ALL: &'static [RollBackTarget] = &[RollBackTarget::Off, RollBackTarget::PreviousStage];
+
+    fn word(self) -> &'static str {
+        match self {
+            RollBackTarget::Off => "off",
+            RollBackTarget::PreviousStage => "previous",
+        }
+    }
+}
+
+/// As `previous`.
+impl fmt::Display for RollBackTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+impl Word for Phase {
+    const WRONG: &'static str = "not a phase of an incident";
+    const ALL: &'static [Phase] =
+        &[Phase::Decide, Phase::Execute, Phase::Verify, Phase::Communicate, Phase::Investigate];
+
+    fn word(self) -> &'static str {
+        match self {
+            Phase::Decide => "decide",
+            Phase::Execute => "execute",
+            Phase::Verify => "verify",
+            Phase::Communicate => "communicate",
+            Phase::Investigate => "investigate",
+        }
+    }
+}
+
+/// As `decide`.
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+pub(super) fn read<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> RollBack {
+    let Some(mut fields) = Fields::open(node, path, report) else { return RollBack::default() };
+    let (target, steps) = (fields.take("target"), fields.take("steps"));
+    fields.finish(report);
+    let target = target.and_then(|node| word::read(node, &path.field("target"), report));
+    let steps = steps.map(|node| read_steps(node, &path.field("steps"), report));
+    RollBack { target: target.unwrap_or_default(), steps: steps.unwrap_or_default() }
+}
+
+fn read_steps<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> Vec<ProcedureStep> {
+    let hint = "write a list of steps: [{ phase = \"decide\", text = \"...\" }]";
+    let items = list::read(node, path, hint, report);
+    let mut steps: Vec<ProcedureStep> = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let reached = steps.last().map(|step| step.phase);
+        steps.extend(read_step(item, &path.index(index), reached, report));
+    }
+    steps
+}
+
+/// `reached`: the phase of the step before.
+fn read_step<'a>(
+    node: &Node<'a>,
+    path: &Path<'_>,
+    reached: Option<Phase>,
+    report: &mut Report<'a>,
+) -> Option<ProcedureStep> {
+    let mut fields = Fields::open(node, path, report)?;
+    let (phase, text, within) = (fields.take("phase"), fields.take("text"), fields.take("within"));
+    let owner = fields.take_text("owner", report).map(Box::from);
+    fields.finish(report);
+    let text = list::required_text(&fields, "text", text, "write what is done", report);
+    let within = within.and_then(|node| duration::read(node, &path.field("within"), report));
+    let phase = match phase {
+        Some(node) => read_phase(node, &path.field("phase"), reached, report),
+        None => {
+            let hint = "write decide, execute, verify, communicate or investigate";
+            fields.missing("phase", hint, report);
+            None
+        }
+    };
+    Some(ProcedureStep { phase: phase?, text: text?.into(), owner, within })
+}
+
+fn read_phase<'a>(
+    node: &Node<'a>,
+    path: &Path<'_>,
+    reached: Option<Phase>,
+    report: &mut Report<'a>,
+) -> Option<Phase> {
+    let phase: Phase = word::read(node, path, report)?;
+    let Some(reached) = reached.filter(|reached| phase < *reached) else { return Some(phase) };
+    let wrong = format!("a phase before \"{reached}\", the one of the step before");
+    let order: Vec<&str> = Phase::ALL.iter().map(|phase| phase.word()).collect();
+    report.found(node, path, wrong, format!("put the steps in order: {}", order.join(", ")));
+    None
+}

@@ -1,0 +1,136 @@
+//! What a plan says beside its stages' audiences, as flags share it.
+
+use std::sync::Arc;
+
+use crate::eval::Stage;
+use crate::plan::fields::{Fields, Path};
+use crate::plan::model::calendar::{self, Calendar};
+use crate::plan::model::message::variables::{self, Variables};
+use crate::plan::model::message::{self, Message};
+use crate::plan::model::metric::Metrics;
+use crate::plan::model::responsibility::{self, Responsibility};
+use crate::plan::model::risk::{self, Risk};
+use crate::plan::model::rollback::{self, RollBack};
+use crate::plan::model::timeline::{self, TimelinePlan};
+use crate::plan::model::trigger::{self, Trigger};
+use crate::plan::node::Node;
+use crate::plan::report::Report;
+
+/// The sections of a plan. Each is shared: a flag that replaces one keeps the others.
+#[derive(Clone, Debug, Default)]
+pub(in crate::plan) struct Sections {
+    pub(in crate::plan) triggers: Arc<[Trigger]>,
+    pub(in crate::plan) rollback: Arc<RollBack>,
+    pub(in crate::plan) responsibility: Arc<[Responsibility]>,
+    pub(in crate::plan) variables: Arc<Variables>,
+    pub(in crate::plan) messages: Arc<[Message]>,
+    pub(in crate::plan) timeline: Arc<TimelinePlan>,
+    pub(in crate::plan) calendar: Option<Arc<Calendar>>,
+    pub(in crate::plan) risks: Arc<[Risk]>,
+}
+
+/// What sections may refer to.
+#[derive(Clone, Copy)]
+pub(in crate::plan) struct Context<'c> {
+    pub(in crate::plan) stages: &'c [Stage],
+    pub(in crate::plan) metrics: &'c Metrics,
+    /// Whether they are a flag's, not those of a plan that flags share.
+    pub(in crate::plan) is_flag: bool,
+}
+
+/// The sections that a flag or a shared plan has of its own.
+pub(in crate::plan) struct OwnSections<'n, 'a> {
+    triggers: Option<&'n Node<'a>>,
+    rollback: Option<&'n Node<'a>>,
+    responsibility: Option<&'n Node<'a>>,
+    variables: Option<&'n Node<'a>>,
+    messages: Option<&'n Node<'a>>,
+    timeline: Option<&'n Node<'a>>,
+    calendar: Option<&'n Node<'a>>,
+    risks: Option<&'n Node<'a>>,
+}
+
+impl<'n, 'a> OwnSections<'n, 'a> {
+    pub(in crate::plan) fn take(fields: &mut Fields<'n, 'a>) -> Self {
+        OwnSections {
+            triggers: fields.take("triggers"),
+            rollback: fields.take("rollback"),
+            responsibility: fields.take("responsibility"),
+            variables: fields.take("variables"),
+            messages: fields.take("messages"),
+            timeline: fields.take("timeline"),
+            calendar: fields.take("calendar"),
+            risks: fields.take("risks"),
+        }
+    }
+
+    /// `base` with each of these in the place of its own.
+    pub(in crate::plan) fn read(
+        self,
+        path: &Path<'_>,
+        context: Context<'_>,
+        base: &Arc<Sections>,
+        report: &mut Report<'a>,
+    ) -> Arc<Sections> {
+        if self.is_empty() {
+            return Arc::clone(base);
+        }
+        let mut sections = Sections::clone(base);
+        if let Some(node) = self.triggers {
+            sections.triggers = trigger::read(node, &path.field("triggers"), context, report);
+        }
+        if let Some(node) = self.rollback {
+            let read = rollback::read(node, &path.field("rollback"), report);
+            sections.rollback = Arc::new(read);
+        }
+        if let Some(node) = self.responsibility {
+            let path = path.field("responsibility");
+            sections.responsibility = responsibility::read(node, &path, report);
+        }
+        if let Some(node) = self.variables {
+            let own = variables::read(node, &path.field("variables"), report);
+            sections.variables = Arc::new(own.over(&base.variables));
+        }
+        if let Some(node) = self.messages {
+            let path = path.field("messages");
+            let read = message::read(node, &path, context, &sections.variables, report);
+            sections.messages = read;
+        }
+        if let Some(node) = self.variables.filter(|_| context.is_flag) {
+            let path = path.field("variables");
+            let own_messages = self.messages.map(|_| &*sections.messages);
+            let is_told = |node| !message::are_all_of(&sections.messages, node);
+            if !self.messages.is_some_and(is_told) {
+                variables::warn_of_unused(node, &path, &base.variables, own_messages, report);
+            }
+        }
+        if let Some(node) = self.timeline {
+            let read = timeline::read(node, &path.field("timeline"), context, report);
+            sections.timeline = Arc::new(read);
+        }
+        if let Some(node) = self.calendar {
+            let read = calendar::read(node, &path.field("calendar"), report);
+            sections.calendar = read.map(Arc::new);
+        }
+        if let Some(node) = self.risks {
+            sections.risks = risk::read(node, &path.field("risks"), report);
+        }
+        Arc::new(sections)
+    }
+
+    fn is_empty(&self) -> bool {
+        let OwnSections {
+            triggers,
+            rollback,
+            responsibility,
+            variables,
+            messages,
+            timeline,
+            calendar,
+            risks,
+        } = self;
+        [triggers, rollback, responsibility, variables, messages, timeline, calendar, risks]
+            .iter()
+            .all(|node| node.is_none())
+    }
+}

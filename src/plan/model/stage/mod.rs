@@ -1,0 +1,181 @@
+//! What a stage asks beyond whom it lets in.
+
+pub(super) mod fields;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::eval;
+use crate::eval::StageName;
+use crate::percent::Percent;
+use crate::plan::model::metric::quantity::Bound;
+use crate::plan::model::metric::{Metric, StageMetric};
+
+/// A stage of a flag's plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage<'p> {
+    pub(in crate::plan::model) compiled: &'p eval::Stage,
+    pub(in crate::plan::model) details: &'p StageDetails,
+}
+
+/// What a stage is for, and what has to hold before the flag leaves it: the minimum time, each
+/// metric's target, every criterion and every item of the checklist.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use stagegate::Plan;
+/// use stagegate::model::Criterion;
+///
+/// let plan = Plan::parse(r#"
+///     schema = 1
+///     [flags.new-checkout]
+///     [[flags.new-checkout.stages]]
+///     name = "everybody"
+///     percent = 100
+///     goal = "Everybody has it, and nobody notices"
+///     min_duration = "3d"
+///     max_duration = "1w"
+///     criteria = [
+///         { metric = "error_rate", target = "<1%", for = "72h" },
+///         { id = "client-agrees", text = "The client agrees" },
+///     ]
+///     activities = ["Read the log twice a day"]
+///     checklist = [{ id = "on-call", text = "On-call knows", owner = "ops", expires = "1d" }]
+///     metrics = { latency_p95 = { target = "< 2s", alert = "> 3s" } }
+///     watch = { for = "48h", every = "2h" }
+/// "#)?;
+/// let stage = plan.flag("new-checkout").unwrap().stages().next().unwrap();
+/// let details = stage.details();
+/// assert_eq!(details.max_duration, Some(Duration::from_secs(7 * 24 * 60 * 60)));
+/// let Criterion::Metric { metric, target, sustained } = &details.criteria[0] else { panic!() };
+/// assert_eq!((&*metric.name, target.to_string()), ("error_rate", "< 1%".to_owned()));
+/// assert_eq!(*sustained, details.min_duration);
+/// assert_eq!(details.metrics[0].alert.unwrap().to_string(), "> 3s");
+/// assert_eq!(details.watch.unwrap().every, Duration::from_secs(2 * 60 * 60));
+/// # Ok::<(), stagegate::PlanError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StageDetails {
+    /// What the stage is to show.
+    pub goal: Option<Box<str>>,
+    /// The time a flag has to be in the stage.
+    pub min_duration: Option<Duration>,
+    /// The time after which it is overdue. Never less than `min_duration`.
+    pub max_duration: Option<Duration>,
+    /// Success criteria.
+    pub criteria: Vec<Criterion>,
+    /// What the team does in the stage.
+    pub activities: Vec<Box<str>>,
+    /// The go/no-go checklist.
+    pub checklist: Vec<ChecklistItem>,
+    /// What is tracked.
+    pub metrics: Vec<StageMetric>,
+    /// How closely the flag is watched once it is in its last stage.
+    pub watch: Option<Watch>,
+}
+
+/// A success criterion of a stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Criterion {
+    /// A metric on the right side of a bound.
+    Metric {
+        /// Which one.
+        metric: Arc<Metric>,
+        /// Where it has to be.
+        target: Bound,
+        /// For how long (`for`); `None`: now.
+        sustained: Option<Duration>,
+    },
+    /// What a person has to confirm.
+    Manual {
+        /// By which it is confirmed; no two of a stage are alike, the checklist's included.
+        id: Box<str>,
+        /// What is confirmed.
+        text: Box<str>,
+    },
+}
+
+/// An item of a stage's go/no-go checklist, to be signed by a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChecklistItem {
+    /// By which it is signed; no two of a stage are alike.
+    pub id: Box<str>,
+    /// What is signed.
+    pub text: Box<str>,
+    /// Who is to sign.
+    pub owner: Option<Box<str>>,
+    /// How long a signature counts (`expires`); `None`: for good.
+    pub expires: Option<Duration>,
+}
+
+/// The watch after the last promotion: `{ for = "48h", every = "2h" }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Watch {
+    /// How long it lasts (`for`).
+    pub lasts: Duration,
+    /// The time from one check to the next; no longer than the watch.
+    pub every: Duration,
+}
+
+impl<'p> Stage<'p> {
+    /// The stage's name.
+    #[must_use]
+    pub fn name(&self) -> StageName {
+        self.compiled.name
+    }
+
+    /// The share of all users it is for, those of the stages before included.
+    #[must_use]
+    pub fn percent(&self) -> Percent {
+        self.compiled.percent
+    }
+
+    /// The names of the groups it adds.
+    pub fn groups(&self) -> impl Iterator<Item = &'p str> + use<'p> {
+        self.compiled.groups.iter().map(|group| group.name.as_str())
+    }
+
+    /// Its goal, durations, criteria, checklist and metrics.
+    #[must_use]
+    pub fn details(&self) -> &'p StageDetails {
+        self.details
+    }
+}
+
+/// The stages of a plan: compiled for asking, and what they ask. Flags share them.
+#[derive(Clone, Debug)]
+pub(in crate::plan) struct Stages {
+    pub(in crate::plan) compiled: Arc<[eval::Stage]>,
+    /// One for each stage, or none at all where no stage says anything.
+    details: Arc<[StageDetails]>,
+}
+
+impl Stages {
+    pub(in crate::plan) fn new(compiled: Vec<eval::Stage>, details: Vec<StageDetails>) -> Stages {
+        let nothing = StageDetails::default();
+        let says_nothing = details.iter().all(|details| *details == nothing);
+        let details = if says_nothing { Vec::new() } else { details };
+        Stages { compiled: compiled.into(), details: details.into() }
+    }
+
+    pub(in crate::plan::model) fn details(&self, index: usize) -> &StageDetails {
+        static NOTHING: StageDetails = StageDetails {
+            goal: None,
+            min_duration: None,
+            max_duration: None,
+            criteria: Vec::new(),
+            activities: Vec::new(),
+            checklist: Vec::new(),
+            metrics: Vec::new(),
+            watch: None,
+        };
+        self.details.get(index).unwrap_or(&NOTHING)
+    }
+}

@@ -1,0 +1,300 @@
+//! Days of the calendar and time zones.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use jiff::{Timestamp, ToSpan, civil, tz};
+use thiserror::Error;
+
+use crate::plan::fields::Path;
+use crate::plan::node::{Node, Value};
+use crate::plan::report::Report;
+
+/// A day of the Gregorian calendar in the years 1970 to 9000, without a time zone.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::model::{Date, Weekday};
+///
+/// let date: Date = "2026-01-05".parse()?;
+/// assert_eq!(date.weekday(), Weekday::Monday);
+/// assert_eq!(date.plus_days(7).to_string(), "2026-01-12");
+/// assert!("2026-02-30".parse::<Date>().is_err());
+/// # Ok::<(), stagegate::model::ParseDateError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date(civil::Date);
+
+/// More days than from the first day there is to the last.
+const MAX_DAYS: i32 = 3_000_000;
+
+impl Date {
+    /// The year.
+    #[must_use]
+    pub fn year(self) -> u16 {
+        self.0.year().unsigned_abs()
+    }
+
+    /// The month, 1 to 12.
+    #[must_use]
+    pub fn month(self) -> u8 {
+        self.0.month().unsigned_abs()
+    }
+
+    /// The day of the month, 1 to 31.
+    #[must_use]
+    pub fn day(self) -> u8 {
+        self.0.day().unsigned_abs()
+    }
+
+    /// The day of the week.
+    #[must_use]
+    pub fn weekday(self) -> Weekday {
+        let index = self.0.weekday().to_monday_zero_offset();
+        Weekday::ALL.get(usize::from(index.unsigned_abs())).copied().unwrap_or(Weekday::Sunday)
+    }
+
+    /// The day that many days later, or earlier where negative; the last or first day there is
+    /// where that is beyond it.
+    #[must_use]
+    pub fn plus_days(self, days: i32) -> Date {
+        // More days than there are is no span.
+        let span = days.clamp(-MAX_DAYS, MAX_DAYS).days();
+        Date::nearest(self.0.saturating_add(span))
+    }
+
+    /// The days from this one to the other; negative where the other is earlier.
+    #[must_use]
+    pub fn days_until(self, other: Date) -> i32 {
+        self.0.until(other.0).map_or(0, |span| span.get_days())
+    }
+
+    /// The day of a moment in a time zone; the nearest there is where that is none.
+    #[must_use]
+    pub fn of(at: SystemTime, zone: &TimeZone) -> Date {
+        Date::of_time(zone.at(at))
+    }
+
+    pub(in crate::plan::model) fn of_time(time: civil::DateTime) -> Date {
+        Date::nearest(time.date())
+    }
+
+    fn nearest(date: civil::Date) -> Date {
+        Date(date.clamp(civil::date(1970, 1, 1), civil::date(9000, 12, 31)))
+    }
+}
+
+impl FromStr for Date {
+    type Err = ParseDateError;
+
+    /// Reads `2026-01-05`.
+    fn from_str(text: &str) -> Result<Date, ParseDateError> {
+        let mut parts = text.split('-');
+        let mut part = |len: usize| {
+            let digits = parts.next().filter(|part| part.len() == len)?;
+            digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+        };
+        let (year, month, day): (Option<i16>, _, _) = (part(4), part(2), part(2));
+        let is_whole = parts.next().is_none();
+        let narrow = |part: Option<i16>| i8::try_from(part?).ok();
+        let date = || civil::Date::new(year?, narrow(month)?, narrow(day)?).ok();
+        let date = date().filter(|_| is_whole).ok_or(ParseDateError(NoDate::NoDay))?;
+        Some(Date::nearest(date))
+            .filter(|near| near.0 == date)
+            .ok_or(ParseDateError(NoDate::TooFar))
+    }
+}
+
+/// As `2026-01-05`.
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Text that is no day of the calendar.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct ParseDateError(NoDate);
+
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+enum NoDate {
+    #[error("not a day of the calendar")]
+    NoDay,
+    #[error("not a day from 1970-01-01 to 9000-12-31")]
+    TooFar,
+}
+
+/// A day of the week. They are in order from Monday.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Weekday {
+    /// Mon
+    Monday,
+    /// Tue
+    Tuesday,
+    /// Wed
+    Wednesday,
+    /// Thu
+    Thursday,
+    /// Fri
+    Friday,
+    /// Sat
+    Saturday,
+    /// Sun
+    Sunday,
+}
+
+impl Weekday {
+    /// From Monday to Sunday.
+    pub const ALL: [Weekday; 7] = [
+        Weekday::Monday,
+        Weekday::Tuesday,
+        Weekday::Wednesday,
+        Weekday::Thursday,
+        Weekday::Friday,
+        Weekday::Saturday,
+        Weekday::Sunday,
+    ];
+
+    /// Its number, from 0 for Monday.
+    pub(in crate::plan::model) fn number(self) -> u16 {
+        self as u16
+    }
+
+    /// As documents write it: `Mon`.
+    pub(in crate::plan::model) fn short_name(self) -> &'static str {
+        match self {
+            Weekday::Monday => "Mon",
+            Weekday::Tuesday => "Tue",
+            Weekday::Wednesday => "Wed",
+            Weekday::Thursday => "Thu",
+            Weekday::Friday => "Fri",
+            Weekday::Saturday => "Sat",
+            Weekday::Sunday => "Sun",
+        }
+    }
+}
+
+/// As `Mon`.
+impl fmt::Display for Weekday {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.short_name())
+    }
+}
+
+/// A time zone of the IANA database, as this crate was built with: `Europe/Berlin`, `UTC`.
+///
+/// The machine's own database is not asked, so a document that is good on one machine is on every.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::model::TimeZone;
+///
+/// let berlin: TimeZone = "Europe/Berlin".parse()?;
+/// assert_eq!(berlin.to_string(), "Europe/Berlin");
+/// assert!("Europe/Berlim".parse::<TimeZone>().is_err());
+/// # Ok::<(), stagegate::model::ParseTimeZoneError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct TimeZone(tz::TimeZone);
+
+impl TimeZone {
+    /// Coordinated universal time.
+    pub const UTC: TimeZone = TimeZone(tz::TimeZone::UTC);
+
+    /// What a clock on the wall shows. A moment that no calendar has is the nearest that one has.
+    pub(in crate::plan::model) fn at(&self, at: SystemTime) -> civil::DateTime {
+        let bound = if at < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
+        self.0.to_datetime(Timestamp::try_from(at).unwrap_or(bound))
+    }
+
+    /// How many minutes the clock is ahead of UTC, from which minute on: first `begin`, then each
+    /// change before `end`. Both are minutes since 1970.
+    pub(in crate::plan::model) fn offsets(&self, begin: i64, end: i64) -> Vec<(i64, i32)> {
+        let start = Timestamp::from_second(begin * 60).unwrap_or(Timestamp::MIN);
+        let mut offsets = vec![(begin, self.0.to_offset(start).seconds().div_euclid(60))];
+        let changes = self.0.following(start).map(|change| {
+            let minute = change.timestamp().as_second().div_euclid(60);
+            (minute, change.offset().seconds().div_euclid(60))
+        });
+        offsets.extend(changes.take_while(|(minute, _)| *minute < end));
+        // Some changes are only of a name.
+        offsets.dedup_by_key(|(_, offset)| *offset);
+        offsets
+    }
+}
+
+impl FromStr for TimeZone {
+    type Err = ParseTimeZoneError;
+
+    /// Reads a name of the IANA database.
+    fn from_str(text: &str) -> Result<TimeZone, ParseTimeZoneError> {
+        tz::db().get(text).map(TimeZone).map_err(|_| ParseTimeZoneError(()))
+    }
+}
+
+/// The name of the database.
+impl fmt::Display for TimeZone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0.iana_name().unwrap_or("UTC"))
+    }
+}
+
+impl fmt::Debug for TimeZone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Text that names no time zone.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("not a time zone of the IANA database")]
+pub struct ParseTimeZoneError(());
+
+/// A day, in quotes or as TOML writes a date.
+pub(in crate::plan::model) fn read<'a>(
+    node: &Node<'a>,
+    path: &Path<'_>,
+    report: &mut Report<'a>,
+) -> Option<Date> {
+    let text = match &node.value {
+        Value::Text(text) => text,
+        _ => report.slice(&node.span),
+    };
+    match text.parse() {
+        Ok(date) => Some(date),
+        Err(error) => {
+            report.found(node, path, &error, "write a day, for example \"2026-01-05\"");
+            None
+        }
+    }
+}
+
+/// A time zone by its name.
+pub(in crate::plan::model) fn read_zone<'a>(
+    node: &Node<'a>,
+    path: &Path<'_>,
+    report: &mut Report<'a>,
+) -> Option<TimeZone> {
+    let text = crate::plan::fields::text(node, path, report)?;
+    match text.parse() {
+        Ok(zone) => Some(zone),
+        Err(error) => {
+            let known: Vec<String> = tz::db().available().map(|name| name.to_string()).collect();
+            let near = crate::plan::fields::nearest(text, known.iter().map(String::as_str));
+            let hint = near.map(|name| format!("did you mean \"{name}\"? ")).unwrap_or_default();
+            let hint = format!("{hint}write a name such as \"Europe/Berlin\" or \"UTC\"");
+            report.found(node, path, &error, hint);
+            None
+        }
+    }
+}

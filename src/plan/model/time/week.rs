@@ -1,0 +1,220 @@
+//! Hours of the week.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::civil;
+
+use crate::plan::model::time::date::{TimeZone, Weekday};
+
+/// Minutes of a day.
+pub(in crate::plan::model) const DAY: u16 = 24 * 60;
+
+/// Minutes of a week.
+pub(in crate::plan::model) const WEEK: u16 = 7 * DAY;
+
+/// The minute of the week that a clock on the wall shows, from Monday 00:00.
+pub(in crate::plan::model) fn minute(time: civil::DateTime) -> u16 {
+    let day = u16::from(time.weekday().to_monday_zero_offset().unsigned_abs());
+    let (hour, minute) = (time.hour().unsigned_abs(), time.minute().unsigned_abs());
+    day * DAY + u16::from(hour) * 60 + u16::from(minute)
+}
+
+/// Hours of the week, as a calendar on the wall shows them: `["Mon-Fri 09:00-18:00", "Sat"]`.
+///
+/// A day without hours is all of it. Hours that end no later than they begin go on until the next
+/// day: `"Fri 18:00-09:00"` ends on Saturday morning. Printed in this form, days of the same hours
+/// together: `Mon-Fri 09:00-18:00, Sat`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeekHours {
+    /// Minutes since Monday 00:00, in order, apart from one another, the end not included. Never
+    /// none.
+    spans: Box<[(u16, u16)]>,
+}
+
+impl WeekHours {
+    /// Every hour of the week.
+    #[must_use]
+    pub fn always() -> WeekHours {
+        WeekHours { spans: [(0, WEEK)].into() }
+    }
+
+    /// Whether this is every hour of the week.
+    #[must_use]
+    pub fn is_always(&self) -> bool {
+        *self.spans == [(0, WEEK)]
+    }
+
+    /// Spans of minutes in any order; what goes beyond Sunday goes on from Monday.
+    pub(in crate::plan::model) fn of(spans: impl IntoIterator<Item = (u16, u16)>) -> WeekHours {
+        WeekHours { spans: normal(spans).into() }
+    }
+
+    /// Minutes since Monday 00:00, in order, apart from one another, the end not included.
+    pub(in crate::plan::model) fn spans(&self) -> &[(u16, u16)] {
+        &self.spans
+    }
+
+    /// The rest of the week, in the same form; none where these are every hour.
+    pub(in crate::plan::model) fn gaps(&self) -> Vec<(u16, u16)> {
+        let begins = std::iter::once(0).chain(self.spans.iter().map(|(_, end)| *end));
+        let ends = self.spans.iter().map(|(begin, _)| *begin).chain([WEEK]);
+        begins.zip(ends).filter(|(begin, end)| begin < end).collect()
+    }
+
+    /// Whether a minute, counted from Monday 00:00, is one of them.
+    pub(in crate::plan::model) fn contains(&self, minute: u16) -> bool {
+        let after = self.spans.partition_point(|(begin, _)| *begin <= minute);
+        let last = after.checked_sub(1).and_then(|index| self.spans.get(index));
+        last.is_some_and(|(_, end)| minute < *end)
+    }
+
+    /// Whether any of them is on that day.
+    pub(in crate::plan::model) fn touch(&self, day: Weekday) -> bool {
+        let midnight = day.number() * DAY;
+        self.spans.iter().any(|(begin, end)| *begin < midnight + DAY && midnight < *end)
+    }
+}
+
+/// The spans in order, those that meet as one.
+fn normal(spans: impl IntoIterator<Item = (u16, u16)>) -> Vec<(u16, u16)> {
+    let mut cut = Vec::new();
+    for (begin, end) in spans {
+        cut.push((begin, end.min(WEEK)));
+        if end > WEEK {
+            cut.push((0, end - WEEK));
+        }
+    }
+    cut.sort_unstable();
+    let mut merged: Vec<(u16, u16)> = Vec::with_capacity(cut.len());
+    for (begin, end) in cut {
+        match merged.last_mut() {
+            Some((_, last)) if begin <= *last => *last = end.max(*last),
+            _ => merged.push((begin, end)),
+        }
+    }
+    merged
+}
+
+/// As a document writes them: `Mon-Fri 09:00-18:00, Sat`.
+impl fmt::Display for WeekHours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, hours) in daily(&self.spans).iter().enumerate() {
+            f.write_str(if index == 0 { "" } else { ", " })?;
+            write!(f, "{}", hours.days)?;
+            if (hours.from, hours.to) != (0, DAY) {
+                write!(f, " {}-{}", Time(hours.from), Time(hours.to))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Hours that nobody covers, as a message names them: `Sat 00:00–24:00 Europe/Berlin`. Beyond a few
+/// it gives the number.
+pub(in crate::plan::model) struct Gaps<'s> {
+    pub(in crate::plan::model) spans: &'s [(u16, u16)],
+    pub(in crate::plan::model) zone: &'s TimeZone,
+}
+
+/// Gaps that a message names.
+const NAMED_GAPS: usize = 5;
+
+impl fmt::Display for Gaps<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gaps = daily(self.spans);
+        for (index, gap) in gaps.iter().take(NAMED_GAPS).enumerate() {
+            f.write_str(if index == 0 { "" } else { ", " })?;
+            write!(f, "{} {}–{}", gap.days, Time(gap.from), Time(gap.to))?;
+        }
+        write!(f, " {}", self.zone)?;
+        match gaps.len().saturating_sub(NAMED_GAPS) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+/// The same hours of one or more days.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Daily {
+    days: Days,
+    /// The minute of the day.
+    from: u16,
+    /// The minute of the day, or of the next one where it is no later than `from`.
+    to: u16,
+}
+
+/// Spans in normal form by the hours of the day, days of the same hours together.
+fn daily(spans: &[(u16, u16)]) -> Vec<Daily> {
+    // What ends with Sunday goes on on Monday.
+    let turns = match (spans.first(), spans.last()) {
+        (Some((0, end)), Some((_, WEEK))) if spans.len() > 1 => Some(*end),
+        _ => None,
+    };
+    let mut by_hours: BTreeMap<(u16, u16), Days> = BTreeMap::new();
+    for (mut begin, end) in spans.iter().copied().skip(usize::from(turns.is_some())) {
+        let end = if end == WEEK { WEEK + turns.unwrap_or(0) } else { end };
+        while begin < end {
+            let (day, from) = (begin / DAY, begin % DAY);
+            let midnight = (day + 1) * DAY;
+            let is_one_night = from > 0 && end - begin < DAY;
+            let until = if is_one_night { end } else { end.min(midnight) };
+            let to = if until > midnight { until - midnight } else { until + DAY - midnight };
+            by_hours.entry((from, to)).or_default().add(day % 7);
+            begin = until;
+        }
+    }
+    let mut daily: Vec<Daily> =
+        by_hours.into_iter().map(|((from, to), days)| Daily { days, from, to }).collect();
+    daily.sort_unstable_by_key(|hours| (hours.days.first(), hours.from, hours.to));
+    daily
+}
+
+/// A set of days of the week, a bit for each from Monday.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Days(u8);
+
+impl Days {
+    fn add(&mut self, day: u16) {
+        self.0 |= 1 << day;
+    }
+
+    fn has(self, day: usize) -> bool {
+        self.0 & (1 << (day % 7)) != 0
+    }
+
+    fn first(self) -> u32 {
+        self.0.trailing_zeros()
+    }
+}
+
+/// As `Mon-Fri`, `Mon,Wed` or `Fri-Mon`.
+impl fmt::Display for Days {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |day: usize| Weekday::ALL.get(day % 7).copied().unwrap_or(Weekday::Sunday);
+        let starts_run = |day: usize| self.has(day) && (!self.has(day + 6) || self.0 == 0x7f);
+        let mut separator = "";
+        for day in (0..7).filter(|day| starts_run(*day)) {
+            let last = (day..day + 7).take_while(|day| self.has(*day)).last().unwrap_or(day);
+            write!(f, "{separator}{}", name(day))?;
+            if last > day {
+                write!(f, "-{}", name(last))?;
+            }
+            if last == day + 6 {
+                break;
+            }
+            separator = ",";
+        }
+        Ok(())
+    }
+}
+
+/// A minute of the day, as `09:00`.
+pub(in crate::plan::model) struct Time(pub(in crate::plan::model) u16);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}:{:02}", self.0 / 60, self.0 % 60)
+    }
+}

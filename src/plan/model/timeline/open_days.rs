@@ -1,0 +1,63 @@
+//! The days on which a calendar lets flags be promoted.
+
+use crate::plan::model::calendar::{Calendar, Freeze};
+use crate::plan::model::time::date::Date;
+
+/// The open days of a calendar, made for asking often; without one every day is open.
+pub(in crate::plan::model) struct OpenDays<'p> {
+    calendar: Option<&'p Calendar>,
+    /// For each freeze, in order of their first days: of it and those before the one that lasts
+    /// longest. Freezes may overlap, and with this a search need not look at all of them.
+    longest: Vec<&'p Freeze>,
+}
+
+/// The first open day from a day on.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::plan::model) struct Opening<'p> {
+    /// Without freezes.
+    pub(in crate::plan::model) wished: Date,
+    /// The freeze that the wished day is in.
+    pub(in crate::plan::model) freeze: Option<&'p Freeze>,
+    /// With freezes.
+    pub(in crate::plan::model) date: Date,
+}
+
+impl<'p> OpenDays<'p> {
+    pub(in crate::plan::model) fn of(calendar: Option<&'p Calendar>) -> OpenDays<'p> {
+        let mut longest: Vec<&Freeze> = Vec::new();
+        for freeze in calendar.into_iter().flat_map(|calendar| &calendar.freezes) {
+            let before = longest.last().copied().filter(|before| before.to >= freeze.to);
+            longest.push(before.unwrap_or(freeze));
+        }
+        OpenDays { calendar, longest }
+    }
+
+    /// The first open day from a day on. There is always one, since freezes end; beyond the last
+    /// day of all it is that.
+    pub(in crate::plan::model) fn from(&self, date: Date) -> Opening<'p> {
+        let wished = self.weekday_from(date);
+        let mut date = wished;
+        while let Some(freeze) = self.freeze_on(date) {
+            let after = self.weekday_from(freeze.to.plus_days(1));
+            if after <= date {
+                break;
+            }
+            date = after;
+        }
+        Opening { wished, freeze: self.freeze_on(wished), date }
+    }
+
+    /// The first day on which the calendar has hours.
+    fn weekday_from(&self, date: Date) -> Date {
+        let Some(calendar) = self.calendar else { return date };
+        let mut week = (0..7).map(|days| date.plus_days(days));
+        week.find(|day| calendar.hours.touch(day.weekday())).unwrap_or(date)
+    }
+
+    fn freeze_on(&self, date: Date) -> Option<&'p Freeze> {
+        let freezes = self.calendar.map_or(&[][..], |calendar| &calendar.freezes);
+        let begun = freezes.partition_point(|freeze| freeze.from <= date);
+        let longest = self.longest.get(begun.checked_sub(1)?).copied();
+        longest.filter(|freeze| date <= freeze.to)
+    }
+}

@@ -1,0 +1,116 @@
+//! Texts and numbers of a certain form.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+/// Types that stand for a part of the schema as it is written here.
+macro_rules! values {
+    ($($name:ident { $($schema:tt)* })*) => {$(
+        pub(super) struct $name;
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ $($schema)* })
+            }
+        }
+    )*};
+}
+
+values! {
+    Version {
+        "const": 1,
+    }
+    Algorithm {
+        "const": "xxh3-ppm-1",
+    }
+    Key {
+        "type": "string",
+        "description": "1 to 128 of a-z A-Z 0-9 . _ -, the first a letter or digit.",
+        "pattern": "^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$",
+    }
+    StageName {
+        "type": "string",
+        "description": "1 to 31 of a-z A-Z 0-9 . _ -, the first a letter or digit.",
+        "pattern": "^[a-zA-Z0-9][a-zA-Z0-9._-]{0,30}$",
+    }
+    VariableName {
+        "type": "string",
+        "description": "1 to 128 of a-z 0-9 _, the first no digit.",
+        "pattern": "^[a-z_][a-z0-9_]{0,127}$",
+    }
+    UserKey {
+        "type": "string",
+        "description": "Without white space around it.",
+        "pattern": r"^\S(?:[\s\S]*\S)?$",
+        "maxLength": 512,
+    }
+    Text {
+        "type": "string",
+        "description": "At most 4096 bytes, not all of it blank.",
+        "pattern": r"\S",
+        "maxLength": 4096,
+    }
+    Template {
+        "type": "string",
+        "description": "A text in which {{ name }} stands for a variable.",
+        "pattern": r"^(?=[\s\S]*\S)(?:(?!\{[{%#])[\s\S]|\{\{\s*[a-z_][a-z0-9_]*\s*\}\})*$",
+        "maxLength": 4096,
+    }
+    Percent {
+        "type": "number",
+        "description": "A decimal number in steps of 0.0001, without an exponent.",
+        "minimum": 0,
+        "maximum": 100,
+    }
+    Duration {
+        "type": "string",
+        "description": "Whole numbers with their units w, d, h, m, s, ms, the longest first.",
+        "pattern": concat!(
+            r"^(?=.*\d)\s*(?:\d+w\s*)?(?:\d+d\s*)?(?:\d+h\s*)?",
+            r"(?:\d+m\s*)?(?:\d+s\s*)?(?:\d+ms\s*)?$",
+        ),
+        "examples": ["2d", "1d 12h", "250ms"],
+    }
+    Date {
+        "type": "string",
+        "description": "Year, month and day.",
+        "pattern": r"^\d{4}-\d{2}-\d{2}$",
+        "examples": ["2026-01-05"],
+    }
+    When {
+        "type": "string",
+        "description": "Days before or after the stage begins, or one of the words.",
+        "pattern": r"^(?:[+-]0*[1-9]\d*d|start|weekly|end|rollback)$",
+        "examples": ["-3d", "+1d", "start", "weekly", "end", "rollback"],
+    }
+    Hours {
+        "type": "string",
+        "description": "Days of the week, and from when to when on each of them.",
+        "pattern": r"^\s*(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b",
+        "examples": ["Mon-Fri 09:00-18:00", "Sat", "Fri 18:00-09:00"],
+    }
+    Bound {
+        "type": "string",
+        "description": "On which side of a number a metric has to be, with the metric's unit.",
+        "pattern": r"^\s*[<>]=?\s*\d",
+        "examples": ["< 1%", "<= 250ms", "> 20"],
+    }
+    Increase {
+        "type": "string",
+        "description": "How much worse, in percent of what users without the flag have.",
+        "pattern": r"^\s*\d+(?:\.\d+)?\s*%\s*$",
+        "examples": ["50%"],
+    }
+    Quantity {
+        "type": ["string", "integer"],
+        "description": "A number with its metric's unit; a count needs no quotes.",
+        "pattern": r"^\s*\d",
+        "minimum": 0,
+        "examples": ["5%", "2s", 20],
+    }
+}
