@@ -1,0 +1,31 @@
+//! `stagegate`: checks, shows, schedules and explains staged rollout plans.
+//!
+//! Exit codes: 0 good, 1 the answer is no, 2 usage, 3 could not read or write.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod document;
+mod escape;
+mod excerpt;
+mod failure;
+mod output;
+mod terminal;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Cli;
+use failure::Answer;
+
+fn main() -> ExitCode {
+    // Prints help and usage by itself; usage errors end with 2.
+    let cli = Cli::parse();
+    match verbs::run(cli) {
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(1),
+        Err(failure) => failure.report(),
+    }
+}

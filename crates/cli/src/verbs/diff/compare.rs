@@ -1,0 +1,245 @@
+//! The differences of two plans, for users and otherwise.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use stagegate::model::{FlagPlan, Group, Stage, StageDetails};
+use stagegate::{Percent, Plan, StageName};
+
+use super::change::Change;
+
+/// What differs between two plans.
+pub(super) struct Comparison<'p> {
+    /// The flags with a difference, in order of their keys.
+    pub(super) flags: Vec<FlagComparison<'p>>,
+    /// Whether the document declares other metrics, which no user notices.
+    pub(super) metrics: bool,
+}
+
+/// What differs between a flag of two plans.
+pub(super) struct FlagComparison<'p> {
+    pub(super) key: &'p str,
+    /// What a user may notice.
+    pub(super) changes: Vec<Change<'p>>,
+    /// The sections that are edited and change nothing for users.
+    pub(super) without_effect: Vec<String>,
+}
+
+impl<'p> Comparison<'p> {
+    pub(super) fn of(old: &'p Plan, new: &'p Plan) -> Comparison<'p> {
+        let keys: BTreeSet<&str> = old.flags().chain(new.flags()).collect();
+        let mut groups = Groups::default();
+        let compare = |key| {
+            let (changes, without_effect) = match (old.flag(key), new.flag(key)) {
+                (Some(old), Some(new)) => {
+                    (for_users(old, new, &mut groups), without_effect(old, new))
+                }
+                (None, Some(new)) => (vec![added(new)], Vec::new()),
+                (Some(old), None) => (vec![removed(old)], Vec::new()),
+                (None, None) => (Vec::new(), Vec::new()),
+            };
+            FlagComparison { key, changes, without_effect }
+        };
+        let differs =
+            |flag: &FlagComparison<'_>| !flag.changes.is_empty() || !flag.without_effect.is_empty();
+        let flags = keys.into_iter().map(compare).filter(differs).collect();
+        Comparison { flags, metrics: !old.metrics().eq(new.metrics()) }
+    }
+
+    /// Whether a user may notice.
+    pub(super) fn is_for_users(&self) -> bool {
+        self.flags.iter().any(|flag| !flag.changes.is_empty())
+    }
+}
+
+fn added<'p>(new: FlagPlan<'p>) -> Change<'p> {
+    Change::FlagAdded { stage: new.stage().to_string(), percent: percent(new).to_string() }
+}
+
+fn removed<'p>(old: FlagPlan<'p>) -> Change<'p> {
+    Change::FlagRemoved { stage: old.stage().to_string(), percent: percent(old).to_string() }
+}
+
+/// The percentage at which a flag is.
+fn percent(flag: FlagPlan<'_>) -> Percent {
+    let now = flag.stages().find(|stage| stage.name() == flag.stage());
+    now.map_or(Percent::NONE, |stage| stage.percent())
+}
+
+fn for_users<'p>(old: FlagPlan<'p>, new: FlagPlan<'p>, groups: &mut Groups<'p>) -> Vec<Change<'p>> {
+    let mut changes = Vec::new();
+    if old.stage() != new.stage() {
+        changes.push(Change::Stage {
+            from: old.stage().to_string(),
+            to: new.stage().to_string(),
+            from_percent: percent(old).to_string(),
+            to_percent: percent(new).to_string(),
+        });
+    }
+    if old.salt() != new.salt() {
+        changes.push(Change::Salt);
+    }
+    stages(old, new, &mut changes);
+    hold_back(old, new, &mut changes);
+    let before: HashMap<&str, Group<'p>> =
+        old.groups().into_iter().map(|group| (group.name(), group)).collect();
+    for group in new.groups() {
+        if let Some(before) = before.get(group.name()) {
+            changes.extend(groups.changes(before, &group).iter().cloned());
+        }
+    }
+    changes
+}
+
+fn stages<'p>(old: FlagPlan<'p>, new: FlagPlan<'p>, changes: &mut Vec<Change<'p>>) {
+    let (before, after) = (ByName::of(old), ByName::of(new));
+    for stage in old.stages().filter(|stage| after.find(stage.name()).is_none()) {
+        let reached = before.is_reached(stage.name());
+        changes.push(Change::StageRemoved { stage: stage.name().to_string(), reached });
+    }
+    for stage in new.stages() {
+        let name = stage.name().to_string();
+        let Some(was) = before.find(stage.name()) else {
+            changes.push(Change::StageAdded {
+                stage: name,
+                percent: stage.percent().to_string(),
+                groups: stage.groups().collect(),
+                reached: after.is_reached(stage.name()),
+            });
+            continue;
+        };
+        let reached = before.is_reached(stage.name()) || after.is_reached(stage.name());
+        let (from, to) = (was.percent(), stage.percent());
+        if from != to {
+            let (from, to) = (from.to_string(), to.to_string());
+            changes.push(Change::Percent { stage: name.clone(), from, to, reached });
+        }
+        let (from, to): (BTreeSet<_>, BTreeSet<_>) =
+            (was.groups().collect(), stage.groups().collect());
+        if from != to {
+            let added = to.difference(&from).copied().collect();
+            let removed = from.difference(&to).copied().collect();
+            changes.push(Change::Groups { stage: name, added, removed, reached });
+        }
+    }
+    let common = |of: &ByName<'p>, other: &ByName<'p>| -> Vec<StageName> {
+        let names = of.stages.iter().map(Stage::name);
+        names.filter(|name| other.find(*name).is_some()).collect()
+    };
+    let order = common(&after, &before);
+    if common(&before, &after) != order {
+        let stages = order.iter().map(StageName::to_string).collect();
+        changes.push(Change::StagesReordered { stages });
+    }
+}
+
+/// The stages of a flag. There are at most 64.
+struct ByName<'p> {
+    stages: Vec<Stage<'p>>,
+    now: StageName,
+}
+
+impl<'p> ByName<'p> {
+    fn of(flag: FlagPlan<'p>) -> ByName<'p> {
+        ByName { stages: flag.stages().collect(), now: flag.stage() }
+    }
+
+    fn index(&self, name: StageName) -> Option<usize> {
+        self.stages.iter().position(|stage| stage.name() == name)
+    }
+
+    fn find(&self, name: StageName) -> Option<&Stage<'p>> {
+        self.stages.get(self.index(name)?)
+    }
+
+    /// Whether the flag is at that stage or beyond.
+    fn is_reached(&self, name: StageName) -> bool {
+        self.index(self.now).is_some_and(|now| self.index(name).is_some_and(|index| index <= now))
+    }
+}
+
+fn hold_back<'p>(old: FlagPlan<'p>, new: FlagPlan<'p>, changes: &mut Vec<Change<'p>>) {
+    let before: BTreeMap<_, _> = old.hold_back().collect();
+    let after: BTreeMap<_, _> = new.hold_back().collect();
+    let groups: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
+    for group in groups {
+        let (from, to) = (before.get(group), after.get(group));
+        if from != to {
+            let name = |stage: &StageName| stage.to_string();
+            changes.push(Change::HoldBack { group, from: from.map(name), to: to.map(name) });
+        }
+    }
+}
+
+/// The differences of groups by name: flags share them, and there may be a million users in one.
+#[derive(Default)]
+struct Groups<'p>(HashMap<&'p str, Vec<Change<'p>>>);
+
+impl<'p> Groups<'p> {
+    fn changes(&mut self, old: &Group<'p>, new: &Group<'p>) -> &[Change<'p>] {
+        self.0.entry(new.name()).or_insert_with(|| {
+            let mut changes = Vec::new();
+            let added = new.users().filter(|user| !old.lists(user)).count();
+            let removed = old.users().filter(|user| !new.lists(user)).count();
+            if added + removed > 0 {
+                changes.push(Change::GroupUsers { group: new.name(), added, removed });
+            }
+            let rules = |group: &Group<'p>| -> BTreeMap<&'p str, BTreeSet<&'p str>> {
+                let rules = group.attributes();
+                rules.map(|(name, values)| (name, values.into_iter().collect())).collect()
+            };
+            if rules(old) != rules(new) {
+                changes.push(Change::GroupAttributes { group: new.name() });
+            }
+            changes
+        })
+    }
+}
+
+/// The sections that differ and that no user notices, in the order of the document.
+fn without_effect(old: FlagPlan<'_>, new: FlagPlan<'_>) -> Vec<String> {
+    let mut sections = Vec::new();
+    let mut differ = |name: &str, differs: bool| {
+        if differs {
+            sections.push(name.to_owned());
+        }
+    };
+    differ("owner", old.owner() != new.owner());
+    differ("description", old.description() != new.description());
+    differ("plan", old.plan() != new.plan());
+    differ("skip_reason", old.skip_reason() != new.skip_reason());
+    for (name, is_alike) in DETAILS {
+        let alike = |stage: &Stage<'_>| {
+            let before = old.stages().find(|before| before.name() == stage.name());
+            before.is_none_or(|before| is_alike(before.details(), stage.details()))
+        };
+        let others: Vec<String> = new
+            .stages()
+            .filter(|stage| !alike(stage))
+            .map(|stage| stage.name().to_string())
+            .collect();
+        differ(&format!("{name} ({})", others.join(", ")), !others.is_empty());
+    }
+    differ("triggers", old.triggers() != new.triggers());
+    differ("rollback", old.rollback() != new.rollback());
+    differ("responsibility", old.responsibility() != new.responsibility());
+    differ("variables", !old.variables().eq(new.variables()));
+    differ("messages", old.messages() != new.messages());
+    let timeline = old.start() != new.start() || !old.stage_owners().eq(new.stage_owners());
+    differ("timeline", timeline);
+    differ("calendar", old.calendar() != new.calendar());
+    differ("risks", old.risks() != new.risks());
+    sections
+}
+
+type IsAlike = fn(&StageDetails, &StageDetails) -> bool;
+
+const DETAILS: [(&str, IsAlike); 8] = [
+    ("goal", |a, b| a.goal == b.goal),
+    ("min_duration", |a, b| a.min_duration == b.min_duration),
+    ("max_duration", |a, b| a.max_duration == b.max_duration),
+    ("criteria", |a, b| a.criteria == b.criteria),
+    ("activities", |a, b| a.activities == b.activities),
+    ("checklist", |a, b| a.checklist == b.checklist),
+    ("metrics", |a, b| a.metrics == b.metrics),
+    ("watch", |a, b| a.watch == b.watch),
+];

@@ -1,0 +1,60 @@
+//! `diff`: what changes for users from one document to another.
+
+mod change;
+mod compare;
+mod report;
+mod users;
+
+use std::path::Path;
+
+use stagegate::{Gate, Plan, UpdateError};
+
+use crate::args::Diff;
+use crate::document;
+use crate::failure::{Answer, Failure};
+use crate::output::Output;
+use compare::Comparison;
+use users::Tally;
+
+pub(crate) fn run(args: &Diff, output: &Output) -> Result<Answer, Failure> {
+    only_one_from_stdin(args)?;
+    let old = document::plan(&args.old, "diff", args.format, output)?;
+    let document = document::read(&args.new)?;
+    let new = document::parse(&document, "diff", args.format, output)?;
+    let comparison = Comparison::of(&old, &new);
+    let tally = match &args.users {
+        Some(file) => Some(evaluate(file, &old, &new, &comparison)?),
+        None => None,
+    };
+    let refused = Gate::from_plan(&old).update(&document).err();
+    let report = report::Report {
+        names: (&args.old, &args.new),
+        comparison: &comparison,
+        tally: tally.as_ref(),
+        refused: refused.as_ref().map(UpdateError::problems).unwrap_or_default(),
+    };
+    report.print(args.format, output)?;
+    Ok(Answer::Yes)
+}
+
+/// Asks both documents about every user, for the flags that a user may see a change of.
+fn evaluate<'p>(
+    file: &Path,
+    old: &Plan,
+    new: &Plan,
+    comparison: &Comparison<'p>,
+) -> Result<Tally<'p>, Failure> {
+    let flags = comparison.flags.iter().filter(|flag| !flag.changes.is_empty());
+    let mut tally = Tally::new(old, new, flags.map(|flag| flag.key));
+    users::read(file, |user| tally.count(user))?;
+    Ok(tally)
+}
+
+fn only_one_from_stdin(args: &Diff) -> Result<(), Failure> {
+    let files = [Some(&args.old), Some(&args.new), args.users.as_ref()];
+    let from_stdin = files.into_iter().flatten().filter(|file| file.as_os_str() == "-");
+    if from_stdin.count() > 1 {
+        return Err(Failure::Usage("only one of the files can be the standard input".to_owned()));
+    }
+    Ok(())
+}

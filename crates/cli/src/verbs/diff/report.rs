@@ -1,0 +1,168 @@
+//! Differences, printed.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use serde::Serialize;
+use stagegate::{Percent, Problem};
+
+use super::change::Change;
+use super::compare::Comparison;
+use super::users::{FlagTally, Tally};
+use crate::args::Format;
+use crate::document::Finding;
+use crate::escape::terminal;
+use crate::failure::Failure;
+use crate::output::Output;
+
+pub(super) struct Report<'r, 'p> {
+    /// The files, the old one first.
+    pub(super) names: (&'r PathBuf, &'r PathBuf),
+    pub(super) comparison: &'r Comparison<'p>,
+    pub(super) tally: Option<&'r Tally<'p>>,
+    /// Why a gate with the old document would refuse the new one.
+    pub(super) refused: &'r [Problem],
+}
+
+impl<'r, 'p> Report<'r, 'p> {
+    pub(super) fn print(&self, format: Format, output: &Output) -> Result<(), Failure> {
+        match format {
+            Format::Human => output.text(&self.human()),
+            Format::Json => output.json("diff", &self.outcome()),
+        }
+    }
+
+    fn human(&self) -> String {
+        let (mut text, counts) = (String::new(), self.counts());
+        for flag in &self.comparison.flags {
+            // Writing to a `String` does not fail.
+            let _ = writeln!(text, "{}", flag.key);
+            for change in &flag.changes {
+                let _ = writeln!(text, "  {change}");
+            }
+            if !flag.without_effect.is_empty() {
+                let sections = flag.without_effect.join(", ");
+                let _ = writeln!(text, "  changes nothing for users: {sections}");
+            }
+            if let (Some(tally), Some(counted)) = (self.tally, counts.get(flag.key)) {
+                people(tally.users, counted, &mut text);
+            }
+            text += "\n";
+        }
+        if self.comparison.metrics {
+            text += "changes nothing for users: the document's metrics\n\n";
+        }
+        if !self.comparison.is_for_users() {
+            text += "Nothing changes for users.\n";
+        }
+        for problem in self.refused {
+            let (path, message) = (problem.path(), problem.message());
+            let _ = writeln!(text, "A running gate refuses this: {path}: {message}");
+            let _ = writeln!(text, "  {}", problem.hint());
+        }
+        text.truncate(text.trim_end().len());
+        text + "\n"
+    }
+
+    fn counts(&self) -> HashMap<&'p str, &'r FlagTally<'p>> {
+        let flags = self.tally.map(|tally| &*tally.flags).unwrap_or_default();
+        flags.iter().map(|flag| (flag.key, flag)).collect()
+    }
+
+    fn outcome(&self) -> Outcome<'r> {
+        let counts = self.counts();
+        let flags = self.comparison.flags.iter().map(|flag| FlagOutcome {
+            flag: flag.key,
+            changes: &flag.changes,
+            without_effect: &flag.without_effect,
+            users: counts.get(flag.key).map(|counted| Counts {
+                before: counted.before,
+                after: counted.after,
+                enter: counted.enter.iter().map(Rc::as_ref).collect(),
+                leave: counted.leave.iter().map(Rc::as_ref).collect(),
+            }),
+        });
+        Outcome {
+            old: self.names.0.display().to_string(),
+            new: self.names.1.display().to_string(),
+            changes_for_users: self.comparison.is_for_users(),
+            users: self.tally.map(|tally| tally.users),
+            flags: flags.collect(),
+            metrics: self.comparison.metrics,
+            refused: self.refused.iter().map(Finding::error).collect(),
+        }
+    }
+}
+
+fn people(users: u64, counted: &FlagTally<'_>, text: &mut String) {
+    let FlagTally { before, after, enter, leave, .. } = counted;
+    let of = |count: u64| format!("{count} ({})", share(count, users));
+    let _ = writeln!(text, "  of {users} users: {} before, {} after", of(*before), of(*after));
+    for (list, word) in [(enter, "enter"), (leave, "leave")] {
+        let count = u64::try_from(list.len()).unwrap_or(u64::MAX);
+        let colon = if list.is_empty() { "" } else { ":" };
+        let _ = writeln!(text, "  {} {word}{colon}", of(count));
+        for key in list {
+            let _ = writeln!(text, "    {}", terminal(key));
+        }
+    }
+}
+
+/// A count as a percentage, rounded down to a part per million.
+fn share(count: u64, of: u64) -> String {
+    let ppm = (u128::from(count) * 1_000_000).checked_div(u128::from(of)).unwrap_or(0);
+    let percent = u32::try_from(ppm).ok().and_then(Percent::from_ppm).unwrap_or(Percent::ALL);
+    if percent == Percent::NONE && count > 0 {
+        return "less than 0.0001%".to_owned();
+    }
+    format!("{percent}%")
+}
+
+#[derive(Serialize)]
+struct Outcome<'o> {
+    old: String,
+    new: String,
+    changes_for_users: bool,
+    /// How many were asked about.
+    users: Option<u64>,
+    flags: Vec<FlagOutcome<'o>>,
+    /// Whether the document declares other metrics.
+    metrics: bool,
+    /// Why a gate that has the old document in force would refuse the new one; empty if it would
+    /// not.
+    refused: Vec<Finding<'o>>,
+}
+
+#[derive(Serialize)]
+struct FlagOutcome<'o> {
+    flag: &'o str,
+    changes: &'o [Change<'o>],
+    /// Edits that no user notices.
+    without_effect: &'o [String],
+    /// `null` without a file of users, or where no user can notice.
+    users: Option<Counts<'o>>,
+}
+
+#[derive(Serialize)]
+struct Counts<'o> {
+    before: u64,
+    after: u64,
+    enter: Vec<&'o str>,
+    leave: Vec<&'o str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_has_no_float_in_it() {
+        assert_eq!(share(0, 0), "0%");
+        assert_eq!(share(1, 3), "33.3333%");
+        assert_eq!(share(3, 3), "100%");
+        assert_eq!(share(1, 10_000_000), "less than 0.0001%");
+        assert_eq!(share(u64::MAX, u64::MAX), "100%");
+    }
+}

@@ -1,0 +1,232 @@
+//! Users from a file, asked about in both documents.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::rc::Rc;
+
+use stagegate::{FlagHandle, Gate, Pinned, Plan, User};
+
+use crate::escape::terminal;
+use crate::failure::Failure;
+
+/// Who enters and who leaves, flag by flag.
+pub(super) struct Tally<'p> {
+    pub(super) users: u64,
+    pub(super) flags: Vec<FlagTally<'p>>,
+    old: Pinned,
+    new: Pinned,
+}
+
+/// Who enters and who leaves one flag, in the order of the file.
+pub(super) struct FlagTally<'p> {
+    pub(super) key: &'p str,
+    pub(super) before: u64,
+    pub(super) after: u64,
+    pub(super) enter: Vec<Rc<str>>,
+    pub(super) leave: Vec<Rc<str>>,
+    old: FlagHandle,
+    new: FlagHandle,
+}
+
+impl<'p> Tally<'p> {
+    pub(super) fn new(old: &Plan, new: &Plan, flags: impl Iterator<Item = &'p str>) -> Tally<'p> {
+        let (old, new) = (Gate::from_plan(old), Gate::from_plan(new));
+        // A flag that one of them does not have is off there.
+        let flags = flags.map(|key| FlagTally {
+            key,
+            before: 0,
+            after: 0,
+            enter: Vec::new(),
+            leave: Vec::new(),
+            old: old.flag(key),
+            new: new.flag(key),
+        });
+        Tally { users: 0, flags: flags.collect(), old: old.pin(), new: new.pin() }
+    }
+
+    pub(super) fn count(&mut self, line: &UserLine<'_>) {
+        self.users += 1;
+        // One copy of a key, however many flags list it.
+        let mut shared: Option<Rc<str>> = None;
+        for flag in &mut self.flags {
+            let was = flag.old.is_enabled_in(&self.old, &line.user);
+            let is = flag.new.is_enabled_in(&self.new, &line.user);
+            flag.before += u64::from(was);
+            flag.after += u64::from(is);
+            if was != is {
+                let key = shared.get_or_insert_with(|| line.key.into());
+                let list = if is { &mut flag.enter } else { &mut flag.leave };
+                list.push(Rc::clone(key));
+            }
+        }
+    }
+}
+
+/// A user of the file.
+pub(super) struct UserLine<'l> {
+    key: &'l str,
+    user: User<'l>,
+}
+
+/// Bytes a line may have.
+const MAX_LINE: usize = 64 << 10;
+
+/// Bad lines that are told, beyond which they are counted.
+const MAX_TOLD: usize = 20;
+
+/// Reads users, one a line, and hands each out; nothing of a line is kept. `-` is the standard
+/// input. A bad line ends in an error that tells every one.
+pub(super) fn read(path: &Path, each: impl FnMut(&UserLine<'_>)) -> Result<(), Failure> {
+    if path.as_os_str() == "-" {
+        return read_from(std::io::stdin().lock(), "the standard input", each);
+    }
+    let name = path.display().to_string();
+    let name = terminal(&name);
+    let file =
+        File::open(path).map_err(|error| Failure::io(&format!("cannot read `{name}`"), &error))?;
+    read_from(BufReader::with_capacity(1 << 16, file), &name, each)
+}
+
+fn read_from(
+    mut reader: impl BufRead,
+    name: &str,
+    mut each: impl FnMut(&UserLine<'_>),
+) -> Result<(), Failure> {
+    let failed = |error| Failure::io(&format!("cannot read `{name}`"), &error);
+    let bound = u64::try_from(MAX_LINE).unwrap_or(u64::MAX).saturating_add(1);
+    let (mut line, mut number, mut bad, mut told) = (Vec::new(), 0_u64, 0_u64, Vec::new());
+    loop {
+        line.clear();
+        let read = reader.by_ref().take(bound).read_until(b'\n', &mut line).map_err(failed)?;
+        if read == 0 {
+            break;
+        }
+        number += 1;
+        let is_cut = read > MAX_LINE && !line.ends_with(b"\n");
+        let content = if is_cut {
+            reader.skip_until(b'\n').map_err(failed)?;
+            Err(format!("more than {MAX_LINE} bytes"))
+        } else {
+            let text = if number == 1 { without_mark(&line) } else { &line };
+            parse(text)
+        };
+        match content {
+            Ok(Some(user)) if bad == 0 => each(&user),
+            Ok(_) => {}
+            Err(wrong) => {
+                bad += 1;
+                if told.len() < MAX_TOLD {
+                    told.push(format!("{name}:{number}: {wrong}"));
+                }
+            }
+        }
+    }
+    if bad == 0 {
+        return Ok(());
+    }
+    let mut text =
+        format!("the file of users has {bad} bad line{}", if bad == 1 { "" } else { "s" });
+    for line in &told {
+        text = text + "\n  " + line;
+    }
+    if bad > MAX_TOLD as u64 {
+        text += &format!("\n  and {} more", bad - MAX_TOLD as u64);
+    }
+    text += "\n  write one key a line, attributes after it: KEY<TAB>NAME=VALUE";
+    Err(Failure::Usage(text))
+}
+
+/// What editors of some systems put before a text.
+fn without_mark(line: &[u8]) -> &[u8] {
+    line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line)
+}
+
+/// A user, or none where the line is empty; else what is wrong with it.
+fn parse(line: &[u8]) -> Result<Option<UserLine<'_>>, String> {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.is_empty() {
+        return Ok(None);
+    }
+    let text = std::str::from_utf8(line).map_err(|_| "not UTF-8".to_owned())?;
+    let mut fields = text.split('\t');
+    let key = fields.next().unwrap_or_default();
+    if key.is_empty() {
+        return Err("no key before the first tab".to_owned());
+    }
+    if key.trim() != key {
+        return Err(format!("`{}` has white space around it", excerpt(key)));
+    }
+    let mut user = User::new(key);
+    let mut names: Vec<&str> = Vec::new();
+    for field in fields {
+        let (name, value) = match field.split_once('=') {
+            Some((name, value)) if !name.is_empty() => (name, value),
+            _ => return Err(format!("`{}` is no attribute NAME=VALUE", excerpt(field))),
+        };
+        if names.contains(&name) {
+            return Err(format!("the attribute `{}` comes twice", excerpt(name)));
+        }
+        names.push(name);
+        user = user.attribute(name, value);
+    }
+    Ok(Some(UserLine { key, user }))
+}
+
+fn excerpt(text: &str) -> String {
+    let short: String = text.chars().take(60).collect();
+    let dots = if short.len() < text.len() { "..." } else { "" };
+    format!("{}{dots}", terminal(&short))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(text: &[u8]) -> Result<Vec<String>, Failure> {
+        let mut keys = Vec::new();
+        read_from(text, "users.txt", |line| keys.push(line.key.to_owned()))?;
+        Ok(keys)
+    }
+
+    #[test]
+    fn a_line_is_a_user() {
+        let text = b"\xef\xbb\xbfana\r\n\r\n\nben\tregion=eu\ttier=\n\xc3\xbc x\tq=a=b";
+        assert_eq!(keys(text).expect("good lines"), ["ana", "ben", "ü x"]);
+        assert!(keys(b"").expect("good lines").is_empty());
+    }
+
+    #[test]
+    fn every_bad_line_is_told_by_number() {
+        let long = "x".repeat(MAX_LINE + 1);
+        let text =
+            format!("ana\n ben\n\ta=b\ncleo\ta\ncleo\t=b\ncleo\ta=1\ta=2\n{long}\nok\n\u{1b}\t\n");
+        let mut text = text.into_bytes();
+        text.extend(b"\xff\n");
+        let Err(Failure::Usage(message)) = keys(&text) else { panic!("accepted") };
+        assert_eq!(
+            message,
+            "the file of users has 8 bad lines
+  users.txt:2: ` ben` has white space around it
+  users.txt:3: no key before the first tab
+  users.txt:4: `a` is no attribute NAME=VALUE
+  users.txt:5: `=b` is no attribute NAME=VALUE
+  users.txt:6: the attribute `a` comes twice
+  users.txt:7: more than 65536 bytes
+  users.txt:9: `` is no attribute NAME=VALUE
+  users.txt:10: not UTF-8
+  write one key a line, attributes after it: KEY<TAB>NAME=VALUE"
+        );
+        let Err(Failure::Usage(message)) = keys(&b" a\n".repeat(23)) else { panic!("accepted") };
+        assert!(message.contains("\n  and 3 more\n"), "{message}");
+    }
+
+    #[test]
+    fn a_line_of_the_greatest_length_is_one() {
+        let line = "x".repeat(MAX_LINE - 1);
+        assert_eq!(keys(format!("{line}\nb\n").as_bytes()).expect("good lines").len(), 2);
+        let line = "x".repeat(MAX_LINE);
+        assert_eq!(keys(line.as_bytes()).expect("good lines").len(), 1);
+    }
+}

@@ -1,0 +1,27 @@
+//! `init`: a document to start from.
+
+use serde::Serialize;
+
+use crate::args::{Format, Init, Template};
+use crate::failure::{Answer, Failure};
+use crate::output::Output;
+
+const MINIMAL: &str = include_str!("init/minimal.toml");
+const STAGED: &str = include_str!("init/staged.toml");
+
+pub(crate) fn run(args: &Init, output: &Output) -> Result<Answer, Failure> {
+    let document = match args.template {
+        Template::Minimal => MINIMAL,
+        Template::Staged => STAGED,
+    };
+    match args.format {
+        Format::Human => output.create(document)?,
+        Format::Json => output.create(&crate::output::json("init", &Created { document })?)?,
+    }
+    Ok(Answer::Yes)
+}
+
+#[derive(Serialize)]
+struct Created {
+    document: &'static str,
+}

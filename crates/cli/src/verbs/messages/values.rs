@@ -1,0 +1,116 @@
+//! What each variable of a message stands for.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use stagegate::model::{Date, FlagPlan, Stage, StagePeriod, TimeZone, VARIABLES, When};
+use stagegate::{Percent, StageName};
+
+use super::Due;
+
+/// The values of one flag's variables; those about a message are those of the last
+/// [`at`](Values::at).
+pub(super) struct Values<'p, 'g> {
+    flag: FlagPlan<'p>,
+    stages: Vec<Stage<'p>>,
+    /// Empty where the rollout has no start.
+    periods: Vec<StagePeriod<'p>>,
+    own: BTreeMap<&'p str, &'p str>,
+    given: &'g BTreeMap<&'g str, &'g str>,
+    stage: StageName,
+    date: Option<Date>,
+    /// Whether it is sent on any day, as soon as something happens.
+    is_at_once: bool,
+}
+
+impl<'p, 'g> Values<'p, 'g> {
+    pub(super) fn new(
+        flag: FlagPlan<'p>,
+        start: Option<Date>,
+        given: &'g BTreeMap<&'g str, &'g str>,
+    ) -> Values<'p, 'g> {
+        let periods = start.map(|start| flag.timeline(start).stages).unwrap_or_default();
+        let (stages, own) = (flag.stages().collect(), flag.variables().collect());
+        let stage = StageName::OFF;
+        Values { flag, stages, periods, own, given, stage, date: None, is_at_once: true }
+    }
+
+    /// From now on they are about this message.
+    pub(super) fn at(&mut self, due: &Due<'_>) {
+        (self.stage, self.date) = (due.stage, due.date);
+        self.is_at_once = due.message.when == When::RollBack;
+    }
+
+    /// What is given outweighs what the document says.
+    pub(super) fn value(&self, name: &str) -> Option<String> {
+        if let Some(value) = self.given.get(name).or_else(|| self.own.get(name)) {
+            return Some((*value).to_owned());
+        }
+        let index = self.stages.iter().position(|stage| stage.name() == self.stage);
+        let stage = index.and_then(|index| self.stages.get(index));
+        let period = self.periods.iter().find(|period| period.stage == self.stage);
+        let name_at = |index: usize| self.stages.get(index).map(|stage| stage.name().to_string());
+        match name {
+            "flag" => Some(self.flag.key().to_owned()),
+            "description" => self.flag.description().map(str::to_owned),
+            "owner" => self.flag.owner().map(str::to_owned),
+            "stage" => Some(self.stage.to_string()),
+            // Before the first stage nobody has the flag.
+            "percent" => Some(stage.map_or(Percent::NONE, Stage::percent).to_string()),
+            "goal" => stage?.details().goal.as_deref().map(str::to_owned),
+            "previous_stage" => {
+                let before = index.and_then(|index| name_at(index.checked_sub(1)?));
+                Some(before.unwrap_or_else(|| StageName::OFF.to_string()))
+            }
+            "next_stage" => Some(name_at(index.map_or(0, |index| index + 1)).unwrap_or_default()),
+            "date" => self.day().map(|date| date.to_string()),
+            "starts" => period.map(|period| period.begins.earliest.to_string()),
+            "ends" => period.map(|period| period.ends.latest.to_string()),
+            "contact" => {
+                let (_, row) = self.flag.responsible(self.moment())?;
+                Some(row.contact.to_string())
+            }
+            _ => None,
+        }
+    }
+
+    /// The message's day; today where it is sent at once.
+    fn day(&self) -> Option<Date> {
+        let today = || Date::of(SystemTime::now(), &TimeZone::UTC);
+        self.date.or_else(|| self.is_at_once.then(today))
+    }
+
+    /// Noon of the message's day, or of the one given in its place. A message without a day: now.
+    fn moment(&self) -> SystemTime {
+        let given = self.given.get("date").and_then(|date| date.parse().ok());
+        given.or(self.date).and_then(noon).unwrap_or_else(SystemTime::now)
+    }
+}
+
+/// 12:00 UTC of a day.
+fn noon(date: Date) -> Option<SystemTime> {
+    let first: Date = "1970-01-01".parse().ok()?;
+    let days = u64::try_from(first.days_until(date)).ok()?;
+    let seconds = days.checked_mul(24 * 60 * 60)?.checked_add(12 * 60 * 60)?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+/// What a variable is, in words.
+pub(super) fn meaning(name: &str) -> &'static str {
+    let known = VARIABLES.iter().find(|(known, _)| *known == name);
+    known.map_or("a variable of the plan", |(_, meaning)| meaning)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noon_is_twelve_hours_into_the_day() {
+        let at = noon("2026-01-05".parse().expect("in range")).expect("in range");
+        assert_eq!(
+            jiff::Timestamp::try_from(at).expect("in range").to_string(),
+            "2026-01-05T12:00:00Z"
+        );
+    }
+}

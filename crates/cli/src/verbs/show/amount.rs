@@ -1,0 +1,66 @@
+//! Numbers with their units, as every output has them.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use stagegate::Percent;
+use stagegate::model::{Bound, Increase, Quantity};
+
+/// A number with its unit: the text of the document, and a whole number of the one unit it has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Amount {
+    pub(crate) text: String,
+    /// Parts per million: 10,000 is 1%.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ppm: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    milliseconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
+}
+
+impl Amount {
+    pub(crate) fn of(quantity: Quantity) -> Amount {
+        let amount = Amount { text: quantity.to_string(), ..Amount::default() };
+        match quantity {
+            Quantity::Percent(percent) => Amount { ppm: Some(percent.ppm()), ..amount },
+            Quantity::Duration(duration) => {
+                let milliseconds = u64::try_from(duration.as_millis()).ok();
+                Amount { milliseconds, ..amount }
+            }
+            Quantity::Count(count) => Amount { count: Some(count), ..amount },
+            _ => amount,
+        }
+    }
+
+    pub(crate) fn percent(percent: Percent) -> Amount {
+        Amount::of(Quantity::Percent(percent))
+    }
+
+    pub(crate) fn duration(duration: Duration) -> Amount {
+        Amount::of(Quantity::Duration(duration))
+    }
+
+    pub(crate) fn increase(increase: Increase) -> Amount {
+        Amount { text: increase.to_string(), ppm: Some(increase.ppm()), ..Amount::default() }
+    }
+}
+
+/// A bound: `< 1%`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct BoundView {
+    pub(crate) text: String,
+    /// `<`, `<=`, `>` or `>=`.
+    comparison: String,
+    value: Amount,
+}
+
+impl BoundView {
+    pub(crate) fn of(bound: Bound) -> BoundView {
+        BoundView {
+            text: bound.to_string(),
+            comparison: bound.comparison.to_string(),
+            value: Amount::of(bound.value),
+        }
+    }
+}

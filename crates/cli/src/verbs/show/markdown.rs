@@ -1,0 +1,128 @@
+//! Markdown, from templates over what is shown: every text is escaped unless a filter has done it.
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{
+    AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, context,
+};
+use stagegate::model::Date;
+
+use super::view::DocumentView;
+use crate::escape;
+use crate::failure::Failure;
+use crate::verbs::timeline::TimelineView;
+
+const TEMPLATES: [(&str, &str); 4] = [
+    ("plan.md", include_str!("plan.md.jinja")),
+    ("timeline.md", include_str!("../timeline/timeline.md.jinja")),
+    ("timeline_body.md", include_str!("../timeline/timeline_body.md.jinja")),
+    ("calendar.md", include_str!("../timeline/calendar.md.jinja")),
+];
+
+/// What stands for nothing.
+const NONE: &str = "–";
+
+/// The plans of a document, one after another.
+pub(super) fn plans(view: &DocumentView<'_>) -> Result<String, Failure> {
+    render("plan.md", &Value::from(Serde(view)))
+}
+
+/// The timeline of a flag.
+pub(crate) fn timeline(view: &TimelineView<'_>) -> Result<String, Failure> {
+    render("timeline.md", &context! { timeline => Value::from(Serde(view)) })
+}
+
+fn render(name: &str, view: &Value) -> Result<String, Failure> {
+    let rendered = || environment()?.get_template(name)?.render(view);
+    rendered().map_err(|error| Failure::Io(format!("the Markdown cannot be written: {error}")))
+}
+
+fn environment() -> Result<Environment<'static>, Error> {
+    let mut environment = Environment::new();
+    let mut syntax = SyntaxConfig::builder();
+    syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+    environment.set_syntax(syntax.build()?);
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| AutoEscape::Custom("markdown".into()));
+    environment.set_formatter(write);
+    for (name, text) in TEMPLATES {
+        environment.add_template(name, text)?;
+    }
+    let safe = Value::from_safe_string;
+    environment.add_filter("cell", move |value: Value| safe(each(&value, escape::markdown_cell)));
+    environment.add_filter("inline", move |value: Value| safe(each(&value, escape::markdown_cell)));
+    environment.add_filter("quote", move |text: &str| safe(escape::markdown_quote(text)));
+    environment.add_filter("code", move |text: &str| safe(escape::markdown_code(text)));
+    environment
+        .add_filter("steps", |names: Vec<String>| (!names.is_empty()).then(|| names.join(" → ")));
+    environment.add_filter("durations", |stage: Value| durations(&stage));
+    environment.add_filter("rules", |list: Value| rules(&list));
+    environment.add_filter("day", |date: &str| day(date));
+    environment.add_filter("days", |period: Value| days(&period));
+    Ok(environment)
+}
+
+fn write(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    let text = if value.is_safe() { value.to_string() } else { each(value, escape::markdown) };
+    out.write_str(&text).map_err(|_| Error::new(ErrorKind::WriteFailure, "cannot be written"))
+}
+
+/// The text of a value, each of its items escaped.
+fn each(value: &Value, escape: fn(&str) -> String) -> String {
+    if value.is_none() || value.is_undefined() {
+        return NONE.to_owned();
+    }
+    if let Some(text) = value.as_str() {
+        return escape(text);
+    }
+    match value.try_iter() {
+        Ok(items) => items.map(|item| each(&item, escape)).collect::<Vec<_>>().join(", "),
+        Err(_) => escape(&value.to_string()),
+    }
+}
+
+/// The durations of a stage: `1d–2d`.
+fn durations(stage: &Value) -> Result<Option<String>, Error> {
+    let text = |name: &str| {
+        let amount = stage.get_attr(name)?;
+        if amount.is_none() {
+            return Ok(None);
+        }
+        Ok::<_, Error>(Some(amount.get_attr("text")?.to_string()))
+    };
+    Ok(between(text("min_duration")?, text("max_duration")?))
+}
+
+/// From a least and a greatest, where there are such.
+pub(super) fn between(min: Option<String>, max: Option<String>) -> Option<String> {
+    match (min, max) {
+        (Some(min), Some(max)) if min == max => Some(min),
+        (Some(min), Some(max)) => Some(format!("{min}–{max}")),
+        (Some(min), None) => Some(format!("at least {min}")),
+        (None, Some(max)) => Some(format!("at most {max}")),
+        (None, None) => None,
+    }
+}
+
+/// The rules of a group: `region: eu-west or eu-north; tier: enterprise`.
+fn rules(rules: &Value) -> Result<Option<String>, Error> {
+    let rule = |rule: Value| {
+        let values = rule.get_attr("values")?;
+        let values: Vec<String> = values.try_iter()?.map(|value| value.to_string()).collect();
+        Ok::<_, Error>(format!("{}: {}", rule.get_attr("attribute")?, values.join(" or ")))
+    };
+    let rules = rules.try_iter()?.map(rule).collect::<Result<Vec<_>, Error>>()?;
+    Ok((!rules.is_empty()).then(|| rules.join("; ")))
+}
+
+/// A day with its weekday: `Mon 2026-01-05`.
+fn day(date: &str) -> String {
+    date.parse::<Date>().map_or(date.to_owned(), |day| format!("{} {day}", day.weekday()))
+}
+
+/// Two days, or one where they are the same.
+fn days(days: &Value) -> Result<String, Error> {
+    let of = |name: &str| Ok::<_, Error>(day(&days.get_attr(name)?.to_string()));
+    let (earliest, latest) = (of("earliest")?, of("latest")?);
+    Ok(if earliest == latest { earliest } else { format!("{earliest} – {latest}") })
+}

@@ -1,0 +1,195 @@
+//! Triggers, roll-back, responsibility, messages and risks, as they are shown.
+
+use serde::Serialize;
+use stagegate::model::{
+    Limit, Message, ProcedureStep, Responsibility, Risk, RollBack, Trigger, TriggerCause,
+};
+
+use super::amount::Amount;
+
+/// What takes a flag back: a metric beyond a limit, or an incident.
+#[derive(Serialize)]
+pub(super) struct TriggerView<'p> {
+    /// `rollback` or `decide`.
+    pub(super) action: String,
+    #[serde(flatten)]
+    cause: CauseView<'p>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum CauseView<'p> {
+    Metric {
+        metric: &'p str,
+        limit: Box<LimitView>,
+        #[serde(rename = "for")]
+        sustained: Option<Amount>,
+        minimum_sample: Option<u64>,
+        /// `hold` or `rollback`.
+        no_data: String,
+    },
+    Incident {
+        incident: String,
+    },
+}
+
+/// A limit: its text, and its number under the name the document has for it.
+#[derive(Serialize)]
+struct LimitView {
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    above: Option<Amount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    below: Option<Amount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worse_than_control_by: Option<Amount>,
+}
+
+#[derive(Serialize)]
+pub(super) struct RollBackView<'p> {
+    /// `off` or `previous`.
+    target: String,
+    steps: Vec<StepView<'p>>,
+}
+
+#[derive(Serialize)]
+struct StepView<'p> {
+    phase: String,
+    text: &'p str,
+    owner: Option<&'p str>,
+    within: Option<Amount>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ResponsibilityView<'p> {
+    name: Option<&'p str>,
+    hours: String,
+    time_zone: String,
+    contact: &'p str,
+    escalation: Vec<&'p str>,
+    escalate_after: Option<Amount>,
+}
+
+#[derive(Serialize)]
+pub(super) struct MessageView<'p> {
+    /// `internal`, `client` or `user`.
+    audience: String,
+    /// None: every stage.
+    stage: Option<String>,
+    when: String,
+    channel: &'p str,
+    /// With the variables as they are.
+    subject: Option<&'p str>,
+    template: &'p str,
+}
+
+#[derive(Serialize)]
+pub(super) struct VariableView<'p> {
+    name: &'p str,
+    text: &'p str,
+}
+
+#[derive(Serialize)]
+pub(super) struct RiskView<'p> {
+    risk: &'p str,
+    likelihood: Option<String>,
+    impact: Option<String>,
+    mitigation: &'p str,
+    owner: Option<&'p str>,
+}
+
+impl<'p> TriggerView<'p> {
+    pub(super) fn of(trigger: &'p Trigger) -> TriggerView<'p> {
+        let cause = match &trigger.cause {
+            TriggerCause::Metric { metric, limit, sustained, minimum_sample, no_data } => {
+                CauseView::Metric {
+                    metric: &metric.name,
+                    limit: Box::new(LimitView::of(limit)),
+                    sustained: sustained.map(Amount::duration),
+                    minimum_sample: *minimum_sample,
+                    no_data: no_data.to_string(),
+                }
+            }
+            TriggerCause::Incident(kind) => CauseView::Incident { incident: kind.to_string() },
+            _ => CauseView::Incident { incident: "unknown".to_owned() },
+        };
+        TriggerView { action: trigger.action.to_string(), cause }
+    }
+}
+
+impl LimitView {
+    fn of(limit: &Limit) -> LimitView {
+        let (mut above, mut below, mut worse_than_control_by) = (None, None, None);
+        match *limit {
+            Limit::Above(value) => above = Some(Amount::of(value)),
+            Limit::Below(value) => below = Some(Amount::of(value)),
+            Limit::WorseThanControlBy(increase) => {
+                worse_than_control_by = Some(Amount::increase(increase));
+            }
+            _ => {}
+        }
+        LimitView { text: limit.to_string(), above, below, worse_than_control_by }
+    }
+}
+
+impl<'p> RollBackView<'p> {
+    pub(super) fn of(rollback: &'p RollBack) -> RollBackView<'p> {
+        let steps = rollback.steps.iter().map(StepView::of).collect();
+        RollBackView { target: rollback.target.to_string(), steps }
+    }
+}
+
+impl<'p> StepView<'p> {
+    fn of(step: &'p ProcedureStep) -> StepView<'p> {
+        StepView {
+            phase: step.phase.to_string(),
+            text: &step.text,
+            owner: step.owner.as_deref(),
+            within: step.within.map(Amount::duration),
+        }
+    }
+}
+
+impl<'p> ResponsibilityView<'p> {
+    pub(super) fn of(row: &'p Responsibility) -> ResponsibilityView<'p> {
+        ResponsibilityView {
+            name: row.name.as_deref(),
+            hours: row.hours.to_string(),
+            time_zone: row.time_zone.to_string(),
+            contact: &row.contact,
+            escalation: row.escalation.iter().map(|name| &**name).collect(),
+            escalate_after: row.escalate_after.map(Amount::duration),
+        }
+    }
+}
+
+impl<'p> MessageView<'p> {
+    pub(super) fn of(message: &'p Message) -> MessageView<'p> {
+        MessageView {
+            audience: message.audience.to_string(),
+            stage: message.stage.map(|stage| stage.to_string()),
+            when: message.when.to_string(),
+            channel: &message.channel,
+            subject: message.subject.as_ref().map(stagegate::model::Template::text),
+            template: message.template.text(),
+        }
+    }
+}
+
+impl<'p> VariableView<'p> {
+    pub(super) fn of((name, text): (&'p str, &'p str)) -> VariableView<'p> {
+        VariableView { name, text }
+    }
+}
+
+impl<'p> RiskView<'p> {
+    pub(super) fn of(risk: &'p Risk) -> RiskView<'p> {
+        RiskView {
+            risk: &risk.risk,
+            likelihood: risk.likelihood.map(|level| level.to_string()),
+            impact: risk.impact.map(|level| level.to_string()),
+            mitigation: &risk.mitigation,
+            owner: risk.owner.as_deref(),
+        }
+    }
+}

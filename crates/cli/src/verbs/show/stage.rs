@@ -1,0 +1,126 @@
+//! A stage, as it is shown.
+
+use serde::Serialize;
+use stagegate::model::{ChecklistItem, Criterion, FlagPlan, Stage, StageMetric};
+
+use super::amount::{Amount, BoundView};
+use super::markdown::between;
+use super::view::MetricView;
+
+/// A stage: whom it lets in, and what has to hold before the flag leaves it.
+#[derive(Serialize)]
+pub(super) struct StageView<'p> {
+    pub(super) name: String,
+    pub(super) percent: Amount,
+    /// The groups it adds.
+    pub(super) groups: Vec<&'p str>,
+    pub(super) goal: Option<&'p str>,
+    /// Who owns it: the timeline's owner of the stage, else the flag's.
+    pub(super) owner: Option<&'p str>,
+    pub(super) min_duration: Option<Amount>,
+    pub(super) max_duration: Option<Amount>,
+    criteria: Vec<CriterionView<'p>>,
+    pub(super) activities: Vec<&'p str>,
+    pub(super) checklist: Vec<ChecklistView<'p>>,
+    metrics: Vec<StageMetricView<'p>>,
+}
+
+/// A success criterion: a metric with its target, or a text that a person confirms by its id.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum CriterionView<'p> {
+    Metric {
+        metric: &'p str,
+        target: BoundView,
+        #[serde(rename = "for")]
+        sustained: Option<Amount>,
+    },
+    Manual {
+        id: &'p str,
+        text: &'p str,
+    },
+}
+
+#[derive(Serialize)]
+pub(super) struct ChecklistView<'p> {
+    id: &'p str,
+    text: &'p str,
+    owner: Option<&'p str>,
+    expires: Option<Amount>,
+}
+
+#[derive(Serialize)]
+struct StageMetricView<'p> {
+    metric: &'p str,
+    target: BoundView,
+    alert: Option<BoundView>,
+    #[serde(rename = "for")]
+    sustained: Option<Amount>,
+    unit: String,
+    source: &'static str,
+}
+
+impl<'p> StageView<'p> {
+    pub(super) fn of(flag: FlagPlan<'p>, stage: Stage<'p>) -> StageView<'p> {
+        let details = stage.details();
+        let own = flag.stage_owners().find(|(name, _)| *name == stage.name());
+        StageView {
+            name: stage.name().to_string(),
+            percent: Amount::percent(stage.percent()),
+            groups: stage.groups().collect(),
+            goal: details.goal.as_deref(),
+            owner: own.map(|(_, owner)| owner).or(flag.owner()),
+            min_duration: details.min_duration.map(Amount::duration),
+            max_duration: details.max_duration.map(Amount::duration),
+            criteria: details.criteria.iter().filter_map(CriterionView::of).collect(),
+            activities: details.activities.iter().map(|text| &**text).collect(),
+            checklist: details.checklist.iter().map(ChecklistView::of).collect(),
+            metrics: details.metrics.iter().map(StageMetricView::of).collect(),
+        }
+    }
+
+    /// `1d–2d`, or the one there is.
+    pub(super) fn durations(&self) -> Option<String> {
+        let text = |amount: &Option<Amount>| amount.as_ref().map(|amount| amount.text.clone());
+        between(text(&self.min_duration), text(&self.max_duration))
+    }
+}
+
+impl<'p> CriterionView<'p> {
+    fn of(criterion: &'p Criterion) -> Option<CriterionView<'p>> {
+        Some(match criterion {
+            Criterion::Metric { metric, target, sustained } => CriterionView::Metric {
+                metric: &metric.name,
+                target: BoundView::of(*target),
+                sustained: sustained.map(Amount::duration),
+            },
+            Criterion::Manual { id, text } => CriterionView::Manual { id, text },
+            _ => return None,
+        })
+    }
+}
+
+impl<'p> ChecklistView<'p> {
+    fn of(item: &'p ChecklistItem) -> ChecklistView<'p> {
+        ChecklistView {
+            id: &item.id,
+            text: &item.text,
+            owner: item.owner.as_deref(),
+            expires: item.expires.map(Amount::duration),
+        }
+    }
+}
+
+impl<'p> StageMetricView<'p> {
+    fn of(stage_metric: &'p StageMetric) -> StageMetricView<'p> {
+        let metric = &*stage_metric.metric;
+        StageMetricView {
+            metric: &metric.name,
+            target: BoundView::of(stage_metric.target),
+            alert: stage_metric.alert.map(BoundView::of),
+            sustained: stage_metric.sustained.map(Amount::duration),
+            unit: metric.unit.to_string(),
+            source: MetricView::of(metric).source,
+        }
+    }
+}

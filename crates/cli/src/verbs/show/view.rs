@@ -1,0 +1,224 @@
+//! What there is to show: the same for Markdown and for JSON, so that neither knows more.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde::Serialize;
+use stagegate::Plan;
+use stagegate::model::{Criterion, FlagPlan, Group, Metric, MetricSource, TriggerCause};
+
+use super::amount::Amount;
+use super::sections::{
+    MessageView, ResponsibilityView, RiskView, RollBackView, TriggerView, VariableView,
+};
+use super::stage::StageView;
+use crate::document::Finding;
+use crate::verbs::timeline::{CalendarView, TimelineView};
+
+/// The flags of a document, and what of it belongs to none of them.
+#[derive(Serialize)]
+pub(super) struct DocumentView<'p> {
+    pub(super) flags: Vec<FlagView<'p>>,
+    /// Declared metrics that none of the flags shown uses.
+    pub(super) other_metrics: Vec<MetricView<'p>>,
+    /// Warnings about none of the flags.
+    pub(super) other_warnings: Vec<Finding<'p>>,
+}
+
+/// A flag with its whole plan.
+#[derive(Serialize)]
+pub(super) struct FlagView<'p> {
+    pub(super) key: &'p str,
+    description: Option<&'p str>,
+    pub(super) owner: Option<&'p str>,
+    /// Where the document puts it.
+    pub(super) stage: String,
+    /// The share of that stage; none while it is off.
+    pub(super) percent: Option<Amount>,
+    /// The shared or built-in plan it follows.
+    pub(super) plan: Option<&'p str>,
+    salt: Option<&'p str>,
+    skip_reason: Option<&'p str>,
+    pub(super) stages: Vec<StageView<'p>>,
+    pub(super) hold_back: Vec<HoldBackView<'p>>,
+    /// The watch after the last promotion.
+    pub(super) watch: Option<WatchView>,
+    pub(super) triggers: Vec<TriggerView<'p>>,
+    rollback: RollBackView<'p>,
+    pub(super) responsibility: Vec<ResponsibilityView<'p>>,
+    pub(super) messages: Vec<MessageView<'p>>,
+    variables: Vec<VariableView<'p>>,
+    /// Where the document gives a start.
+    pub(super) timeline: Option<TimelineView<'p>>,
+    pub(super) calendar: Option<CalendarView<'p>>,
+    pub(super) risks: Vec<RiskView<'p>>,
+    /// The groups it names.
+    groups: Vec<GroupView<'p>>,
+    /// The metrics it names.
+    metrics: Vec<MetricView<'p>>,
+    pub(super) warnings: Vec<Finding<'p>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct HoldBackView<'p> {
+    pub(super) group: &'p str,
+    pub(super) until: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct WatchView {
+    pub(super) lasts: Amount,
+    pub(super) every: Amount,
+}
+
+#[derive(Serialize)]
+pub(super) struct GroupView<'p> {
+    name: &'p str,
+    /// How many users are listed by key.
+    listed_users: usize,
+    /// The attributes that must all match.
+    rules: Vec<RuleView<'p>>,
+}
+
+#[derive(Serialize)]
+struct RuleView<'p> {
+    attribute: &'p str,
+    /// Any of these.
+    values: Vec<&'p str>,
+}
+
+#[derive(Serialize)]
+pub(super) struct MetricView<'p> {
+    name: &'p str,
+    /// `percent`, `duration` or `count`.
+    unit: String,
+    /// `application`, `people` or `prometheus`.
+    pub(super) source: &'static str,
+    query: Option<&'p str>,
+    description: Option<&'p str>,
+}
+
+impl<'p> DocumentView<'p> {
+    /// All of the document, or only that flag and what it uses.
+    pub(super) fn of(plan: &'p Plan, only: Option<FlagPlan<'p>>) -> DocumentView<'p> {
+        let flags: Vec<FlagPlan<'p>> = match only {
+            Some(flag) => vec![flag],
+            None => plan.flags().filter_map(|key| plan.flag(key)).collect(),
+        };
+        let flags: Vec<_> = flags.into_iter().map(|flag| FlagView::of(plan, flag)).collect();
+        if only.is_some() {
+            return DocumentView { flags, other_metrics: Vec::new(), other_warnings: Vec::new() };
+        }
+        let used: HashSet<&str> =
+            flags.iter().flat_map(|flag| flag.metrics.iter().map(|metric| metric.name)).collect();
+        let metrics = plan.metrics().filter(|metric| !used.contains(&*metric.name));
+        let told = |path: &str| flags.iter().any(|flag| is_about(path, flag.key, flag.plan));
+        let others = plan.warnings().iter().filter(|warning| !told(warning.path()));
+        DocumentView {
+            other_metrics: metrics.map(MetricView::of).collect(),
+            other_warnings: others.map(Finding::warning).collect(),
+            flags,
+        }
+    }
+}
+
+impl<'p> FlagView<'p> {
+    fn of(plan: &'p Plan, flag: FlagPlan<'p>) -> FlagView<'p> {
+        let stages: Vec<StageView<'p>> =
+            flag.stages().map(|stage| StageView::of(flag, stage)).collect();
+        let current = flag.stages().find(|stage| stage.name() == flag.stage());
+        let watch = flag.stages().last().and_then(|stage| stage.details().watch);
+        let warnings = plan.warnings().iter();
+        let warnings = warnings.filter(|warning| is_about(warning.path(), flag.key(), flag.plan()));
+        FlagView {
+            key: flag.key(),
+            description: flag.description(),
+            owner: flag.owner(),
+            stage: flag.stage().to_string(),
+            percent: current.map(|stage| Amount::percent(stage.percent())),
+            plan: flag.plan(),
+            salt: flag.salt_text(),
+            skip_reason: flag.skip_reason(),
+            stages,
+            hold_back: flag
+                .hold_back()
+                .map(|(group, until)| HoldBackView { group, until: until.to_string() })
+                .collect(),
+            watch: watch.map(|watch| WatchView {
+                lasts: Amount::duration(watch.lasts),
+                every: Amount::duration(watch.every),
+            }),
+            triggers: flag.triggers().iter().map(TriggerView::of).collect(),
+            rollback: RollBackView::of(flag.rollback()),
+            responsibility: flag.responsibility().iter().map(ResponsibilityView::of).collect(),
+            messages: flag.messages().iter().map(MessageView::of).collect(),
+            variables: flag.variables().map(VariableView::of).collect(),
+            timeline: flag.start().map(|start| TimelineView::of(flag, start)),
+            calendar: flag.calendar().map(CalendarView::of),
+            risks: flag.risks().iter().map(RiskView::of).collect(),
+            groups: flag.groups().into_iter().map(GroupView::of).collect(),
+            metrics: metrics_of(flag),
+            warnings: warnings.map(Finding::warning).collect(),
+        }
+    }
+}
+
+/// The metrics that a plan names, by name.
+fn metrics_of(flag: FlagPlan<'_>) -> Vec<MetricView<'_>> {
+    let mut metrics = BTreeMap::new();
+    for stage in flag.stages() {
+        let details = stage.details();
+        for criterion in &details.criteria {
+            if let Criterion::Metric { metric, .. } = criterion {
+                metrics.insert(&*metric.name, &**metric);
+            }
+        }
+        metrics.extend(details.metrics.iter().map(|each| (&*each.metric.name, &*each.metric)));
+    }
+    for trigger in flag.triggers() {
+        if let TriggerCause::Metric { metric, .. } = &trigger.cause {
+            metrics.insert(&*metric.name, &**metric);
+        }
+    }
+    metrics.into_values().map(MetricView::of).collect()
+}
+
+impl<'p> GroupView<'p> {
+    fn of(group: Group<'p>) -> GroupView<'p> {
+        let rules = group.attributes();
+        let rules = rules.map(|(attribute, values)| RuleView { attribute, values });
+        GroupView {
+            name: group.name(),
+            listed_users: group.users().count(),
+            rules: rules.collect(),
+        }
+    }
+}
+
+impl<'p> MetricView<'p> {
+    pub(super) fn of(metric: &'p Metric) -> MetricView<'p> {
+        let (source, query) = match &metric.source {
+            MetricSource::Application => ("application", None),
+            MetricSource::People => ("people", None),
+            MetricSource::Prometheus { query } => ("prometheus", Some(&**query)),
+            _ => ("other", None),
+        };
+        MetricView {
+            name: &metric.name,
+            unit: metric.unit.to_string(),
+            source,
+            query,
+            description: metric.description.as_deref(),
+        }
+    }
+}
+
+/// Whether a problem's path is within a flag's section, or that of the plan it follows.
+fn is_about(path: &str, flag: &str, plan: Option<&str>) -> bool {
+    let within = |section: &str, name: &str| {
+        let rest = path.strip_prefix(section).unwrap_or_default();
+        let quoted = || rest.strip_prefix('"')?.strip_prefix(name)?.strip_prefix('"');
+        let rest = rest.strip_prefix(name).or_else(quoted);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    within("flags.", flag) || plan.is_some_and(|plan| within("plans.", plan))
+}

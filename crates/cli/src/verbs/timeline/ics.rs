@@ -1,0 +1,162 @@
+//! The timeline as a calendar file (RFC 5545).
+//!
+//! The same document gives the same bytes: no clock and no chance is in them, so the file can be
+//! kept and compared. An identifier is made of what an entry is about and not of its date, so that
+//! reading a later file moves the entries of an earlier one.
+
+use std::fmt::Write as _;
+
+use stagegate::model::Date;
+
+use super::view::{DueView, PeriodView, TimelineView};
+use crate::escape::ics;
+
+/// Bytes of a line without its end (RFC 5545, 3.1).
+const MAX_LINE_BYTES: usize = 75;
+
+pub(super) fn calendar(view: &TimelineView<'_>) -> String {
+    let mut file = File { text: String::new(), stamp: format!("{}T000000Z", basic(view.start.0)) };
+    file.line("BEGIN:VCALENDAR");
+    file.line("VERSION:2.0");
+    file.line("PRODID:-//stagegate//timeline//EN");
+    file.line("CALSCALE:GREGORIAN");
+    file.line("METHOD:PUBLISH");
+    file.text("X-WR-CALNAME", &format!("Rollout of {}", view.flag));
+    for stage in &view.stages {
+        file.event(&of_stage(view.flag, stage));
+        file.event(&of_decision(view.flag, stage));
+    }
+    // Which one of the entries of the same message and stage: those of each week have no other name.
+    let mut nth = std::collections::HashMap::new();
+    for due in &view.messages {
+        let nth = nth.entry((due.message, due.stage.as_str())).or_insert(0_usize);
+        *nth += 1;
+        file.event(&of_message(view.flag, due, *nth));
+    }
+    file.line("END:VCALENDAR");
+    file.text
+}
+
+/// An entry of whole days.
+struct Event {
+    uid: String,
+    begins: Date,
+    /// The day after the last; none: one day.
+    ends: Option<Date>,
+    category: &'static str,
+    summary: String,
+    description: String,
+}
+
+fn of_stage(flag: &str, stage: &PeriodView<'_>) -> Event {
+    let (begins, ends) = (&stage.begins, &stage.ends);
+    let mut description = format!("{} of all users", stage.percent.text);
+    let _ = write!(description, "\nBegins {begins}\nEnds {ends}");
+    if let Some(owner) = stage.owner {
+        let _ = write!(description, "\nOwner: {owner}");
+    }
+    if let Some(goal) = stage.goal {
+        let _ = write!(description, "\nGoal: {goal}");
+    }
+    if let Some(reason) = stage.delayed_by {
+        let _ = write!(description, "\nWaits for a freeze: {reason}");
+    }
+    for activity in &stage.activities {
+        let _ = write!(description, "\n- {activity}");
+    }
+    Event {
+        uid: format!("stage.{}.{flag}@stagegate", stage.stage),
+        begins: begins.earliest.0,
+        // The day of the next promotion is the next stage's.
+        ends: Some(ends.earliest.0).filter(|ends| *ends > begins.earliest.0),
+        category: "STAGE",
+        summary: format!("{flag}: {} ({})", stage.stage, stage.percent.text),
+        description,
+    }
+}
+
+fn of_decision(flag: &str, stage: &PeriodView<'_>) -> Event {
+    let decision = &stage.decision;
+    let mut description = decision.text.clone();
+    if let Some(owner) = stage.owner {
+        let _ = write!(description, "\nOwner: {owner}");
+    }
+    for item in &decision.checklist {
+        let owner = item.owner.map(|owner| format!(" ({owner})")).unwrap_or_default();
+        let _ = write!(description, "\n[ ] {}{owner}", item.text);
+    }
+    let summary = match &decision.to {
+        Some(next) => format!("{flag}: go or no-go from {} to {next}", stage.stage),
+        None => format!("{flag}: complete after {}", stage.stage),
+    };
+    Event {
+        uid: format!("decision.{}.{flag}@stagegate", stage.stage),
+        begins: stage.ends.earliest.0,
+        ends: None,
+        category: "DECISION",
+        summary,
+        description,
+    }
+}
+
+fn of_message(flag: &str, due: &DueView<'_>, nth: usize) -> Event {
+    let subject = due.subject.map(|subject| format!("{subject}\n\n")).unwrap_or_default();
+    let DueView { audience, channel, stage, when, message, .. } = due;
+    Event {
+        uid: format!("message-{message}-{nth}.{stage}.{flag}@stagegate"),
+        begins: due.date.0,
+        ends: None,
+        category: "MESSAGE",
+        summary: format!("{flag}: message to {audience} by {channel} ({stage} {when})"),
+        description: format!("{subject}{}", due.template),
+    }
+}
+
+/// A calendar file as it grows.
+struct File {
+    text: String,
+    /// The moment every entry says it was made: the first day, as the plan knows no other.
+    stamp: String,
+}
+
+impl File {
+    fn event(&mut self, event: &Event) {
+        self.line("BEGIN:VEVENT");
+        self.line(&format!("UID:{}", event.uid));
+        let stamp = format!("DTSTAMP:{}", self.stamp);
+        self.line(&stamp);
+        self.line(&format!("DTSTART;VALUE=DATE:{}", basic(event.begins)));
+        if let Some(ends) = event.ends {
+            self.line(&format!("DTEND;VALUE=DATE:{}", basic(ends)));
+        }
+        self.text("SUMMARY", &event.summary);
+        self.text("DESCRIPTION", &event.description);
+        self.line(&format!("CATEGORIES:{}", event.category));
+        // Nobody is busy all day for it.
+        self.line("TRANSP:TRANSPARENT");
+        self.line("END:VEVENT");
+    }
+
+    fn text(&mut self, name: &str, value: &str) {
+        self.line(&format!("{name}:{}", ics(value)));
+    }
+
+    /// A line, folded where it is too long, between characters.
+    fn line(&mut self, line: &str) {
+        let mut bytes = 0;
+        for c in line.chars() {
+            if bytes + c.len_utf8() > MAX_LINE_BYTES {
+                self.text.push_str("\r\n ");
+                bytes = 1;
+            }
+            self.text.push(c);
+            bytes += c.len_utf8();
+        }
+        self.text.push_str("\r\n");
+    }
+}
+
+/// A day as `20260105`.
+fn basic(date: Date) -> String {
+    format!("{:04}{:02}{:02}", date.year(), date.month(), date.day())
+}

@@ -1,0 +1,281 @@
+//! The timeline as a Gantt chart.
+
+use std::fmt::Write as _;
+
+use stagegate::model::{Calendar, Date, Weekday};
+
+use super::chart::{Axis, truncated, width_of};
+use super::view::{DueView, PeriodView, TimelineView};
+use crate::escape::xml;
+
+const WIDTH: i64 = 1040;
+/// Where the names of stages stand, and where the days begin.
+const MARGIN: i64 = 20;
+const LEFT: i64 = 220;
+const RIGHT: i64 = WIDTH - MARGIN;
+/// Where the first row begins.
+const TOP: i64 = 92;
+const ROW: i64 = 46;
+const BAR: i64 = 22;
+/// Messages that the note of one mark names.
+const NAMED: usize = 12;
+
+const STYLE: &str = "\
+text { font-family: system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif; \
+font-size: 13px; fill: #1f2933; }\n\
+.title { font-size: 18px; font-weight: 600; }\n\
+.name { font-weight: 600; }\n\
+.small { font-size: 11px; fill: #616e7c; }\n\
+.paper { fill: #ffffff; }\n\
+.weekend { fill: #e9edf1; }\n\
+.freeze { fill: #fde2c8; }\n\
+.grid { stroke: #d9dee3; stroke-width: 1; }\n\
+.stage { fill: #2563a8; }\n\
+.latest { fill: #b6d0ec; }\n\
+.decision { fill: #d97706; stroke: #ffffff; stroke-width: 1; }\n\
+.message { fill: #4d7c5a; }\n";
+
+/// The chart of a timeline; the calendar says on which days nothing is promoted.
+pub(super) fn chart(view: &TimelineView<'_>, calendar: Option<&Calendar>) -> String {
+    Chart::new(view, calendar).draw()
+}
+
+struct Chart<'v> {
+    view: &'v TimelineView<'v>,
+    calendar: Option<&'v Calendar>,
+    axis: Axis,
+    first: Date,
+    last: Date,
+    /// Where the last row ends.
+    bottom: i64,
+    svg: String,
+}
+
+impl<'v> Chart<'v> {
+    fn new(view: &'v TimelineView<'v>, calendar: Option<&'v Calendar>) -> Chart<'v> {
+        let messages = || view.messages.iter().map(|due| due.date.0);
+        let first = messages().chain([view.start.0]).min().unwrap_or(view.start.0);
+        let ends = view.stages.iter().map(|stage| stage.ends.latest.0);
+        let last = messages().chain(ends).max().unwrap_or(first);
+        let rows = view.stages.len() + usize::from(!view.messages.is_empty());
+        let bottom = TOP + i64::try_from(rows).unwrap_or(0) * ROW;
+        let axis = Axis::new(first, last, LEFT, RIGHT - LEFT);
+        Chart { view, calendar, axis, first, last, bottom, svg: String::new() }
+    }
+
+    fn draw(mut self) -> String {
+        let height = self.bottom + 84;
+        let title = format!("Rollout of {}", self.view.flag);
+        let description = format!("{} to {}.{}", self.first, self.last, self.in_words());
+        let _ = writeln!(
+            self.svg,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
+             width=\"{WIDTH}\" height=\"{height}\" role=\"img\" aria-labelledby=\"title desc\">"
+        );
+        let _ = writeln!(self.svg, "<title id=\"title\">{}</title>", xml(&title));
+        let _ = writeln!(self.svg, "<desc id=\"desc\">{}</desc>", xml(&description));
+        let _ = writeln!(self.svg, "<style>\n{STYLE}</style>");
+        self.rectangle("paper", (0, WIDTH), 0, height, None);
+        self.text("title", MARGIN, 34, &truncated(&title, WIDTH - 2 * MARGIN, 20));
+        self.closed_days();
+        self.grid();
+        for (row, stage) in (0..).zip(&self.view.stages) {
+            self.stage(TOP + row * ROW, stage);
+        }
+        if !self.view.messages.is_empty() {
+            self.messages(self.bottom - ROW);
+        }
+        self.legend(self.bottom + 52);
+        self.svg.push_str("</svg>\n");
+        self.svg
+    }
+
+    /// For those who do not see the chart.
+    fn in_words(&self) -> String {
+        let sentence = |stage: &PeriodView<'_>| {
+            let (name, percent) = (&stage.stage, &stage.percent.text);
+            format!(" {name} ({percent}) begins {} and ends {}.", stage.begins, stage.ends)
+        };
+        self.view.stages.iter().map(sentence).collect()
+    }
+
+    /// Days on which nothing is promoted, neighbours as one.
+    fn closed_days(&mut self) {
+        let calendar = self.calendar;
+        if self.axis.shows_days() {
+            let is_closed = |date: &Date| match calendar {
+                Some(calendar) => !calendar.allows_on(*date),
+                None => matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday),
+            };
+            let mut spans: Vec<(Date, Date)> = Vec::new();
+            for date in self.axis.dates().filter(is_closed) {
+                match spans.last_mut() {
+                    Some((_, last)) if last.plus_days(1) == date => *last = date,
+                    _ => spans.push((date, date)),
+                }
+            }
+            for (from, to) in spans {
+                self.days("weekend", from, to, None);
+            }
+        }
+        for freeze in calendar.map(|calendar| calendar.freezes.as_slice()).unwrap_or_default() {
+            if freeze.to >= self.first && freeze.from <= self.last {
+                let note = format!("{} to {}: {}", freeze.from, freeze.to, freeze.reason);
+                self.days("freeze", freeze.from, freeze.to, Some(&note));
+            }
+        }
+    }
+
+    fn days(&mut self, class: &str, from: Date, to: Date, note: Option<&str>) {
+        let span = (self.axis.x(from), self.axis.end_of(to));
+        self.rectangle(class, span, TOP - 8, self.bottom - TOP + 8, note);
+    }
+
+    fn grid(&mut self) {
+        for tick in self.axis.ticks() {
+            let x = self.axis.x(tick.date);
+            let _ = writeln!(
+                self.svg,
+                "<line class=\"grid\" x1=\"{x}\" y1=\"{}\" x2=\"{x}\" y2=\"{}\"/>",
+                TOP - 12,
+                self.bottom
+            );
+            // A label that would leave the chart ends there.
+            let x = x.min(RIGHT - width_of(&tick.label, 11));
+            self.text("small", x, TOP - 18, &tick.label);
+        }
+    }
+
+    fn stage(&mut self, top: i64, stage: &PeriodView<'_>) {
+        let percent = format!(" · {}", stage.percent.text);
+        let room = LEFT - MARGIN - 16;
+        let name = truncated(&stage.stage, room - width_of(&percent, 14), 14);
+        let label = format!("{name}{percent}");
+        self.text("name", MARGIN, top + 16, &label);
+        if let Some(owner) = stage.owner {
+            self.text("small", MARGIN, top + 32, &truncated(owner, room, 11));
+        }
+        let x = |date: Date| self.axis.x(date);
+        let from = x(stage.begins.earliest.0);
+        let to = x(stage.ends.earliest.0).max(from + 3);
+        let latest = x(stage.ends.latest.0).max(to);
+        let note =
+            format!("{}{percent}: begins {}, ends {}", stage.stage, stage.begins, stage.ends);
+        let y = top + 8;
+        if latest > to {
+            self.rectangle("latest", (from, latest), y, BAR, Some(&note));
+        }
+        self.rectangle("stage", (from, to), y, BAR, Some(&note));
+        self.decision(to, y + BAR / 2, stage);
+        self.dates_beside((from, latest + 10), y + 15, stage);
+    }
+
+    /// The dates right of the bar, or else left of it, or nowhere: its note has them.
+    fn dates_beside(&mut self, (from, to): (i64, i64), y: i64, stage: &PeriodView<'_>) {
+        let dates = format!("{} → {}", stage.begins.earliest, stage.ends.earliest);
+        let width = width_of(&dates, 11);
+        if to + 4 + width <= RIGHT {
+            self.text("small", to + 4, y, &dates);
+        } else if from - 6 - width >= LEFT {
+            self.text("small", from - 6 - width, y, &dates);
+        }
+    }
+
+    fn decision(&mut self, x: i64, y: i64, stage: &PeriodView<'_>) {
+        let note = format!("{}: {}", stage.ends.earliest, stage.decision.text);
+        self.diamond("decision", (x, y), Some(&note));
+    }
+
+    /// A mark for each pixel with messages, so that there are never more than pixels.
+    fn messages(&mut self, top: i64) {
+        self.text("name", MARGIN, top + 20, "messages");
+        let mut marks: Vec<(i64, Vec<&DueView<'_>>)> = Vec::new();
+        for due in &self.view.messages {
+            let x = self.axis.x(due.date.0);
+            match marks.last_mut() {
+                Some((last, dues)) if *last == x => dues.push(due),
+                _ => marks.push((x, vec![due])),
+            }
+        }
+        for (x, dues) in marks {
+            let named = dues.iter().take(NAMED).map(|due| {
+                let DueView { date, audience, channel, stage, when, .. } = due;
+                format!("{date}: {audience}, {channel} ({stage} {when})")
+            });
+            let mut note = named.collect::<Vec<_>>().join("; ");
+            if dues.len() > NAMED {
+                let _ = write!(note, "; and {} more", dues.len() - NAMED);
+            }
+            self.triangle("message", (x, top + 10), Some(&note));
+        }
+    }
+
+    fn legend(&mut self, y: i64) {
+        let closed = if self.calendar.is_some() { "no promotions" } else { "weekend" };
+        let keys = [
+            ("stage", "every stage at its minimum"),
+            ("latest", "until, at its maximum"),
+            ("decision", "go or no-go"),
+            ("message", "message due"),
+            ("weekend", closed),
+            ("freeze", "freeze"),
+        ];
+        let mut x = MARGIN;
+        for (class, label) in keys {
+            let (class, middle, y) = (format!("key {class}"), x + 7, y - 4);
+            match class.as_str() {
+                "key decision" => self.diamond(&class, (middle, y), None),
+                "key message" => self.triangle(&class, (middle, y - 6), None),
+                _ => self.rectangle(&class, (x, x + 14), y - 7, 14, None),
+            }
+            self.text("small", x + 20, y + 4, label);
+            x += 20 + width_of(label, 11) + 16;
+        }
+    }
+
+    fn diamond(&mut self, class: &str, (x, y): (i64, i64), note: Option<&str>) {
+        let points = format!("{x},{} {},{y} {x},{} {},{y}", y - 9, x + 9, y + 9, x - 9);
+        self.noted(&format!("<polygon class=\"{class}\" points=\"{points}\""), note);
+    }
+
+    /// On its point; `y` is its upper side.
+    fn triangle(&mut self, class: &str, (x, y): (i64, i64), note: Option<&str>) {
+        let points = format!("{},{y} {},{y} {x},{}", x - 5, x + 5, y + 12);
+        self.noted(&format!("<polygon class=\"{class}\" points=\"{points}\""), note);
+    }
+
+    fn rectangle(
+        &mut self,
+        class: &str,
+        (from, to): (i64, i64),
+        y: i64,
+        height: i64,
+        note: Option<&str>,
+    ) {
+        let width = (to - from).max(1);
+        let shape = format!(
+            "<rect class=\"{class}\" x=\"{from}\" y=\"{y}\" width=\"{width}\" height=\"{height}\""
+        );
+        self.noted(&shape, note);
+    }
+
+    /// A shape with a text that is shown on pointing at it.
+    fn noted(&mut self, shape: &str, note: Option<&str>) {
+        let _ = match note {
+            Some(note) => {
+                writeln!(self.svg, "{shape}><title>{}</title></{}>", xml(note), tag(shape))
+            }
+            None => writeln!(self.svg, "{shape}/>"),
+        };
+    }
+
+    fn text(&mut self, class: &str, x: i64, y: i64, text: &str) {
+        let _ =
+            writeln!(self.svg, "<text class=\"{class}\" x=\"{x}\" y=\"{y}\">{}</text>", xml(text));
+    }
+}
+
+/// The name of a tag that has begun.
+fn tag(shape: &str) -> &str {
+    shape.trim_start_matches('<').split(' ').next().unwrap_or_default()
+}

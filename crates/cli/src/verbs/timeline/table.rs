@@ -1,0 +1,81 @@
+//! The timeline for a terminal.
+
+use std::fmt::Write as _;
+
+use super::view::TimelineView;
+use crate::escape::terminal;
+use crate::terminal::{Rows, heading};
+
+pub(super) fn table(view: &TimelineView<'_>) -> String {
+    let mut text = heading(view.flag, view.description, view.owner);
+    let _ = writeln!(text, "Starts {}. Dates are earliest – latest.\n", view.start);
+    text += &stages(view);
+    for stage in &view.stages {
+        if let Some(reason) = stage.delayed_by {
+            let _ = writeln!(text, "{} waits for a freeze: {}", stage.stage, terminal(reason));
+        }
+    }
+    if let Some(calendar) = &view.calendar {
+        let (hours, zone) = (terminal(&calendar.hours), terminal(&calendar.time_zone));
+        let _ = writeln!(text, "Promotions: {hours} ({zone})");
+        for freeze in &calendar.freezes {
+            let reason = terminal(freeze.reason);
+            let _ = writeln!(text, "Freeze: {} – {}: {reason}", freeze.from, freeze.to);
+        }
+    }
+    text += &activities(view);
+    text += &messages(view);
+    text
+}
+
+fn stages(view: &TimelineView<'_>) -> String {
+    let mut rows = Rows::new(&["stage", "share", "begins", "ends", "owner", "decision"]);
+    for stage in &view.stages {
+        rows.add([
+            stage.stage.clone(),
+            stage.percent.text.clone(),
+            stage.begins.to_string(),
+            stage.ends.to_string(),
+            terminal(stage.owner.unwrap_or("–")),
+            stage.decision.text.clone(),
+        ]);
+    }
+    rows.to_string()
+}
+
+fn activities(view: &TimelineView<'_>) -> String {
+    let mut text = String::new();
+    for stage in &view.stages {
+        if stage.activities.is_empty() && stage.decision.checklist.is_empty() {
+            continue;
+        }
+        let _ = writeln!(text, "\n{}", stage.stage);
+        for activity in &stage.activities {
+            let _ = writeln!(text, "  - {}", terminal(activity));
+        }
+        for item in &stage.decision.checklist {
+            let owner = item.owner.map(|owner| format!(" ({})", terminal(owner)));
+            let owner = owner.unwrap_or_default();
+            let _ = writeln!(text, "  [ ] {}{owner}", terminal(item.text));
+        }
+    }
+    text
+}
+
+fn messages(view: &TimelineView<'_>) -> String {
+    if view.messages.is_empty() {
+        return String::new();
+    }
+    let mut rows = Rows::new(&["message due", "stage", "when", "to", "channel", "subject"]);
+    for due in &view.messages {
+        rows.add([
+            due.date.to_string(),
+            due.stage.clone(),
+            due.when.clone(),
+            due.audience.clone(),
+            terminal(due.channel),
+            terminal(due.subject.unwrap_or("–")),
+        ]);
+    }
+    format!("\n{rows}")
+}

@@ -1,0 +1,210 @@
+//! `diff`
+
+use std::fmt::Write as _;
+use std::fs;
+
+use stagegate::{Document, Gate, User};
+
+use crate::harness::{Run, is_on_record, root, stagegate, stagegate_with};
+
+const OLD: &str = "crates/cli/tests/data/people/plan.toml";
+const NEW: &str = "crates/cli/tests/data/people/next.toml";
+const USERS: &str = "crates/cli/tests/data/people/users.txt";
+
+fn diff(arguments: &[&str]) -> Run {
+    stagegate(&[&["diff", OLD, NEW], arguments].concat())
+}
+
+#[test]
+fn what_changes_is_told() {
+    is_on_record("people/diff.txt", &diff(&[]).ends(0).stdout);
+    is_on_record("people/diff-users.txt", &diff(&["--users", USERS]).ends(0).stdout);
+    let json = diff(&["--users", USERS, "--format", "json"]).ends(0);
+    is_on_record("people/diff-users.json", &json.stdout);
+    let back = stagegate(&["diff", NEW, OLD]).ends(0);
+    is_on_record("people/diff-back.txt", &back.stdout);
+}
+
+#[test]
+fn a_document_is_like_itself() {
+    let run = stagegate(&["diff", OLD, OLD, "--users", USERS]).ends(0);
+    assert_eq!(run.stdout, "Nothing changes for users.\n");
+    let json = stagegate(&["diff", OLD, OLD, "--format", "json"]).ends(0).json();
+    assert_eq!(json["changes_for_users"], false);
+    assert_eq!(json["flags"], serde_json::json!([]));
+}
+
+/// Two gates, asked about each user, are the judge.
+#[test]
+fn who_enters_and_leaves_is_what_the_gates_say() {
+    let users: Vec<(String, &str)> = (0..2000)
+        .map(|n| (format!("user-{n}"), ["", "eu-north", "eu-west"][n % 3]))
+        .chain(["ana", "ben", "cleo", "dora", "ops-12", "ana-ops"].map(|key| (key.into(), "")))
+        .collect();
+    let mut file = String::new();
+    for (key, region) in &users {
+        let attributes = format!("\tregion={region}\ttier=enterprise");
+        let attributes = if region.is_empty() { "" } else { &*attributes };
+        writeln!(file, "{key}{attributes}").unwrap();
+    }
+    let arguments = ["diff", OLD, NEW, "--format", "json", "--users", "-"];
+    let found = stagegate_with(&arguments, file).ends(0).json();
+    assert_eq!(found["users"], users.len());
+
+    let gate = |path: &str| Gate::from_document(Document::read(root().join(path)).unwrap());
+    let (old, new) = (gate(OLD).unwrap(), gate(NEW).unwrap());
+    let flags = found["flags"].as_array().unwrap();
+    let keys: Vec<_> = flags.iter().map(|flag| flag["flag"].as_str().unwrap()).collect();
+    assert_eq!(keys, ["checkout", "dark-mode", "new-one", "search"]);
+    for flag in flags {
+        let (mut enter, mut leave, mut before, mut after) = (vec![], vec![], 0, 0);
+        for (key, region) in &users {
+            let user = match *region {
+                "" => User::new(key),
+                region => {
+                    User::new(key).attribute("region", region).attribute("tier", "enterprise")
+                }
+            };
+            let key_of_flag = flag["flag"].as_str().unwrap();
+            let (was, is) =
+                (old.is_enabled(&user, key_of_flag), new.is_enabled(&user, key_of_flag));
+            before += u64::from(was);
+            after += u64::from(is);
+            match (was, is) {
+                (false, true) => enter.push(&**key),
+                (true, false) => leave.push(&**key),
+                _ => {}
+            }
+        }
+        let expected = serde_json::json!({
+            "before": before, "after": after, "enter": enter, "leave": leave,
+        });
+        assert_eq!(flag["users"], expected, "{}", flag["flag"]);
+    }
+}
+
+/// Whatever is edited of whom a flag is for, the flag is asked about.
+#[test]
+fn every_edit_of_an_audience_is_seen() {
+    let document = |groups: &str, flag: &str| format!("schema = 1\n{groups}\n[flags.a]\n{flag}\n");
+    let groups = "[groups.g]\nusers = [\"u1\"]\nwhere = { x = [\"1\", \"2\"] }\n[groups.h]\nusers = [\"u2\"]";
+    let flag = "stage = \"two\"\nstages = [{ name = \"one\", groups = [\"g\"] }, { name = \"two\", percent = 50 }, { name = \"three\", percent = 60, groups = [\"h\"] }]";
+    let old = document(groups, flag);
+    for (from, to, told) in [
+        ("\"u1\"", "\"u3\"", "group `g` lists other users: +1 -1"),
+        ("\"2\"]", "\"3\"]", "group `g` matches by other attributes"),
+        ("x = [", "y = [", "group `g` matches by other attributes"),
+        ("[\"g\"]", "[\"h\"]", "stage `one`: with `h`, without `g`"),
+        ("percent = 50 }", "percent = 49.9999 }", "stage `two`: 50% -> 49.9999%"),
+        ("stage = \"two\"", "stage = \"one\"", "two -> one: 50% -> 0% of all users"),
+        ("stage = \"two\"", "stage = \"off\"", "two -> off: 50% -> 0% of all users"),
+        (
+            "stage = \"two\"",
+            "stage = \"two\"\nsalt = \"b\"",
+            "another salt: every user is dealt anew",
+        ),
+        (
+            "stage = \"two\"",
+            "stage = \"two\"\nhold_back = { h = \"three\" }",
+            "group `h` waits until `three`",
+        ),
+        (
+            "groups = [\"h\"] }",
+            "groups = [\"g\"] }",
+            "stage `three`: with `g`, without `h` (not reached)",
+        ),
+        (
+            "{ name = \"one\"",
+            "{ name = \"zero\", groups = [\"h\"] }, { name = \"one\"",
+            "new stage `zero`: 0%",
+        ),
+        (
+            ", { name = \"three\", percent = 60, groups = [\"h\"] }",
+            "",
+            "stage `three` is gone (not reached)",
+        ),
+    ] {
+        assert_eq!(old.matches(from).count(), 1, "{from}");
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("old.toml");
+        fs::write(&file, &old).unwrap();
+        let new = old.replace(from, to);
+        let run = stagegate_with(&["diff", file.to_str().unwrap(), "-"], &new).ends(0);
+        assert!(run.stdout.contains(told), "{from} -> {to}: {run:#?}");
+        let back = stagegate_with(&["diff", "-", file.to_str().unwrap(), "--format", "json"], &new);
+        assert_eq!(back.ends(0).json()["changes_for_users"], true);
+    }
+    // The order of values, attributes, users and tables says nothing.
+    let same = "[groups.h]\nusers = [\"u2\", \"u2\"]\n[groups.g]\nwhere = { x = [\"2\", \"1\"] }\nusers = [\"u1\"]";
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("old.toml");
+    fs::write(&file, &old).unwrap();
+    let run = stagegate_with(&["diff", file.to_str().unwrap(), "-"], document(same, flag)).ends(0);
+    assert_eq!(run.stdout, "Nothing changes for users.\n");
+}
+
+#[test]
+fn a_skip_reason_lets_a_gate_accept() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("old.toml");
+    fs::write(&file, "schema = 1\n[flags.a]\nstage = \"off\"").unwrap();
+    let diff =
+        |new: &str| stagegate_with(&["diff", file.to_str().unwrap(), "-"], new).ends(0).stdout;
+    assert_eq!(
+        diff("schema = 1\n[flags.a]\nstage = \"ga\""),
+        "a
+  off -> ga: 0% -> 100% of all users
+
+A running gate refuses this: flags.a.stage: found \"ga\", which skips internal, pilot, expanded: the flag is at \"off\"
+  write \"internal\", or give a `skip_reason` beside `stage`
+"
+    );
+    assert_eq!(
+        diff("schema = 1\n[flags.a]\nstage = \"ga\"\nskip_reason = \"incident 7\""),
+        "a
+  off -> ga: 0% -> 100% of all users
+  changes nothing for users: skip_reason
+"
+    );
+}
+
+#[test]
+fn bad_lines_of_users_are_told_by_number() {
+    let run = |users: &[u8]| stagegate_with(&["diff", OLD, NEW, "--users", "-"], users);
+    let told = run(b"ana\n\x1b[2J \nben\tregion\n").ends(2);
+    assert_eq!(
+        told.stderr,
+        "stagegate: the file of users has 2 bad lines
+  the standard input:2: `\\u{1b}[2J ` has white space around it
+  the standard input:3: `region` is no attribute NAME=VALUE
+  write one key a line, attributes after it: KEY<TAB>NAME=VALUE
+"
+    );
+    assert_eq!(told.stdout, "");
+    let hostile = run(b"\x1b[2J\nana\n").ends(0);
+    assert!(!hostile.stdout.contains('\u{1b}'));
+    assert!(run(b"").ends(0).stdout.contains("of 0 users: 0 (0%) before"));
+    diff(&["--users", "no-such-file"]).ends(3);
+    diff(&["--users", "crates"]).ends(3);
+    let both = stagegate(&["diff", "-", "-"]).ends(2);
+    assert_eq!(both.stderr, "stagegate: only one of the files can be the standard input\n");
+    stagegate(&["diff", OLD, "-", "--users", "-"]).ends(2);
+}
+
+/// A line at a time: memory is for those who enter or leave.
+#[test]
+fn a_million_users_are_asked_about() {
+    let mut users = String::new();
+    for n in 0..1_000_000 {
+        writeln!(users, "user-{n}\tregion=eu-north").unwrap();
+    }
+    let arguments = ["diff", OLD, NEW, "--format", "json", "--users", "-"];
+    let found = stagegate_with(&arguments, users).ends(0).json();
+    assert_eq!(found["users"], 1_000_000);
+    let search = &found["flags"][3]["users"];
+    assert_eq!(search["before"], 1_000_000);
+    let after = search["after"].as_u64().unwrap();
+    assert!((495_000..505_000).contains(&after), "{after}");
+    let leave = u64::try_from(search["leave"].as_array().unwrap().len()).unwrap();
+    assert_eq!(leave, 1_000_000 - after);
+}

@@ -1,0 +1,14 @@
+//! Every verb, through the built binary, as its users run it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod check;
+mod diff;
+mod explain;
+mod harness;
+mod make;
+mod messages;
+mod responsible;
+mod show;
+mod timeline;

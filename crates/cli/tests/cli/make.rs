@@ -1,0 +1,91 @@
+//! What is made and not read: documents to start from, the schema, completions, the manual page.
+
+use std::fs;
+
+use crate::harness::{stagegate, stagegate_with};
+
+/// The three commands a new user begins with.
+#[test]
+fn init_check_show() {
+    for template in ["staged", "minimal"] {
+        let document = stagegate(&["init", "--template", template]).ends(0).stdout;
+        let run = stagegate_with(&["check", "--strict", "-"], &document).ends(0);
+        assert_eq!(run.stdout, "(standard input): good, 1 flag\n");
+        let run = stagegate_with(&["show", "--format", "markdown", "-"], &document).ends(0);
+        assert!(run.stdout.starts_with("# "), "{}", run.stdout);
+    }
+    assert_eq!(stagegate(&["init"]).stdout, stagegate(&["init", "--template", "staged"]).stdout);
+}
+
+/// The document that spells the built-in plan out says exactly what it says.
+#[test]
+fn init_staged_is_the_built_in_plan() {
+    let written = stagegate(&["init", "--template", "staged"]).stdout;
+    let built_in = stagegate(&["init", "--template", "minimal"]).stdout;
+    let show = |document: &str| {
+        let run = stagegate_with(&["show", "--format", "json", "-"], document).ends(0);
+        let mut shown = run.json();
+        let flag = &mut shown["flags"][0];
+        assert!(flag.as_object_mut().unwrap().remove("plan").is_some());
+        // The built-in plan knows nobody.
+        flag["groups"] = serde_json::Value::Null;
+        flag["stages"][0]["groups"] = serde_json::Value::Null;
+        shown
+    };
+    assert_eq!(show(&written), show(&built_in));
+}
+
+#[test]
+fn init_never_overwrites() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("rollout.toml");
+    let name = file.to_str().unwrap();
+    stagegate(&["init", "--output", name]).ends(0);
+    let first = fs::read_to_string(&file).unwrap();
+    let run = stagegate(&["init", "--template", "minimal", "--output", name]).ends(3);
+    assert_eq!(run.stderr, format!("stagegate: `{name}` is there already and stays as it is\n"));
+    assert_eq!(fs::read_to_string(&file).unwrap(), first);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing else is left");
+}
+
+#[test]
+fn the_schema_is_a_schema() {
+    let schema = stagegate(&["schema"]).ends(0).json();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    let result = stagegate(&["schema", "--format", "json"]).ends(0).json();
+    assert_eq!((&result["schema"], &result["verb"]), (&1.into(), &"schema".into()));
+    assert_eq!(result["document"], schema);
+}
+
+#[test]
+fn completions_and_the_manual_page_know_every_verb() {
+    let verbs = [
+        "init",
+        "check",
+        "schema",
+        "show",
+        "timeline",
+        "messages",
+        "responsible",
+        "explain",
+        "diff",
+    ];
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = stagegate(&["completions", shell]).ends(0).stdout;
+        assert!(verbs.iter().all(|verb| script.contains(verb)), "{shell}");
+    }
+    let page = stagegate(&["man"]).ends(0).stdout;
+    assert!(page.contains(".TH stagegate 1"), "{page}");
+    assert!(verbs.iter().all(|verb| page.contains(verb)));
+    assert!(page.contains("1 the answer is no"));
+    let help = stagegate(&["--help"]).ends(0).stdout;
+    assert!(verbs.iter().all(|verb| help.contains(verb)));
+}
+
+#[test]
+fn usage_errors_end_with_2() {
+    stagegate(&[]).ends(2);
+    stagegate(&["chek"]).ends(2);
+    stagegate(&["check", "--format", "xml", "-"]).ends(2);
+    stagegate(&["completions", "tcsh"]).ends(2);
+}

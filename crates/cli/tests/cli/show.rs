@@ -1,0 +1,268 @@
+//! `show`, in every form, and that its Markdown says all that the document says.
+
+use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+
+use super::harness::{is_on_record, root, stagegate, stagegate_with};
+
+const COMPLETE: &str = "examples/plans/staged-rollout.toml";
+const HOSTILE: &str = include_str!("../data/hostile.toml");
+
+/// The sections of every flag, in the template's order.
+const SECTIONS: [&str; 11] = [
+    "1. Rollout stages",
+    "2. Post-GA monitoring",
+    "3. Automatic roll-back triggers",
+    "4. Manual roll-back decision triggers",
+    "5. Roll-back procedure",
+    "6. Roll-back responsibility",
+    "7. Communication plan",
+    "8. Timeline",
+    "9. Risks",
+    "10. Groups",
+    "11. Metrics",
+];
+
+/// What a reader of Markdown may take for something else than text.
+const ATTACKS: [&str; 8] = [
+    " | cut | in | cells |",
+    " `code` ``two`` ```",
+    " <script>alert(1)</script> <!-- x --> &lt; &#60;",
+    " **bold** *it* _it_ __b__ ~~gone~~ $x$",
+    " [a](http://b) ![c](d) <http://e> [f]",
+    r" \ \| \\",
+    " \\u001b[31mred\\u0007\\u202eltr",
+    " {{ flag }}",
+];
+
+#[test]
+fn the_summary_is_on_record() {
+    let run = stagegate(&["show", COMPLETE, "--flag", "new-checkout"]).ends(0);
+    is_on_record("show/new-checkout.txt", &run.stdout);
+    let run = stagegate(&["show", COMPLETE]).ends(0);
+    is_on_record("show/flags.txt", &run.stdout);
+}
+
+#[test]
+fn the_markdown_is_on_record() {
+    let run = stagegate(&["show", COMPLETE, "--format", "markdown"]).ends(0);
+    is_on_record("show/staged-rollout.md", &run.stdout);
+}
+
+#[test]
+fn the_json_is_on_record() {
+    let run = stagegate(&["show", COMPLETE, "--format", "json"]).ends(0);
+    assert_eq!(run.json()["verb"], "show");
+    is_on_record("show/staged-rollout.json", &run.stdout);
+}
+
+#[test]
+fn markdown_has_the_sections_in_order() {
+    let document = stagegate(&["init"]).ends(0).stdout;
+    for document in [document, std::fs::read_to_string(root().join(COMPLETE)).unwrap()] {
+        let document = document.replace("users_file = \"power-users.txt\"", "users = [\"x\"]");
+        let run = stagegate_with(&["show", "--format", "markdown", "-"], document).ends(0);
+        let (mut sections, mut plans) = (Vec::new(), 0);
+        for (level, heading) in headings(&run.stdout) {
+            match level {
+                HeadingLevel::H1 => plans += 1,
+                HeadingLevel::H2 => sections.push(heading),
+                _ => {}
+            }
+        }
+        let sections: Vec<_> = sections.iter().filter(|name| !name.contains("Warnings")).collect();
+        assert_eq!(sections, SECTIONS.repeat(plans).iter().collect::<Vec<_>>());
+        for section in run.stdout.split("\n## ").skip(1) {
+            let (heading, content) = section.split_once('\n').unwrap();
+            assert!(content.trim().len() > 10, "nothing below {heading}");
+        }
+    }
+}
+
+#[test]
+fn markdown_misses_nothing_of_the_document() {
+    let text = std::fs::read_to_string(root().join(COMPLETE)).unwrap();
+    let document: toml::Table = text.parse().unwrap();
+    let flags = document["flags"].as_table().unwrap();
+    for (key, flag) in flags {
+        let run = stagegate(&["show", COMPLETE, "--format", "markdown", "--flag", key]).ends(0);
+        let shown = squeezed(&plain(&run.stdout));
+        let flag = flag.as_table().unwrap();
+        let mut said = vec![key.clone()];
+        for (field, value) in flag {
+            collect(field, value, &mut said);
+        }
+        let plan = flag.get("plan").map(|plan| &document["plans"][plan.as_str().unwrap()]);
+        for (field, value) in plan.into_iter().flat_map(|plan| plan.as_table().unwrap()) {
+            if !flag.contains_key(field) || field == "variables" {
+                collect(field, value, &mut said);
+            }
+        }
+        assert!(said.len() > 10, "{key}");
+        for (name, metric) in document["metrics"].as_table().unwrap() {
+            if said.contains(name) {
+                collect("metric", metric, &mut said);
+            }
+        }
+        for text in said {
+            // A flag's own variable stands in the place of its plan's.
+            if text == "the new version" {
+                continue;
+            }
+            assert!(shown.contains(&squeezed(&text)), "{key}: not shown: {text}");
+        }
+    }
+}
+
+#[test]
+fn hostile_texts_change_nothing_but_the_text() {
+    let shown = |attack: &str| {
+        let document = HOSTILE.replace('@', &attack.replace('\\', "\\\\").replace("\\\\u", "\\u"));
+        let run = stagegate_with(&["show", "--format", "markdown", "-"], &document).ends(0);
+        (document, run.stdout)
+    };
+    let (_, benign) = shown("");
+    for attack in ATTACKS {
+        let (_, markdown) = shown(attack);
+        assert_eq!(structure(&markdown), structure(&benign), "{attack}");
+        let text = squeezed(&plain(&markdown));
+        let expected = squeezed(&attack.replace("\\u001b", "\\u{1b}").replace("\\u0007", "\\u{7}"));
+        let expected = expected.replace("\\u202e", "\\u{202e}");
+        let count = text.matches(&expected).count();
+        // Each once at the least; an owner stands in more places.
+        assert!(count >= HOSTILE.matches('@').count() - 1, "{attack}: {count} of them in {text}");
+    }
+}
+
+#[test]
+fn a_hostile_text_of_lines_stays_in_its_place() {
+    let attack = r"\n# no heading\n\n- no item\n1. no item\n> no quote\n```\n    no code\n---";
+    let shown = |attack: &str| {
+        let document = HOSTILE.replace('@', attack);
+        stagegate_with(&["show", "--format", "markdown", "-"], document).ends(0).stdout
+    };
+    let (benign, attacked) = (shown(""), shown(attack));
+    assert_eq!(headings(&benign), headings(&attacked));
+    let lists = |text: &str| structure(text).iter().filter(|tag| tag.contains("Item")).count();
+    assert_eq!(lists(&benign), lists(&attacked));
+    let run = stagegate_with(&["show", "-"], HOSTILE.replace('@', r"\u001b[2J\r\n")).ends(0);
+    assert!(!run.stdout.contains(|c: char| c.is_control() && c != '\n'), "{}", run.stdout);
+}
+
+#[test]
+fn what_is_not_there_is_told() {
+    let run = stagegate(&["show", COMPLETE, "--flag", "nobody"]).ends(2);
+    assert_eq!(
+        run.stderr,
+        "stagegate: the document has no flag `nobody`; it has: new-checkout, retry-payments\n"
+    );
+    assert_eq!(run.stdout, "");
+    let run = stagegate_with(&["show", "-"], "schema = 1\n[flags.a]\nstage = \"pilto\"").ends(1);
+    assert!(run.stderr.contains("not a stage of this flag"), "{}", run.stderr);
+    let run = stagegate_with(&["show", "--format", "json", "-"], "schema = 2").ends(1);
+    assert!(run.json()["problems"].as_array().is_some_and(|problems| !problems.is_empty()));
+    stagegate(&["show", "no/such/file.toml"]).ends(3);
+    for bytes in [&b"\xff\xfe\x00"[..], b"[[[[", b"{\"schema\": 1", b"\0\0\0\0"] {
+        stagegate_with(&["show", "-"], bytes).ends(1);
+    }
+}
+
+#[test]
+fn warnings_are_shown_with_the_flag_they_are_about() {
+    // The groups' other names are no warnings; a percentage above the last stage's is none either.
+    let run = stagegate(&["show", COMPLETE, "--format", "json"]).ends(0);
+    let flags = run.json()["flags"].as_array().unwrap().clone();
+    for flag in flags {
+        for warning in flag["warnings"].as_array().unwrap() {
+            let path = warning["path"].as_str().unwrap();
+            let (key, plan) = (flag["key"].as_str().unwrap(), flag["plan"].as_str());
+            let own = path.starts_with(&format!("flags.{key}"));
+            assert!(own || plan.is_some_and(|plan| path.starts_with(&format!("plans.{plan}"))));
+        }
+    }
+}
+
+/// The texts, names, numbers and days of a value, as they are printed.
+fn collect(field: &str, value: &toml::Value, said: &mut Vec<String>) {
+    /// Tables of which the keys are names.
+    const NAMES: [&str; 4] = ["metrics", "hold_back", "owners", "variables"];
+    match value {
+        // Where something stands says it: a trigger in its section, a plan's start in its table.
+        toml::Value::String(_) if matches!(field, "action") => {}
+        toml::Value::String(text) => said.push(in_longest_unit(text)),
+        toml::Value::Integer(number) => said.push(number.to_string()),
+        toml::Value::Float(number) => said.push(number.to_string()),
+        toml::Value::Datetime(date) => said.push(date.to_string()),
+        toml::Value::Boolean(_) => panic!("no field is one"),
+        toml::Value::Array(items) => items.iter().for_each(|item| collect(field, item, said)),
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                if NAMES.contains(&field) {
+                    said.push(key.clone());
+                }
+                collect(key, value, said);
+            }
+        }
+    }
+}
+
+/// `48h` is printed as `2d`.
+fn in_longest_unit(text: &str) -> String {
+    let hours = text.strip_suffix('h').and_then(|hours| hours.parse::<u32>().ok());
+    match hours {
+        Some(hours) if hours % 24 == 0 => format!("{}d", hours / 24),
+        _ => text.to_owned(),
+    }
+}
+
+fn parse(markdown: &str) -> Parser<'_> {
+    let options =
+        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
+    Parser::new_ext(markdown, options | Options::ENABLE_MATH)
+}
+
+/// The text as a reader sees it.
+fn plain(markdown: &str) -> String {
+    let mut text = String::new();
+    for event in parse(markdown) {
+        match event {
+            Event::Text(part) | Event::Code(part) => text += &part,
+            Event::SoftBreak | Event::HardBreak | Event::InlineHtml(_) => text += "\n",
+            Event::End(_) => text += "\n",
+            _ => {}
+        }
+    }
+    text
+}
+
+fn squeezed(text: &str) -> String {
+    text.split_whitespace().collect()
+}
+
+/// All but the text.
+fn structure(markdown: &str) -> Vec<String> {
+    let events = parse(markdown);
+    let tags = events.filter_map(|event| match event {
+        Event::Text(_) | Event::SoftBreak => None,
+        event => Some(format!("{event:?}")),
+    });
+    tags.collect()
+}
+
+fn headings(markdown: &str) -> Vec<(HeadingLevel, String)> {
+    let mut headings: Vec<(HeadingLevel, String)> = Vec::new();
+    let mut within = false;
+    for event in parse(markdown) {
+        match event {
+            Event::Start(Tag::Heading { level, .. }) => {
+                headings.push((level, String::new()));
+                within = true;
+            }
+            Event::End(TagEnd::Heading(_)) => within = false,
+            Event::Text(text) | Event::Code(text) if within => {
+                headings.last_mut().unwrap().1 += &text;
+            }
+            _ => {}
+        }
+    }
+    headings
+}

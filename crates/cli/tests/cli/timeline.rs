@@ -1,0 +1,239 @@
+//! `timeline`, in every form; what independent readers make of the calendar file and the chart.
+
+use std::collections::HashSet;
+
+use icalendar::parser::{Component, read_calendar, unfold};
+use serde_json::Value;
+
+use super::harness::{is_on_record, stagegate, stagegate_with};
+
+const COMPLETE: &str = "examples/plans/staged-rollout.toml";
+const HOSTILE: &str = include_str!("../data/hostile.toml");
+/// No backslash before an `n`: the other reader takes `\\\\n` for a line end.
+const ATTACKS: [&str; 4] = [
+    r"\r\nEND:VEVENT\r\nBEGIN:VEVENT\nX;Y,Z:\\x\\",
+    r"<script>alert('1')</script> & \u0001 ]]> -->",
+    r"\u001b[31mred \u202eltr \t \uffff",
+    "東京🚀é東京🚀é東京🚀é東京🚀é東京🚀é東京🚀é東京🚀é東京🚀é東京🚀é",
+];
+
+fn timeline(format: &str, more: &[&str]) -> String {
+    let arguments = ["timeline", COMPLETE, "--flag", "new-checkout", "--format", format];
+    stagegate(&[&arguments[..], more].concat()).ends(0).stdout
+}
+
+#[test]
+fn every_form_is_on_record() {
+    for (format, file) in [
+        ("table", "table.txt"),
+        ("markdown", "timeline.md"),
+        ("ics", "timeline.ics"),
+        ("svg", "timeline.svg"),
+        ("json", "timeline.json"),
+    ] {
+        is_on_record(&format!("timeline/{file}"), &timeline(format, &[]));
+    }
+    assert_eq!(timeline("human", &[]), timeline("table", &[]));
+}
+
+#[test]
+fn a_start_is_needed_and_outweighs_the_documents() {
+    let minimal = "schema = 1\n[flags.a]";
+    let run = stagegate_with(&["timeline", "-"], minimal).ends(2);
+    assert_eq!(
+        run.stderr,
+        "stagegate: the plan of `a` has no start: say `--start 2026-01-05`, or write \
+         `timeline = { start = \"2026-01-05\" }` in `[flags.a]`\n"
+    );
+    stagegate_with(&["timeline", "-", "--start", "2026-01-05"], minimal).ends(0);
+    let run = stagegate_with(&["timeline", "-", "--start", "2026-02-30"], minimal).ends(2);
+    assert!(run.stderr.contains("write for example 2026-01-05"), "{}", run.stderr);
+    let json: Value = serde_json::from_str(&timeline("json", &["--start", "2027-02-01"])).unwrap();
+    assert_eq!(json["start"], "2027-02-01");
+    assert_eq!(json["stages"][0]["begins"]["earliest"], "2027-02-01");
+}
+
+#[test]
+fn what_is_not_there_is_told() {
+    let run = stagegate(&["timeline", COMPLETE]).ends(2);
+    let asked = "stagegate: which flag? Say `--flag` and one of: new-checkout, retry-payments\n";
+    assert_eq!(run.stderr, asked);
+    stagegate(&["timeline", COMPLETE, "--flag", "x"]).ends(2);
+    stagegate(&["timeline", "no/such/file.toml"]).ends(3);
+    stagegate_with(&["timeline", "-"], b"\xff\0").ends(1);
+    let run = stagegate_with(&["timeline", "-", "--format", "json"], "schema = 2").ends(1);
+    assert_eq!(run.json()["verb"], "timeline");
+}
+
+#[test]
+fn the_calendar_file_says_what_the_json_says() {
+    let json: Value = serde_json::from_str(&timeline("json", &[])).unwrap();
+    agrees(&timeline("ics", &[]), &json);
+}
+
+/// Reads a calendar file with another reader than ours, and compares it with the JSON.
+#[track_caller]
+fn agrees(ics: &str, json: &Value) {
+    for line in ics.split_terminator("\r\n") {
+        assert!(line.len() <= 75, "{line}");
+        assert!(!line.contains(['\r', '\n']), "{line:?}");
+    }
+    assert!(ics.ends_with("END:VCALENDAR\r\n"));
+    let unfolded = unfold(ics);
+    let calendar = read_calendar(&unfolded).unwrap();
+    let value = |event: &Component<'_>, name: &str| {
+        event.find_prop(name).map(|property| property.val.to_string()).unwrap_or_default()
+    };
+    let (stages, messages) =
+        (json["stages"].as_array().unwrap(), json["messages"].as_array().unwrap());
+    let events = &calendar.components;
+    assert_eq!(events.len(), stages.len() * 2 + messages.len());
+    let start = json["start"].as_str().unwrap().replace('-', "");
+    let uids: HashSet<String> = events.iter().map(|event| value(event, "UID")).collect();
+    assert_eq!(uids.len(), events.len());
+    for event in events {
+        assert_eq!(event.name, "VEVENT");
+        assert_eq!(value(event, "DTSTAMP"), format!("{start}T000000Z"));
+    }
+    let of = |category: &'static str| {
+        events.iter().filter(move |event| value(event, "CATEGORIES") == category)
+    };
+    let day = |value: &Value| value.as_str().unwrap().replace('-', "");
+    let flag = json["flag"].as_str().unwrap();
+    for (event, stage) in of("STAGE").zip(stages) {
+        let (name, percent) = (stage["stage"].as_str().unwrap(), &stage["percent"]["text"]);
+        let percent = percent.as_str().unwrap();
+        assert_eq!(value(event, "SUMMARY"), format!("{flag}: {name} ({percent})"));
+        assert_eq!(value(event, "DTSTART"), day(&stage["begins"]["earliest"]));
+        if stage["begins"] != stage["ends"] {
+            assert_eq!(value(event, "DTEND"), day(&stage["ends"]["earliest"]));
+        }
+    }
+    for (event, stage) in of("DECISION").zip(stages) {
+        assert_eq!(value(event, "DTSTART"), day(&stage["ends"]["earliest"]));
+        for item in stage["decision"]["checklist"].as_array().unwrap() {
+            let text = shown(item["text"].as_str().unwrap());
+            assert!(value(event, "DESCRIPTION").contains(&text), "{event:?}");
+        }
+    }
+    for (event, message) in of("MESSAGE").zip(messages) {
+        assert_eq!(value(event, "DTSTART"), day(&message["date"]));
+        let channel = shown(message["channel"].as_str().unwrap());
+        assert!(value(event, "SUMMARY").contains(&channel), "{event:?}");
+    }
+    assert_eq!(of("STAGE").count(), stages.len());
+    assert_eq!(of("MESSAGE").count(), messages.len());
+}
+
+/// A text as the reader gives it back: what no text may have is shown.
+fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.replace("\r\n", "\n").chars() {
+        match c {
+            '\u{1}' | '\u{1b}' | '\u{202e}' => shown.extend(c.escape_unicode()),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+#[test]
+fn identifiers_stay_when_the_start_moves() {
+    let uids = |start: &str| -> Vec<String> {
+        let ics = timeline("ics", &["--start", start]);
+        ics.lines().filter(|line| line.starts_with("UID:")).map(str::to_owned).collect()
+    };
+    assert_eq!(uids("2026-02-02"), uids("2026-03-02"));
+}
+
+#[test]
+fn hostile_texts_stay_texts() {
+    for attack in ATTACKS {
+        let document = HOSTILE.replace('@', attack);
+        let run = |format: &str| {
+            stagegate_with(&["timeline", "-", "--format", format], &document).ends(0)
+        };
+        agrees(&run("ics").stdout, &run("json").json());
+        let svg = run("svg").stdout;
+        let chart = roxmltree::Document::parse(&svg).unwrap();
+        let known = ["svg", "title", "desc", "style", "rect", "text", "line", "polygon"];
+        let elements = chart.descendants().filter(roxmltree::Node::is_element);
+        assert!(elements.clone().all(|node| known.contains(&node.tag_name().name())));
+        let benign =
+            stagegate_with(&["timeline", "-", "--format", "svg"], HOSTILE.replace('@', ""));
+        let benign = benign.ends(0).stdout;
+        let benign = roxmltree::Document::parse(&benign).unwrap();
+        let count = benign.descendants().filter(roxmltree::Node::is_element).count();
+        assert_eq!(elements.count(), count);
+        for format in ["table", "markdown"] {
+            let text = run(format).stdout;
+            assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+            assert!(!text.contains(['\u{202e}']), "{text:?}");
+        }
+        assert!(!run("markdown").stdout.replace(r"\<", "").contains("<script"));
+    }
+}
+
+#[test]
+fn the_chart_has_a_bar_for_each_stage_where_its_days_are() {
+    let start = ["--start", "2026-03-02"];
+    let (svg, json) = (timeline("svg", &start), timeline("json", &start));
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let chart = roxmltree::Document::parse(&svg).unwrap();
+    let number = |node: &roxmltree::Node<'_, '_>, name: &str| -> i64 {
+        node.attribute(name).unwrap().parse().unwrap()
+    };
+    let bars: Vec<(i64, i64, i64)> = chart
+        .descendants()
+        .filter(|node| node.attribute("class") == Some("stage"))
+        .map(|bar| (number(&bar, "x"), number(&bar, "width"), number(&bar, "y")))
+        .collect();
+    let stages = json["stages"].as_array().unwrap();
+    assert_eq!(bars.len(), stages.len());
+    assert!(bars.windows(2).all(|two| two[0].0 <= two[1].0 && two[0].2 < two[1].2), "{bars:?}");
+    // The same number of pixels a day, as near as whole pixels allow.
+    let day = |value: &Value| -> i64 {
+        let date: stagegate::model::Date = value.as_str().unwrap().parse().unwrap();
+        i64::from("2026-01-01".parse::<stagegate::model::Date>().unwrap().days_until(date))
+    };
+    let days = |stage: &Value, end: &str| day(&stage[end]["earliest"]);
+    let (first, last) = (&stages[0], &stages[stages.len() - 1]);
+    let (first_bar, last_bar) = (bars[0], bars[bars.len() - 1]);
+    let pixels = last_bar.0 + last_bar.1 - first_bar.0;
+    let all = days(last, "ends") - days(first, "begins");
+    for (bar, stage) in bars.iter().zip(stages) {
+        let from = first_bar.0 + (days(stage, "begins") - days(first, "begins")) * pixels / all;
+        let width = (days(stage, "ends") - days(stage, "begins")) * pixels / all;
+        assert!((bar.0 - from).abs() <= 2 && (bar.1 - width).abs() <= 3, "{bar:?} {from} {width}");
+    }
+    let decisions = chart.descendants().filter(|node| node.attribute("class") == Some("decision"));
+    assert_eq!(decisions.count(), stages.len());
+}
+
+#[test]
+fn charts_of_a_week_and_of_years_have_whole_numbers_within_the_picture() {
+    for (min, max) in [("1d", "2d"), ("30d", "60d"), ("365d", "700d"), ("3650d", "3650d")] {
+        let document = format!(
+            "schema = 1\n[flags.a]\nstages = [\
+             {{ name = \"one-with-a-name-that-is-quite-lon\", percent = 1, min_duration = \"{min}\", \
+             max_duration = \"{max}\" }},\n{{ name = \"two\", percent = 100 }}]\n\
+             calendar = {{ freezes = [{{ from = 2026-01-07, to = 2026-01-08, reason = \"x\" }}] }}"
+        )
+        .replace("that-is-quite-lon", "of-31-b");
+        let run = ["timeline", "-", "--format", "svg", "--start", "2026-01-05"];
+        let svg = stagegate_with(&run, &document).ends(0).stdout;
+        let chart = roxmltree::Document::parse(&svg).unwrap();
+        let mut labels = Vec::new();
+        for node in chart.descendants() {
+            for name in ["x", "y", "width", "height", "x1", "x2"] {
+                let Some(value) = node.attribute(name) else { continue };
+                let value: i64 = value.parse().unwrap();
+                assert!((0..=1040).contains(&value), "{node:?}");
+            }
+            if node.attribute("y") == Some("74") && node.tag_name().name() == "text" {
+                labels.push(node.text().unwrap().to_owned());
+            }
+        }
+        assert!((3..=14).contains(&labels.len()), "{min}: {labels:?}");
+    }
+}
