@@ -3,6 +3,9 @@
 #[doc = include_str!("../docs/plans.md")]
 pub mod plans {}
 
+#[doc = include_str!("../docs/cli.md")]
+pub mod cli {}
+
 #[doc = include_str!("../docs/bucketing.md")]
 pub mod bucketing {}
 

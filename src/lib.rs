@@ -50,6 +50,10 @@
 //!   your own.
 //! * [`Document`] is a plan's text and [`Plan`] what it says; [`PlanError`] lists what is wrong
 //!   with one, [`UpdateError`] why a change was refused.
+//! * [`Plan::flag`] gives all that a plan says of a flag, as the types of [`model`]: what a stage
+//!   asks, what takes the flag back, who is responsible, messages, dates.
+//! * The command line `stagegate` (package `stagegate-cli`) checks, prints, schedules and explains
+//!   documents.
 //! * Chapters: the [plan document](_docs::plans), [bucketing](_docs::bucketing), the
 //!   [design](_docs::design), the [promises](_docs::promises) and their tests.
 //!
@@ -70,8 +74,9 @@
 //!
 //! * `toml` (default): documents in TOML. Costs the parser of the `toml` crate.
 //! * `json` (default): documents in JSON. Costs `serde` and `serde_json`.
+//! * `schema`: `model::json_schema`, the JSON Schema of documents for editors. Costs `schemars`.
 //!
-//! Without either there is [`Salt`] and [`Percent`], and no way to load a plan.
+//! Without `toml` and `json` there is [`Salt`] and [`Percent`], and no way to load a plan.
 //!
 //! # In other words
 //!

@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod amount;
 mod args;
 mod document;
 mod escape;

@@ -81,9 +81,10 @@ fn every_example_is_valid() {
         assert!(errors.is_empty(), "{name}: {errors:#?}");
     };
     let files = fs::read_dir(root().join("examples/plans")).unwrap();
-    let files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+    let made = fs::read_dir(root().join("crates/cli/src/verbs/init")).unwrap();
+    let files: Vec<PathBuf> = files.chain(made).map(|file| file.unwrap().path()).collect();
     let documents = files.iter().filter(|file| file.extension().is_some_and(|e| e == "toml"));
-    assert!(documents.clone().count() >= 2);
+    assert!(documents.clone().count() >= 4);
     for file in documents {
         check(&file.display().to_string(), &of_toml(&fs::read_to_string(file).unwrap()));
         let plan = Document::read(file).and_then(Plan::parse).unwrap();

@@ -7,6 +7,7 @@ use serde::Serialize;
 use stagegate::model::{Explanation, FlagPlan, Group, StageExplanation};
 use stagegate::{Percent, Reason, User};
 
+use crate::amount::Amount;
 use crate::args::{Explain, Format};
 use crate::document;
 use crate::escape::terminal;
@@ -58,7 +59,7 @@ impl<'s, 'p> Subject<'s, 'p> {
         }
         let _ = writeln!(text, "cohort: {cohort}\n");
         let mut rows = Rows::new(&["stage", "percent", "in", "why"]);
-        self.rows().into_iter().for_each(|row| rows.add(row));
+        self.rows().for_each(|row| rows.add(row));
         let _ = write!(text, "{rows}");
         for name in unused {
             let _ = writeln!(
@@ -152,7 +153,7 @@ impl<'s, 'p> Subject<'s, 'p> {
         let evaluation = &self.explanation.evaluation;
         let stages = self.explanation.stages.iter().map(|row| StageOutcome {
             stage: row.stage.to_string(),
-            percent: row.percent.to_string(),
+            percent: Amount::percent(row.percent),
             enabled: row.enabled,
             by_percent: row.by_percent,
             groups: &row.groups,
@@ -206,7 +207,7 @@ struct Outcome<'s> {
 #[derive(Serialize)]
 struct StageOutcome<'s> {
     stage: String,
-    percent: String,
+    percent: Amount,
     enabled: bool,
     by_percent: bool,
     groups: &'s [&'s str],

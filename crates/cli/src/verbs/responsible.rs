@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp, Zoned, tz};
 use serde::Serialize;
 use stagegate::model::{FlagPlan, Quantity, Responsibility};
 
+use crate::amount::Amount;
 use crate::args::{Format, Responsible};
 use crate::document;
 use crate::escape::terminal;
@@ -125,7 +126,7 @@ impl<'p> Row<'p> {
             local_time: self.local(),
             contact: &row.contact,
             escalation: row.escalation.iter().map(|name| &**name).collect(),
-            escalate_after: row.escalate_after.map(|time| Quantity::Duration(time).to_string()),
+            escalate_after: row.escalate_after.map(Amount::duration),
         }
     }
 }
@@ -150,5 +151,5 @@ struct RowOutcome<'o> {
     local_time: String,
     contact: &'o str,
     escalation: Vec<&'o str>,
-    escalate_after: Option<String>,
+    escalate_after: Option<Amount>,
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{stagegate, stagegate_with};
+use crate::harness::{root, stagegate, stagegate_with};
 
 /// The three commands a new user begins with.
 #[test]
@@ -80,6 +80,22 @@ fn completions_and_the_manual_page_know_every_verb() {
     assert!(page.contains("1 the answer is no"));
     let help = stagegate(&["--help"]).ends(0).stdout;
     assert!(verbs.iter().all(|verb| help.contains(verb)));
+}
+
+/// Every verb has a section in the documentation.
+#[test]
+fn every_verb_is_documented() {
+    let documentation = fs::read_to_string(root().join("docs/cli.md")).unwrap();
+    let help = stagegate(&["--help"]).ends(0).stdout;
+    let verbs = help.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
+    // Lines that go on from the line before are indented further.
+    let verbs = verbs.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let verbs: Vec<&str> = verbs.filter(|verb| !verb.is_empty() && *verb != "help").collect();
+    assert_eq!(verbs.len(), 11, "{verbs:?}");
+    for verb in verbs {
+        let heading = documentation.lines().filter(|line| line.starts_with("## "));
+        assert!(heading.clone().any(|line| line.contains(&format!("`{verb}`"))), "{verb}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::amount::Amount;
 use crate::escape::terminal;
 use crate::terminal::quoted;
 
@@ -12,21 +13,21 @@ use crate::terminal::quoted;
 #[serde(tag = "change", rename_all = "snake_case")]
 pub(super) enum Change<'p> {
     /// The flag is new.
-    FlagAdded { stage: String, percent: String },
+    FlagAdded { stage: String, percent: Amount },
     /// The flag is gone: nobody has it any more.
-    FlagRemoved { stage: String, percent: String },
+    FlagRemoved { stage: String, percent: Amount },
     /// The flag is at another stage.
-    Stage { from: String, to: String, from_percent: String, to_percent: String },
+    Stage { from: String, to: String, from_percent: Amount, to_percent: Amount },
     /// Every user gets another bucket.
     Salt,
     /// A stage that was not there.
-    StageAdded { stage: String, percent: String, groups: Vec<&'p str>, reached: bool },
+    StageAdded { stage: String, percent: Amount, groups: Vec<&'p str>, reached: bool },
     /// A stage that is not there any more.
     StageRemoved { stage: String, reached: bool },
     /// The stages that both have, in another order.
     StagesReordered { stages: Vec<String> },
     /// A stage is for another share of users.
-    Percent { stage: String, from: String, to: String, reached: bool },
+    Percent { stage: String, from: Amount, to: Amount, reached: bool },
     /// A stage adds other groups.
     Groups { stage: String, added: Vec<&'p str>, removed: Vec<&'p str>, reached: bool },
     /// A group waits for another stage, or does so no longer (`null`).
@@ -41,17 +42,17 @@ impl fmt::Display for Change<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Change::FlagAdded { stage, percent } => {
-                write!(f, "new flag, at `{stage}` ({percent}% of all users)")
+                write!(f, "new flag, at `{stage}` ({percent} of all users)")
             }
             Change::FlagRemoved { stage, percent } => {
-                write!(f, "the flag is gone; it was at `{stage}` ({percent}% of all users)")
+                write!(f, "the flag is gone; it was at `{stage}` ({percent} of all users)")
             }
             Change::Stage { from, to, from_percent, to_percent } => {
-                write!(f, "{from} -> {to}: {from_percent}% -> {to_percent}% of all users")
+                write!(f, "{from} -> {to}: {from_percent} -> {to_percent} of all users")
             }
             Change::Salt => f.write_str("another salt: every user is dealt anew"),
             Change::StageAdded { stage, percent, groups, reached } => {
-                write!(f, "new stage `{stage}`: {percent}%")?;
+                write!(f, "new stage `{stage}`: {percent}")?;
                 if !groups.is_empty() {
                     write!(f, " and {}", quoted(groups.iter().copied()))?;
                 }
@@ -65,7 +66,7 @@ impl fmt::Display for Change<'_> {
                 write!(f, "stages in another order: {order}")
             }
             Change::Percent { stage, from, to, reached } => {
-                write!(f, "stage `{stage}`: {from}% -> {to}%{}", not_reached(*reached))
+                write!(f, "stage `{stage}`: {from} -> {to}{}", not_reached(*reached))
             }
             Change::Groups { stage, added, removed, reached } => {
                 let lists = [("with", added), ("without", removed)];

@@ -6,6 +6,7 @@ use stagegate::model::{FlagPlan, Group, Stage, StageDetails};
 use stagegate::{Percent, Plan, StageName};
 
 use super::change::Change;
+use crate::amount::Amount;
 
 /// What differs between two plans.
 pub(super) struct Comparison<'p> {
@@ -52,11 +53,11 @@ impl<'p> Comparison<'p> {
 }
 
 fn added<'p>(new: FlagPlan<'p>) -> Change<'p> {
-    Change::FlagAdded { stage: new.stage().to_string(), percent: percent(new).to_string() }
+    Change::FlagAdded { stage: new.stage().to_string(), percent: Amount::percent(percent(new)) }
 }
 
 fn removed<'p>(old: FlagPlan<'p>) -> Change<'p> {
-    Change::FlagRemoved { stage: old.stage().to_string(), percent: percent(old).to_string() }
+    Change::FlagRemoved { stage: old.stage().to_string(), percent: Amount::percent(percent(old)) }
 }
 
 /// The percentage at which a flag is.
@@ -71,8 +72,8 @@ fn for_users<'p>(old: FlagPlan<'p>, new: FlagPlan<'p>, groups: &mut Groups<'p>) 
         changes.push(Change::Stage {
             from: old.stage().to_string(),
             to: new.stage().to_string(),
-            from_percent: percent(old).to_string(),
-            to_percent: percent(new).to_string(),
+            from_percent: Amount::percent(percent(old)),
+            to_percent: Amount::percent(percent(new)),
         });
     }
     if old.salt() != new.salt() {
@@ -101,7 +102,7 @@ fn stages<'p>(old: FlagPlan<'p>, new: FlagPlan<'p>, changes: &mut Vec<Change<'p>
         let Some(was) = before.find(stage.name()) else {
             changes.push(Change::StageAdded {
                 stage: name,
-                percent: stage.percent().to_string(),
+                percent: Amount::percent(stage.percent()),
                 groups: stage.groups().collect(),
                 reached: after.is_reached(stage.name()),
             });
@@ -110,7 +111,7 @@ fn stages<'p>(old: FlagPlan<'p>, new: FlagPlan<'p>, changes: &mut Vec<Change<'p>
         let reached = before.is_reached(stage.name()) || after.is_reached(stage.name());
         let (from, to) = (was.percent(), stage.percent());
         if from != to {
-            let (from, to) = (from.to_string(), to.to_string());
+            let (from, to) = (Amount::percent(from), Amount::percent(to));
             changes.push(Change::Percent { stage: name.clone(), from, to, reached });
         }
         let (from, to): (BTreeSet<_>, BTreeSet<_>) =

@@ -1,6 +1,5 @@
 //! `show`: the plan of a flag, for people and for programs.
 
-mod amount;
 mod human;
 pub(crate) mod markdown;
 mod sections;
@@ -12,7 +11,6 @@ use crate::document;
 use crate::failure::{Answer, Failure};
 use crate::output::Output;
 
-pub(crate) use amount::Amount;
 use view::DocumentView;
 
 pub(crate) fn run(args: &Show, output: &Output) -> Result<Answer, Failure> {

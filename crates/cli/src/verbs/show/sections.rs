@@ -5,7 +5,7 @@ use stagegate::model::{
     Limit, Message, ProcedureStep, Responsibility, Risk, RollBack, Trigger, TriggerCause,
 };
 
-use super::amount::Amount;
+use crate::amount::Amount;
 
 /// What takes a flag back: a metric beyond a limit, or an incident.
 #[derive(Serialize)]

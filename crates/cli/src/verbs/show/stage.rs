@@ -3,9 +3,9 @@
 use serde::Serialize;
 use stagegate::model::{ChecklistItem, Criterion, FlagPlan, Stage, StageMetric};
 
-use super::amount::{Amount, BoundView};
 use super::markdown::between;
 use super::view::MetricView;
+use crate::amount::{Amount, BoundView};
 
 /// A stage: whom it lets in, and what has to hold before the flag leaves it.
 #[derive(Serialize)]

@@ -6,11 +6,11 @@ use serde::Serialize;
 use stagegate::Plan;
 use stagegate::model::{Criterion, FlagPlan, Group, Metric, MetricSource, TriggerCause};
 
-use super::amount::Amount;
 use super::sections::{
     MessageView, ResponsibilityView, RiskView, RollBackView, TriggerView, VariableView,
 };
 use super::stage::StageView;
+use crate::amount::Amount;
 use crate::document::Finding;
 use crate::verbs::timeline::{CalendarView, TimelineView};
 

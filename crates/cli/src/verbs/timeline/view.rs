@@ -8,7 +8,7 @@ use stagegate::model::{
     StagePeriod, Template,
 };
 
-use crate::verbs::show::Amount;
+use crate::amount::Amount;
 
 /// The timeline of a flag.
 #[derive(Serialize)]

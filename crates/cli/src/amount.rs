@@ -1,5 +1,6 @@
 //! Numbers with their units, as every output has them.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -43,6 +44,13 @@ impl Amount {
 
     pub(crate) fn increase(increase: Increase) -> Amount {
         Amount { text: increase.to_string(), ppm: Some(increase.ppm()), ..Amount::default() }
+    }
+}
+
+/// Its text.
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 
