@@ -39,7 +39,7 @@ impl<'d> Excerpts<'d> {
         let hint = problem.hint();
         let renderer = self.renderer.clone();
         let window = self.text_of(problem).and_then(|text| Window::around(text, &problem.span()));
-        let Some(Window { text, first_line, span }) = window else {
+        let Some(Window { text, span }) = window else {
             // Nothing to point at: the file as a whole, or no text.
             let place = format!("{}:{}:{}", problem.file(), problem.line(), problem.column());
             let report = [level
@@ -48,7 +48,7 @@ impl<'d> Excerpts<'d> {
             return renderer.render(&report) + "\n";
         };
         let snippet = Snippet::source(text)
-            .line_start(first_line)
+            .line_start(problem.line())
             .path(problem.file())
             .annotation(AnnotationKind::Primary.span(span));
         let group: Group<'_> =
@@ -70,7 +70,6 @@ impl<'d> Excerpts<'d> {
 /// Lines of a file around a span of it. A line of megabytes is cut to what is near the span.
 struct Window<'t> {
     text: &'t str,
-    first_line: usize,
     span: Range<usize>,
 }
 
@@ -86,7 +85,6 @@ impl<'t> Window<'t> {
             return None;
         }
         let line_begin = before.rfind('\n').map_or(0, |at| at + 1);
-        let first_line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
         // A problem that goes on for lines is shown by its first.
         let line_end = text.get(span.start..)?.find('\n').map_or(text.len(), |at| span.start + at);
         let end = span.end.min(line_end).min(span.start + MARKED).max(span.start);
@@ -94,7 +92,7 @@ impl<'t> Window<'t> {
         let last = line_end.min(ceil(text, end + NEAR));
         let end = ceil(text, end).min(last);
         let shown = text.get(begin..last)?;
-        Some(Window { text: shown, first_line, span: span.start - begin..end - begin })
+        Some(Window { text: shown, span: span.start - begin..end - begin })
     }
 }
 
