@@ -88,6 +88,28 @@ fn a_weekend_and_the_holidays_move_promotions() {
     );
 }
 
+/// A short document that asks for more than anybody could send.
+#[test]
+fn messages_beyond_the_limit_are_counted() {
+    let stages: Vec<String> = (1..=64)
+        .map(|stage| {
+            format!("{{ name = \"s{stage}\", percent = {stage}, min_duration = \"520w\" }}")
+        })
+        .collect();
+    let weekly = r#"{ audience = "user", when = "weekly", channel = "x", template = "x" }"#;
+    let document = format!(
+        "schema = 1\n[flags.a]\nstages = [{}]\nmessages = [{}]",
+        stages.join(","),
+        [weekly; 1000].join(","),
+    );
+    let plan = Plan::parse(document).unwrap();
+    let timeline = plan.flag("a").unwrap().timeline(day("2026-01-05"));
+    assert_eq!(timeline.messages.len(), stagegate::limits::MAX_DUE_MESSAGES);
+    // The last stage lasts as long as the others; the week in which a stage ends is not its own.
+    let all = 64 * 1000 * 519;
+    assert_eq!(timeline.messages.len() + timeline.unlisted_messages, all);
+}
+
 #[test]
 fn a_flag_may_have_no_dates_and_no_durations() {
     let document = r#"

@@ -43,5 +43,8 @@ pub const MAX_TEXT_BYTES: usize = 4096;
 /// Tables and arrays inside one another.
 pub const MAX_DEPTH: usize = 64;
 
+/// Messages that a timeline lists; of the rest it gives the number.
+pub const MAX_DUE_MESSAGES: usize = 10_000;
+
 /// Problems that one error lists; of the rest it gives the number.
 pub const MAX_PROBLEMS: usize = 1000;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::eval::StageName;
 use crate::plan::error::Excerpt;
 use crate::plan::fields::{Fields, Path, one_of, table, text};
+use crate::plan::limits::MAX_DUE_MESSAGES;
 use crate::plan::model::flag::FlagPlan;
 use crate::plan::model::message::Message;
 use crate::plan::model::sections::Context;
@@ -54,8 +55,9 @@ use crate::plan::report::Report;
 ///
 /// # Complexity
 ///
-/// Linear in stages, freezes and messages. A weekly message takes an entry for each week of its
-/// stages, which are ten years at most.
+/// Linear in freezes, and in stages times messages. At most [`MAX_DUE_MESSAGES`] entries.
+///
+/// [`MAX_DUE_MESSAGES`]: crate::limits::MAX_DUE_MESSAGES
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Timeline<'p> {
@@ -66,6 +68,8 @@ pub struct Timeline<'p> {
     /// Every message that has a date, in order of dates, those of a day in order of stages and then
     /// as the plan has them; those of a roll-back have none.
     pub messages: Vec<Due<'p>>,
+    /// Messages of later stages beyond the limit of the list.
+    pub unlisted_messages: usize,
 }
 
 /// A stage on the calendar.
@@ -179,8 +183,8 @@ impl<'p> Timeline<'p> {
             }
         });
         let stages: Vec<StagePeriod<'p>> = stages.collect();
-        let messages = due(&stages, flag.messages());
-        Timeline { start, stages, messages }
+        let (messages, unlisted_messages) = due(&stages, flag.messages());
+        Timeline { start, stages, messages, unlisted_messages }
     }
 }
 
@@ -226,25 +230,29 @@ fn end_of_last(begins: Period, details: &StageDetails) -> Period {
     Period { earliest: begins.earliest.plus_days(min), latest: begins.latest.plus_days(max) }
 }
 
-fn due<'p>(stages: &[StagePeriod<'p>], messages: &'p [Message]) -> Vec<Due<'p>> {
-    let mut all = Vec::new();
+/// What is due, and how much more than the limit that would be.
+fn due<'p>(stages: &[StagePeriod<'p>], messages: &'p [Message]) -> (Vec<Due<'p>>, usize) {
+    let (mut all, mut unlisted) = (Vec::new(), 0);
     for StagePeriod { stage, begins, ends, .. } in stages {
         let of_stage = |message: &&Message| message.stage.is_none_or(|about| about == *stage);
         for message in messages.iter().filter(of_stage) {
-            let mut add = |date| all.push(Due { date, stage: *stage, message });
-            match message.when {
-                When::Start => add(begins.earliest),
-                When::Days(days) => add(begins.earliest.plus_days(days)),
-                When::End => add(ends.earliest),
-                When::Weekly => {
-                    let weeks = (7..begins.earliest.days_until(ends.earliest)).step_by(7);
-                    weeks.for_each(|days| add(begins.earliest.plus_days(days)));
-                }
-                When::RollBack => {}
-            }
+            let begin = begins.earliest;
+            // Every so many days from the first day on.
+            let (first, count) = match message.when {
+                When::Start => (begin, 1),
+                When::Days(days) => (begin.plus_days(days), 1),
+                When::End => (ends.earliest, 1),
+                When::Weekly => (begin.plus_days(7), (begin.days_until(ends.earliest) - 1) / 7),
+                When::RollBack => continue,
+            };
+            let room = MAX_DUE_MESSAGES - all.len();
+            let listed = usize::try_from(count).unwrap_or(0).min(room);
+            unlisted += usize::try_from(count).unwrap_or(0) - listed;
+            let dates = (0..count).map(|week| first.plus_days(7 * week)).take(listed);
+            all.extend(dates.map(|date| Due { date, stage: *stage, message }));
         }
     }
     // Stable, so that those of a day stay in order of stages and messages.
     all.sort_by_key(|due| due.date);
-    all
+    (all, unlisted)
 }

@@ -72,8 +72,15 @@ fn between(
                 .to_owned(),
         ));
     };
-    let messages = flag.timeline(start).messages.into_iter();
-    let messages = messages.filter(|due| from <= due.date && due.date <= to);
+    let timeline = flag.timeline(start);
+    if timeline.unlisted_messages > 0 {
+        return Err(Failure::Usage(format!(
+            "the rollout has {} messages more than a timeline lists; ask for those of a moment with \
+             `--on STAGE.WHEN`",
+            timeline.unlisted_messages
+        )));
+    }
+    let messages = timeline.messages.into_iter().filter(|due| from <= due.date && due.date <= to);
     Ok(messages
         .map(|due| Due { message: due.message, stage: due.stage, date: Some(due.date) })
         .collect())

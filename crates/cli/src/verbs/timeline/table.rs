@@ -77,5 +77,9 @@ fn messages(view: &TimelineView<'_>) -> String {
             terminal(due.subject.unwrap_or("–")),
         ]);
     }
-    format!("\n{rows}")
+    let more = match view.unlisted_messages {
+        0 => String::new(),
+        more => format!("and {more} more\n"),
+    };
+    format!("\n{rows}{more}")
 }

@@ -21,6 +21,8 @@ pub(crate) struct TimelineView<'p> {
     pub(super) stages: Vec<PeriodView<'p>>,
     /// In order of dates. Those of a roll-back have none and are not here.
     pub(super) messages: Vec<DueView<'p>>,
+    /// Messages beyond the limit of the list.
+    pub(super) unlisted_messages: usize,
     pub(super) calendar: Option<CalendarView<'p>>,
 }
 
@@ -148,6 +150,7 @@ impl<'p> TimelineView<'p> {
                 .iter()
                 .map(|due| DueView::of(due, flag.messages()))
                 .collect(),
+            unlisted_messages: timeline.unlisted_messages,
             calendar: flag.calendar().map(CalendarView::of),
         }
     }
