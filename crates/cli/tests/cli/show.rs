@@ -266,3 +266,21 @@ fn headings(markdown: &str) -> Vec<(HeadingLevel, String)> {
     }
     headings
 }
+
+/// A table of many flags is cheap; their whole plans would be gigabytes.
+#[test]
+fn a_document_of_many_flags() {
+    let flags: String = (0..20_000).map(|flag| format!("[flags.f{flag}]\n")).collect();
+    let document = format!("schema = 1\n{flags}");
+    let run = stagegate_with(&["show", "-"], &document).ends(0);
+    assert_eq!(run.stdout.lines().count(), 20_000 + 3);
+    for format in ["markdown", "json"] {
+        let run = stagegate_with(&["show", "-", "--format", format], &document).ends(2);
+        assert_eq!(
+            run.stderr,
+            "stagegate: the document has 20000 flags, more than the 1000 whose whole plans are shown \
+             at once; say which with `--flag`\n",
+        );
+        stagegate_with(&["show", "-", "--format", format, "--flag", "f7"], &document).ends(0);
+    }
+}

@@ -2,44 +2,40 @@
 
 use std::fmt::Write as _;
 
+use stagegate::Plan;
+
 use super::view::{DocumentView, FlagView};
 use crate::document::Finding;
 use crate::escape::terminal;
 use crate::terminal::{Rows, heading};
 
-/// One flag with its stages, or a row for each of several.
-pub(super) fn summary(view: &DocumentView<'_>) -> String {
-    match view.flags.as_slice() {
-        [flag] => {
-            let mut text = of_flag(flag);
-            warnings(&view.other_warnings, &mut text);
-            text
-        }
-        flags => {
-            let mut text = of_flags(flags);
-            let told = flags.iter().map(|flag| flag.warnings.len()).sum::<usize>();
-            let count = told + view.other_warnings.len();
-            if count > 0 {
-                let s = if count == 1 { "" } else { "s" };
-                let _ = writeln!(text, "{count} warning{s}: see `stagegate check`");
-            }
-            text
-        }
-    }
+/// Flags with their stages: one, as far as anybody asks for a summary.
+pub(super) fn of_one(view: &DocumentView<'_>) -> String {
+    let mut text: String = view.flags.iter().map(of_flag).collect();
+    warnings(&view.other_warnings, &mut text);
+    text
 }
 
-fn of_flags(flags: &[FlagView<'_>]) -> String {
+/// A row for each of several flags. Their plans are not looked at: there may be 100,000.
+pub(super) fn of_several(plan: &Plan) -> String {
     let mut rows = Rows::new(&["flag", "stage", "share", "plan", "owner"]);
-    for flag in flags {
+    for flag in plan.flags().filter_map(|key| plan.flag(key)) {
+        let now = flag.stages().find(|stage| stage.name() == flag.stage());
         rows.add([
-            flag.key.to_owned(),
-            flag.stage.clone(),
-            share(flag),
-            flag.plan.unwrap_or("its own").to_owned(),
-            terminal(flag.owner.unwrap_or("–")),
+            flag.key().to_owned(),
+            flag.stage().to_string(),
+            now.map_or("nobody".to_owned(), |stage| format!("{}%", stage.percent())),
+            flag.plan().unwrap_or("its own").to_owned(),
+            terminal(flag.owner().unwrap_or("–")),
         ]);
     }
-    format!("{rows}{} flags; `--flag` shows one of them\n", flags.len())
+    let mut text = format!("{rows}{} flags; `--flag` shows one of them\n", plan.flags().count());
+    let count = plan.warnings().len();
+    if count > 0 {
+        let s = if count == 1 { "" } else { "s" };
+        let _ = writeln!(text, "{count} warning{s}: see `stagegate check`");
+    }
+    text
 }
 
 fn of_flag(flag: &FlagView<'_>) -> String {

@@ -13,6 +13,9 @@ use crate::output::Output;
 
 use view::DocumentView;
 
+/// Flags whose whole plans are shown at once: each is some ten kilobytes.
+const MAX_WHOLE_PLANS: usize = 1000;
+
 pub(crate) fn run(args: &Show, output: &Output) -> Result<Answer, Failure> {
     let problems = match args.format {
         ShowFormat::Json => Format::Json,
@@ -23,9 +26,20 @@ pub(crate) fn run(args: &Show, output: &Output) -> Result<Answer, Failure> {
         Some(key) => Some(document::flag(&plan, Some(key))?),
         None => None,
     };
+    let shown = if only.is_some() { 1 } else { plan.flags().count() };
+    if args.format == ShowFormat::Human && shown > 1 {
+        output.text(&human::of_several(&plan))?;
+        return Ok(Answer::Yes);
+    }
+    if shown > MAX_WHOLE_PLANS {
+        return Err(Failure::Usage(format!(
+            "the document has {shown} flags, more than the {MAX_WHOLE_PLANS} whose whole plans are \
+             shown at once; say which with `--flag`"
+        )));
+    }
     let view = DocumentView::of(&plan, only);
     match args.format {
-        ShowFormat::Human => output.text(&human::summary(&view))?,
+        ShowFormat::Human => output.text(&human::of_one(&view))?,
         ShowFormat::Markdown => output.text(&markdown::plans(&view)?)?,
         ShowFormat::Json => output.json("show", &view)?,
     }
