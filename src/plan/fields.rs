@@ -74,7 +74,7 @@ impl<'n, 'a> Fields<'n, 'a> {
         report: &mut Report<'a>,
     ) -> Option<Self> {
         let entries = table(node, path, report)?;
-        Some(Fields { node, entries, path, known: Vec::with_capacity(8) })
+        Some(Fields { node, entries, path, known: Vec::with_capacity(16) })
     }
 
     pub(super) fn path(&self) -> &'n Path<'n> {

@@ -1,5 +1,6 @@
 //! `[flags.NAME]`: the flags, with all they refer to resolved.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -40,7 +41,6 @@ pub(super) struct Context<'c> {
 
 /// The plan that a flag follows.
 struct Followed {
-    name: Option<Arc<str>>,
     plan: SharedPlan,
     /// Those of its own stages that let in nobody new.
     idle: Vec<IdleStage>,
@@ -61,14 +61,16 @@ pub(super) fn read<'a>(
         report.problem(node.span.clone(), &path, "found no flag".to_owned(), hint);
         return None;
     }
-    let staged = Staged::plan(context.metrics);
+    let staged = OnceCell::new();
+    let nothing = Arc::default();
     let mut named = named(node, &path, MAX_FLAGS, report);
     named.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     let mut flags = Vec::with_capacity(named.len());
     for (key, entry) in named {
         let path = path.field(&entry.key);
         flags.extend(
-            FlagReader { key, entry, path, context, staged: &staged }.read(&mut idle, report),
+            FlagReader { key, entry, path, context, staged: &staged, nothing: &nothing }
+                .read(&mut idle, report),
         );
     }
     idle.check(root, report);
@@ -80,7 +82,10 @@ struct FlagReader<'r, 'a> {
     entry: &'r Entry<'a>,
     path: Path<'r>,
     context: &'r Context<'r>,
-    staged: &'r SharedPlan,
+    /// The built-in plan, made for the first flag that follows it.
+    staged: &'r OnceCell<SharedPlan>,
+    /// The sections of a flag that follows no plan, before it says any of its own.
+    nothing: &'r Arc<Sections>,
 }
 
 impl<'a> FlagReader<'_, 'a> {
@@ -96,7 +101,7 @@ impl<'a> FlagReader<'_, 'a> {
 
         let salt = salt.map(|node| self.salt(node, report));
         let followed = self.followed(own, plan, report)?;
-        let Followed { name: plan, plan: SharedPlan { stages, sections: base }, .. } = followed;
+        let SharedPlan { name: plan, stages, sections: base } = followed.plan;
         let compiled = &stages.compiled;
         let (hold_back, ends) = match hold_back {
             Some(node) => self.hold_back(node, compiled, report),
@@ -160,8 +165,8 @@ impl<'a> FlagReader<'_, 'a> {
         let read_own = |node, report: &mut Report<'a>| {
             let path = self.path.field("stages");
             let (stages, idle) = stages::read(node, &path, groups, metrics, report)?;
-            let plan = SharedPlan { stages, sections: Arc::default() };
-            Some(Followed { name: None, plan, idle })
+            let plan = SharedPlan { name: None, stages, sections: Arc::clone(self.nothing) };
+            Some(Followed { plan, idle })
         };
         match (own, plan) {
             (None, None) => Some(self.staged()),
@@ -181,8 +186,8 @@ impl<'a> FlagReader<'_, 'a> {
     }
 
     fn staged(&self) -> Followed {
-        let (name, plan) = (Some(Staged::NAME.into()), self.staged.clone());
-        Followed { name, plan, idle: Vec::new() }
+        let plan = self.staged.get_or_init(|| Staged::plan(self.context.metrics));
+        Followed { plan: plan.clone(), idle: Vec::new() }
     }
 
     fn shared(&self, node: &Node<'a>, report: &mut Report<'a>) -> Option<Followed> {
@@ -192,9 +197,8 @@ impl<'a> FlagReader<'_, 'a> {
             return Some(self.staged());
         }
         let plans = self.context.plans;
-        if let Some((name, plan)) = plans.get_key_value(&**name) {
-            let plan = plan.clone()?;
-            return Some(Followed { name: Some(name.shared()), plan, idle: Vec::new() });
+        if let Some(plan) = plans.get(&**name) {
+            return Some(Followed { plan: plan.clone()?, idle: Vec::new() });
         }
         let hint = one_of(name, std::iter::once(Staged::NAME).chain(plans.keys().map(Key::as_str)));
         report.found(node, &path, "not a plan of this document", hint);

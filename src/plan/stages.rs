@@ -23,6 +23,8 @@ pub(super) type Plans = BTreeMap<Key, Option<SharedPlan>>;
 /// A plan that flags share.
 #[derive(Clone, Debug)]
 pub(super) struct SharedPlan {
+    /// `None`: the stages of a flag of its own. One text for all flags that follow it.
+    pub(super) name: Option<Arc<str>>,
     pub(super) stages: Stages,
     pub(super) sections: Arc<Sections>,
 }
@@ -44,7 +46,7 @@ pub(super) fn read_plans<'a>(
             let message = format!("found `{}`, the name of the built-in plan", Staged::NAME);
             report.problem(entry.key_span.clone(), &path, message, "choose another name");
         }
-        let plan = read_plan(&entry.node, &path, groups, metrics, report);
+        let plan = read_plan(&key, &entry.node, &path, groups, metrics, report);
         let plan = plan.map(|(plan, idle)| {
             all_idle.insert(&key, idle);
             plan
@@ -56,6 +58,7 @@ pub(super) fn read_plans<'a>(
 }
 
 fn read_plan<'a>(
+    name: &Key,
     node: &Node<'a>,
     path: &Path<'_>,
     groups: &Groups,
@@ -73,7 +76,7 @@ fn read_plan<'a>(
     let (stages, idle) = read(stages, &path.field("stages"), groups, metrics, report)?;
     let context = Context { stages: &stages.compiled, metrics, is_flag: false };
     let sections = own.read(path, context, &Arc::default(), report);
-    Some((SharedPlan { stages, sections }, idle))
+    Some((SharedPlan { name: Some(name.shared()), stages, sections }, idle))
 }
 
 /// A list of stages, and those of them that let in nobody new. `None` when any of it is wrong,

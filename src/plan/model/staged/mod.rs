@@ -37,6 +37,7 @@ impl Staged {
         let stages = [(INTERNAL, 0), (PILOT, 10), (EXPANDED, 25), (GA, 100)];
         let compiled = stages.map(|(name, whole)| Stage::new(name, percent(whole), Box::default()));
         SharedPlan {
+            name: Some(Staged::NAME.into()),
             stages: Stages::new(compiled.into(), stages::details(metrics)),
             sections: Arc::new(sections::sections(metrics)),
         }
