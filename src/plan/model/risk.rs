@@ -10,6 +10,22 @@ use crate::plan::node::Node;
 use crate::plan::report::Report;
 
 /// A risk and its mitigation.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::Plan;
+/// use stagegate::model::Level;
+///
+/// let plan = Plan::parse(r#"
+///     schema = 1
+///     [flags.search]
+///     risks = [{ risk = "load", impact = "high", mitigation = "a load test first" }]
+/// "#)?;
+/// let risk = &plan.flag("search").unwrap().risks()[0];
+/// assert_eq!((risk.likelihood, risk.impact), (None, Some(Level::High)));
+/// # Ok::<(), stagegate::PlanError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Risk {

@@ -10,6 +10,19 @@ use crate::plan::node::Node;
 use crate::plan::report::Report;
 
 /// How a flag is taken back.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::Plan;
+/// use stagegate::model::{Phase, RollBackTarget};
+///
+/// let plan = Plan::parse("schema = 1\n[flags.search]\nstage = \"pilot\"")?;
+/// let rollback = plan.flag("search").unwrap().rollback();
+/// assert_eq!(rollback.target, RollBackTarget::Off);
+/// assert_eq!(rollback.steps[0].phase, Phase::Decide);
+/// # Ok::<(), stagegate::PlanError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RollBack {

@@ -25,6 +25,22 @@ pub(in crate::plan::model) fn minute(time: civil::DateTime) -> u16 {
 /// A day without hours is all of it. Hours that end no later than they begin go on until the next
 /// day: `"Fri 18:00-09:00"` ends on Saturday morning. Printed in this form, days of the same hours
 /// together: `Mon-Fri 09:00-18:00, Sat`.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::Plan;
+///
+/// let plan = Plan::parse(r#"
+///     schema = 1
+///     [flags.search]
+///     calendar.hours = ["Mon 09:00-12:00", "Tue 09:00-12:00", "Mon 11:00-12:00"]
+/// "#)?;
+/// let hours = &plan.flag("search").unwrap().calendar().unwrap().hours;
+/// assert_eq!(hours.to_string(), "Mon-Tue 09:00-12:00");
+/// assert!(!hours.is_always());
+/// # Ok::<(), stagegate::PlanError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WeekHours {
     /// Minutes since Monday 00:00, in order, apart from one another, the end not included. Never
