@@ -23,15 +23,16 @@ impl Rows {
         for line in [TableComponent::HeaderLines, TableComponent::MiddleHeaderIntersections] {
             table.set_style(line, '─');
         }
+        // The header has made the columns.
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
         Rows(table)
     }
 
     /// A row of texts that are already escaped.
     pub(crate) fn add(&mut self, cells: impl IntoIterator<Item = String>) {
         self.0.add_row(cells);
-        for column in self.0.column_iter_mut() {
-            column.set_padding((0, 2));
-        }
     }
 }
 
