@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::eval::{AsUser, StageName};
-use crate::eval::{Evaluation, Flag, Group};
+use crate::eval::{Evaluation, Flag, Group, Position};
 use crate::percent::Percent;
 use crate::plan::model::flag::FlagPlan;
 
@@ -32,12 +32,37 @@ impl<'p> FlagPlan<'p> {
     /// ```
     #[must_use]
     pub fn explain(&self, user: impl AsUser) -> Explanation<'p> {
-        let flag = Flag::new(Arc::clone(&self.planned.definition), self.planned.declared);
-        let stages = (0..self.stages().len()).filter_map(|index| self.explain_at(index, &user));
-        Explanation { evaluation: flag.evaluate(&user, 1), stages: stages.collect() }
+        self.explain_position(self.planned.declared, &user)
     }
 
-    fn explain_at(&self, index: usize, user: &impl AsUser) -> Option<StageExplanation<'p>> {
+    /// The same for a flag that is at a certain stage, or `off`; `None` where it has no such stage.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::Plan;
+    ///
+    /// let plan = Plan::parse("schema = 1\n[flags.search]\nstage = \"off\"")?;
+    /// let search = plan.flag("search").unwrap();
+    /// assert!(search.explain_at("ga", "ana").unwrap().evaluation.enabled);
+    /// assert!(!search.explain_at("off", "ana").unwrap().evaluation.enabled);
+    /// assert!(search.explain_at("glad", "ana").is_none());
+    /// # Ok::<(), stagegate::PlanError>(())
+    /// ```
+    #[must_use]
+    pub fn explain_at(&self, stage: &str, user: impl AsUser) -> Option<Explanation<'p>> {
+        let position = self.definition().position_of(stage)?;
+        Some(self.explain_position(position, &user))
+    }
+
+    fn explain_position(&self, position: Position, user: &impl AsUser) -> Explanation<'p> {
+        let flag = Flag::new(Arc::clone(&self.planned.definition), self.planned.declared);
+        let stages = (0..self.stages().len()).filter_map(|index| self.explain_stage(index, user));
+        let evaluation = flag.at(position).evaluate(user, 1);
+        Explanation { evaluation, stages: stages.collect() }
+    }
+
+    fn explain_stage(&self, index: usize, user: &impl AsUser) -> Option<StageExplanation<'p>> {
         let definition = self.definition();
         let key = user.key();
         let key = key.as_bytes();
@@ -67,7 +92,7 @@ impl<'p> FlagPlan<'p> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Explanation<'p> {
-    /// The answer at the stage the document says.
+    /// The answer at the stage the flag is at.
     pub evaluation: Evaluation,
     /// What it would be at each stage, in order.
     pub stages: Vec<StageExplanation<'p>>,

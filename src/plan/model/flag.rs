@@ -9,6 +9,7 @@ use crate::plan::flags::PlannedFlag;
 use crate::plan::model::calendar::Calendar;
 use crate::plan::model::group::Group;
 use crate::plan::model::message::Message;
+use crate::plan::model::metric::Metric;
 use crate::plan::model::responsibility::Responsibility;
 use crate::plan::model::risk::Risk;
 use crate::plan::model::rollback::RollBack;
@@ -16,7 +17,7 @@ use crate::plan::model::sections::Sections;
 use crate::plan::model::stage::Stage;
 use crate::plan::model::time::date::Date;
 use crate::plan::model::timeline::Timeline;
-use crate::plan::model::trigger::Trigger;
+use crate::plan::model::trigger::{Trigger, TriggerCause};
 
 /// A flag with the whole of its plan: what [`Plan::flag`](crate::Plan::flag) gives.
 ///
@@ -128,6 +129,16 @@ impl<'p> FlagPlan<'p> {
     #[must_use]
     pub fn triggers(&self) -> &'p [Trigger] {
         &self.sections().triggers
+    }
+
+    /// Every metric that a stage or a trigger names; one that is named twice comes twice.
+    pub fn tracked_metrics(&self) -> impl Iterator<Item = &'p Metric> + use<'p> {
+        let of_stages = self.stages().flat_map(|stage| stage.details().tracked_metrics());
+        let of_triggers = self.triggers().iter().filter_map(|trigger| match &trigger.cause {
+            TriggerCause::Metric { metric, .. } => Some(&**metric),
+            TriggerCause::Incident(_) => None,
+        });
+        of_stages.chain(of_triggers)
     }
 
     /// Where to, and what people do then.

@@ -8,7 +8,7 @@ use super::sections::{
     Calendar, Message, Responsibility, Risk, RollBack, Timeline, Trigger, Variables,
 };
 use super::stage::Stage;
-use super::values::{Algorithm, Key, StageName, Text, UserKey, Version};
+use super::values::{Algorithm, Duration, Key, StageName, Text, UserKey, Version};
 
 /// Who gets which feature, and in which steps.
 #[derive(JsonSchema)]
@@ -126,6 +126,9 @@ pub(super) struct Metric {
     source: Source,
     /// What it is, for people.
     description: Option<Text>,
+    /// How old a reading may be and still count; by default a day where people enter it, else ten
+    /// minutes.
+    stale_after: Option<Duration>,
 }
 
 #[derive(JsonSchema)]

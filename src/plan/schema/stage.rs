@@ -36,6 +36,17 @@ pub(super) struct Stage {
     metrics: Option<BTreeMap<Key, StageMetric>>,
     /// How closely the flag is watched in the last stage.
     watch: Option<Watch>,
+    /// Whether the flag leaves the stage by itself once every condition holds; by default somebody
+    /// promotes it.
+    advance: Option<Advance>,
+}
+
+/// How a flag leaves a stage.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum Advance {
+    Manual,
+    Auto,
 }
 
 /// A success criterion: a metric's, or one that a person confirms.

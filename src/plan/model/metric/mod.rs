@@ -12,6 +12,7 @@ use crate::plan::Excerpt;
 use crate::plan::fields::{Fields, Path, named, one_of, string, text};
 use crate::plan::limits::MAX_ITEMS;
 use crate::plan::model::metric::quantity::{Bound, Unit};
+use crate::plan::model::time::duration;
 use crate::plan::model::word::{self, Word};
 use crate::plan::node::{Entry, Node, Value};
 use crate::plan::report::Report;
@@ -55,6 +56,9 @@ pub struct Metric {
     pub source: MetricSource,
     /// What it is, for people.
     pub description: Option<Box<str>>,
+    /// How old a reading may be and still count (`stale_after`): ten minutes unless the document
+    /// says otherwise, a day for what people enter.
+    pub stale_after: Duration,
 }
 
 /// Who records a metric.
@@ -70,6 +74,16 @@ pub enum MetricSource {
         /// In Prometheus' query language.
         query: Box<str>,
     },
+}
+
+impl MetricSource {
+    /// How old a reading may be where the document does not say.
+    fn stale_after(&self) -> Duration {
+        match self {
+            MetricSource::People => Duration::from_secs(24 * 60 * 60),
+            MetricSource::Application | MetricSource::Prometheus { .. } => Duration::from_secs(600),
+        }
+    }
 }
 
 /// A metric to track in a stage. Its target must hold for the flag to leave the stage.
@@ -208,7 +222,8 @@ impl BuiltIn {
     }
 
     fn metric(self, name: &str) -> Metric {
-        Metric { name: name.into(), unit: self.unit, source: self.source, description: None }
+        let (unit, stale_after) = (self.unit, self.source.stale_after());
+        Metric { name: name.into(), unit, source: self.source, description: None, stale_after }
     }
 }
 
@@ -230,7 +245,10 @@ fn read_metric<'a>(
     let mut fields = Fields::open(node, path, report)?;
     let (unit, source) = (fields.take("unit"), fields.take("source"));
     let description = fields.take_text("description", report).map(Box::from);
+    let stale_after = fields.take("stale_after");
     fields.finish(report);
+    let stale_after =
+        stale_after.and_then(|node| duration::read(node, &path.field("stale_after"), report));
     let every = every.map(|every| every.unit);
     let unit = match unit {
         Some(node) => read_unit(name, every, node, &path.field("unit"), report),
@@ -250,7 +268,9 @@ fn read_metric<'a>(
             None
         }
     };
-    Some(Metric { name: name.as_str().into(), unit: unit?, source: source?, description })
+    let (unit, source) = (unit?, source?);
+    let stale_after = stale_after.unwrap_or(source.stale_after());
+    Some(Metric { name: name.as_str().into(), unit, source, description, stale_after })
 }
 
 fn read_unit<'a>(

@@ -75,13 +75,18 @@ const MAX_INCREASE: u32 = 10_000;
 
 impl Quantity {
     /// Reads `1%`, `2s` or `20`, as the unit asks.
-    pub(in crate::plan::model) fn parse(
-        text: &str,
-        unit: Unit,
-    ) -> Result<Quantity, ParseQuantityError> {
+    ///
+    /// # Errors
+    ///
+    /// [`ParseQuantityError`] when it is none, says another unit, or is too large.
+    pub fn parse(text: &str, unit: Unit) -> Result<Quantity, ParseQuantityError> {
+        Ok(Quantity::read(text, unit)?)
+    }
+
+    fn read(text: &str, unit: Unit) -> Result<Quantity, NoQuantity> {
         match unit {
             Unit::Percent => parse_percent(text, 100)
-                .and_then(|ppm| Percent::from_ppm(ppm).ok_or(ParseQuantityError::Percent(100)))
+                .and_then(|ppm| Percent::from_ppm(ppm).ok_or(NoQuantity::Percent(100)))
                 .map(Quantity::Percent),
             Unit::Duration => Ok(Quantity::Duration(duration::parse(text)?)),
             Unit::Count => parse_count(text).map(Quantity::Count),
@@ -89,7 +94,7 @@ impl Quantity {
     }
 
     /// Which of two is more; `None` where their units differ.
-    pub(in crate::plan::model) fn compare(self, other: Quantity) -> Option<Ordering> {
+    pub(crate) fn compare(self, other: Quantity) -> Option<Ordering> {
         match (self, other) {
             (Quantity::Percent(a), Quantity::Percent(b)) => Some(a.cmp(&b)),
             (Quantity::Duration(a), Quantity::Duration(b)) => Some(a.cmp(&b)),
@@ -101,21 +106,19 @@ impl Quantity {
 
 impl Bound {
     /// Reads a comparison and a quantity: `< 1%`, `>=2s`.
-    pub(in crate::plan::model) fn parse(
-        text: &str,
-        unit: Unit,
-    ) -> Result<Bound, ParseQuantityError> {
+    pub(in crate::plan::model) fn parse(text: &str, unit: Unit) -> Result<Bound, NoQuantity> {
         let text = text.trim();
         let (comparison, value) =
             [Comparison::AtMost, Comparison::AtLeast, Comparison::Below, Comparison::Above]
                 .into_iter()
                 .find_map(|comparison| Some((comparison, text.strip_prefix(comparison.sign())?)))
-                .ok_or(ParseQuantityError::NoComparison)?;
-        Ok(Bound { comparison, value: Quantity::parse(value.trim_start(), unit)? })
+                .ok_or(NoQuantity::NoComparison)?;
+        Ok(Bound { comparison, value: Quantity::read(value.trim_start(), unit)? })
     }
 
     /// Whether a quantity of the same unit is within it. Of another unit, none is.
-    pub(in crate::plan::model) fn holds(&self, value: Quantity) -> bool {
+    #[must_use]
+    pub fn holds(&self, value: Quantity) -> bool {
         let ordering = value.compare(self.value);
         ordering.is_some_and(|ordering| match self.comparison {
             Comparison::Below => ordering.is_lt(),
@@ -155,9 +158,9 @@ impl Increase {
     }
 
     /// Reads `50%`.
-    pub(in crate::plan::model) fn parse(text: &str) -> Result<Increase, ParseQuantityError> {
+    pub(in crate::plan::model) fn parse(text: &str) -> Result<Increase, NoQuantity> {
         let ppm = parse_percent(text, MAX_INCREASE)?;
-        Increase::from_ppm(ppm).ok_or(ParseQuantityError::NoIncrease)
+        Increase::from_ppm(ppm).ok_or(NoQuantity::NoIncrease)
     }
     /// Parts per million of control's value: 500,000 is `"50%"`.
     #[must_use]
@@ -203,7 +206,11 @@ impl fmt::Display for Increase {
 
 /// Why a text is no quantity of the unit it should have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(in crate::plan::model) enum ParseQuantityError {
+#[error(transparent)]
+pub struct ParseQuantityError(#[from] NoQuantity);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(in crate::plan::model) enum NoQuantity {
     #[error("without a comparison")]
     NoComparison,
     #[error("not a percentage")]
@@ -227,30 +234,26 @@ pub(in crate::plan::model) enum ParseQuantityError {
 }
 
 /// Parts per million of a decimal with its percent sign.
-fn parse_percent(text: &str, max: u32) -> Result<u32, ParseQuantityError> {
-    let decimal = text.trim().strip_suffix('%').ok_or(ParseQuantityError::NotPercent)?;
+fn parse_percent(text: &str, max: u32) -> Result<u32, NoQuantity> {
+    let decimal = text.trim().strip_suffix('%').ok_or(NoQuantity::NotPercent)?;
     percent::read(decimal.trim_end(), max).map_err(|error| match error {
-        DecimalError::NotDecimal => ParseQuantityError::NotDecimal,
-        DecimalError::Negative => ParseQuantityError::Negative,
-        DecimalError::TooLarge => ParseQuantityError::Percent(max),
-        DecimalError::TooFine => ParseQuantityError::TooFine,
+        DecimalError::NotDecimal => NoQuantity::NotDecimal,
+        DecimalError::Negative => NoQuantity::Negative,
+        DecimalError::TooLarge => NoQuantity::Percent(max),
+        DecimalError::TooFine => NoQuantity::TooFine,
     })
 }
 
 /// Digits only: neither a sign nor a point.
-pub(in crate::plan::model) fn parse_count(text: &str) -> Result<u64, ParseQuantityError> {
+pub(in crate::plan::model) fn parse_count(text: &str) -> Result<u64, NoQuantity> {
     let text = text.trim();
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         let rest = text.strip_prefix('-').unwrap_or_default();
         let is_negative = rest.starts_with(|c: char| c.is_ascii_digit());
-        return Err(if is_negative {
-            ParseQuantityError::Negative
-        } else {
-            ParseQuantityError::NotCount
-        });
+        return Err(if is_negative { NoQuantity::Negative } else { NoQuantity::NotCount });
     }
     let count = text.parse().ok().filter(|count| *count <= MAX_COUNT);
-    count.ok_or(ParseQuantityError::Count)
+    count.ok_or(NoQuantity::Count)
 }
 
 #[cfg(test)]

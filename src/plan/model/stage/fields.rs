@@ -8,8 +8,8 @@ use crate::plan::fields::{Fields, Path, string, table, text};
 use crate::plan::limits::MAX_ITEMS;
 use crate::plan::model::metric::quantity::{Bound, Quantity};
 use crate::plan::model::metric::{Metrics, StageMetric};
-use crate::plan::model::stage::{ChecklistItem, Criterion, StageDetails, Watch};
-use crate::plan::model::{list, metric::threshold, time::duration};
+use crate::plan::model::stage::{Advance, ChecklistItem, Criterion, StageDetails, Watch};
+use crate::plan::model::{list, metric::threshold, time::duration, word};
 use crate::plan::node::{Entry, Node, Value};
 use crate::plan::report::Report;
 
@@ -23,6 +23,7 @@ pub(in crate::plan) struct DetailFields<'n, 'a> {
     checklist: Option<&'n Node<'a>>,
     metrics: Option<&'n Node<'a>>,
     watch: Option<&'n Node<'a>>,
+    advance: Option<&'n Node<'a>>,
 }
 
 impl<'n, 'a> DetailFields<'n, 'a> {
@@ -36,6 +37,7 @@ impl<'n, 'a> DetailFields<'n, 'a> {
             checklist: fields.take("checklist"),
             metrics: fields.take("metrics"),
             watch: fields.take("watch"),
+            advance: fields.take("advance"),
         }
     }
 
@@ -85,7 +87,11 @@ impl<'n, 'a> DetailFields<'n, 'a> {
             }
             read_watch(node, &path, report)
         });
-        StageDetails {
+        let advance = self.advance.and_then(|node| {
+            let advance = word::read(node, &path.field("advance"), report)?;
+            Some((node, advance))
+        });
+        let details = StageDetails {
             goal: goal.map(Box::from),
             min_duration,
             max_duration,
@@ -94,7 +100,12 @@ impl<'n, 'a> DetailFields<'n, 'a> {
             checklist: checklist.unwrap_or_default(),
             metrics: tracked.unwrap_or_default(),
             watch,
+            advance: advance.map(|(_, advance)| advance).unwrap_or_default(),
+        };
+        if let Some((node, Advance::Auto)) = advance {
+            check_advance(node, &details, path, report);
         }
+        details
     }
 
     fn durations(
@@ -106,13 +117,13 @@ impl<'n, 'a> DetailFields<'n, 'a> {
             self.min_duration.and_then(|n| duration::read(n, &path.field("min_duration"), report));
         let max_path = path.field("max_duration");
         let max = self.max_duration.and_then(|node| duration::read(node, &max_path, report));
-        if let (Some(node), Some(min), Some(max)) = (self.max_duration, min, max) {
-            if max < min {
-                let min = Quantity::Duration(min);
-                let wrong = format!("shorter than the stage's min_duration of {min}");
-                let hint = format!("write \"{min}\" or more, or a shorter min_duration");
-                report.found(node, &max_path, wrong, hint);
-            }
+        if let (Some(node), Some(min), Some(max)) = (self.max_duration, min, max)
+            && max < min
+        {
+            let min = Quantity::Duration(min);
+            let wrong = format!("shorter than the stage's min_duration of {min}");
+            let hint = format!("write \"{min}\" or more, or a shorter min_duration");
+            report.found(node, &max_path, wrong, hint);
         }
         (min, max)
     }
@@ -262,6 +273,25 @@ fn check_alert<'a>(
         report.found(node, path, wrong, hint);
     } else if alert.value != target.value && target.holds(alert.value) {
         report.found(node, path, format!("within the target \"{target}\""), hint);
+    }
+}
+
+/// A stage that asks nothing would be left with the next tick.
+fn check_advance<'a>(
+    node: &Node<'a>,
+    details: &StageDetails,
+    path: &Path<'_>,
+    report: &mut Report<'a>,
+) {
+    let asks_nothing = details.min_duration.is_none()
+        && details.watch.is_none()
+        && details.criteria.is_empty()
+        && details.checklist.is_empty()
+        && details.metrics.is_empty();
+    if asks_nothing {
+        let message = "found \"auto\" in a stage that asks nothing: it is left at once".to_owned();
+        let hint = "write a `min_duration`, a metric or a criterion, or leave `advance` out";
+        report.warning(node.span.clone(), &path.field("advance"), message, hint);
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(super) mod fields;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::eval::StageName;
 use crate::percent::Percent;
 use crate::plan::model::metric::quantity::Bound;
 use crate::plan::model::metric::{Metric, StageMetric};
+use crate::plan::model::word::Word;
 
 /// A stage of a flag's plan.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +78,37 @@ pub struct StageDetails {
     pub metrics: Vec<StageMetric>,
     /// How closely the flag is watched once it is in its last stage.
     pub watch: Option<Watch>,
+    /// Whether the flag leaves the stage by itself once every condition holds.
+    pub advance: Advance,
+}
+
+/// How a flag leaves a stage. Printed as a document writes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Advance {
+    /// Somebody promotes it (`manual`).
+    #[default]
+    Manual,
+    /// By itself, once every condition holds (`auto`).
+    Auto,
+}
+
+impl Word for Advance {
+    const WRONG: &'static str = "not a way to leave a stage";
+    const ALL: &'static [Advance] = &[Advance::Manual, Advance::Auto];
+
+    fn word(self) -> &'static str {
+        match self {
+            Advance::Manual => "manual",
+            Advance::Auto => "auto",
+        }
+    }
+}
+
+/// As `manual`.
+impl fmt::Display for Advance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
 }
 
 /// A success criterion of a stage.
@@ -122,6 +155,17 @@ pub struct Watch {
     pub lasts: Duration,
     /// The time from one check to the next; no longer than the watch.
     pub every: Duration,
+}
+
+impl StageDetails {
+    /// Every metric that the stage tracks or a criterion names.
+    pub(in crate::plan::model) fn tracked_metrics(&self) -> impl Iterator<Item = &Metric> {
+        let of_criteria = self.criteria.iter().filter_map(|criterion| match criterion {
+            Criterion::Metric { metric, .. } => Some(&**metric),
+            Criterion::Manual { .. } => None,
+        });
+        self.metrics.iter().map(|tracked| &*tracked.metric).chain(of_criteria)
+    }
 }
 
 impl<'p> Stage<'p> {
@@ -175,6 +219,7 @@ impl Stages {
             checklist: Vec::new(),
             metrics: Vec::new(),
             watch: None,
+            advance: Advance::Manual,
         };
         self.details.get(index).unwrap_or(&NOTHING)
     }

@@ -6,7 +6,7 @@ use super::time::{DAY, HOUR, SECOND};
 use super::{PRODUCT_OWNER, SUPPORT_LEAD, TECH_LEAD, share};
 use crate::plan::model::metric::quantity::{Bound, Comparison, Quantity};
 use crate::plan::model::metric::{Metrics, StageMetric};
-use crate::plan::model::stage::{ChecklistItem, Criterion, StageDetails, Watch};
+use crate::plan::model::stage::{Advance, ChecklistItem, Criterion, StageDetails, Watch};
 
 /// In the order of the stages.
 pub(super) fn details(metrics: &Metrics) -> Vec<StageDetails> {
@@ -36,6 +36,7 @@ fn internal(metrics: &Metrics) -> StageDetails {
         // Nobody outside is in yet, so what people count says nothing.
         metrics: APPLICATION.iter().filter_map(|tracked| tracked.of(metrics)).collect(),
         watch: None,
+        advance: Advance::Manual,
     }
 }
 
@@ -61,6 +62,7 @@ fn pilot(metrics: &Metrics) -> StageDetails {
         ],
         metrics: all(metrics),
         watch: None,
+        advance: Advance::Manual,
     }
 }
 
@@ -87,6 +89,7 @@ fn expanded(metrics: &Metrics) -> StageDetails {
         ],
         metrics: all(metrics),
         watch: None,
+        advance: Advance::Manual,
     }
 }
 
@@ -111,6 +114,7 @@ fn ga(metrics: &Metrics) -> StageDetails {
         ],
         metrics: all(metrics),
         watch: Some(Watch { lasts: 48 * HOUR, every: 2 * HOUR }),
+        advance: Advance::Manual,
     }
 }
 

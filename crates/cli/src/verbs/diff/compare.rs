@@ -234,7 +234,7 @@ fn without_effect(old: FlagPlan<'_>, new: FlagPlan<'_>) -> Vec<String> {
 
 type IsAlike = fn(&StageDetails, &StageDetails) -> bool;
 
-const DETAILS: [(&str, IsAlike); 8] = [
+const DETAILS: [(&str, IsAlike); 9] = [
     ("goal", |a, b| a.goal == b.goal),
     ("min_duration", |a, b| a.min_duration == b.min_duration),
     ("max_duration", |a, b| a.max_duration == b.max_duration),
@@ -243,4 +243,5 @@ const DETAILS: [(&str, IsAlike); 8] = [
     ("checklist", |a, b| a.checklist == b.checklist),
     ("metrics", |a, b| a.metrics == b.metrics),
     ("watch", |a, b| a.watch == b.watch),
+    ("advance", |a, b| a.advance == b.advance),
 ];

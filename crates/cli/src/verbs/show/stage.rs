@@ -19,6 +19,8 @@ pub(super) struct StageView<'p> {
     pub(super) owner: Option<&'p str>,
     pub(super) min_duration: Option<Amount>,
     pub(super) max_duration: Option<Amount>,
+    /// Whether the flag leaves it by itself.
+    pub(super) advance: String,
     criteria: Vec<CriterionView<'p>>,
     pub(super) activities: Vec<&'p str>,
     pub(super) checklist: Vec<ChecklistView<'p>>,
@@ -72,6 +74,7 @@ impl<'p> StageView<'p> {
             owner: own.map(|(_, owner)| owner).or(flag.owner()),
             min_duration: details.min_duration.map(Amount::duration),
             max_duration: details.max_duration.map(Amount::duration),
+            advance: details.advance.to_string(),
             criteria: details.criteria.iter().filter_map(CriterionView::of).collect(),
             activities: details.activities.iter().map(|text| &**text).collect(),
             checklist: details.checklist.iter().map(ChecklistView::of).collect(),

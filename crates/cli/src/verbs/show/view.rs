@@ -94,6 +94,8 @@ pub(super) struct MetricView<'p> {
     /// `application`, `people` or `prometheus`.
     pub(super) source: &'static str,
     query: Option<&'p str>,
+    /// How old a reading may be and still count.
+    stale_after: Amount,
     description: Option<&'p str>,
 }
 
@@ -207,6 +209,7 @@ impl<'p> MetricView<'p> {
             unit: metric.unit.to_string(),
             source,
             query,
+            stale_after: Amount::duration(metric.stale_after),
             description: metric.description.as_deref(),
         }
     }
