@@ -3,6 +3,14 @@
 #[doc = include_str!("../docs/plans.md")]
 pub mod plans {}
 
+#[cfg(feature = "rollout")]
+#[doc = include_str!("../docs/rollout.md")]
+pub mod rollout {}
+
+#[cfg(feature = "rollout")]
+#[doc = include_str!("../docs/journal.md")]
+pub mod journal {}
+
 #[doc = include_str!("../docs/cli.md")]
 pub mod cli {}
 

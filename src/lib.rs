@@ -52,10 +52,13 @@
 //!   with one, [`UpdateError`] why a change was refused.
 //! * [`Plan::flag`] gives all that a plan says of a flag, as the types of [`model`]: what a stage
 //!   asks, what takes the flag back, who is responsible, messages, dates.
-//! * The command line `stagegate` (package `stagegate-cli`) checks, prints, schedules and explains
-//!   documents.
+//! * With feature `rollout`, `rollout::Rollout` executes the plan: it promotes by its criteria, takes
+//!   back by its triggers, and keeps a journal in a `store::Directory`.
+//! * The command line `stagegate` (package `stagegate-cli`) checks, prints, schedules, explains and
+//!   executes documents.
 //! * Chapters: the [plan document](_docs::plans), [bucketing](_docs::bucketing), the
-//!   [design](_docs::design), the [promises](_docs::promises) and their tests.
+//!   [design](_docs::design), the [promises](_docs::promises) and their tests; with feature `rollout`
+//!   also rollouts and the format of their journal.
 //!
 //! # When not to use it
 //!
@@ -74,6 +77,8 @@
 //!
 //! * `toml` (default): documents in TOML. Costs the parser of the `toml` crate.
 //! * `json` (default): documents in JSON. Costs `serde` and `serde_json`.
+//! * `rollout`: modules `rollout`, `store` and `clock`. Costs `serde`, `serde_json`, `sha2` and
+//!   `memchr`.
 //! * `schema`: `model::json_schema`, the JSON Schema of documents for editors. Costs `schemars`.
 //!
 //! Without `toml` and `json` there is [`Salt`] and [`Percent`], and no way to load a plan.
@@ -87,11 +92,17 @@
 #![forbid(unsafe_code)]
 
 pub mod _docs;
+#[cfg(feature = "rollout")]
+pub mod clock;
 mod eval;
 mod gate;
 mod key;
 mod percent;
 mod plan;
+#[cfg(feature = "rollout")]
+pub mod rollout;
+#[cfg(feature = "rollout")]
+pub mod store;
 
 pub use eval::{AsUser, Evaluation, Reason, Salt, StageName, User, UserKey};
 pub use gate::{

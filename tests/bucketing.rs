@@ -271,7 +271,7 @@ fn percent(ppm: &Value) -> Percent {
 }
 
 fn unhex(digits: &str) -> Vec<u8> {
-    assert!(digits.is_ascii() && digits.len() % 2 == 0);
+    assert!(digits.is_ascii() && digits.len().is_multiple_of(2));
     let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
     (0..digits.len()).step_by(2).map(byte).collect()
 }

@@ -1,5 +1,6 @@
 //! Changes to what a gate has in force.
 
+use super::error::Kind;
 use super::observer::Change;
 use super::{Gate, UpdateError, transition};
 use crate::eval::{Snapshot, StageName};
@@ -21,7 +22,8 @@ impl Gate {
     ///
     /// # Errors
     ///
-    /// [`UpdateError`] when the document is no plan, or skips a stage; nothing has changed then.
+    /// [`UpdateError`] when the document is no plan, or skips a stage, or a rollout drives the gate;
+    /// nothing has changed then.
     ///
     /// # Example
     ///
@@ -37,6 +39,9 @@ impl Gate {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn update(&self, document: impl Into<Document>) -> Result<u64, UpdateError> {
+        if self.shared.driven {
+            return Err(self.shared.ledger.refuse(Kind::DrivenGate.into()));
+        }
         let plan = match Plan::parse(document) {
             Ok(plan) => plan,
             Err(error) => return Err(self.shared.ledger.refuse(error.into())),
@@ -49,7 +54,8 @@ impl Gate {
     ///
     /// # Errors
     ///
-    /// [`UpdateError`] when there is no such flag or stage, or a stage would be skipped.
+    /// [`UpdateError`] when there is no such flag or stage, a stage would be skipped, or a rollout
+    /// drives the gate and the stage is above the flag's.
     ///
     /// # Complexity
     ///
@@ -66,7 +72,8 @@ impl Gate {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_stage(&self, flag: &str, stage: &str) -> Result<u64, UpdateError> {
-        self.apply(|snapshot| transition::to_stage(snapshot, flag, stage, None))
+        let driven = self.shared.driven;
+        self.apply(|snapshot| transition::to_stage(snapshot, flag, stage, None, driven))
     }
 
     /// Moves a flag to any stage of its plan, skipping others. The reason is told to the observers.
@@ -87,7 +94,8 @@ impl Gate {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn force_stage(&self, flag: &str, stage: &str, reason: &str) -> Result<u64, UpdateError> {
-        self.apply(|snapshot| transition::to_stage(snapshot, flag, stage, Some(reason)))
+        let driven = self.shared.driven;
+        self.apply(|snapshot| transition::to_stage(snapshot, flag, stage, Some(reason), driven))
     }
 
     /// Takes a flag off for everybody, at once. Returns the new version.

@@ -47,6 +47,12 @@ pub(super) enum Kind {
         "flag `{flag}` is to be forced to `{to}` without a reason; give one, it is kept with the change"
     )]
     NoReason { flag: String, to: StageName },
+    #[error(
+        "flag `{flag}` is driven by a rollout, which alone takes it up to `{to}`: promote it there"
+    )]
+    Driven { flag: String, to: StageName },
+    #[error("a rollout drives this gate, and alone puts documents in force: update the rollout")]
+    DrivenGate,
 }
 
 impl UpdateError {
@@ -54,6 +60,13 @@ impl UpdateError {
     #[must_use]
     pub fn is_skip(&self) -> bool {
         matches!(*self.kind, Kind::Skip { .. } | Kind::DocumentSkips { .. } | Kind::NoReason { .. })
+    }
+
+    /// Whether a rollout drives the gate, so that only it takes flags up and puts documents in
+    /// force.
+    #[must_use]
+    pub fn is_driven(&self) -> bool {
+        matches!(*self.kind, Kind::Driven { .. } | Kind::DrivenGate)
     }
 
     /// Whether the flag or the stage asked for does not exist.

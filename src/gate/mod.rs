@@ -3,6 +3,8 @@
 mod ask;
 mod cell;
 mod change;
+#[cfg(feature = "rollout")]
+mod driven;
 mod error;
 mod handle;
 mod observer;
@@ -80,6 +82,8 @@ pub struct Gate {
 struct Shared {
     current: Cell,
     ledger: Ledger,
+    /// Whether a rollout drives it: then no call moves a flag up.
+    driven: bool,
 }
 
 /// Making a gate.
@@ -136,7 +140,7 @@ impl Gate {
     #[must_use]
     pub fn from_plan(plan: &Plan) -> Gate {
         let current = Cell::new(plan.compile());
-        Gate { shared: Arc::new(Shared { current, ledger: Ledger::default() }) }
+        Gate { shared: Arc::new(Shared { current, ledger: Ledger::default(), driven: false }) }
     }
 }
 

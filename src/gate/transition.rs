@@ -13,6 +13,7 @@ pub(super) fn to_stage(
     key: &str,
     stage: &str,
     reason: Option<&str>,
+    driven: bool,
 ) -> Result<(Snapshot, Vec<Change>), UpdateError> {
     let (slot, flag) = snapshot.find(key).ok_or_else(|| unknown_flag(snapshot, key))?;
     let definition = flag.definition();
@@ -21,6 +22,9 @@ pub(super) fn to_stage(
         return Err(Kind::NoReason { flag: key.to_owned(), to: name(definition, to) }.into());
     }
     let from = flag.position();
+    if driven && to > from {
+        return Err(Kind::Driven { flag: key.to_owned(), to: name(definition, to) }.into());
+    }
     if reason.is_none() && is_skip(from, to) {
         return Err(Kind::Skip {
             flag: key.to_owned(),
@@ -31,14 +35,59 @@ pub(super) fn to_stage(
         }
         .into());
     }
-    let moved = Change {
+    Ok(moved(snapshot, (slot, flag), to, reason))
+}
+
+/// One flag from a stage to another, by whoever has decided already. `Err` where it is not at the
+/// first, or there is nothing to do.
+#[cfg_attr(not(feature = "rollout"), expect(dead_code))]
+pub(super) fn placed(
+    snapshot: &Snapshot,
+    key: &str,
+    from: StageName,
+    to: StageName,
+) -> Result<(Snapshot, Vec<Change>), ()> {
+    let (slot, flag) = snapshot.find(key).ok_or(())?;
+    let definition = flag.definition();
+    let (from, to) =
+        (definition.position_of(&from).ok_or(())?, definition.position_of(&to).ok_or(())?);
+    if from != flag.position() || from == to {
+        return Err(());
+    }
+    Ok(moved(snapshot, (slot, flag), to, None))
+}
+
+/// One flag down to a stage. `Err` where it is there or below already.
+#[cfg_attr(not(feature = "rollout"), expect(dead_code))]
+pub(super) fn lowered(
+    snapshot: &Snapshot,
+    key: &str,
+    to: StageName,
+) -> Result<(Snapshot, Vec<Change>), ()> {
+    let (slot, flag) = snapshot.find(key).ok_or(())?;
+    // A stage that is unknown is no reason to stay up.
+    let to = flag.definition().position_of(&to).unwrap_or(0);
+    if flag.position() <= to {
+        return Err(());
+    }
+    Ok(moved(snapshot, (slot, flag), to, None))
+}
+
+fn moved(
+    snapshot: &Snapshot,
+    (slot, flag): (usize, &Flag),
+    to: Position,
+    reason: Option<&str>,
+) -> (Snapshot, Vec<Change>) {
+    let (definition, from) = (flag.definition(), flag.position());
+    let change = Change {
         flag: definition.key.shared(),
         from: Some(name(definition, from)),
         to: Some(name(definition, to)),
         reason: reason.map(str::to_owned),
     };
-    let changes = if from == to { Vec::new() } else { vec![moved] };
-    Ok((snapshot.with(slot, flag.at(to)), changes))
+    let changes = if from == to { Vec::new() } else { vec![change] };
+    (snapshot.with(slot, flag.at(to)), changes)
 }
 
 /// Every flag to where a plan has it. Every skip is told, not only the first.
@@ -66,15 +115,32 @@ pub(super) fn to_plan(
         return Err(Kind::DocumentSkips { error: plan.error(skips) }.into());
     }
     let next = Snapshot::new(snapshot.version() + 1, flags, Some(snapshot));
-    let gone = snapshot.flags().iter().filter(|flag| next.flag(flag.key().as_str()).is_none());
-    changes.extend(gone.map(|flag| Change {
+    changes.extend(gone(snapshot, &next));
+    changes.sort_by(|a, b| a.flag.cmp(&b.flag));
+    Ok((next, changes))
+}
+
+/// Every flag to where whoever drives the gate has it.
+#[cfg_attr(not(feature = "rollout"), expect(dead_code))]
+pub(super) fn to_flags(snapshot: &Snapshot, flags: Vec<Flag>) -> (Snapshot, Vec<Change>) {
+    let before = |flag: &Flag| snapshot.flag(flag.key().as_str());
+    let mut changes: Vec<Change> =
+        flags.iter().filter_map(|flag| change(before(flag), flag, None)).collect();
+    let next = Snapshot::new(snapshot.version() + 1, flags, Some(snapshot));
+    changes.extend(gone(snapshot, &next));
+    changes.sort_by(|a, b| a.flag.cmp(&b.flag));
+    (next, changes)
+}
+
+/// The flags that the next snapshot no longer has.
+fn gone<'s>(snapshot: &'s Snapshot, next: &'s Snapshot) -> impl Iterator<Item = Change> + use<'s> {
+    let flags = snapshot.flags().iter().filter(|flag| next.flag(flag.key().as_str()).is_none());
+    flags.map(|flag| Change {
         flag: flag.key().shared(),
         from: flag.definition().stage_name(flag.position()),
         to: None,
         reason: None,
-    }));
-    changes.sort_by(|a, b| a.flag.cmp(&b.flag));
-    Ok((next, changes))
+    })
 }
 
 /// Where a flag is once its new definition is in force, and the reason if that skips a stage; `Err`

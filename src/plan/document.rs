@@ -1,12 +1,14 @@
 //! A plan's text, and where it came from.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::{Place, PlanError};
-use super::limits::MAX_DOCUMENT_BYTES;
+use super::limits::{MAX_DOCUMENT_BYTES, MAX_USERS_FILE_BYTES};
 use super::lines::Lines;
 use super::report::Report;
 
@@ -42,18 +44,24 @@ pub enum Format {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Document {
-    bytes: Vec<u8>,
-    name: Option<String>,
-    format: Option<Format>,
-    directory: Option<PathBuf>,
+    pub(super) bytes: Vec<u8>,
+    pub(super) name: Option<String>,
+    pub(super) format: Option<Format>,
+    pub(super) directory: Option<PathBuf>,
+    /// The `users_file`s that were read, by their names in the document; only of a document that is
+    /// to be kept, which is then whole without its directory.
+    pub(super) files: Option<Arc<Files>>,
 }
+
+/// Files by the names a document has for them.
+pub(super) type Files = Mutex<BTreeMap<String, Arc<[u8]>>>;
 
 impl Document {
     /// A document of these bytes, without a name. Its notation is told by its first character:
     /// `{` begins JSON, anything else TOML.
     #[must_use]
     pub fn new(bytes: impl Into<Vec<u8>>) -> Document {
-        Document { bytes: bytes.into(), name: None, format: None, directory: None }
+        Document { bytes: bytes.into(), name: None, format: None, directory: None, files: None }
     }
 
     /// Reads a file: `.toml` and `.json` tell the notation, any other name leaves it to the
@@ -74,7 +82,7 @@ impl Document {
             _ => None,
         };
         let directory = path.parent().map(Path::to_owned);
-        Ok(Document { bytes, name: Some(name), format, directory })
+        Ok(Document { bytes, name: Some(name), format, directory, files: None })
     }
 
     /// The same document under this name in error messages.
@@ -112,8 +120,29 @@ impl Document {
         Some(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))
     }
 
-    pub(super) fn users_directory(&self) -> Option<&Path> {
-        self.directory.as_deref()
+    /// Where a `users_file` is: in the document's directory, or in the copy that was kept with it.
+    pub(super) fn path_of(&self, name: &str) -> Option<PathBuf> {
+        match &self.directory {
+            Some(directory) => Some(directory.join(name)),
+            None => self.files.as_ref().map(|_| PathBuf::from(name)),
+        }
+    }
+
+    /// The content of a `users_file`; where the document is to be kept, of its own copy.
+    pub(super) fn users_file(&self, name: &str, path: &Path) -> Result<Arc<[u8]>, io::Error> {
+        let read = || Ok(Arc::from(read_file(path, MAX_USERS_FILE_BYTES)?));
+        let Some(files) = &self.files else { return read() };
+        // Nothing panics while the lock is held, so a poisoned one has sound content.
+        let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = files.get(name) {
+            return Ok(Arc::clone(kept));
+        }
+        if self.directory.is_none() {
+            return Err(io::Error::other("it was not kept with the document"));
+        }
+        let bytes = read()?;
+        files.insert(name.to_owned(), Arc::clone(&bytes));
+        Ok(bytes)
     }
 
     /// The text without a byte order mark; a problem when there is none, or too much of it.
@@ -182,7 +211,7 @@ impl From<&Document> for Document {
 /// The content of a regular file of at most `max` bytes.
 ///
 /// Asks what the path is before opening it: opening a pipe would wait for its other end.
-pub(super) fn read_file(path: &Path, max: usize) -> Result<Vec<u8>, io::Error> {
+fn read_file(path: &Path, max: usize) -> Result<Vec<u8>, io::Error> {
     let metadata = fs::metadata(path)?;
     if metadata.is_dir() {
         return Err(io::Error::other("it is a directory"));

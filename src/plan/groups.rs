@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path as FilePath};
 use std::sync::Arc;
 
-use super::document::{Document, read_file};
+use super::document::Document;
 use super::error::{Place, Problem};
 use super::fields::{Fields, Path, array, named, one_of, string, table, text};
-use super::limits::{
-    MAX_GROUPS, MAX_TEXT_BYTES, MAX_USER_KEY_BYTES, MAX_USERS_FILE_BYTES, MAX_USERS_PER_GROUP,
-};
+use super::limits::{MAX_GROUPS, MAX_TEXT_BYTES, MAX_USER_KEY_BYTES, MAX_USERS_PER_GROUP};
 use super::node::Node;
 use super::report::Report;
 use crate::eval::{AttributeRule, Group, UserSet};
@@ -143,12 +141,11 @@ fn read_users_file<'a>(
         let hint = "write a path below the document's directory";
         return report.found(node, path, "not a path below the document's directory", hint);
     }
-    let Some(directory) = document.users_directory() else {
+    let Some(file) = document.path_of(name) else {
         let hint = "read the document from a file, or give it a directory";
         return report.found(node, path, "which a document without a directory cannot have", hint);
     };
-    let file = directory.join(name);
-    let bytes = match read_file(&file, MAX_USERS_FILE_BYTES) {
+    let bytes = match document.users_file(name, &file) {
         Ok(bytes) => bytes,
         Err(error) => {
             let wrong = format!("which cannot be read: {error}");

@@ -12,6 +12,8 @@ pub mod model;
 // Without a notation nothing makes a tree.
 #[cfg_attr(not(any(feature = "toml", feature = "json")), expect(dead_code))]
 mod node;
+#[cfg(feature = "rollout")]
+mod packed;
 mod reach;
 mod report;
 #[cfg(feature = "schema")]
@@ -113,6 +115,12 @@ impl Plan {
     /// The keys of the plan's flags, in order.
     pub fn flags(&self) -> impl Iterator<Item = &str> {
         self.flags.iter().map(|flag| flag.definition.key.as_str())
+    }
+
+    /// The document it was read from.
+    #[must_use]
+    pub fn document(&self) -> &Document {
+        &self.document
     }
 
     /// An error of the document that only what is in force makes one.

@@ -15,11 +15,11 @@ const CYCLE: u64 = 5;
 
 /// Never the same set twice in a row, nor the same place for a flag.
 fn is_there(version: u64, flag: u64) -> bool {
-    (flag * 7 + version % CYCLE * 3) % 5 != 0
+    !(flag * 7 + version % CYCLE * 3).is_multiple_of(5)
 }
 
 fn is_on(version: u64, flag: u64) -> bool {
-    is_there(version, flag) && (version % CYCLE + flag) % 3 != 0
+    is_there(version, flag) && !(version % CYCLE + flag).is_multiple_of(3)
 }
 
 fn key(flag: u64) -> String {

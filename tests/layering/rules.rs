@@ -20,11 +20,14 @@ impl fmt::Display for Violation {
 
 /// Each layer and what it may import.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("store", &["rollout", "clock", "plan", "eval", "percent", "key"]),
+    ("rollout", &["gate", "plan", "eval", "percent", "key", "clock"]),
     ("gate", &["plan", "eval", "percent", "key"]),
     ("plan", &["eval", "percent", "key"]),
     ("eval", &["percent", "key"]),
     ("percent", &[]),
     ("key", &[]),
+    ("clock", &[]),
     ("_docs", &[]),
 ];
 
@@ -226,6 +229,9 @@ fn features_select_whole_items(source: &Source, note: &mut Note<'_>) {
 }
 
 fn time_is_not_read(source: &Source, note: &mut Note<'_>) {
+    if source.path == "src/clock/system.rs" {
+        return;
+    }
     for (index, line) in source.code.iter().enumerate() {
         for call in ["Instant::now", "SystemTime::now", "thread::sleep"] {
             if line.contains(call) {

@@ -90,6 +90,14 @@ impl fmt::Display for RollBackTarget {
     }
 }
 
+impl Phase {
+    /// The phase that a document calls so.
+    #[cfg_attr(not(feature = "rollout"), expect(dead_code))]
+    pub(crate) fn of_name(name: &str) -> Option<Phase> {
+        Phase::of_word(name)
+    }
+}
+
 impl Word for Phase {
     const WRONG: &'static str = "not a phase of an incident";
     const ALL: &'static [Phase] =

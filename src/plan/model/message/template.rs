@@ -91,10 +91,10 @@ impl Template {
     pub(in crate::plan::model) fn literal(text: &str) -> Template {
         let mut variables: Vec<Box<str>> = Vec::new();
         for tag in tags(text) {
-            if let Inside::Name(name) = tag.inside {
-                if !variables.iter().any(|known| **known == *name) {
-                    variables.push(name.into());
-                }
+            if let Inside::Name(name) = tag.inside
+                && !variables.iter().any(|known| **known == *name)
+            {
+                variables.push(name.into());
             }
         }
         Template { text: text.into(), variables: variables.into() }

@@ -69,7 +69,8 @@ pub(in crate::plan::model) enum ParseDurationError {
 pub(in crate::plan::model) fn write(duration: Duration, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let milliseconds = duration.as_millis();
     // A week is for writing; days are what people compare.
-    let unit = UNITS.iter().skip(1).find(|(_, factor)| milliseconds % u128::from(*factor) == 0);
+    let unit =
+        UNITS.iter().skip(1).find(|(_, factor)| milliseconds.is_multiple_of(u128::from(*factor)));
     let (name, factor) = unit.unwrap_or(&("ms", 1));
     write!(f, "{}{name}", milliseconds / u128::from(*factor))
 }

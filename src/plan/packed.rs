@@ -1,0 +1,116 @@
+//! A document with the files it names, in one piece: what a store keeps.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_derive::{Deserialize, Serialize};
+
+use super::document::{Document, Format};
+
+/// As it is written: JSON, the files in order of their names.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Packed<'d> {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<Cow<'d, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    format: Option<Notation>,
+    text: Cow<'d, str>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    files: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Notation {
+    Toml,
+    Json,
+}
+
+/// A document is the same wherever it is read from.
+fn file_name(name: &str) -> &str {
+    Path::new(name).file_name().and_then(OsStr::to_str).unwrap_or(name)
+}
+
+impl Document {
+    /// The same document, which from now on keeps a copy of each `users_file` that is read for it.
+    pub(crate) fn keeping_files(self) -> Document {
+        match self.directory {
+            Some(_) => Document { files: Some(self.files.unwrap_or_default()), ..self },
+            None => self,
+        }
+    }
+
+    /// The document with the files that were read for it; `None` when it is not UTF-8.
+    pub(crate) fn pack(&self) -> Option<Vec<u8>> {
+        let files = self.files.as_ref().map(|files| {
+            // Nothing panics while the lock is held, so a poisoned one has sound content.
+            let files = files.lock().unwrap_or_else(PoisonError::into_inner);
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+            files.iter().map(|(name, bytes)| Some((name.clone(), text(bytes)?))).collect()
+        });
+        let packed = Packed {
+            name: self.name.as_deref().map(|name| Cow::Borrowed(file_name(name))),
+            format: self.format.map(|format| match format {
+                Format::Toml => Notation::Toml,
+                Format::Json => Notation::Json,
+            }),
+            text: Cow::Borrowed(std::str::from_utf8(&self.bytes).ok()?),
+            files: files.unwrap_or_else(|| Some(BTreeMap::new()))?,
+        };
+        serde_json::to_vec(&packed).ok()
+    }
+
+    /// What [`pack`](Document::pack) made; an error that says what is wrong.
+    pub(crate) fn unpack(bytes: &[u8]) -> Result<Document, String> {
+        let packed: Packed<'_> = serde_json::from_slice(bytes)
+            .map_err(|error| format!("it is no packed document: {error}"))?;
+        let files = packed.files.into_iter();
+        let files = files.map(|(name, text)| (name, Arc::from(text.into_bytes())));
+        Ok(Document {
+            bytes: packed.text.into_owned().into_bytes(),
+            name: packed.name.map(Cow::into_owned),
+            format: packed.format.map(|notation| match notation {
+                Notation::Toml => Format::Toml,
+                Notation::Json => Format::Json,
+            }),
+            // Every file is there, so none is looked for.
+            directory: None,
+            files: Some(Arc::new(Mutex::new(files.collect()))),
+        })
+    }
+}
+
+#[cfg(all(test, feature = "toml"))]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::plan::Plan;
+
+    #[test]
+    fn a_packed_document_needs_no_file() {
+        let directory =
+            std::env::temp_dir().join(format!("stagegate-packed-{}", std::process::id()));
+        fs::create_dir_all(&directory).expect("a directory for the test");
+        fs::write(directory.join("team.txt"), "ana\nben\n").expect("a file for the test");
+        let text = "schema = 1\n[groups.team]\nusers_file = \"team.txt\"\n[flags.a]\nstage = \"s\"\n\
+                    stages = [{ name = \"s\", groups = [\"team\"] }]";
+        let document = Document::new(text).name("shop/rollout.toml").directory(&directory);
+        let plan = Plan::parse(document.keeping_files()).expect("a plan");
+        let packed = plan.document().pack().expect("text");
+        fs::remove_dir_all(&directory).expect("the test's own directory");
+
+        let unpacked = Document::unpack(&packed).expect("packed before");
+        assert_eq!(unpacked.label(), "rollout.toml");
+        assert_eq!(unpacked.pack().as_ref(), Some(&packed));
+        let again = Plan::parse(unpacked).expect("the same plan");
+        let ana = again.flag("a").expect("a flag").explain("ana");
+        assert!(ana.evaluation.enabled);
+        let error = Document::unpack(b"{}").expect_err("nothing in it");
+        assert!(error.starts_with("it is no packed document: missing field `text`"), "{error}");
+    }
+}

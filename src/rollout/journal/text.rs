@@ -1,0 +1,126 @@
+//! Records as people read them.
+
+use std::fmt::{self, Display, Formatter, Write};
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+
+use super::record::{Changed, Fact, Record};
+
+/// In a line: `#5 2026-01-05T09:00:00Z ana: new-checkout: promoted, internal -> pilot`.
+impl Display for Record {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let bound = if self.at < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
+        let at = Timestamp::try_from(self.at).unwrap_or(bound);
+        write!(f, "#{} {at:.0} ", self.seq)?;
+        write!(OneLine(f), "{}: ", self.by)?;
+        if let Some(flag) = &self.flag {
+            write!(OneLine(f), "{flag}: ")?;
+        }
+        write!(f, "{}", self.fact)?;
+        match (self.from, self.to) {
+            (Some(from), Some(to)) if from != to => write!(f, ", {from} -> {to}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What happened, in words.
+impl Display for Fact {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.tell(&mut OneLine(f))
+    }
+}
+
+impl Fact {
+    fn tell(&self, f: &mut OneLine<'_, '_>) -> fmt::Result {
+        match self {
+            Fact::Opened { flags, .. } => {
+                write!(f, "began, with {}", Count(flags.len() as u64, "flag"))
+            }
+            Fact::Updated { flags } if flags.is_empty() => {
+                f.write_str("another document, which changes no flag's state")
+            }
+            Fact::Updated { flags } => {
+                f.write_str("another document: ")?;
+                flags.iter().enumerate().try_for_each(|(index, change)| {
+                    write!(f, "{}{change}", if index > 0 { "; " } else { "" })
+                })
+            }
+            Fact::Promoted { forced: None, .. } => f.write_str("promoted"),
+            Fact::Promoted { forced: Some(reason), .. } => write!(f, "forced ({reason})"),
+            Fact::Completed { forced: None, .. } => f.write_str("complete"),
+            Fact::Completed { forced: Some(reason), .. } => {
+                write!(f, "complete, forced ({reason})")
+            }
+            Fact::Held { why } => write!(f, "held ({why})"),
+            Fact::Resumed { why } => write!(f, "resumed{}", Aside(why)),
+            Fact::RolledBack { cause, .. } => write!(f, "rolled back ({cause})"),
+            Fact::Signed { item, evidence } => write!(f, "signed {item}{}", Aside(evidence)),
+            Fact::Unsigned { item, why } => {
+                write!(f, "signature of {item} taken back{}", Aside(why))
+            }
+            Fact::Expired { item } => write!(f, "signature of {item} expired"),
+            Fact::Reported { kind, note } => write!(f, "incident {kind} reported{}", Aside(note)),
+            Fact::Stepped { phase, note, overridden } => {
+                write!(f, "incident: {phase} done{}", Aside(note))?;
+                overridden.as_ref().map_or(Ok(()), |why| write!(f, ", overridden ({why})"))
+            }
+            Fact::Escalated { to, why } => write!(f, "{to} asked ({why})"),
+            Fact::Closed { note } => write!(f, "incident closed ({note})"),
+            Fact::Measured { metric, value, control, samples } => {
+                write!(f, "{metric} is {}", value.as_deref().unwrap_or("unknown: no data"))?;
+                if let Some(control) = control {
+                    write!(f, ", {control} without the flag")?;
+                }
+                samples.map_or(Ok(()), |count| write!(f, ", of {}", Count(count, "sample")))
+            }
+            Fact::WatchMissed { first, last } if first == last => {
+                write!(f, "check {first} of the watch missed")
+            }
+            Fact::WatchMissed { first, last } => {
+                write!(f, "checks {first} to {last} of the watch missed")
+            }
+        }
+    }
+}
+
+/// What another document changes for a flag, in words.
+impl Display for Changed {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let flag = &self.flag;
+        match self.stage {
+            None => write!(f, "{flag} is gone"),
+            Some(stage) if self.new => write!(f, "{flag} is new, at {stage}"),
+            Some(_) => write!(f, "{flag} has to show anew: {}", self.reset.join(", ")),
+        }
+    }
+}
+
+/// What people wrote may have line ends and worse in it: here they are spelled out.
+struct OneLine<'a, 'f>(&'a mut Formatter<'f>);
+
+impl Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|c| match c.is_control() {
+            true => write!(self.0, "{}", c.escape_debug()),
+            false => self.0.write_char(c),
+        })
+    }
+}
+
+struct Aside<'a>(&'a Option<Box<str>>);
+
+impl Display for Aside<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |text| write!(f, " ({text})"))
+    }
+}
+
+struct Count(u64, &'static str);
+
+impl Display for Count {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
+    }
+}

@@ -1,0 +1,129 @@
+//! What becomes of an event.
+
+use super::Shared;
+use super::back::{ATTEMPTS, Back, Happened};
+use super::front::Decided;
+use super::status::Outcome;
+use crate::rollout::error::Kind;
+use crate::rollout::machine::{Draft, cut};
+use crate::rollout::{Alert, Event, Record, RolloutError, StoreError};
+
+impl Shared {
+    /// Decides an event and records what it comes to. What takes a flag back is in force before.
+    pub(super) fn act(&self, by: &str, flag: &str, event: &Event) -> Result<Outcome, RolloutError> {
+        let (by, event) = (&*cut(by), &event.cut());
+        let decided = {
+            let mut front = self.front();
+            let moment = self.moment();
+            front.decide(&self.gate, by, flag, event, &moment)?
+        };
+        match decided {
+            Decided::Back(number, draft) => self.record_back(flag, number, draft),
+            Decided::Draft(draft) if draft.facts.is_empty() => {
+                self.record_waiting();
+                self.outcome(flag, Vec::new(), draft.alerts, None)
+            }
+            Decided::Draft(_) => {
+                let acted = {
+                    let mut back = self.back();
+                    self.advance(&mut back, by, flag, event)
+                };
+                self.record_waiting();
+                let (records, alerts) = acted?;
+                self.outcome(flag, records, alerts, None)
+            }
+        }
+    }
+
+    fn record_back(&self, flag: &str, number: u64, draft: Draft) -> Result<Outcome, RolloutError> {
+        let busy = || {
+            let error = StoreError::io("it is busy; the record follows");
+            Some(RolloutError::from(Kind::Store { store: self.label.clone(), error }))
+        };
+        let (records, unrecorded) = match self.try_back() {
+            Some(mut back) => match self.drain(&mut back) {
+                Ok(records) => (records, None),
+                Err(error) => (Vec::new(), Some(error)),
+            },
+            None => {
+                self.front().pending.iter_mut().for_each(|pending| pending.late = true);
+                (Vec::new(), busy())
+            }
+        };
+        self.record_waiting();
+        let records = records.into_iter().filter(|(of, _)| *of == number).map(|(_, record)| record);
+        self.outcome(flag, records.collect(), draft.alerts, unrecorded)
+    }
+
+    /// Records what came in while somebody held the store: whoever lets go of it looks after it.
+    pub(super) fn record_waiting(&self) {
+        loop {
+            {
+                let front = self.front();
+                if front.pending.is_empty() || front.last_error.is_some() {
+                    return;
+                }
+            }
+            let Some(mut back) = self.try_back() else { return };
+            if self.drain(&mut back).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Decides once more, now that nobody else writes, and records it. Of two rollouts that write
+    /// to the same journal the second decides anew.
+    pub(super) fn advance(
+        &self,
+        back: &mut Back,
+        by: &str,
+        flag: &str,
+        event: &Event,
+    ) -> Result<(Vec<Record>, Vec<Alert>), RolloutError> {
+        let mut records = Vec::new();
+        'anew: for _ in 0..ATTEMPTS {
+            self.drain(back)?;
+            let (draft, from, document) = {
+                let mut front = self.front();
+                let moment = self.moment();
+                let draft = match front.decide(&self.gate, by, flag, event, &moment)? {
+                    Decided::Back(_, draft) => {
+                        drop(front);
+                        records.extend(self.drain(back)?.into_iter().map(|(_, record)| record));
+                        return Ok((records, draft.alerts));
+                    }
+                    Decided::Draft(draft) => draft,
+                };
+                (draft, front.state.stage(flag), front.state.document)
+            };
+            let mut from = from;
+            for (fact, to) in draft.facts {
+                let flag = Some(flag);
+                let happened = Happened { by, flag, from: Some(from), to: Some(to), document };
+                match self.write(back, &happened, fact) {
+                    Ok(record) => records.push(record),
+                    Err(error) if error.store_error().is_some_and(StoreError::is_conflict) => {
+                        self.catch_up(back)?;
+                        continue 'anew;
+                    }
+                    Err(error) => return Err(error),
+                }
+                from = to;
+            }
+            return Ok((records, draft.alerts));
+        }
+        Err(back.failed(StoreError::conflict("others were first, again and again")))
+    }
+
+    fn outcome(
+        &self,
+        flag: &str,
+        records: Vec<Record>,
+        alerts: Vec<Alert>,
+        unrecorded: Option<RolloutError>,
+    ) -> Result<Outcome, RolloutError> {
+        let front = self.front();
+        let state = front.flag(flag)?.1.clone();
+        Ok(Outcome { state, records, alerts, unrecorded })
+    }
+}

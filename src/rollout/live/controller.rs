@@ -1,0 +1,99 @@
+//! A thread that ticks.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::Rollout;
+use crate::rollout::TickReport;
+
+/// A thread that ticks a rollout until this is dropped.
+///
+/// # Example
+///
+/// ```
+/// use std::sync::mpsc;
+/// use std::time::{Duration, SystemTime};
+/// use stagegate::clock::ManualClock;
+/// use stagegate::rollout::{Controller, Rollout};
+/// use stagegate::store::Memory;
+///
+/// let clock = ManualClock::at(SystemTime::UNIX_EPOCH);
+/// let rollout = Rollout::start(Memory::new(), clock, "schema = 1\n[flags.a]", "ana")?;
+/// let (sender, reports) = mpsc::channel();
+/// let controller = Controller::spawn(&rollout, Duration::from_secs(60), move |report| {
+///     let _ = sender.send(report.records.len());
+/// })?;
+/// assert_eq!(reports.recv()?, 0);
+/// drop(controller);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Controller {
+    stop: Arc<Stop>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Stop {
+    stopped: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Controller {
+    /// Ticks now, and again each time that long after; `told` is given what each tick did. A panic
+    /// of `told` or of the store is caught, and the next tick comes as ever.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no thread.
+    pub fn spawn(
+        rollout: &Rollout,
+        every: Duration,
+        told: impl Fn(&TickReport) + Send + 'static,
+    ) -> io::Result<Controller> {
+        let stop = Arc::new(Stop::default());
+        let (rollout, stopped) = (rollout.clone(), Arc::clone(&stop));
+        let thread =
+            thread::Builder::new().name("stagegate-controller".to_owned()).spawn(move || {
+                loop {
+                    // The panic has been printed by the hook.
+                    let _ = catch_unwind(AssertUnwindSafe(|| told(&rollout.tick())));
+                    if stopped.wait(every) {
+                        return;
+                    }
+                }
+            })?;
+        Ok(Controller { stop, thread: Some(thread) })
+    }
+}
+
+impl Stop {
+    /// Whether it is over; waits that long to see.
+    fn wait(&self, time: Duration) -> bool {
+        // Nothing panics while the lock is held, so a poisoned one has sound content.
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(stopped, time, |stopped| !*stopped);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn stop(&self) {
+        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+}
+
+/// Waits until a tick that is under way is over.
+impl Drop for Controller {
+    fn drop(&mut self) {
+        self.stop.stop();
+        let Some(thread) = self.thread.take() else { return };
+        // Dropped by its own thread, as `told` may, it would wait for itself.
+        if thread.thread().id() != thread::current().id() {
+            // Its panics are caught.
+            let _ = thread.join();
+        }
+    }
+}

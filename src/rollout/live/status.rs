@@ -1,0 +1,162 @@
+//! What a rollout says of itself.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::Shared;
+use super::state::State;
+use crate::eval::StageName;
+use crate::plan::Plan;
+use crate::rollout::error::Kind;
+use crate::rollout::machine;
+use crate::rollout::{Alert, FlagState, Hash, Record, RolloutError, Stamp, Standing, Unmet};
+
+/// What became of an event.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The flag's state since.
+    pub state: FlagState,
+    /// The records written, in order; none when nothing changed.
+    pub records: Vec<Record>,
+    /// Who has to be told what.
+    pub alerts: Vec<Alert>,
+    /// Why a roll-back that is in force could not be recorded yet; it will be with the next tick that can.
+    pub unrecorded: Option<RolloutError>,
+}
+
+/// What a tick did.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct TickReport {
+    /// The records written.
+    pub records: Vec<Record>,
+    /// Who has to be told what: flag and alert.
+    pub alerts: Vec<(Box<str>, Alert)>,
+    /// What is overdue, listed and not done: flag and what.
+    pub overdue: Vec<(Box<str>, String)>,
+    /// What failed; the next tick tries again.
+    pub error: Option<RolloutError>,
+}
+
+/// A rollout as it stands.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RolloutStatus {
+    /// How errors call the store.
+    pub store: String,
+    /// The number of the last record, and its hash.
+    pub head: (u64, Hash),
+    /// The document in force.
+    pub document: Hash,
+    /// The gate's version.
+    pub version: u64,
+    /// The moment of this status.
+    pub now: Stamp,
+    /// How long ago the last record was written, by the clock on the wall; `None` where that was set
+    /// back since.
+    pub age: Option<Duration>,
+    /// What opening the store put right.
+    pub notices: Vec<String>,
+    /// The last failure of the store, as long as it lasts.
+    pub last_error: Option<RolloutError>,
+    /// Flags that were taken back and whose roll-back is not in the journal yet.
+    pub unrecorded: Vec<Box<str>>,
+    /// Every flag, in order of their keys.
+    pub flags: Vec<FlagReport>,
+}
+
+/// A flag as it stands.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FlagReport {
+    /// Its key.
+    pub flag: Box<str>,
+    /// Its state.
+    pub state: FlagState,
+    /// Where it stands, in a word.
+    pub standing: Standing,
+    /// By which stage questions are answered: below `state.stage` only while a roll-back is not recorded.
+    pub serving: StageName,
+    /// Where its document would start it; that it differs is normal once it has moved.
+    pub declared: StageName,
+    /// The time it has certainly spent in its stage.
+    pub spent: Duration,
+    /// Its next stage; `None` in the last.
+    pub next: Option<StageName>,
+    /// Where a roll-back would take it.
+    pub roll_back_to: StageName,
+    /// What is in the way of the next promotion.
+    pub unmet: Vec<Unmet>,
+    /// What is overdue.
+    pub overdue: Vec<String>,
+    /// Who is responsible now.
+    pub responsible: Option<Box<str>>,
+}
+
+/// What was in force at a moment of the past.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PastState {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// The flags' states, in order of their keys.
+    pub flags: Vec<(Box<str>, FlagState)>,
+    /// The last record until then.
+    pub record: Record,
+    /// When that moment was.
+    pub moment: SystemTime,
+}
+
+impl Shared {
+    pub(super) fn status(&self) -> RolloutStatus {
+        let moment = self.moment();
+        // What takes time is done on a copy.
+        let (state, now, unrecorded, last_error) = {
+            let front = self.front();
+            let unrecorded = front.pending.iter().map(|pending| pending.flag.clone()).collect();
+            let now = front.stamp(&moment);
+            (front.state.clone(), now, unrecorded, front.last_error.clone())
+        };
+        let flags = state.flags().iter().filter_map(|(key, _)| self.report_of(&state, key, now));
+        RolloutStatus {
+            store: self.label.clone(),
+            head: state.head,
+            document: state.document,
+            version: self.gate.version(),
+            now,
+            age: state.written.and_then(|written| now.at.duration_since(written).ok()),
+            notices: self.notices.clone(),
+            last_error,
+            unrecorded,
+            flags: flags.collect(),
+        }
+    }
+
+    /// One flag as it stands.
+    pub(super) fn report(&self, key: &str) -> Result<FlagReport, RolloutError> {
+        let moment = self.moment();
+        let front = self.front();
+        // Says what there is where there is no such flag.
+        front.flag(key)?;
+        let report = self.report_of(&front.state, key, front.stamp(&moment));
+        report.ok_or_else(|| Kind::NotStarted { store: self.label.clone() }.into())
+    }
+
+    fn report_of(&self, state: &State, key: &str, now: Stamp) -> Option<FlagReport> {
+        let (plan, flag) = (state.plan.flag(key)?, state.flag(key)?);
+        Some(FlagReport {
+            flag: key.into(),
+            state: flag.clone(),
+            standing: flag.standing(),
+            serving: self.gate.serving(key).unwrap_or(StageName::OFF),
+            declared: plan.stage(),
+            spent: flag.spent(now),
+            next: machine::next(&plan, flag),
+            roll_back_to: machine::roll_back_to(&plan, flag),
+            unmet: machine::unmet(&plan, flag, now),
+            overdue: machine::overdue(&plan, flag, now),
+            responsible: plan.responsible(now.at).map(|(_, row)| row.contact.clone()),
+        })
+    }
+}

@@ -1,0 +1,223 @@
+//! What has to hold before a flag goes on.
+
+use std::time::Duration;
+
+use super::case::{Case, Next};
+use super::refusal::Unmet;
+use super::text::Spent;
+use crate::plan::model::{
+    Bound, ChecklistItem, Criterion, Date, Metric, Quantity, StageDetails, Watch,
+};
+
+/// A condition as it stands: the ground it gives, or why it is not met.
+pub(super) type Condition = Result<String, Unmet>;
+
+/// Every condition of the next promotion.
+pub(super) fn of_promotion(case: &Case<'_, '_>) -> Vec<Condition> {
+    let mut conditions: Vec<Condition> = standing(case).into_iter().map(Err).collect();
+    if case.state.complete {
+        return conditions;
+    }
+    if let Some(details) = case.details() {
+        conditions.extend(of_stage(case, details));
+    }
+    if case.next() != Next::Complete {
+        conditions.extend(hours(case));
+    }
+    conditions
+}
+
+/// What a flag's standing has against going up, whatever the plan says: also forced.
+pub(super) fn standing(case: &Case<'_, '_>) -> Vec<Unmet> {
+    let state = case.state;
+    let mut unmet = Vec::new();
+    if state.complete {
+        let found = format!("the rollout is complete, in stage `{}`", state.stage);
+        unmet.push(Unmet::new("complete", found, "there is nothing left to promote"));
+    }
+    if let Some(hold) = &state.hold {
+        let found = format!("held by {} for {}: {}", hold.by, spent(case, &hold.since), hold.why);
+        unmet.push(Unmet::new("held", found, "resume it first"));
+    }
+    if let Some(incident) = &state.incident {
+        let found = format!(
+            "incident {} is open, at `{}`: {}",
+            incident.number, incident.phase, incident.about
+        );
+        unmet.push(Unmet::new("incident", found, "go through its steps and close it first"));
+    }
+    unmet
+}
+
+fn spent(case: &Case<'_, '_>, since: &crate::rollout::Stamp) -> Spent {
+    Spent(case.now.spent_since(since))
+}
+
+/// What the stage asks of a flag that leaves it.
+fn of_stage(case: &Case<'_, '_>, details: &StageDetails) -> Vec<Condition> {
+    let mut conditions = Vec::new();
+    conditions.extend(details.min_duration.map(|min| min_duration(case, min)));
+    if case.is_last() {
+        conditions.extend(details.watch.map(|lasts| watch(case, lasts)));
+    }
+    for tracked in &details.metrics {
+        conditions.push(metric(case, "metric", &tracked.metric, tracked.target, tracked.sustained));
+    }
+    for criterion in &details.criteria {
+        conditions.push(match criterion {
+            Criterion::Metric { metric: which, target, sustained } => {
+                metric(case, "criterion", which, *target, *sustained)
+            }
+            Criterion::Manual { id, text } => signed(case, "criterion", id, text, None, None),
+        });
+    }
+    for ChecklistItem { id, text, owner, expires } in &details.checklist {
+        conditions.push(signed(case, "checklist", id, text, owner.as_deref(), *expires));
+    }
+    conditions
+}
+
+fn min_duration(case: &Case<'_, '_>, min: Duration) -> Condition {
+    let spent = case.spent();
+    match min.checked_sub(spent) {
+        None | Some(Duration::ZERO) => {
+            Ok(format!("at least {}: {} in `{}`", Spent(min), Spent(spent), case.state.stage))
+        }
+        Some(rest) => {
+            let found = format!(
+                "{} of at least {} spent in stage `{}`",
+                Spent(spent),
+                Spent(min),
+                case.state.stage
+            );
+            let hint = format!("wait {}", AtLeast(rest));
+            Err(Unmet::new("min_duration", found, hint).wait(rest))
+        }
+    }
+}
+
+fn watch(case: &Case<'_, '_>, watch: Watch) -> Condition {
+    let spent = case.spent();
+    match watch.lasts.checked_sub(spent) {
+        None | Some(Duration::ZERO) => Ok(format!("watched for {}", Spent(watch.lasts))),
+        Some(rest) => {
+            let found = format!("{} of the {} watch are over", Spent(spent), Spent(watch.lasts));
+            Err(Unmet::new("watch", found, format!("wait {}", AtLeast(rest))).wait(rest))
+        }
+    }
+}
+
+/// A rest of time: never nothing, as something is missing.
+struct AtLeast(Duration);
+
+impl std::fmt::Display for AtLeast {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Spent(self.0.max(Duration::from_secs(1))).fmt(f)
+    }
+}
+
+fn metric(
+    case: &Case<'_, '_>,
+    kind: &'static str,
+    metric: &Metric,
+    target: Bound,
+    sustained: Option<Duration>,
+) -> Condition {
+    let name = &metric.name;
+    let refuse = |found: String, hint: String| Err(Unmet::new(kind, found, hint));
+    let Some(evidence) = case.state.evidence.get(name) else {
+        let found = format!("`{name}` has not been read in stage `{}`", case.state.stage);
+        return refuse(found, format!("report it: it has to be {target}"));
+    };
+    let fresh = case.now.age_of(&evidence.read).filter(|age| *age <= metric.stale_after);
+    if fresh.is_none() {
+        let age = case.now.age_of(&evidence.read).map_or_else(
+            || "from before the clock was set back".to_owned(),
+            |age| format!("{} old", Spent(age)),
+        );
+        let found = format!(
+            "the last reading of `{name}` is {age}, and counts for {}",
+            Spent(metric.stale_after)
+        );
+        return refuse(found, format!("report it again: it has to be {target}"));
+    }
+    let Some(value) = evidence.value else {
+        let found = format!("`{name}` has no data");
+        return refuse(found, format!("no data is not health: it has to be {target}"));
+    };
+    if !target.holds(value) {
+        let found = format!("`{name}` is {value}");
+        return refuse(found, format!("it has to be {target}"));
+    }
+    let Some(sustained) = sustained else {
+        return Ok(format!("{name} {target}: {value}"));
+    };
+    let since = evidence.holding.get(&*target.to_string()).copied();
+    let held = since.map_or(Duration::ZERO, |since| case.now.spent_since(&since));
+    match sustained.checked_sub(held) {
+        None | Some(Duration::ZERO) => {
+            Ok(format!("{name} {target} for {}: {}", Spent(sustained), Spent(held)))
+        }
+        Some(rest) => {
+            let found =
+                format!("`{name}` has been {target} for {} of {}", Spent(held), Spent(sustained));
+            let hint = format!("wait {}, and go on reporting it", AtLeast(rest));
+            Err(Unmet::new(kind, found, hint).wait(rest))
+        }
+    }
+}
+
+fn signed(
+    case: &Case<'_, '_>,
+    kind: &'static str,
+    id: &str,
+    text: &str,
+    owner: Option<&str>,
+    expires: Option<Duration>,
+) -> Condition {
+    let owner = owner.map(|owner| format!(", by {owner}")).unwrap_or_default();
+    let Some(signature) = case.state.signatures.get(id) else {
+        let found = format!("`{id}` is not signed: {text}");
+        return Err(Unmet::new(kind, found, format!("have it signed{owner}")));
+    };
+    let counts = |age: Duration| expires.is_none_or(|expires| age <= expires);
+    if expires.is_some() && !case.now.age_of(&signature.since).is_some_and(counts) {
+        let lasts = expires.unwrap_or_default();
+        let found = format!(
+            "the signature of `{id}` by {} has expired after {}: {text}",
+            signature.by,
+            Spent(lasts)
+        );
+        return Err(Unmet::new(kind, found, format!("have it signed again{owner}")));
+    }
+    Ok(format!("{id} signed by {}", signature.by))
+}
+
+fn hours(case: &Case<'_, '_>) -> Option<Condition> {
+    let calendar = case.plan.calendar()?;
+    if calendar.allows(case.now.at) {
+        return Some(Ok(format!("within {}, {}", calendar.hours, calendar.time_zone)));
+    }
+    let day = Date::of(case.now.at, &calendar.time_zone);
+    let unmet = match calendar.freeze_on(day) {
+        Some(freeze) => Unmet::new(
+            "hours",
+            format!("nothing is promoted from {} to {}: {}", freeze.from, freeze.to, freeze.reason),
+            format!("wait until {} is over", freeze.to),
+        ),
+        None => Unmet::new(
+            "hours",
+            format!(
+                "it is outside the hours of promotions, {}, {}",
+                calendar.hours, calendar.time_zone
+            ),
+            "wait for them",
+        ),
+    };
+    Some(Err(unmet))
+}
+
+/// A value in a sentence: `no data` where there is none.
+pub(super) fn value_text(value: Option<Quantity>) -> String {
+    value.map_or_else(|| "no data".to_owned(), |value| value.to_string())
+}

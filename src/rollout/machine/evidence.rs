@@ -1,0 +1,286 @@
+//! Readings of metrics, and the triggers they fire.
+
+use std::collections::BTreeMap;
+
+use super::alert::AlertKind;
+use super::case::{Case, Decision, Draft, stage_of};
+use super::conditions::value_text;
+use super::event::Reading;
+use super::refusal::Unmet;
+use super::rollback;
+use super::state::{Evidence, FlagState};
+use super::watch;
+use crate::eval::StageName;
+use crate::plan::model::{
+    Action, Bound, Criterion, FlagPlan, Limit, Metric, Quantity, Trigger, TriggerCause, Unit,
+};
+use crate::plan::one_of;
+use crate::rollout::{Cause, Fact, Stamp};
+
+/// A condition on a metric that the plan names.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Test {
+    Target(Bound),
+    Alert(Bound),
+    Limit(Limit),
+}
+
+/// A reading of a metric.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Read<'r> {
+    pub(super) metric: &'r str,
+    pub(super) value: Option<Quantity>,
+    pub(super) control: Option<Quantity>,
+    pub(super) samples: Option<u64>,
+}
+
+/// Every metric that a flag's triggers and the stage name, with every condition on it. Off has the
+/// triggers alone, and the metrics of the stage it was taken back from.
+pub(super) fn tests<'p>(
+    plan: &FlagPlan<'p>,
+    state: &FlagState,
+) -> BTreeMap<&'p str, (&'p Metric, Vec<Test>)> {
+    let mut tests: BTreeMap<&str, (&Metric, Vec<Test>)> = BTreeMap::new();
+    let mut add = |metric: &'p Metric, test: Test| {
+        tests.entry(&*metric.name).or_insert_with(|| (metric, Vec::new())).1.push(test);
+    };
+    let from = state.incident.as_ref().map(|incident| incident.from);
+    let stage = if state.stage == StageName::OFF { from } else { Some(state.stage) };
+    if let Some(stage) = stage.and_then(|name| stage_of(plan, name)) {
+        let details = stage.details();
+        for tracked in &details.metrics {
+            add(&tracked.metric, Test::Target(tracked.target));
+            if let Some(alert) = tracked.alert {
+                add(&tracked.metric, Test::Alert(alert));
+            }
+        }
+        for criterion in &details.criteria {
+            if let Criterion::Metric { metric, target, .. } = criterion {
+                add(metric, Test::Target(*target));
+            }
+        }
+    }
+    for trigger in plan.triggers() {
+        if let TriggerCause::Metric { metric, limit, .. } = &trigger.cause {
+            add(metric, Test::Limit(*limit));
+        }
+    }
+    tests
+}
+
+impl Test {
+    /// As `holding` of [`Evidence`] names it.
+    pub(super) fn text(self) -> Box<str> {
+        match self {
+            Test::Target(bound) | Test::Alert(bound) => bound.to_string().into(),
+            Test::Limit(limit) => limit.to_string().into(),
+        }
+    }
+
+    fn holds(self, read: &Read<'_>) -> bool {
+        let Some(value) = read.value else { return false };
+        match self {
+            Test::Target(bound) | Test::Alert(bound) => bound.holds(value),
+            Test::Limit(Limit::Above(limit)) => {
+                value.compare(limit).is_some_and(std::cmp::Ordering::is_gt)
+            }
+            Test::Limit(Limit::Below(limit)) => {
+                value.compare(limit).is_some_and(std::cmp::Ordering::is_lt)
+            }
+            Test::Limit(Limit::WorseThanControlBy(increase)) => {
+                let worse = |control| is_worse(value, control, increase.ppm());
+                read.control.is_some_and(worse)
+            }
+        }
+    }
+}
+
+/// Whether `value > control * (1 + ppm / 10^6)`, in whole numbers.
+fn is_worse(value: Quantity, control: Quantity, ppm: u32) -> bool {
+    const MILLION: u128 = 1_000_000;
+    let (value, control) = match (value, control) {
+        (Quantity::Percent(a), Quantity::Percent(b)) => (u128::from(a.ppm()), u128::from(b.ppm())),
+        (Quantity::Duration(a), Quantity::Duration(b)) => (a.as_nanos(), b.as_nanos()),
+        (Quantity::Count(a), Quantity::Count(b)) => (u128::from(a), u128::from(b)),
+        _ => return false,
+    };
+    value.saturating_mul(MILLION) > control.saturating_mul(MILLION + u128::from(ppm))
+}
+
+/// What is known of a metric once it has been read.
+pub(super) fn evidence_after(
+    plan: &FlagPlan<'_>,
+    state: &FlagState,
+    read: &Read<'_>,
+    by: &str,
+    now: Stamp,
+) -> Option<Evidence> {
+    let tests = tests(plan, state);
+    let (metric, tests) = tests.get(read.metric)?;
+    let before = state
+        .evidence
+        .get(read.metric)
+        .filter(|before| now.age_of(&before.read).is_some_and(|age| age <= metric.stale_after));
+    let kept = |text: &str| before.and_then(|before| before.holding.get(text)).copied();
+    let holding = tests.iter().filter(|test| test.holds(read)).map(|test| {
+        let text = test.text();
+        let since = kept(&text).unwrap_or(now);
+        (text, since)
+    });
+    Some(Evidence {
+        value: read.value,
+        control: read.control,
+        samples: read.samples,
+        by: by.into(),
+        read: now,
+        holding: holding.collect(),
+    })
+}
+
+/// A metric was read.
+pub(super) fn measure(
+    case: &Case<'_, '_>,
+    metric: &str,
+    reading: Reading,
+    control: Option<Quantity>,
+    samples: Option<u64>,
+    by: &str,
+) -> Decision {
+    let taken_back = case.state.incident.as_ref().is_some_and(|it| it.cause.is_some());
+    if case.is_off() && !taken_back {
+        let found = "the flag is off, so nobody has it";
+        return Err(vec![Unmet::new("off", found, "promote it first")]);
+    }
+    let known = tests(case.plan, case.state);
+    let Some((which, tests)) = known.get(metric) else {
+        let found =
+            format!("`{}` is no metric of this stage or of a trigger", metric.escape_debug());
+        let hint = one_of(metric, known.keys().copied());
+        return Err(vec![Unmet::new("metric", found, hint)]);
+    };
+    let value = match reading {
+        Reading::Value(value) => Some(value),
+        Reading::NoData => None,
+    };
+    let wrong = value.iter().chain(&control).find(|value| unit(**value) != which.unit);
+    if let Some(wrong) = wrong {
+        let found = format!("{wrong} is not of the unit of `{metric}`");
+        return Err(vec![Unmet::new("metric", found, format!("it is a {}", which.unit))]);
+    }
+    let read = Read { metric, value, control, samples };
+    let Some(after) = evidence_after(case.plan, case.state, &read, by, case.now) else {
+        return Ok(Draft::default());
+    };
+    if is_nothing_new(case, which, tests, &after, metric) {
+        return Ok(Draft::default());
+    }
+    let mut draft = case.stays(Fact::Measured {
+        metric: metric.into(),
+        value: value.map(|value| value.to_string().into()),
+        control: control.map(|value| value.to_string().into()),
+        samples,
+    });
+    let before = case.state.evidence.get(metric);
+    for test in tests {
+        let text = test.text();
+        let newly = after.holding.contains_key(&text)
+            && !before.is_some_and(|before| before.holding.contains_key(&text));
+        if matches!(test, Test::Alert(_)) && newly {
+            let text = format!("{metric} is {}, {text}", value_text(value));
+            draft.alerts.push(case.alert(AlertKind::Metric, text));
+        }
+    }
+    fire(case, metric, &after, &mut draft);
+    Ok(draft)
+}
+
+/// Whether a reading tells what is known, soon after: it would only fill the journal.
+fn is_nothing_new(
+    case: &Case<'_, '_>,
+    metric: &Metric,
+    tests: &[Test],
+    after: &Evidence,
+    name: &str,
+) -> bool {
+    let Some(before) = case.state.evidence.get(name) else { return false };
+    let soon = case.now.age_of(&before.read).is_some_and(|age| age <= metric.stale_after / 2);
+    let beyond =
+        |test: &Test| matches!(test, Test::Limit(_)) && after.holding.contains_key(&test.text());
+    soon && before.value.is_some() == after.value.is_some()
+        && before.holding.keys().eq(after.holding.keys())
+        && !tests.iter().any(beyond)
+        && !watch::is_watched(case)
+}
+
+/// Has the triggers on a metric fire whose limit it is beyond, long enough and on enough samples:
+/// the first that rolls back, and every one that asks.
+pub(super) fn fire(case: &Case<'_, '_>, metric: &str, evidence: &Evidence, draft: &mut Draft) {
+    if case.is_off() {
+        return;
+    }
+    let mut rolled_back = false;
+    for (_, trigger) in case.triggers() {
+        if !is_fired(case, trigger, metric, evidence) {
+            continue;
+        }
+        let (trigger_text, found) = (text(trigger), evidence_text(evidence));
+        match trigger.action {
+            Action::RollBack if !rolled_back => {
+                rolled_back = true;
+                let cause = Cause::Trigger { trigger: trigger_text.into(), evidence: found.into() };
+                draft.extend(rollback::to_target(case, cause));
+            }
+            Action::RollBack => {}
+            Action::Decide => {
+                let text = format!("{trigger_text}: {found}; roll back?");
+                draft.alerts.push(case.alert(AlertKind::Decision, text));
+            }
+        }
+    }
+}
+
+fn is_fired(case: &Case<'_, '_>, trigger: &Trigger, name: &str, evidence: &Evidence) -> bool {
+    let TriggerCause::Metric { metric, limit, sustained, minimum_sample, .. } = &trigger.cause
+    else {
+        return false;
+    };
+    let fresh = case.now.age_of(&evidence.read).is_some_and(|age| age <= metric.stale_after);
+    let enough = minimum_sample.is_none_or(|least| evidence.samples.is_some_and(|n| n >= least));
+    let since = evidence.holding.get(&*limit.to_string());
+    let long =
+        since.is_some_and(|since| case.now.spent_since(since) >= sustained.unwrap_or_default());
+    &*metric.name == name && fresh && enough && long
+}
+
+/// A trigger as it reads: `error_rate > 2% for 1h`.
+pub(super) fn text(trigger: &Trigger) -> String {
+    match &trigger.cause {
+        TriggerCause::Metric { metric, limit, sustained, .. } => {
+            let lasting = sustained.map(|time| format!(" for {}", Quantity::Duration(time)));
+            format!("{} {limit}{}", metric.name, lasting.unwrap_or_default())
+        }
+        TriggerCause::Incident(kind) => format!("incident {kind}"),
+    }
+}
+
+fn evidence_text(evidence: &Evidence) -> String {
+    let control = evidence.control.map(|value| format!(", {value} without the flag"));
+    let samples = evidence.samples.map(|count| format!(", of {count} samples"));
+    let value = value_text(evidence.value);
+    format!("{value}{}{}", control.unwrap_or_default(), samples.unwrap_or_default())
+}
+
+fn unit(value: Quantity) -> Unit {
+    match value {
+        Quantity::Percent(_) => Unit::Percent,
+        Quantity::Duration(_) => Unit::Duration,
+        Quantity::Count(_) => Unit::Count,
+    }
+}
+
+impl Draft {
+    pub(super) fn extend(&mut self, other: Draft) {
+        self.facts.extend(other.facts);
+        self.alerts.extend(other.alerts);
+    }
+}

@@ -1,0 +1,126 @@
+//! What time makes due.
+
+use super::case::{Case, Draft};
+use super::conditions;
+use super::evidence;
+use super::incident;
+use super::promote;
+use super::rollback;
+use super::state::Standing;
+use super::text::Spent;
+use super::watch;
+use crate::eval::StageName;
+use crate::plan::model::{Advance, NoData, TriggerCause};
+use crate::rollout::{Cause, Fact};
+
+/// Everything that is due: at most one stage up, and nothing that waits for a person.
+pub(super) fn tick(case: &Case<'_, '_>, serving: StageName) -> Draft {
+    let mut draft = expired(case);
+    let back = taken_back(case);
+    if !back.facts.is_empty() {
+        draft.extend(back);
+        return draft;
+    }
+    draft.extend(back);
+    draft.extend(incident::due(case, serving));
+    draft.extend(watch::due(case));
+    if is_ready(case) {
+        draft.extend(promote::up(case, None, grounds(case)));
+    }
+    draft
+}
+
+/// Signatures that no longer count.
+fn expired(case: &Case<'_, '_>) -> Draft {
+    let mut draft = Draft::default();
+    let Some(details) = case.details() else { return draft };
+    for item in &details.checklist {
+        let signature = case.state.signatures.get(&item.id);
+        let Some((expires, signature)) = item.expires.zip(signature) else { continue };
+        let age = case.now.age_of(&signature.since);
+        if age.is_none_or(|age| age > expires) {
+            draft.extend(case.stays(Fact::Expired { item: item.id.clone() }));
+        }
+    }
+    draft
+}
+
+/// Triggers that fire because time has passed: a limit exceeded for long enough by now, or data
+/// that stay away where no data means a roll-back.
+fn taken_back(case: &Case<'_, '_>) -> Draft {
+    let mut draft = Draft::default();
+    if case.is_off() {
+        return draft;
+    }
+    for (_, trigger) in case.triggers() {
+        let TriggerCause::Metric { metric, no_data, .. } = &trigger.cause else { continue };
+        let evidence = case.state.evidence.get(&metric.name);
+        let last = evidence.map_or(&case.state.since, |evidence| &evidence.read);
+        let age = case.now.age_of(last);
+        let is_stale = age.is_none_or(|age| age > metric.stale_after);
+        let is_empty = evidence.is_some_and(|evidence| evidence.value.is_none());
+        if *no_data == NoData::RollBack && (is_stale || is_empty) {
+            let age =
+                age.map_or_else(|| "an unknown time".to_owned(), |age| Spent(age).to_string());
+            let found = format!("no data for {age}");
+            let cause =
+                Cause::Trigger { trigger: evidence::text(trigger).into(), evidence: found.into() };
+            return rollback::to_target(case, cause);
+        }
+    }
+    for (name, evidence) in &case.state.evidence {
+        evidence::fire(case, name, evidence, &mut draft);
+        if !draft.facts.is_empty() {
+            break;
+        }
+    }
+    if draft.facts.is_empty() {
+        // Decisions were asked for when the reading came; not again with each tick.
+        draft.alerts.clear();
+    }
+    draft
+}
+
+/// Whether the flag goes on by itself.
+fn is_ready(case: &Case<'_, '_>) -> bool {
+    let auto = case.details().is_some_and(|details| details.advance == Advance::Auto);
+    auto && case.state.standing() == Standing::Running
+        && conditions::of_promotion(case).iter().all(Result::is_ok)
+}
+
+fn grounds(case: &Case<'_, '_>) -> Vec<Box<str>> {
+    conditions::of_promotion(case).into_iter().flatten().map(Into::into).collect()
+}
+
+/// What is overdue, for people.
+pub(super) fn overdue(case: &Case<'_, '_>) -> Vec<String> {
+    let state = case.state;
+    let mut overdue = Vec::new();
+    let max = case.details().and_then(|details| details.max_duration);
+    if let Some(max) = max.filter(|max| case.spent() > *max && !state.complete) {
+        overdue.push(format!(
+            "in `{}` for {}, planned at most {}",
+            state.stage,
+            Spent(case.spent()),
+            Spent(max)
+        ));
+    }
+    if !state.complete {
+        let missed = watch::missed(case);
+        overdue.extend(missed.into_iter().map(|(first, last)| watch::missed_text(first, last)));
+    }
+    if let Some(incident) = &state.incident {
+        let spent = case.now.spent_since(&incident.phase_since);
+        let allowed = incident::allowed(case, incident.phase);
+        if let Some(allowed) = allowed.filter(|allowed| spent > *allowed) {
+            overdue.push(format!(
+                "incident {} at `{}` for {}, allowed {}",
+                incident.number,
+                incident.phase,
+                Spent(spent),
+                Spent(allowed)
+            ));
+        }
+    }
+    overdue
+}

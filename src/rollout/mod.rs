@@ -1,0 +1,25 @@
+//! Executes the plan: a state machine for each flag, a journal of all that happened, and a
+//! [`Gate`](crate::Gate) that follows.
+
+mod error;
+mod journal;
+mod live;
+mod machine;
+mod stamp;
+mod store;
+
+pub use error::RolloutError;
+pub use journal::record::{Cause, Changed, Fact, Placed, Record};
+pub use journal::{Damage, Hash, Journal};
+pub(crate) use journal::{MAX_LINE_BYTES, lines};
+pub use live::{
+    Actor, Controller, FlagReport, Outcome, PastState, Rollout, RolloutStatus, TickReport,
+};
+pub use machine::alert::{Alert, AlertKind};
+pub use machine::event::{Event, Reading};
+pub use machine::refusal::{Refusal, Unmet};
+pub use machine::state::{Evidence, FlagState, Hold, Incident, Signature, Standing};
+pub use machine::text::Spent;
+pub use machine::{Context, Transition, overdue, transition, unmet};
+pub use stamp::Stamp;
+pub use store::{Store, StoreError};

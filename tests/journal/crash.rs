@@ -1,0 +1,270 @@
+//! A process is killed at every write, again and again.
+//!
+//! A child of this very program goes through the story on the system's disk, and says after each step
+//! what has been acknowledged and what its gate shows. At a certain operation it kills itself, with
+//! a signal that nothing can catch.
+#![cfg(unix)]
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::{Signal, raise};
+use stagegate::rollout::Rollout;
+use stagegate::store::{Directory, File, Files, SystemFiles};
+
+use super::story::{STEPS, begin, clock, standing};
+
+const PATH: &str = "STAGEGATE_CRASH_PATH";
+const AT: &str = "STAGEGATE_CRASH_AT";
+
+/// Kills the process at an operation: each counts twice, before and after, and a write also when
+/// half is written.
+#[derive(Clone, Debug)]
+struct Deadly {
+    system: SystemFiles,
+    left: std::sync::Arc<std::sync::atomic::AtomicI64>,
+}
+
+impl Deadly {
+    fn point(&self) {
+        if self.left.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) == 1 {
+            let _ = raise(Signal::SIGKILL);
+        }
+    }
+
+    fn around<T>(&mut self, action: impl FnOnce(&mut SystemFiles) -> T) -> T {
+        self.point();
+        let done = action(&mut self.system);
+        self.point();
+        done
+    }
+}
+
+impl Files for Deadly {
+    fn create_directory(&mut self, path: &Path) -> io::Result<()> {
+        self.around(|files| files.create_directory(path))
+    }
+
+    fn open(&mut self, path: &Path, create: bool) -> io::Result<Box<dyn File>> {
+        let file = self.around(|files| files.open(path, create))?;
+        Ok(Box::new(DeadlyFile { file, deadly: self.clone() }))
+    }
+
+    fn open_to_read(&mut self, path: &Path) -> io::Result<Box<dyn File>> {
+        self.system.open_to_read(path)
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        self.around(|files| files.rename(from, to))
+    }
+
+    fn sync_directory(&mut self, path: &Path) -> io::Result<()> {
+        self.around(|files| files.sync_directory(path))
+    }
+}
+
+#[derive(Debug)]
+struct DeadlyFile {
+    file: Box<dyn File>,
+    deadly: Deadly,
+}
+
+impl File for DeadlyFile {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.deadly.point();
+        let (some, rest) = bytes.split_at(bytes.len() / 2);
+        self.file.write_at(offset, some)?;
+        self.deadly.point();
+        self.file.write_at(offset + some.len() as u64, rest)?;
+        self.deadly.point();
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.deadly.point();
+        self.file.sync()?;
+        self.deadly.point();
+        Ok(())
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.deadly.point();
+        self.file.truncate(len)?;
+        self.deadly.point();
+        Ok(())
+    }
+
+    fn size(&mut self) -> io::Result<u64> {
+        self.file.size()
+    }
+
+    fn read_at(&mut self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
+        self.file.read_at(offset, len)
+    }
+
+    fn try_lock(&mut self) -> io::Result<bool> {
+        self.file.try_lock()
+    }
+}
+
+/// What the child does. A test, so that the program can be told to run nothing else; without the
+/// environment of a child it does nothing.
+#[test]
+#[ignore = "what the child of the crash test runs"]
+fn child() {
+    let Some(path) = std::env::var_os(PATH) else { return };
+    let left: i64 = std::env::var(AT).unwrap().parse().unwrap();
+    let deadly = Deadly {
+        system: SystemFiles,
+        left: std::sync::Arc::new(std::sync::atomic::AtomicI64::new(left)),
+    };
+    let say = |rollout: &Rollout| {
+        let mut out = io::stdout().lock();
+        let told = standing(rollout).join("; ");
+        writeln!(out, "\nacknowledged {} {told}", rollout.status().head.0).unwrap();
+        out.flush().unwrap();
+    };
+    let clock = clock();
+    // As whoever starts a rollout would: go on with what is there.
+    let store = Directory::open_with(&path, deadly.clone());
+    let opened = store.ok().and_then(|store| Rollout::open(store, clock.clone()).ok());
+    let rollout = opened.unwrap_or_else(|| {
+        begin(Directory::create_with(&path, deadly.clone()).unwrap(), &clock).unwrap()
+    });
+    say(&rollout);
+    for step in STEPS {
+        // In a store that a crash has left, some steps were taken already.
+        let _ = step(&rollout, &clock);
+        say(&rollout);
+    }
+    let used = left - deadly.left.load(std::sync::atomic::Ordering::SeqCst);
+    println!("\npoints {used}");
+}
+
+struct Ran {
+    /// The last record that was acknowledged, and what the gate showed then.
+    acknowledged: Option<(u64, String)>,
+    was_killed: bool,
+    points: Option<i64>,
+}
+
+fn run(path: &Path, at: i64) -> Ran {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["crash::child", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+        .env(PATH, path)
+        .env(AT, at.to_string())
+        .stderr(Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let last = text.lines().rev().find_map(|line| line.strip_prefix("acknowledged "));
+    let acknowledged = last.map(|line| {
+        let (head, standing) = line.split_once(' ').unwrap();
+        (head.parse().unwrap(), standing.to_owned())
+    });
+    let points = text.lines().find_map(|line| line.strip_prefix("points "));
+    Ran {
+        acknowledged,
+        was_killed: output.status.code().is_none(),
+        points: points.map(|it| it.parse().unwrap()),
+    }
+}
+
+fn place(name: &str) -> PathBuf {
+    // Memory, where there is such a file system: a killed process loses nothing of what it has given
+    // to the system, on whatever disk.
+    let memory = Path::new("/dev/shm");
+    let above = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    let path = above.join(format!("stagegate-crash-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&path);
+    path
+}
+
+/// What is left after a kill opens and has what was acknowledged. A second open changes nothing.
+fn is_sound(path: &Path, ran: &Ran, what: &str) {
+    let clock = clock();
+    let opened = Directory::open(path);
+    let Some((head, shown)) = &ran.acknowledged else {
+        // Killed before the first record was acknowledged: there is a rollout, or one can be started.
+        let rollout = opened.ok().and_then(|store| Rollout::open(store, clock.clone()).ok());
+        if rollout.is_none() {
+            begin(Directory::create(path).unwrap(), &clock).unwrap();
+        }
+        return;
+    };
+    let rollout = Rollout::open(opened.unwrap(), clock.clone()).unwrap();
+    let last = rollout.status().head;
+    assert!(last.0 >= *head, "{what}: {} of {head} records are left", last.0);
+    // All that was acknowledged, and what it came to; beyond, what was being written when it was
+    // killed: one event, and so a few records at most.
+    assert!(last.0 <= head + 3, "{what}: {} records, {head} were acknowledged", last.0);
+    if last.0 == *head {
+        assert_eq!(standing(&rollout).join("; "), *shown, "{what}");
+    }
+    drop(rollout);
+    let before = files(path);
+    let again = Rollout::open(Directory::open(path).unwrap(), clock).unwrap();
+    assert_eq!(again.status().head, last);
+    assert!(again.status().notices.is_empty());
+    drop(again);
+    assert_eq!(files(path), before, "{what}: a second open changes nothing");
+}
+
+fn files(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for directory in [path.to_owned(), path.join("documents")] {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                found.push((path.clone(), std::fs::read(path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Kills at every point, and where `again` says so once more while going on from what is left.
+fn kills(name: &str, again: Option<i64>) -> usize {
+    let path = place(name);
+    let whole = run(&path, i64::MAX);
+    let points = whole.points.unwrap();
+    assert!(!whole.was_killed && points > 200, "{points}");
+    let mut kills = 0;
+    for at in 1..=points {
+        std::fs::remove_dir_all(&path).unwrap();
+        let ran = run(&path, at);
+        assert!(ran.was_killed, "point {at}");
+        kills += 1;
+        is_sound(&path, &ran, &format!("point {at}"));
+        if let Some(again) = again {
+            let ran = run(&path, again);
+            kills += usize::from(ran.was_killed);
+            let ran = Ran { acknowledged: None, ..ran };
+            is_sound(&path, &ran, &format!("point {at}, then {again}"));
+        }
+    }
+    std::fs::remove_dir_all(&path).unwrap();
+    kills
+}
+
+#[test]
+fn a_process_killed_at_any_write_loses_nothing_acknowledged() {
+    assert!(kills("some", None) > 200);
+}
+
+/// At least 3,000 kills: `cargo test --features rollout --test journal -- --ignored`.
+#[test]
+#[ignore = "takes a minute"]
+fn a_process_killed_thousands_of_times_loses_nothing_acknowledged() {
+    let mut count = 0;
+    // The first points lie where what is left is put right, the later ones beyond.
+    for again in (1..).map(|round: i64| round * round) {
+        count += kills("many", Some(again));
+        if count >= 3_000 {
+            break;
+        }
+    }
+    println!("{count} kills");
+}

@@ -1,0 +1,352 @@
+//! A disk in memory that can fail, and can lose its power: what was not synced is then there, or
+//! not, or in part.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use stagegate::store::{Directory, File, Files};
+
+/// What a sector keeps or loses as a whole.
+const SECTOR: usize = 512;
+
+pub(crate) const JOURNAL: &str = "store/journal.jsonl";
+
+/// The disk. A clone is the same one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Disk(Arc<Mutex<Content>>);
+
+#[derive(Clone, Debug, Default)]
+struct Content {
+    inodes: Vec<Inode>,
+    names: BTreeMap<PathBuf, usize>,
+    /// What is left of `names` when the power fails.
+    durable_names: BTreeMap<PathBuf, usize>,
+    /// Operations so far that may fail.
+    operations: usize,
+    fault: Option<(usize, Fault)>,
+    /// With a word on each.
+    told: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Inode {
+    now: Vec<u8>,
+    durable: Vec<u8>,
+    /// What was done since the last sync.
+    unsynced: Vec<Change>,
+    locked: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Write(usize, Vec<u8>),
+    Truncate(usize),
+}
+
+/// What happens at a certain operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It fails, once.
+    Once,
+    /// It fails, and every one after it.
+    Forever,
+    /// Once, but half of what was to be written is.
+    Half,
+}
+
+impl Change {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Change::Write(offset, written) => {
+                let end = offset + written.len();
+                bytes.resize(bytes.len().max(end), 0);
+                bytes[*offset..end].copy_from_slice(written);
+            }
+            Change::Truncate(len) => bytes.resize(*len, 0),
+        }
+    }
+}
+
+impl Disk {
+    pub(crate) fn new() -> Disk {
+        Disk::default()
+    }
+
+    fn with<T>(&self, action: impl FnOnce(&mut Content) -> T) -> T {
+        action(&mut self.0.lock().unwrap())
+    }
+
+    /// Has the operation of that number fail, counted from 1 and from now.
+    pub(crate) fn fail(&self, number: usize, fault: Fault) {
+        self.with(|disk| disk.fault = Some((disk.operations + number, fault)));
+    }
+
+    /// No operation fails from now on.
+    pub(crate) fn repair(&self) {
+        self.with(|disk| disk.fault = None);
+    }
+
+    pub(crate) fn operations(&self) -> usize {
+        self.with(|disk| disk.operations)
+    }
+
+    /// What the operations were.
+    pub(crate) fn told(&self) -> Vec<String> {
+        self.with(|disk| disk.told.clone())
+    }
+
+    /// The journal as a process sees it.
+    pub(crate) fn journal(&self) -> Vec<u8> {
+        self.file(JOURNAL).unwrap_or_default()
+    }
+
+    pub(crate) fn file(&self, path: &str) -> Option<Vec<u8>> {
+        self.with(|disk| {
+            disk.names.get(Path::new(path)).map(|inode| disk.inodes[*inode].now.clone())
+        })
+    }
+
+    pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        self.with(|disk| {
+            let content = |inode: &usize| disk.inodes[*inode].now.clone();
+            disk.names.iter().map(|(path, inode)| (path.clone(), content(inode))).collect()
+        })
+    }
+
+    /// Puts these bytes in the journal's place.
+    pub(crate) fn set_journal(&self, bytes: &[u8]) {
+        self.with(|disk| {
+            let inode = disk.names[Path::new(JOURNAL)];
+            disk.inodes[inode].now = bytes.to_vec();
+            disk.inodes[inode].durable = bytes.to_vec();
+        });
+    }
+
+    /// What is certain to be in the journal after a loss of power.
+    pub(crate) fn durable_journal(&self) -> Vec<u8> {
+        self.with(|disk| {
+            let inode = disk.durable_names.get(Path::new(JOURNAL));
+            inode.map(|inode| disk.inodes[*inode].durable.clone()).unwrap_or_default()
+        })
+    }
+
+    /// Another disk with what this one has, as it is; nothing is locked.
+    pub(crate) fn copy(&self) -> Disk {
+        let mut content = self.with(|disk| disk.clone());
+        content.inodes.iter_mut().for_each(|inode| inode.locked = false);
+        content.fault = None;
+        Disk(Arc::new(Mutex::new(content)))
+    }
+
+    /// Another disk, as the power fails: `choose(n)` gives a number below `n`, and decides what is
+    /// left of everything that was not synced.
+    pub(crate) fn without_power(&self, mut choose: impl FnMut(usize) -> usize) -> Disk {
+        let disk = self.copy();
+        disk.with(|disk| {
+            for inode in &mut disk.inodes {
+                let mut left = inode.durable.clone();
+                for change in &inode.unsynced {
+                    match (change, choose(4)) {
+                        (_, 0) => {}
+                        (Change::Write(offset, bytes), 1) => {
+                            // Some of the sectors, in any order.
+                            for (index, sector) in bytes.chunks(SECTOR).enumerate() {
+                                if choose(2) == 1 {
+                                    Change::Write(offset + index * SECTOR, sector.to_vec())
+                                        .apply(&mut left);
+                                }
+                            }
+                        }
+                        (Change::Write(offset, bytes), 2) => {
+                            let some = choose(bytes.len() + 1);
+                            Change::Write(*offset, bytes[..some].to_vec()).apply(&mut left);
+                            if choose(2) == 1 {
+                                // The length had been written, the rest of the bytes not.
+                                let end = left.len().max(offset + bytes.len());
+                                left.resize(end, 0);
+                            }
+                        }
+                        (change, _) => change.apply(&mut left),
+                    }
+                }
+                *inode = Inode { now: left.clone(), durable: left, ..Inode::default() };
+            }
+            // A name that was not synced is the old one or the new one.
+            let paths: Vec<PathBuf> =
+                disk.names.keys().chain(disk.durable_names.keys()).cloned().collect();
+            for path in paths {
+                let from = if choose(2) == 0 { &disk.durable_names } else { &disk.names };
+                match from.get(&path).copied() {
+                    Some(inode) => disk.names.insert(path, inode),
+                    None => disk.names.remove(&path),
+                };
+            }
+            disk.durable_names = disk.names.clone();
+        });
+        disk
+    }
+
+    pub(crate) fn create(&self) -> Result<Directory, stagegate::rollout::StoreError> {
+        Directory::create_with("store", self.clone())
+    }
+
+    pub(crate) fn open(&self) -> Result<Directory, stagegate::rollout::StoreError> {
+        Directory::open_with("store", self.clone())
+    }
+}
+
+impl Content {
+    /// Counts an operation; how much of it is done, where it fails.
+    fn operate(&mut self, what: String) -> Result<(), (io::Error, Fault)> {
+        self.operations += 1;
+        self.told.push(what);
+        match self.fault {
+            Some((number, fault))
+                if self.operations == number
+                    || (self.operations > number && fault == Fault::Forever) =>
+            {
+                Err((io::Error::from_raw_os_error(5), fault))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn error((error, _): (io::Error, Fault)) -> io::Error {
+    error
+}
+
+impl Files for Disk {
+    fn create_directory(&mut self, path: &Path) -> io::Result<()> {
+        self.with(|disk| disk.operate(format!("create {}", path.display())).map_err(error))
+    }
+
+    fn open(&mut self, path: &Path, create: bool) -> io::Result<Box<dyn File>> {
+        let inode = self.with(|disk| {
+            disk.operate(format!("open {}", path.display())).map_err(error)?;
+            match disk.names.get(path) {
+                Some(inode) => Ok(*inode),
+                None if create => {
+                    disk.inodes.push(Inode::default());
+                    disk.names.insert(path.to_owned(), disk.inodes.len() - 1);
+                    Ok(disk.inodes.len() - 1)
+                }
+                None => Err(io::Error::from(io::ErrorKind::NotFound)),
+            }
+        })?;
+        Ok(Box::new(Open { disk: self.clone(), inode, holds: false }))
+    }
+
+    fn open_to_read(&mut self, path: &Path) -> io::Result<Box<dyn File>> {
+        let inode = self.with(|disk| disk.names.get(path).copied());
+        let inode = inode.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        Ok(Box::new(Open { disk: self.clone(), inode, holds: false }))
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        self.with(|disk| {
+            disk.operate(format!("rename to {}", to.display())).map_err(error)?;
+            let inode = disk.names.remove(from);
+            let inode = inode.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+            disk.names.insert(to.to_owned(), inode);
+            Ok(())
+        })
+    }
+
+    fn sync_directory(&mut self, path: &Path) -> io::Result<()> {
+        self.with(|disk| {
+            disk.operate(format!("sync directory {}", path.display())).map_err(error)?;
+            let is_in = |name: &PathBuf| name.parent() == Some(path);
+            disk.durable_names.retain(|name, _| !is_in(name));
+            let names: Vec<_> = disk.names.iter().filter(|(name, _)| is_in(name)).collect();
+            let names: Vec<_> = names.into_iter().map(|(name, id)| (name.clone(), *id)).collect();
+            disk.durable_names.extend(names);
+            Ok(())
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Open {
+    disk: Disk,
+    inode: usize,
+    holds: bool,
+}
+
+impl Open {
+    fn change(&self, what: &str, change: Change) -> io::Result<()> {
+        self.disk.with(|disk| {
+            let operated = disk.operate(what.to_owned());
+            let change = match (&operated, change) {
+                (Ok(()), change) => change,
+                (Err((_, Fault::Half)), Change::Write(offset, bytes)) => {
+                    Change::Write(offset, bytes[..bytes.len() / 2].to_vec())
+                }
+                (Err(_), _) => return operated.map_err(error),
+            };
+            let inode = &mut disk.inodes[self.inode];
+            change.apply(&mut inode.now);
+            inode.unsynced.push(change);
+            operated.map_err(error)
+        })
+    }
+}
+
+impl File for Open {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let offset = usize::try_from(offset).unwrap();
+        self.change("write", Change::Write(offset, bytes.to_vec()))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.disk.with(|disk| {
+            let operated = disk.operate("sync".to_owned());
+            let inode = &mut disk.inodes[self.inode];
+            // A sync that fails has the system forget what it did not write, as Linux does: the
+            // next one writes what came after, and says that all is well.
+            let unsynced = std::mem::take(&mut inode.unsynced);
+            if operated.is_ok() {
+                unsynced.iter().for_each(|change| change.apply(&mut inode.durable));
+            }
+            operated.map_err(error)
+        })
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        let len = usize::try_from(len).unwrap();
+        // What is cut off to where it is anyway needs no writing, and fails all the same.
+        self.change("truncate", Change::Truncate(len))
+    }
+
+    fn size(&mut self) -> io::Result<u64> {
+        self.disk.with(|disk| Ok(disk.inodes[self.inode].now.len() as u64))
+    }
+
+    fn read_at(&mut self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
+        self.disk.with(|disk| {
+            let bytes = &disk.inodes[self.inode].now;
+            let begin = usize::try_from(offset).unwrap().min(bytes.len());
+            let end = begin.saturating_add(usize::try_from(len).unwrap()).min(bytes.len());
+            Ok(bytes[begin..end].to_vec())
+        })
+    }
+
+    fn try_lock(&mut self) -> io::Result<bool> {
+        self.disk.with(|disk| {
+            let inode = &mut disk.inodes[self.inode];
+            self.holds |= !inode.locked;
+            inode.locked = true;
+            Ok(self.holds)
+        })
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if self.holds {
+            self.disk.with(|disk| disk.inodes[self.inode].locked = false);
+        }
+    }
+}

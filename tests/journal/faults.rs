@@ -1,0 +1,137 @@
+//! Every operation on the disk fails once, by half, or for good: nothing is announced that is not
+//! durable, and the way back is open.
+
+use stagegate::clock::ManualClock;
+use stagegate::rollout::Rollout;
+
+use super::disk::{Disk, Fault};
+use super::golden::told;
+use super::story::{STEPS, begin, clock, standing};
+
+const OF_OTHER: [&str; 3] = ["off", "few", "all"];
+const OF_SEARCH: [&str; 4] = ["off", "internal", "pilot", "ga"];
+
+fn position(flag: &str, stage: &str) -> usize {
+    let names: &[&str] = if flag == "other" { &OF_OTHER } else { &OF_SEARCH };
+    names.iter().position(|name| *name == stage).unwrap()
+}
+
+/// No flag is further up than what would be left after a loss of power says.
+#[track_caller]
+fn nothing_is_ahead_of_the_disk(disk: &Disk, rollout: &Rollout) {
+    let left = disk.copy();
+    left.set_journal(&disk.durable_journal());
+    let left = Rollout::open(left.open().unwrap(), clock()).unwrap();
+    for (here, there) in rollout.status().flags.iter().zip(&left.status().flags) {
+        let (flag, recorded) = (&*here.flag, &*there.state.stage);
+        assert!(
+            position(flag, &here.serving) <= position(flag, recorded),
+            "{flag} is answered by {}, and {recorded} is on the disk",
+            here.serving
+        );
+    }
+}
+
+fn begun(disk: &Disk, clock: &ManualClock) -> Option<Rollout> {
+    begin(disk.create().ok()?, clock).ok()
+}
+
+/// How many operations the story takes.
+fn operations() -> usize {
+    told().0.operations()
+}
+
+#[test]
+fn an_operation_that_fails_once_delays_and_loses_nothing() {
+    let expected = standing(&told().1);
+    for fault in [Fault::Once, Fault::Half] {
+        for number in 1..=operations() {
+            let (disk, clock) = (Disk::new(), clock());
+            disk.fail(number, fault);
+            let rollout = begun(&disk, &clock).or_else(|| begun(&disk, &clock)).unwrap();
+            for step in STEPS {
+                let done = step(&rollout, &clock);
+                nothing_is_ahead_of_the_disk(&disk, &rollout);
+                if done.is_err()
+                    && let Err(error) = step(&rollout, &clock)
+                {
+                    // What was tried again may have gone further than once.
+                    assert!(error.is_refused(), "operation {number}: {error}");
+                }
+            }
+            assert!(rollout.tick().error.is_none());
+            assert_eq!(standing(&rollout), expected, "operation {number}, {fault:?}");
+            let status = rollout.status();
+            assert!(status.unrecorded.is_empty() && status.last_error.is_none());
+            drop(rollout);
+            let again = Rollout::open(disk.open().unwrap(), clock).unwrap();
+            assert_eq!((standing(&again), again.status().head), (expected.clone(), status.head));
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_dies_lets_nothing_up_and_everything_back() {
+    for number in 1..=operations() {
+        let (disk, clock) = (Disk::new(), clock());
+        disk.fail(number, Fault::Forever);
+        let Some(rollout) = begun(&disk, &clock) else { continue };
+        for step in STEPS {
+            let _ = step(&rollout, &clock);
+            nothing_is_ahead_of_the_disk(&disk, &rollout);
+        }
+        for flag in ["other", "search"] {
+            rollout.by("ben").roll_back_to(flag, "off", "the disk is dead").ok();
+            assert!(!rollout.gate().is_enabled("user-1", flag));
+        }
+        rollout.by("ben").roll_back("search", "the disk is dead").unwrap();
+        let status = rollout.status();
+        if !status.unrecorded.is_empty() {
+            let error = status.last_error.unwrap().to_string();
+            assert_eq!(error, "store: `store` cannot be written: Input/output error (os error 5)");
+        }
+        let before: Vec<_> = status.flags.iter().map(|it| it.serving).collect();
+
+        disk.repair();
+        let report = rollout.tick();
+        assert!(report.error.is_none(), "operation {number}: {report:?}");
+        let status = rollout.status();
+        assert!(status.unrecorded.is_empty() && status.last_error.is_none());
+        let after: Vec<_> = status.flags.iter().map(|it| it.serving).collect();
+        assert_eq!(before, after, "what was taken back stays there");
+        drop(rollout);
+        let again = Rollout::open(disk.open().unwrap(), clock).unwrap();
+        assert_eq!(again.status().head, status.head);
+        assert!(again.status().flags.iter().all(|it| it.serving == it.state.stage));
+    }
+}
+
+/// The way that is said in the specification: name first, content, sync, new name, sync of the
+/// directory; and of a record: write, sync.
+#[test]
+fn everything_is_synced_before_it_counts() {
+    let (disk, clock) = (Disk::new(), clock());
+    let rollout = begun(&disk, &clock).unwrap();
+    let began = disk.told();
+    let hash = rollout.status().document;
+    let document = format!("store/documents/{hash}");
+    let expected = [
+        "create store/documents",
+        "sync directory store",
+        "sync directory .",
+        "open store/lock",
+        "open store/journal.jsonl",
+        "sync directory store",
+        &format!("open {document}.new"),
+        "truncate",
+        "write",
+        "sync",
+        &format!("rename to {document}.json"),
+        "sync directory store/documents",
+        "write",
+        "sync",
+    ];
+    assert_eq!(began, expected);
+    rollout.by("ana").promote("search").unwrap();
+    assert_eq!(disk.told()[expected.len()..], ["write", "sync"]);
+}

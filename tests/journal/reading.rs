@@ -1,0 +1,104 @@
+//! Reading a journal a few lines at a time.
+
+use stagegate::rollout::{Rollout, Store, StoreError};
+use stagegate::store::{Directory, Memory};
+
+use super::story::{STEPS, begin, clock};
+
+/// All lines from one on, by as many reads as it takes, each of which begins where the last has ended.
+fn all(store: &mut dyn Store, from: usize) -> Vec<u8> {
+    let (mut all, mut next) = (Vec::new(), from);
+    loop {
+        let lines = store.read(next as u64).unwrap();
+        if lines.is_empty() {
+            return all;
+        }
+        assert!(lines.ends_with(b"\n"));
+        next += lines.iter().filter(|byte| **byte == b'\n').count();
+        all.extend(lines);
+    }
+}
+
+/// Lines of all lengths, longer and shorter than what is read at once, and an end that is no line.
+#[test]
+fn a_journal_larger_than_what_is_read_at_once_is_read_from_any_line() {
+    let path = std::env::temp_dir().join(format!("stagegate-reading-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&path);
+    drop(Directory::create(&path).unwrap());
+    let lens = (0..4_000).map(|number| number * 7_919 % 2_003);
+    let long = [(1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20, 0, 5];
+    let lens = lens.clone().chain(long).chain(lens);
+    let lines: Vec<Vec<u8>> = lens
+        .zip((b'a'..=b'z').cycle())
+        .map(|(len, x)| [vec![x; len], vec![b'\n']].concat())
+        .collect();
+    let journal = lines.concat();
+    let file = path.join("journal.jsonl");
+    std::fs::write(&file, &journal).unwrap();
+
+    let mut writing = Directory::open(&path).unwrap();
+    let mut looking = Directory::read_only(&path).unwrap();
+    let torn = [&journal[..], &[b'x'; 3_000][..]].concat();
+    let from = [1, 2, 700, 3_999, 4_001, 4_002, 4_003, 4_004, 4_006, lines.len(), lines.len() + 1];
+    for from in from.into_iter().chain([1, lines.len() + 100]) {
+        let expected = lines.iter().skip(from - 1).flatten().copied().collect::<Vec<u8>>();
+        assert!(all(&mut writing, from) == expected, "from {from}");
+        std::fs::write(&file, &torn).unwrap();
+        assert!(all(&mut looking, from) == expected, "from {from}, looking");
+    }
+    std::fs::write(&file, &journal).unwrap();
+    // The lines are numbered, wherever reading has stopped, or if nothing was read.
+    writing.read(1).unwrap();
+    let next = lines.len() as u64 + 1;
+    assert!(writing.append(next - 1, b"no\n").unwrap_err().is_conflict());
+    writing.append(next, b"yes\n").unwrap();
+    assert_eq!(writing.read(next).unwrap(), b"yes\n");
+    drop(writing);
+    let mut unread = Directory::open(&path).unwrap();
+    unread.append(next + 1, b"and\n").unwrap();
+    assert_eq!(unread.read(next).unwrap(), b"yes\nand\n");
+    std::fs::remove_dir_all(&path).unwrap();
+}
+
+/// A store that gives as little as it may.
+#[derive(Debug)]
+struct OneByOne(Memory);
+
+impl Store for OneByOne {
+    fn read(&mut self, from: u64) -> Result<Vec<u8>, StoreError> {
+        let lines = self.0.read(from)?;
+        Ok(lines.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default().to_vec())
+    }
+
+    fn append(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
+        self.0.append(number, line)
+    }
+
+    fn keep(&mut self, hash: &str, document: &[u8]) -> Result<(), StoreError> {
+        self.0.keep(hash, document)
+    }
+
+    fn document(&mut self, hash: &str) -> Result<Vec<u8>, StoreError> {
+        self.0.document(hash)
+    }
+
+    fn label(&self) -> String {
+        self.0.label()
+    }
+}
+
+#[test]
+fn a_store_may_give_a_line_at_a_time() {
+    let (store, clock) = (Memory::new(), clock());
+    let rollout = begin(store.clone(), &clock).unwrap();
+    STEPS.iter().for_each(|step| step(&rollout, &clock).unwrap());
+    let again = Rollout::open(OneByOne(store), clock).unwrap();
+    assert_eq!(again.records(1).unwrap(), rollout.records(1).unwrap());
+    assert!(again.records(1).unwrap().len() > 20);
+    assert_eq!(again.status().head, rollout.status().head);
+    let states = |rollout: &Rollout| {
+        let status = rollout.status();
+        status.flags.into_iter().map(|report| report.state).collect::<Vec<_>>()
+    };
+    assert_eq!(states(&again), states(&rollout));
+}

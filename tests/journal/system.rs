@@ -1,0 +1,171 @@
+//! The directory on the system's own disk.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use stagegate::rollout::{Fact, Rollout};
+use stagegate::store::Directory;
+
+use super::story::{begin, clock};
+
+/// A directory that is gone with the test.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Place {
+        let path = std::env::temp_dir().join(format!("stagegate-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Place(path)
+    }
+
+    fn store(&self) -> PathBuf {
+        self.0.join("store")
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn the_second_to_open_is_refused_and_may_look() {
+    let place = Place::new("second");
+    let rollout = begin(Directory::create(place.store()).unwrap(), &clock()).unwrap();
+    for _ in 0..100 {
+        let error = Directory::open(place.store()).unwrap_err();
+        assert!(error.is_locked());
+        let expected = format!(
+            "another process has `{}`: wait until it ends, or ask it to act; looking is possible \
+             meanwhile",
+            place.store().display()
+        );
+        assert_eq!(error.to_string(), expected);
+    }
+    assert!(Directory::create(place.store()).unwrap_err().is_locked());
+    let looking = Rollout::open(Directory::read_only(place.store()).unwrap(), clock()).unwrap();
+    assert_eq!(looking.status().head, rollout.status().head);
+    drop(rollout);
+    let error = Directory::create(place.store()).unwrap_err();
+    let expected = format!(
+        "`{}` is there already, and stays as it is",
+        place.store().join("journal.jsonl").display()
+    );
+    assert_eq!((error.is_conflict(), error.to_string()), (true, expected));
+    Directory::open(place.store()).unwrap();
+}
+
+#[test]
+fn what_is_no_store_is_said_so() {
+    let place = Place::new("none");
+    for path in [place.store(), place.0.clone()] {
+        let expected =
+            format!("`{}` holds no rollout: there is no `journal.jsonl` in it", path.display());
+        for error in [Directory::open(&path).unwrap_err(), Directory::read_only(&path).unwrap_err()]
+        {
+            assert_eq!((error.is_missing(), error.to_string()), (true, expected.clone()));
+        }
+        let files: Vec<_> = fs::read_dir(&place.0).unwrap().collect();
+        assert!(files.is_empty(), "looking for one makes nothing");
+    }
+    fs::write(place.0.join("file"), "x").unwrap();
+    let error = Directory::create(place.0.join("file")).unwrap_err();
+    assert!(error.to_string().contains("file` cannot be made: "), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_may_read_and_links_are_not_followed() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let place = Place::new("owner");
+    drop(begin(Directory::create(place.store()).unwrap(), &clock()).unwrap());
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let store = place.store();
+    assert_eq!((mode(&store), mode(&store.join("documents"))), (0o700, 0o700));
+    let documents = fs::read_dir(store.join("documents")).unwrap();
+    let mut files: Vec<PathBuf> = documents.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 1);
+    files.extend([store.join("journal.jsonl"), store.join("lock")]);
+    for file in files {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+
+    let (journal, elsewhere) = (store.join("journal.jsonl"), place.0.join("elsewhere"));
+    fs::rename(&journal, &elsewhere).unwrap();
+    symlink(&elsewhere, &journal).unwrap();
+    let before = fs::read(&elsewhere).unwrap();
+    let error = Directory::open(&store).unwrap_err();
+    assert!(error.to_string().ends_with("cannot be opened: it is no regular file"), "{error}");
+    assert_eq!(fs::read(&elsewhere).unwrap(), before);
+    // A pipe would have whoever opens it wait for ever.
+    for make in ["", "mkfifo"] {
+        if !make.is_empty() {
+            fs::remove_file(&journal).unwrap();
+            assert!(std::process::Command::new(make).arg(&journal).status().unwrap().success());
+        }
+        let error = Directory::read_only(&store).unwrap_err();
+        assert!(error.to_string().ends_with("cannot be read: it is no regular file"), "{error}");
+    }
+}
+
+/// A file system of 64 KiB. Needs the right to mount one, and says so where there is none.
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_full_disk_nothing_goes_up_and_everything_goes_back() {
+    use std::process::Command;
+
+    let place = Place::new("full");
+    let mount = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=64k", "stagegate-test"])
+        .arg(&place.0)
+        .output();
+    if !mount.is_ok_and(|output| output.status.success()) {
+        eprintln!("not tried: no file system can be mounted here");
+        return;
+    }
+    let tried = std::panic::catch_unwind(|| full(&place.store()));
+    Command::new("umount").arg(&place.0).output().unwrap();
+    tried.unwrap();
+}
+
+#[cfg(target_os = "linux")]
+fn full(path: &Path) {
+    let clock = clock();
+    let rollout = begin(Directory::create(path).unwrap(), &clock).unwrap();
+    let ballast = path.join("ballast");
+    fs::write(&ballast, vec![1; 8 << 10]).unwrap();
+    let ana = rollout.by("ana");
+    ana.promote("search").unwrap();
+    let long = "x".repeat(500);
+    let error = loop {
+        match ana.sign("search", "load-test", Some(&long)) {
+            Ok(_) => assert!(rollout.status().head.0 < 1_000),
+            Err(error) => break error,
+        }
+    };
+    let last = rollout.status().head;
+    let path_text = path.display();
+    let expected = format!(
+        "{path_text}: `{path_text}` cannot be written: No space left on device (os error 28)"
+    );
+    assert_eq!(error.to_string(), expected);
+    assert!(ana.force("other", &long).is_err());
+    assert!(!rollout.gate().is_enabled("user-1", "other"));
+    ana.roll_back("search", &long).unwrap();
+    assert!(!rollout.gate().is_enabled("ana", "search"));
+    assert_eq!(rollout.status().unrecorded, ["search".into()]);
+    let looking = Rollout::open(Directory::read_only(path).unwrap(), clock.clone()).unwrap();
+    assert_eq!(looking.status().head, last, "what was acknowledged is there, and no more");
+
+    fs::remove_file(ballast).unwrap();
+    let report = rollout.tick();
+    assert!(report.error.is_none());
+    assert!(matches!(report.records[0].fact, Fact::RolledBack { .. }));
+    let last = rollout.status().head;
+    drop((rollout, looking));
+    let again = Rollout::open(Directory::open(path).unwrap(), clock).unwrap();
+    assert_eq!(again.status().head, last);
+}

@@ -1,0 +1,51 @@
+//! A gate that a rollout drives.
+
+use stagegate::rollout::Standing;
+
+use super::{begun, is_the_same_reopened, piloted};
+
+#[test]
+fn nothing_but_the_rollout_takes_a_driven_gate_up() {
+    let (rollout, _, _) = begun();
+    let gate = rollout.gate();
+    let error = gate.set_stage("search", "internal").unwrap_err();
+    assert!(error.is_driven());
+    assert_eq!(
+        error.to_string(),
+        "flag `search` is driven by a rollout, which alone takes it up to `internal`: promote it there"
+    );
+    assert!(gate.force_stage("search", "ga", "because").unwrap_err().is_driven());
+    let error = gate.update("schema = 1\n[flags.search]\nstage = \"ga\"").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a rollout drives this gate, and alone puts documents in force: update the rollout"
+    );
+    assert!(!gate.is_enabled("ana", "search"));
+}
+
+#[test]
+fn what_the_application_takes_down_by_itself_is_recorded_and_latched() {
+    let (rollout, clock, store) = piloted();
+    rollout.gate().roll_back("search").unwrap();
+    assert!(!rollout.gate().is_enabled("ana", "search"));
+    let report = rollout.tick();
+    let told: Vec<_> = report.records.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "#5 2026-01-06T09:00:00Z application: search: rolled back (taken down by the application), pilot -> off",
+            "#6 2026-01-06T09:00:00Z stagegate: search: incident: verify done"
+        ]
+    );
+    assert_eq!(rollout.report("search").unwrap().standing, Standing::RolledBack);
+    is_the_same_reopened(&rollout, &store, &clock);
+}
+
+#[test]
+fn a_promotion_does_not_undo_what_the_application_took_down() {
+    let (rollout, _, _) = piloted();
+    rollout.gate().roll_back("search").unwrap();
+    let refused = rollout.by("ana").force("search", "did not see it").unwrap_err();
+    assert!(refused.refusals()[0].has("incident"), "{refused}");
+    assert!(!rollout.gate().is_enabled("ana", "search"));
+}

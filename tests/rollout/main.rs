@@ -1,0 +1,122 @@
+//! A rollout from end to end: what each verb does, and what stays true when disks, clocks and other
+//! threads do not behave.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod clocks;
+mod dead_store;
+mod driven;
+mod races;
+mod refusals;
+
+mod table;
+mod updates;
+mod verbs;
+
+use std::time::{Duration, SystemTime};
+
+use stagegate::clock::ManualClock;
+use stagegate::model::{Quantity, Unit};
+use stagegate::rollout::Rollout;
+use stagegate::store::Memory;
+
+pub(crate) const HOUR: Duration = Duration::from_secs(60 * 60);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Two stages and everybody; a day, then three; a checklist, a metric, triggers.
+pub(crate) const DOCUMENT: &str = r#"
+schema = 1
+[groups.team]
+users = ["ana"]
+[flags.search]
+[[flags.search.stages]]
+name = "internal"
+groups = ["team"]
+min_duration = "1d"
+checklist = [{ id = "load-test", text = "The load test passed", owner = "platform", expires = "2d" }]
+[[flags.search.stages]]
+name = "pilot"
+percent = 10
+min_duration = "3d"
+max_duration = "5d"
+metrics = { error_rate = { target = "< 1%", alert = "> 2%" } }
+criteria = [{ metric = "complaints", target = "< 3", for = "2d" }, { id = "feedback", text = "It was read" }]
+[[flags.search.stages]]
+name = "ga"
+percent = 100
+watch = { for = "6h", every = "2h" }
+[[flags.search.triggers]]
+metric = "error_rate"
+above = "5%"
+minimum_sample = 100
+no_data = "hold"
+action = "rollback"
+[[flags.search.triggers]]
+metric = "complaints"
+above = 5
+no_data = "hold"
+action = "decide"
+[[flags.search.triggers]]
+incident = "security"
+action = "rollback"
+[flags.search.rollback]
+target = "previous"
+steps = [{ phase = "verify", text = "Look", within = "10m" }]
+[[flags.search.responsibility]]
+contact = "on call"
+escalation = ["lead", "CTO"]
+[flags.other]
+stages = [{ name = "all", percent = 100 }]
+"#;
+
+/// A moment: Monday 2026-01-05, 09:00 in UTC.
+pub(crate) fn monday() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_600)
+}
+
+/// A rollout of [`DOCUMENT`] that has just begun.
+pub(crate) fn begun() -> (Rollout, ManualClock, Memory) {
+    let (store, clock) = (Memory::new(), ManualClock::at(monday()));
+    let rollout = Rollout::start(store.clone(), clock.clone(), DOCUMENT, "ana").unwrap();
+    (rollout, clock, store)
+}
+
+pub(crate) fn percent(text: &str) -> Option<Quantity> {
+    Some(Quantity::parse(text, Unit::Percent).unwrap())
+}
+
+pub(crate) fn count(text: &str) -> Option<Quantity> {
+    Some(Quantity::parse(text, Unit::Count).unwrap())
+}
+
+/// At `pilot`, with nothing shown yet.
+pub(crate) fn piloted() -> (Rollout, ManualClock, Memory) {
+    let (rollout, clock, store) = begun();
+    let ana = rollout.by("ana");
+    ana.promote("search").unwrap();
+    clock.advance(DAY);
+    ana.sign("search", "load-test", None).unwrap();
+    ana.promote("search").unwrap();
+    (rollout, clock, store)
+}
+
+/// The kinds of what is unmet.
+#[track_caller]
+pub(crate) fn unmet<T: std::fmt::Debug>(
+    result: Result<T, stagegate::rollout::RolloutError>,
+) -> Vec<&'static str> {
+    let error = result.unwrap_err();
+    error.refusals().iter().flat_map(|it| it.unmet.iter().map(|it| it.kind)).collect()
+}
+
+/// Another rollout on the same store has the same state.
+#[track_caller]
+pub(crate) fn is_the_same_reopened(rollout: &Rollout, store: &Memory, clock: &ManualClock) {
+    let again = Rollout::open(store.clone(), clock.clone()).unwrap();
+    let (ours, theirs) = (rollout.status(), again.status());
+    assert_eq!((ours.head, ours.document), (theirs.head, theirs.document));
+    for (ours, theirs) in ours.flags.iter().zip(&theirs.flags) {
+        assert_eq!(ours.state, theirs.state);
+        assert_eq!(theirs.serving, theirs.state.stage);
+    }
+}

@@ -1,0 +1,107 @@
+//! Another document while flags are on their way.
+
+use stagegate::rollout::Standing;
+
+use super::{DAY, DOCUMENT, HOUR, count, is_the_same_reopened, percent, piloted, unmet};
+
+fn changed(from: &str, to: &str) -> String {
+    assert!(DOCUMENT.contains(from), "{from}");
+    DOCUMENT.replacen(from, to, 1)
+}
+
+#[test]
+fn a_document_keeps_the_state_and_says_what_has_to_be_shown_anew() {
+    let (rollout, clock, store) = piloted();
+    let ana = rollout.by("ana");
+    clock.advance(DAY);
+    ana.measure("search", "error_rate", percent("0.1%"), None).unwrap();
+    ana.measure("search", "complaints", count("0"), None).unwrap();
+    ana.sign("search", "feedback", None).unwrap();
+    let reset = |document: String| {
+        let changes = ana.update(document).unwrap();
+        is_the_same_reopened(&rollout, &store, &clock);
+        assert_eq!(rollout.report("search").unwrap().state.stage, "pilot");
+        changes.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert!(reset(DOCUMENT.to_owned()).is_empty());
+    assert_eq!(
+        reset(changed("It was read", "Everything was read")),
+        ["search has to show anew: item feedback"]
+    );
+    assert_eq!(
+        reset(changed("\"< 1%\"", "\"< 0.5%\"")),
+        ["search has to show anew: metric error_rate"],
+    );
+    // Fewer users are others: nothing that was seen of the ten percent is of the five.
+    assert_eq!(
+        reset(changed("percent = 10", "percent = 5")),
+        ["search has to show anew: time, metric complaints"]
+    );
+    assert_eq!(rollout.report("search").unwrap().spent, std::time::Duration::ZERO);
+}
+
+#[test]
+fn a_document_is_no_way_up() {
+    let (rollout, _, _) = piloted();
+    let ana = rollout.by("ana");
+    let error = ana.update(changed("percent = 10", "percent = 50")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "update of `search` is refused: 1 condition is not met\n  \
+         it is in stage `pilot` with 10%, which the document makes 50%\n      \
+         add a stage for the larger share, and promote to it"
+    );
+    let error = ana.update(changed("name = \"pilot\"", "name = \"beta\"")).unwrap_err();
+    assert_eq!(unmet::<()>(Err(error)), ["stage"]);
+    let error = ana.update("schema = 1").unwrap_err();
+    assert!(error.is_invalid_document() && !error.plan_error().unwrap().problems().is_empty());
+    assert!(!rollout.gate().is_enabled("user-2", "search"));
+    // The stage that a document says is only where a flag starts.
+    let moved = changed("[flags.search]\n", "[flags.search]\nstage = \"ga\"\n");
+    ana.update(moved).unwrap();
+    let report = rollout.report("search").unwrap();
+    assert_eq!((&*report.state.stage, &*report.declared), ("pilot", "ga"));
+}
+
+#[test]
+fn flags_come_and_go_and_an_incident_stays() {
+    let (rollout, clock, store) = piloted();
+    let ana = rollout.by("ana");
+    ana.roll_back("search", "x").unwrap();
+    let more = changed(
+        "[flags.other]",
+        "[flags.more]\nstage = \"all\"\nstages = [{ name = \"all\", percent = 100 }]\n[flags.others]",
+    );
+    let changes = ana.update(more).unwrap();
+    let told: Vec<_> = changes.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["more is new, at all", "other is gone", "others is new, at off"]);
+    assert!(rollout.gate().is_enabled("anybody", "more"));
+    assert!(ana.promote("other").unwrap_err().is_not_found());
+    assert_eq!(rollout.report("search").unwrap().standing, Standing::RolledBack);
+    clock.advance(HOUR);
+    is_the_same_reopened(&rollout, &store, &clock);
+}
+
+#[test]
+fn a_users_file_is_kept_with_the_document() {
+    let directory = std::env::temp_dir().join(format!("stagegate-users-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("team.txt"), "ana\n").unwrap();
+    let document = changed("users = [\"ana\"]", "users_file = \"team.txt\"");
+    std::fs::write(directory.join("plan.toml"), document).unwrap();
+    let document = stagegate::Document::read(directory.join("plan.toml")).unwrap();
+    std::fs::remove_dir_all(&directory).unwrap_or_default();
+    // Read once more, as it is gone.
+    let (store, clock) = (stagegate::store::Memory::new(), super::begun().1);
+    let error = stagegate::rollout::Rollout::start(store.clone(), clock.clone(), &document, "ana");
+    assert!(error.unwrap_err().is_invalid_document());
+
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("team.txt"), "ana\n").unwrap();
+    let rollout =
+        stagegate::rollout::Rollout::start(store.clone(), clock.clone(), &document, "ana").unwrap();
+    rollout.by("ana").promote("search").unwrap();
+    std::fs::remove_dir_all(&directory).unwrap();
+    let again = stagegate::rollout::Rollout::open(store, clock).unwrap();
+    assert!(again.gate().is_enabled("ana", "search"));
+}
