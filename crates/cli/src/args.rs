@@ -8,7 +8,7 @@ use clap_complete::Shell;
 const EXIT_CODES: &str =
     "Exit codes: 0 good, 1 the answer is no, 2 usage, 3 could not read or write.";
 
-/// Checks, shows, schedules and explains staged rollout plans: never 0 to 100.
+/// Checks, shows, schedules, explains and executes staged rollout plans: never 0 to 100.
 #[derive(Debug, Parser)]
 #[command(name = "stagegate", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
@@ -40,6 +40,8 @@ pub(crate) enum Verb {
     Explain(Explain),
     /// Say what changes for users from one document to another.
     Diff(Diff),
+    #[command(flatten)]
+    Rollout(crate::rollout_args::Verb),
     /// Print the completions for a shell.
     Completions(Completions),
     /// Print the manual page, for `man -l -`.
@@ -214,15 +216,19 @@ pub(crate) struct Responsible {
 Ends with 0 when the user has the flag and with 1 when not.
 
 Example:
-  stagegate explain rollout.toml user-42 new-checkout --attribute region=eu-north")]
+  stagegate explain rollout.toml user-42 new-checkout --attribute region=eu-north
+  stagegate explain /var/lib/shop/rollout user-42 new-checkout --at 2026-01-10T03:00:00Z")]
 pub(crate) struct Explain {
-    /// The document; `-` is the standard input.
+    /// The document, `-` for the standard input; or a store, which answers from its journal.
     pub(crate) document: PathBuf,
     /// The user's key.
     #[arg(allow_negative_numbers = true)]
     pub(crate) user: String,
     /// The flag.
     pub(crate) flag: String,
+    /// Of a store: the moment, with its offset or time zone; else now.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) at: Option<std::time::SystemTime>,
     /// An attribute of the user; may be said again.
     #[arg(long = "attribute", short, value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) attributes: Vec<(String, String)>,
@@ -270,7 +276,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn moment(text: &str) -> Result<std::time::SystemTime, String> {
+pub(crate) fn moment(text: &str) -> Result<std::time::SystemTime, String> {
     let zoned = || text.parse::<jiff::Zoned>().map(|zoned| zoned.timestamp());
     let timestamp = text.parse::<jiff::Timestamp>().or_else(|_| zoned());
     timestamp

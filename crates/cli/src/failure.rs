@@ -17,6 +17,8 @@ pub(crate) enum Answer {
 pub(crate) enum Failure {
     /// Exit code 1: the document is no plan; what is wrong has been printed.
     BadDocument,
+    /// Exit code 1: the answer is no, and this says why.
+    No(String),
     /// Exit code 2: an argument that does not fit the document.
     Usage(String),
     /// Exit code 3: something could not be read or written.
@@ -33,6 +35,7 @@ impl Failure {
     pub(crate) fn report(self) -> ExitCode {
         let (code, message) = match self {
             Failure::BadDocument => (1, None),
+            Failure::No(message) => (1, Some(message)),
             Failure::Usage(message) => (2, Some(message)),
             Failure::Io(message) => (3, Some(message)),
         };

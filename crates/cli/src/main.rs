@@ -1,4 +1,4 @@
-//! `stagegate`: checks, shows, schedules and explains staged rollout plans.
+//! `stagegate`: checks, shows, schedules, explains and executes staged rollout plans.
 //!
 //! Exit codes: 0 good, 1 the answer is no, 2 usage, 3 could not read or write.
 
@@ -11,7 +11,9 @@ mod escape;
 mod excerpt;
 mod failure;
 mod output;
+mod rollout_args;
 mod terminal;
+mod users;
 mod verbs;
 
 use std::process::ExitCode;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde::Serialize;
 use stagegate::model::{Explanation, FlagPlan, Group, StageExplanation};
-use stagegate::{Percent, Reason, User};
+use stagegate::{Percent, Plan, Reason, StageName, User};
 
 use crate::amount::Amount;
 use crate::args::{Explain, Format};
@@ -14,14 +15,18 @@ use crate::escape::terminal;
 use crate::failure::{Answer, Failure};
 use crate::output::Output;
 use crate::terminal::{Rows, quoted};
+use crate::verbs::rollout;
 
 pub(crate) fn run(args: &Explain, output: &Output) -> Result<Answer, Failure> {
-    let plan = document::plan(&args.document, "explain", args.format, output)?;
-    let flag = document::flag(&plan, Some(&args.flag))?;
+    let source = Source::of(args, output)?;
+    let flag = document::flag(&source.plan, Some(&args.flag))?;
     let attributes = args.attributes.iter();
     let user =
         attributes.fold(User::new(&args.user), |user, (name, value)| user.attribute(name, value));
-    let subject = Subject { flag, key: &args.user, explanation: &flag.explain(&user) };
+    let stage = source.stage.unwrap_or(flag.stage());
+    let explanation = flag.explain_at(&stage, &user).unwrap_or_else(|| flag.explain(&user));
+    let then = source.then.as_deref();
+    let subject = Subject { flag, stage, then, key: &args.user, explanation: &explanation };
     let unused = unused(&flag, &args.attributes);
     match args.format {
         Format::Human => output.text(&subject.human(&unused))?,
@@ -38,8 +43,50 @@ fn unused<'a>(flag: &FlagPlan<'_>, given: &'a [(String, String)]) -> BTreeSet<&'
     given.iter().map(|(name, _)| &**name).filter(|name| !asked.contains(name)).collect()
 }
 
+/// Where the answer comes from: a document, or what a store's journal says of a moment.
+struct Source {
+    plan: Arc<Plan>,
+    /// Where the flag was; `None`: where the document puts it.
+    stage: Option<StageName>,
+    /// Since which record that was so.
+    then: Option<String>,
+}
+
+impl Source {
+    fn of(args: &Explain, output: &Output) -> Result<Source, Failure> {
+        if args.document.is_dir() {
+            return Source::of_store(args);
+        }
+        if args.at.is_some() {
+            let message = "only a store knows what was at another moment".to_owned();
+            return Err(Failure::Usage(message));
+        }
+        let plan = document::plan(&args.document, "explain", args.format, output)?;
+        Ok(Source { plan: Arc::new(plan), stage: None, then: None })
+    }
+
+    fn of_store(args: &Explain) -> Result<Source, Failure> {
+        let failed = |error| rollout::failed(&error);
+        let rollout = rollout::looking(&args.document)?;
+        let past = match args.at {
+            Some(at) => rollout.at(at),
+            None => rollout.now(),
+        };
+        let past = past.map_err(failed)?;
+        let states = past.flags.iter();
+        let state = states.filter(|(key, _)| **key == *args.flag).map(|(_, state)| state).next();
+        let record = &past.record;
+        let then = format!("as of record {}, {}", record.seq, rollout::moment_text(record.at));
+        Ok(Source { stage: state.map(|state| state.stage), plan: past.plan, then: Some(then) })
+    }
+}
+
 struct Subject<'s, 'p> {
     flag: FlagPlan<'p>,
+    /// Where the flag is, or was.
+    stage: StageName,
+    /// Of a store, the last record of that moment.
+    then: Option<&'s str>,
     key: &'s str,
     explanation: &'s Explanation<'p>,
 }
@@ -53,6 +100,9 @@ impl<'s, 'p> Subject<'s, 'p> {
             None => "at no stage of the plan".to_owned(),
         };
         // Writing to a `String` does not fail.
+        if let Some(then) = self.then {
+            let _ = writeln!(text, "stage:  {}, {then}", self.stage);
+        }
         let _ = writeln!(text, "reason: {}", evaluation.reason);
         if let Some(bucket) = evaluation.bucket {
             let _ = writeln!(text, "bucket: {} ({bucket} of 2^64)", share(bucket));
@@ -74,7 +124,7 @@ impl<'s, 'p> Subject<'s, 'p> {
     fn sentence(&self) -> String {
         let Subject { flag, explanation, .. } = self;
         let (key, user) = (flag.key(), terminal(self.key));
-        let stage = flag.stage();
+        let stage = self.stage;
         let evaluation = &explanation.evaluation;
         let bucket = evaluation.bucket.map(share).unwrap_or_default();
         let now = explanation.stages.iter().find(|row| row.stage == stage);
@@ -111,7 +161,7 @@ impl<'s, 'p> Subject<'s, 'p> {
     }
 
     fn rows(&self) -> impl Iterator<Item = Vec<String>> {
-        let now = self.flag.stage();
+        let now = self.stage;
         self.explanation.stages.iter().map(move |row| {
             let mark = if row.stage == now { " (now)" } else { "" };
             let answer = if row.enabled { "yes" } else { "no" };

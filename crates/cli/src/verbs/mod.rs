@@ -7,6 +7,7 @@ mod explain;
 mod init;
 mod messages;
 mod responsible;
+mod rollout;
 mod schema;
 pub(crate) mod show;
 pub(crate) mod timeline;
@@ -28,6 +29,7 @@ pub(crate) fn run(cli: Cli) -> Result<Answer, Failure> {
         Verb::Responsible(args) => responsible::run(&args, &output),
         Verb::Explain(args) => explain::run(&args, &output),
         Verb::Diff(args) => diff::run(&args, &output),
+        Verb::Rollout(verb) => rollout::run(verb, &output),
         Verb::Schema(args) => schema::run(&args, &output),
     }
 }

@@ -10,5 +10,6 @@ mod harness;
 mod make;
 mod messages;
 mod responsible;
+mod rollout;
 mod show;
 mod timeline;

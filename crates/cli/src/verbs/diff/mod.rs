@@ -3,7 +3,7 @@
 mod change;
 mod compare;
 mod report;
-mod users;
+mod tally;
 
 use std::path::Path;
 
@@ -13,8 +13,9 @@ use crate::args::Diff;
 use crate::document;
 use crate::failure::{Answer, Failure};
 use crate::output::Output;
+use crate::users;
 use compare::Comparison;
-use users::Tally;
+use tally::Tally;
 
 pub(crate) fn run(args: &Diff, output: &Output) -> Result<Answer, Failure> {
     only_one_from_stdin(args)?;

@@ -10,7 +10,7 @@ use stagegate::{Percent, Problem};
 
 use super::change::Change;
 use super::compare::Comparison;
-use super::users::{FlagTally, Tally};
+use super::tally::{FlagTally, Tally};
 use crate::args::Format;
 use crate::document::Finding;
 use crate::escape::terminal;

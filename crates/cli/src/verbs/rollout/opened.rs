@@ -1,0 +1,133 @@
+//! Opening the store, and what may be wrong with that.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use stagegate::clock::{Boot, Clock, Moment, SystemClock, WallClock};
+use stagegate::rollout::{Record, Rollout, RolloutError, Store as _, StoreError};
+use stagegate::store::Directory;
+
+use crate::escape::terminal;
+use crate::failure::Failure;
+use crate::rollout_args::{Acting, ClockChoice, Store};
+
+/// A clock that stands still, for rehearsals.
+#[derive(Clone, Copy, Debug)]
+struct Rehearsal(SystemTime);
+
+/// What the records of a rehearsal have for a boot.
+const REHEARSAL: &str = "rehearsal";
+
+/// Whichever clock was chosen.
+#[derive(Debug)]
+struct Chosen(Box<dyn Clock>);
+
+impl Clock for Rehearsal {
+    fn now(&self) -> Moment {
+        let uptime = self.0.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        Moment::new(self.0, uptime, Boot::new(REHEARSAL))
+    }
+}
+
+impl Clock for Chosen {
+    fn now(&self) -> Moment {
+        self.0.now()
+    }
+}
+
+fn clock(choice: ClockChoice) -> Chosen {
+    Chosen(match choice {
+        ClockChoice::System => Box::new(SystemClock::new()),
+        ClockChoice::Wall => Box::new(WallClock),
+        ClockChoice::At(moment) => Box::new(Rehearsal(moment)),
+    })
+}
+
+/// A new store with a rollout of this document in it.
+pub(super) fn started(
+    acting: &Acting,
+    document: stagegate::Document,
+    by: &str,
+) -> Result<Result<Rollout, RolloutError>, Failure> {
+    let store = Directory::create(&acting.store.store).map_err(|error| of_store(&error))?;
+    Ok(Rollout::start(store, clock(acting.store.clock), document, by))
+}
+
+/// The rollout, for acting.
+pub(super) fn acting(store: &Store) -> Result<Rollout, Failure> {
+    let directory = Directory::open(&store.store).map_err(|error| of_store(&error))?;
+    for notice in directory.notices() {
+        anstream::eprintln!("stagegate: {}", terminal(&notice));
+    }
+    let rollout = Rollout::open(directory, clock(store.clock)).map_err(|error| failed(&error))?;
+    fits(&rollout, store.clock)?;
+    Ok(rollout)
+}
+
+/// The rollout, for looking: also while another process has it.
+pub(super) fn for_looking(store: &Store) -> Result<Rollout, Failure> {
+    let rollout = looking_by(&store.store, store.clock)?;
+    fits(&rollout, store.clock)?;
+    Ok(rollout)
+}
+
+/// Every record, each proved against the one before.
+pub(super) fn proved(store: &Store) -> Result<Result<Vec<Record>, RolloutError>, Failure> {
+    let directory = Directory::read_only(&store.store).map_err(|error| of_store(&error))?;
+    let rollout = Rollout::open(directory, clock(store.clock));
+    Ok(rollout.and_then(|rollout| rollout.records(1)))
+}
+
+/// The same of a directory, by the machine's clock.
+pub(crate) fn looking(path: &Path) -> Result<Rollout, Failure> {
+    looking_by(path, ClockChoice::System)
+}
+
+fn looking_by(path: &Path, choice: ClockChoice) -> Result<Rollout, Failure> {
+    let directory = Directory::read_only(path).map_err(|error| of_store(&error))?;
+    Rollout::open(directory, clock(choice)).map_err(|error| failed(&error))
+}
+
+/// A rehearsal is none any more once real time counts in it, and the other way round.
+fn fits(rollout: &Rollout, choice: ClockChoice) -> Result<(), Failure> {
+    let rehearsed = rollout.is_of_boot(REHEARSAL);
+    match choice {
+        ClockChoice::At(_) if !rehearsed => Err(Failure::Usage(
+            "this rollout is real: only one that was begun on a moment can be rehearsed".to_owned(),
+        )),
+        ClockChoice::System | ClockChoice::Wall if rehearsed => Err(Failure::Usage(
+            "this rollout is a rehearsal: say `--clock` and a moment, such as \
+             --clock 2026-01-10T03:00:00Z"
+                .to_owned(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Who acts.
+pub(super) fn who(acting: &Acting) -> Result<String, Failure> {
+    let logged_in = || std::env::var("USER").ok();
+    acting
+        .by
+        .clone()
+        .or_else(logged_in)
+        .filter(|by| !by.trim().is_empty())
+        .ok_or_else(|| Failure::Usage("who does it? Say `--by`, or set STAGEGATE_BY".to_owned()))
+}
+
+/// A failure that is no refusal.
+pub(crate) fn failed(error: &RolloutError) -> Failure {
+    let message = terminal(&error.to_string());
+    if error.is_not_found() {
+        Failure::Usage(message)
+    } else if error.is_damaged() {
+        Failure::No(message)
+    } else {
+        Failure::Io(message)
+    }
+}
+
+fn of_store(error: &StoreError) -> Failure {
+    let message = terminal(&error.to_string());
+    if error.is_damaged() { Failure::No(message) } else { Failure::Io(message) }
+}

@@ -1,0 +1,92 @@
+//! Records and alerts, for people and for programs.
+
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use stagegate::rollout::{Alert, AlertKind, Fact, Record};
+
+use crate::escape::terminal;
+
+/// A record as JSON.
+#[derive(Serialize)]
+pub(super) struct RecordResult<'r> {
+    seq: u64,
+    at: String,
+    by: &'r str,
+    flag: Option<&'r str>,
+    from: Option<&'r str>,
+    to: Option<&'r str>,
+    what: &'r Fact,
+    document: String,
+    hash: String,
+}
+
+/// An alert as JSON.
+#[derive(Serialize)]
+pub(super) struct AlertResult<'a> {
+    flag: &'a str,
+    kind: &'static str,
+    text: &'a str,
+    responsible: Option<&'a str>,
+}
+
+impl<'r> RecordResult<'r> {
+    pub(super) fn new(record: &'r Record) -> RecordResult<'r> {
+        RecordResult {
+            seq: record.seq,
+            at: moment_text(record.at),
+            by: &record.by,
+            flag: record.flag.as_deref(),
+            from: record.from.as_deref(),
+            to: record.to.as_deref(),
+            what: &record.fact,
+            document: record.document.to_string(),
+            hash: record.hash.to_string(),
+        }
+    }
+}
+
+impl<'a> AlertResult<'a> {
+    pub(super) fn new(flag: &'a str, alert: &'a Alert) -> AlertResult<'a> {
+        AlertResult {
+            flag,
+            kind: kind(alert.kind),
+            text: &alert.text,
+            responsible: alert.responsible.as_deref(),
+        }
+    }
+}
+
+fn kind(kind: AlertKind) -> &'static str {
+    match kind {
+        AlertKind::Metric => "metric",
+        AlertKind::Decision => "decision",
+        AlertKind::RolledBack => "rolled_back",
+        AlertKind::Escalation => "escalation",
+        AlertKind::WatchMissed => "watch_missed",
+        _ => "other",
+    }
+}
+
+/// A moment to the second, in UTC.
+pub(crate) fn moment_text(at: SystemTime) -> String {
+    let bound = if at < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
+    format!("{:.0}", Timestamp::try_from(at).unwrap_or(bound))
+}
+
+/// A record in a line.
+pub(super) fn line(record: &Record) -> String {
+    terminal(&record.to_string()) + "\n"
+}
+
+/// An alert in a line.
+pub(super) fn alert_line(flag: &str, alert: &Alert) -> String {
+    let who =
+        alert.responsible.as_deref().map_or_else(|| "whoever is responsible".to_owned(), terminal);
+    format!("! tell {who}: {flag}: {}\n", terminal(&alert.text))
+}
+
+pub(super) fn count(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}

@@ -1,0 +1,186 @@
+//! `status`: where every flag is, and what is in its way.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use stagegate::rollout::{FlagReport, RolloutStatus, Spent};
+
+use super::act::UnmetResult;
+use super::opened;
+use super::record::moment_text;
+use crate::amount::Amount;
+use crate::args::Format;
+use crate::escape::terminal;
+use crate::failure::{Answer, Failure};
+use crate::output::Output;
+use crate::rollout_args::Status;
+use crate::terminal::Rows;
+
+pub(super) fn run(args: &Status, output: &Output) -> Result<Answer, Failure> {
+    let rollout = opened::for_looking(&args.store)?;
+    let mut status = rollout.status();
+    if let Some(flag) = &args.flag {
+        // Names what there is where there is no such flag.
+        rollout.report(flag).map_err(|error| opened::failed(&error))?;
+        status.flags.retain(|report| *report.flag == **flag);
+    }
+    match args.store.format {
+        Format::Human => output.text(&human(&status, args.flag.is_some()))?,
+        Format::Json => output.json("status", &StatusResult::new(&status))?,
+    }
+    Ok(Answer::Yes)
+}
+
+fn human(status: &RolloutStatus, whole: bool) -> String {
+    let mut text = format!("{}, record {}\n", terminal(&status.store), status.head.0);
+    for notice in &status.notices {
+        let _ = writeln!(text, "! {}", terminal(notice));
+    }
+    text.push('\n');
+    let mut rows =
+        Rows::new(&["flag", "state", "stage", "for", "next", "in the way", "responsible"]);
+    for flag in &status.flags {
+        let blocked = match &*flag.unmet {
+            // Nothing is left for anything to be in the way of.
+            _ if flag.state.complete => String::new(),
+            [] => "nothing".to_owned(),
+            [unmet] => terminal(&unmet.found),
+            unmet => format!("{} conditions", unmet.len()),
+        };
+        rows.add([
+            flag.flag.to_string(),
+            flag.standing.to_string(),
+            flag.state.stage.to_string(),
+            Spent(flag.spent).to_string(),
+            flag.next.map(|next| next.to_string()).unwrap_or_default(),
+            blocked,
+            flag.responsible.as_deref().map(terminal).unwrap_or_default(),
+        ]);
+    }
+    let _ = write!(text, "{rows}");
+    for flag in &status.flags {
+        if whole {
+            details(flag, &mut text);
+        }
+        for what in &flag.overdue {
+            let _ = writeln!(text, "\noverdue: {}: {}", flag.flag, terminal(what));
+        }
+    }
+    text
+}
+
+fn details(flag: &FlagReport, text: &mut String) {
+    let state = &flag.state;
+    let _ = writeln!(text, "\nsince:    {}", moment_text(state.since.at));
+    let _ = writeln!(text, "document: starts it at {}", flag.declared);
+    if let Some(hold) = &state.hold {
+        let _ = writeln!(text, "held:     by {}: {}", terminal(&hold.by), terminal(&hold.why));
+    }
+    if let Some(incident) = &state.incident {
+        let about = terminal(&incident.about);
+        let _ = writeln!(text, "incident: {}, at {}: {about}", incident.number, incident.phase);
+    }
+    for (id, signature) in &state.signatures {
+        let _ = writeln!(text, "signed:   {id} by {}", terminal(&signature.by));
+    }
+    for (name, evidence) in &state.evidence {
+        let value = evidence.value.map_or_else(|| "no data".to_owned(), |it| it.to_string());
+        let at = moment_text(evidence.read.at);
+        let _ = writeln!(text, "read:     {name} {value} at {at}");
+    }
+    for unmet in &flag.unmet {
+        let (found, hint) = (terminal(&unmet.found), terminal(&unmet.hint));
+        let _ = writeln!(text, "\n  {found}\n      {hint}");
+    }
+}
+
+#[derive(Serialize)]
+struct StatusResult<'s> {
+    store: &'s str,
+    at: String,
+    record: u64,
+    hash: String,
+    document: String,
+    notices: &'s [String],
+    last_error: Option<String>,
+    flags: Vec<FlagResult<'s>>,
+}
+
+#[derive(Serialize)]
+struct FlagResult<'s> {
+    flag: &'s str,
+    state: String,
+    stage: &'s str,
+    serving: &'s str,
+    declared: &'s str,
+    since: String,
+    spent: Amount,
+    next: Option<&'s str>,
+    held: Option<HoldResult<'s>>,
+    incident: Option<IncidentResult<'s>>,
+    unmet: Vec<UnmetResult<'s>>,
+    overdue: &'s [String],
+    responsible: Option<&'s str>,
+}
+
+#[derive(Serialize)]
+struct HoldResult<'s> {
+    by: &'s str,
+    why: &'s str,
+    since: String,
+}
+
+#[derive(Serialize)]
+struct IncidentResult<'s> {
+    number: u64,
+    about: &'s str,
+    phase: String,
+    rolled_back: bool,
+    opened: String,
+}
+
+impl<'s> StatusResult<'s> {
+    fn new(status: &'s RolloutStatus) -> StatusResult<'s> {
+        StatusResult {
+            store: &status.store,
+            at: moment_text(status.now.at),
+            record: status.head.0,
+            hash: status.head.1.to_string(),
+            document: status.document.to_string(),
+            notices: &status.notices,
+            last_error: status.last_error.as_ref().map(ToString::to_string),
+            flags: status.flags.iter().map(FlagResult::new).collect(),
+        }
+    }
+}
+
+impl<'s> FlagResult<'s> {
+    fn new(flag: &'s FlagReport) -> FlagResult<'s> {
+        let state = &flag.state;
+        FlagResult {
+            flag: &flag.flag,
+            state: flag.standing.to_string(),
+            stage: &state.stage,
+            serving: &flag.serving,
+            declared: &flag.declared,
+            since: moment_text(state.since.at),
+            spent: Amount::duration(flag.spent),
+            next: flag.next.as_deref(),
+            held: state.hold.as_ref().map(|hold| HoldResult {
+                by: &hold.by,
+                why: &hold.why,
+                since: moment_text(hold.since.at),
+            }),
+            incident: state.incident.as_ref().map(|incident| IncidentResult {
+                number: incident.number,
+                about: &incident.about,
+                phase: incident.phase.to_string(),
+                rolled_back: incident.cause.is_some(),
+                opened: moment_text(incident.opened.at),
+            }),
+            unmet: flag.unmet.iter().map(UnmetResult::new).collect(),
+            overdue: &flag.overdue,
+            responsible: flag.responsible.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,411 @@
+//! A rollout by the command line alone: every verb, every exit code, on a store in a directory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::harness::{Run, is_on_record, root, stagegate};
+
+const DOCUMENT: &str = r#"schema = 1
+[groups.team]
+users = ["ana", "ben"]
+[flags.search]
+[[flags.search.stages]]
+name = "internal"
+groups = ["team"]
+min_duration = "1d"
+checklist = [{ id = "load-test", text = "The load test passed", owner = "platform" }]
+[[flags.search.stages]]
+name = "pilot"
+percent = 10
+max_duration = "5d"
+metrics = { error_rate = { target = "< 1%", alert = "> 2%" } }
+[[flags.search.stages]]
+name = "ga"
+percent = 100
+watch = { for = "4h", every = "2h" }
+[[flags.search.triggers]]
+metric = "error_rate"
+above = "5%"
+no_data = "hold"
+action = "rollback"
+[[flags.search.triggers]]
+metric = "complaints"
+above = 5
+no_data = "hold"
+action = "decide"
+[[flags.search.responsibility]]
+contact = "on call"
+escalation = ["lead"]
+[flags.other]
+stages = [{ name = "all", percent = 100 }]
+"#;
+
+/// A store in a directory that is gone with the test, and a moment.
+struct Shop {
+    directory: TempDir,
+    at: &'static str,
+    transcript: String,
+}
+
+impl Shop {
+    fn new() -> Shop {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("rollout.toml"), DOCUMENT).unwrap();
+        Shop { directory, at: "2026-01-05T09:00:00Z", transcript: String::new() }
+    }
+
+    /// A shop whose rollout has begun.
+    fn begun() -> Shop {
+        let mut shop = Shop::new();
+        let document = shop.path("rollout.toml");
+        shop.run(0, &["start", document.to_str().unwrap(), "--by", "ana"]);
+        shop
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn store(&self) -> String {
+        self.path("store").display().to_string()
+    }
+
+    /// Runs a verb on the store at the moment, and writes down what it said.
+    #[track_caller]
+    fn run(&mut self, code: i32, arguments: &[&str]) -> Run {
+        let store = self.store();
+        let mut all = arguments.to_vec();
+        all.extend(["--store", &store, "--clock", self.at]);
+        let run = stagegate(&all).ends(code);
+        let plain = |text: &str| text.replace(self.directory.path().to_str().unwrap(), "DIR");
+        let quoted = arguments.iter().map(|it| plain(it)).map(|it| match it.contains([' ', '%']) {
+            true => format!("'{it}'"),
+            false => it,
+        });
+        let quoted: Vec<String> = quoted.collect();
+        self.transcript += &format!("{} $ stagegate {}\n", self.at, quoted.join(" "));
+        for (text, mark) in [(&run.stdout, "  "), (&run.stderr, "  2> ")] {
+            for line in plain(text).lines() {
+                self.transcript += format!("{mark}{line}").trim_end();
+                self.transcript.push('\n');
+            }
+        }
+        if code != 0 {
+            self.transcript += &format!("  exit {code}\n");
+        }
+        run
+    }
+
+    fn json(&mut self, arguments: &[&str]) -> serde_json::Value {
+        let mut all = arguments.to_vec();
+        all.extend(["--format", "json"]);
+        self.run(0, &all).json()
+    }
+}
+
+/// Every file of a directory with its content.
+fn files(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(files(&path)),
+            false => found.push((path.clone(), fs::read(&path).unwrap())),
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_rollout_from_start_to_end_reads_as_on_record() {
+    let mut shop = Shop::begun();
+    let document = shop.path("rollout.toml").display().to_string();
+    let users = shop.path("users.txt").display().to_string();
+    let keys: String = (0..1000).map(|number| format!("user-{number}\tregion=eu\n")).collect();
+    fs::write(&users, keys).unwrap();
+
+    shop.run(0, &["status"]);
+    shop.run(2, &["promote", "search", "--by", "ana"]);
+    shop.run(0, &["promote", "search", "--by", "ana", "--yes"]);
+    shop.run(1, &["promote", "search", "--by", "ana", "--yes"]);
+    shop.run(0, &["hold", "search", "--by", "ben", "--reason", "wait for legal"]);
+    shop.run(0, &["resume", "search", "--by", "ben"]);
+    shop.run(1, &["sign", "search", "load", "--by", "ben"]);
+    shop.run(
+        0,
+        &["sign", "search", "load-test", "--by", "ben", "--evidence", "https://example.org/17"],
+    );
+    shop.at = "2026-01-06T09:00:00Z";
+    shop.run(2, &["promote", "search", "--by", "ana", "--users", &users]);
+    shop.run(2, &["promote", "search", "--by", "ana", "--traffic", "30000"]);
+    shop.run(0, &["promote", "search", "--by", "ana", "--yes"]);
+    shop.run(2, &["metric", "set", "search", "error_rate", "fine", "--by", "ana"]);
+    shop.run(0, &["metric", "set", "search", "error_rate", "0.4%", "--by", "ana"]);
+    shop.run(0, &["metric", "set", "search", "complaints", "7", "--by", "ana"]);
+    shop.at = "2026-01-12T09:00:00Z";
+    shop.run(0, &["status", "--flag", "search"]);
+    shop.run(0, &["tick"]);
+    shop.run(
+        0,
+        &["metric", "set", "search", "error_rate", "6.2%", "--samples", "1200", "--by", "ana"],
+    );
+    shop.at = "2026-01-12T09:16:00Z";
+    shop.run(0, &["tick"]);
+    shop.run(1, &["incident", "step", "search", "--by", "ben"]);
+    shop.run(1, &["promote", "search", "--force", "--reason", "hurry", "--by", "ana", "--yes"]);
+    shop.run(0, &["metric", "set", "search", "error_rate", "0.1%", "--by", "ana"]);
+    shop.run(0, &["incident", "step", "search", "--by", "ben", "--note", "back to normal"]);
+    shop.run(0, &["incident", "step", "search", "--by", "ben", "--note", "told support"]);
+    shop.run(2, &["incident", "close", "search", "--by", "ben", "--note", "an index was missing"]);
+    shop.run(
+        0,
+        &["incident", "close", "search", "--by", "ben", "--note", "an index was missing", "--yes"],
+    );
+    shop.run(
+        0,
+        &[
+            "promote",
+            "search",
+            "--force",
+            "--to",
+            "ga",
+            "--reason",
+            "decided by the CTO",
+            "--by",
+            "ana",
+            "--yes",
+        ],
+    );
+    shop.run(
+        0,
+        &["incident", "report", "search", "data_loss", "--note", "one order", "--by", "ana"],
+    );
+    shop.run(2, &["rollback", "search", "--reason", "to be sure", "--by", "ana"]);
+    shop.run(
+        0,
+        &["rollback", "search", "--to", "pilot", "--reason", "to be sure", "--by", "ana", "--yes"],
+    );
+    fs::write(
+        &document,
+        DOCUMENT.replace("< 1%", "< 0.5%").replace("[flags.other]", "[flags.new]"),
+    )
+    .unwrap();
+    shop.run(2, &["update", &document, "--by", "ana"]);
+    shop.run(0, &["update", &document, "--by", "ana", "--yes"]);
+    shop.run(0, &["update", &document, "--by", "ana", "--yes"]);
+    fs::write(&document, DOCUMENT.replace("percent = 10\n", "percent = 50\n")).unwrap();
+    shop.run(1, &["update", &document, "--by", "ana", "--yes"]);
+    shop.run(0, &["history"]);
+    shop.run(
+        0,
+        &["history", "--flag", "search", "--since", "2026-01-12T09:16:00Z", "--from", "14"],
+    );
+    shop.run(0, &["verify"]);
+    is_on_record("rollout/transcript.txt", &shop.transcript);
+}
+
+#[test]
+fn every_verb_says_the_same_to_programs() {
+    let mut shop = Shop::begun();
+    let status = shop.json(&["status"]);
+    let search = &status["flags"][1];
+    assert_eq!(
+        (&search["flag"], &search["stage"], &search["next"]),
+        (&"search".into(), &"off".into(), &"internal".into())
+    );
+    assert_eq!(search["responsible"], "on call");
+    assert!(search["unmet"].as_array().unwrap().is_empty());
+
+    let done = shop.json(&["promote", "search", "--by", "ana", "--yes"]);
+    assert_eq!(
+        (&done["done"], &done["stage"], &done["standing"]),
+        (&true.into(), &"internal".into(), &"running".into())
+    );
+    assert_eq!(done["records"][0]["what"]["promoted"], serde_json::json!({}));
+    let refused =
+        shop.run(1, &["promote", "search", "--by", "ana", "--yes", "--format", "json"]).json();
+    assert_eq!(refused["done"], false);
+    let unmet = &refused["refusals"][0]["unmet"][0];
+    assert_eq!((&unmet["kind"], &unmet["wait_seconds"]), (&"min_duration".into(), &86_400.into()));
+
+    let done = shop.json(&["rollback", "search", "--reason", "slow", "--by", "ana", "--yes"]);
+    assert_eq!(done["alerts"][0]["kind"], "rolled_back");
+    assert_eq!(done["alerts"][0]["responsible"], "on call");
+    let status = shop.json(&["status", "--flag", "search"]);
+    let incident = &status["flags"][0]["incident"];
+    assert_eq!((&incident["number"], &incident["phase"]), (&3.into(), &"verify".into()));
+    let tick = shop.json(&["tick"]);
+    assert_eq!(tick["records"][0]["what"]["stepped"]["phase"], "verify");
+    let history = shop.json(&["history", "--from", "2"]);
+    assert_eq!(history["records"].as_array().unwrap().len(), 3);
+    let verified = shop.json(&["verify"]);
+    assert_eq!((&verified["whole"], &verified["records"]), (&true.into(), &4.into()));
+    let document = shop.json(&["document"]);
+    assert_eq!(document["text"], DOCUMENT);
+    let path = shop.path("rollout.toml").display().to_string();
+    let updated = shop.json(&["update", &path, "--by", "ana", "--yes"]);
+    assert_eq!((&updated["done"], &updated["changes"]), (&true.into(), &serde_json::json!([])));
+    for result in [status, tick, history, verified, document, updated] {
+        assert_eq!(result["schema"], 1);
+    }
+}
+
+#[test]
+fn a_past_decision_is_answered_as_it_was() {
+    let mut shop = Shop::begun();
+    shop.run(0, &["promote", "other", "--by", "ana", "--yes"]);
+    shop.at = "2026-01-06T09:00:00Z";
+    shop.run(0, &["rollback", "other", "--reason", "slow", "--by", "ana", "--yes"]);
+    shop.at = "2026-01-07T09:00:00Z";
+    let path = shop.path("rollout.toml").display().to_string();
+    fs::write(&path, DOCUMENT.replace("[flags.other]", "[flags.another]")).unwrap();
+    shop.run(0, &["update", &path, "--by", "ana", "--yes"]);
+    let store = shop.store();
+    let at = |moment: &str, code: i32| {
+        stagegate(&["explain", &store, "user-42", "other", "--at", moment]).ends(code)
+    };
+    assert!(at("2026-01-05T12:00:00Z", 0).stdout.contains("all"), "at 100% that day");
+    at("2026-01-06T09:00:01Z", 1);
+    let error = at("2026-01-08T09:00:00Z", 2).stderr;
+    assert!(error.contains("no flag `other`"), "{error}");
+    let error = at("2026-01-01T09:00:00Z", 3).stderr;
+    assert!(error.contains("there is no rollout yet"), "{error}");
+    stagegate(&["explain", &store, "user-42", "another"]).ends(1);
+    // The document of that time is kept.
+    let kept = shop.run(0, &["document", "--at", "2026-01-06T00:00:00Z"]).stdout;
+    assert_eq!(kept, DOCUMENT);
+}
+
+#[test]
+fn a_journal_that_was_tampered_with_is_found_and_kept() {
+    let mut shop = Shop::begun();
+    for _ in 0..3 {
+        shop.run(0, &["hold", "search", "--reason", "wait", "--by", "ana"]);
+        shop.run(0, &["resume", "search", "--by", "ana"]);
+    }
+    let head = shop.json(&["verify"])["head"].as_str().unwrap().to_owned();
+    let journal = shop.path("store/journal.jsonl");
+    let text = fs::read_to_string(&journal).unwrap();
+    let bad = text.replacen("\"by\":\"ana\",\"doc\"", "\"by\":\"bob\",\"doc\"", 4);
+    fs::write(&journal, &bad).unwrap();
+    let before = files(&shop.path("store"));
+    let run = shop.run(1, &["verify"]);
+    let expected = format!(
+        "{}: line 1 of the journal, byte 0: its hash does not fit: it, or a line before it, was \
+         changed; nothing was changed\n",
+        shop.store()
+    );
+    assert_eq!(run.stdout, expected);
+    for verb in [&["status"][..], &["promote", "search", "--by", "ana", "--yes"], &["history"]] {
+        let run = shop.run(1, verb);
+        assert_eq!((&*run.stdout, run.stderr), ("", format!("stagegate: {expected}")));
+    }
+    assert_eq!(files(&shop.path("store")), before);
+
+    // What was cut off is told by who has noted the head.
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    fs::write(&journal, lines[..5].concat()).unwrap();
+    shop.run(0, &["verify"]);
+    let run = shop.run(1, &["verify", "--head", &head]);
+    assert!(run.stdout.contains(&format!("record {head} is not in it")), "{}", run.stdout);
+    fs::write(&journal, text).unwrap();
+    shop.run(0, &["verify", "--head", &head]);
+}
+
+#[test]
+fn a_torn_end_is_put_right_by_who_acts_and_told() {
+    let mut shop = Shop::begun();
+    let journal = shop.path("store/journal.jsonl");
+    let whole = fs::read_to_string(&journal).unwrap();
+    fs::write(&journal, format!("{whole}{{\"seq\":2,\"at\"")).unwrap();
+    shop.run(0, &["status"]);
+    assert!(
+        fs::read_to_string(&journal).unwrap().ends_with("\"at\""),
+        "looking puts nothing right"
+    );
+    let run = shop.run(0, &["promote", "search", "--by", "ana", "--yes"]);
+    assert!(run.stderr.contains("the last 13 bytes of "), "{}", run.stderr);
+    assert!(fs::read_to_string(&journal).unwrap().starts_with(&whole));
+    assert_eq!(fs::read_to_string(shop.path("store/journal.torn-2")).unwrap(), "{\"seq\":2,\"at\"");
+    shop.run(0, &["verify"]);
+}
+
+#[test]
+fn mistakes_change_nothing_and_say_what_to_do() {
+    let mut shop = Shop::new();
+    let (document, store) = (shop.path("rollout.toml"), shop.store());
+    let document = document.to_str().unwrap();
+    shop.run(3, &["status"]);
+    shop.run(3, &["promote", "search", "--by", "ana", "--yes"]);
+    assert!(!shop.path("store").exists(), "looking for a store makes none");
+    let bad = shop.path("bad.toml").display().to_string();
+    fs::write(&bad, "schema = 1\n[flags.a]\nstage = \"nowhere\"\n").unwrap();
+    shop.run(1, &["start", &bad, "--by", "ana"]);
+    assert!(!shop.path("store").exists(), "nothing is made for what is no plan");
+    shop.run(0, &["start", document, "--by", "ana"]);
+    let before = files(&shop.path("store"));
+    shop.run(3, &["start", document, "--by", "ana"]);
+    shop.run(1, &["update", &bad, "--by", "ana", "--yes"]);
+    shop.run(2, &["promote", "serach", "--by", "ana", "--yes"]);
+    shop.run(2, &["promote", "search", "--force", "--by", "ana", "--yes"]);
+    shop.run(
+        2,
+        &["promote", "search", "--force", "--reason", "x", "--to", "moon", "--by", "ana", "--yes"],
+    );
+    shop.run(2, &["promote", "search", "--yes", "--by", " "]);
+    shop.run(2, &["status", "--flag", "nothing"]);
+    shop.run(2, &["document", "--at", "yesterday"]);
+    // A rehearsal is no rollout, nor the other way round.
+    let run = stagegate(&["promote", "search", "--yes", "--by", "ana", "--store", &store]).ends(2);
+    assert!(run.stderr.contains("this rollout is a rehearsal"), "{}", run.stderr);
+    assert_eq!(files(&shop.path("store")), before, "nothing was written");
+    is_on_record("rollout/mistakes.txt", &shop.transcript);
+}
+
+/// What is asked is asked before the store is taken: a question that nobody answers at night must not
+/// be in the way of whoever rolls back.
+#[test]
+fn a_question_that_waits_for_an_answer_holds_up_nobody() {
+    let mut shop = Shop::begun();
+    shop.run(0, &["promote", "search", "--by", "ana", "--yes"]);
+    let path = shop.path("rollout.toml").display().to_string();
+    let taken = stagegate::store::Directory::open(shop.store()).unwrap();
+    let questions: [&[&str]; 3] = [
+        &["promote", "search", "--force", "--reason", "hurry", "--by", "ana"],
+        &["rollback", "search", "--reason", "slow", "--by", "ana"],
+        &["update", &path, "--by", "ana"],
+    ];
+    for question in questions {
+        let run = shop.run(2, question);
+        assert!(run.stderr.ends_with("say `--yes` if that is meant\n"), "{}", run.stderr);
+        let run = shop.run(3, &[question, &["--yes"]].concat());
+        assert!(run.stderr.contains("another process has"), "{}", run.stderr);
+    }
+    drop(taken);
+    for question in questions {
+        shop.run(0, &[question, &["--yes"]].concat());
+    }
+}
+
+/// The variables of the environment stand for arguments.
+#[test]
+fn the_store_and_the_name_may_come_from_the_environment() {
+    let shop = Shop::begun();
+    let run = |arguments: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_stagegate"))
+            .args(arguments)
+            .current_dir(root())
+            .env("STAGEGATE_STORE", shop.store())
+            .env("STAGEGATE_CLOCK", shop.at)
+            .env("STAGEGATE_BY", "carla")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    run(&["promote", "search", "--yes"]);
+    assert!(run(&["history"]).contains("carla: search: promoted, off -> internal"));
+}
