@@ -11,6 +11,10 @@ pub mod rollout {}
 #[doc = include_str!("../docs/journal.md")]
 pub mod journal {}
 
+#[cfg(feature = "guard")]
+#[doc = include_str!("../docs/guards.md")]
+pub mod guards {}
+
 #[doc = include_str!("../docs/cli.md")]
 pub mod cli {}
 

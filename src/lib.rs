@@ -54,11 +54,12 @@
 //!   asks, what takes the flag back, who is responsible, messages, dates.
 //! * With feature `rollout`, `rollout::Rollout` executes the plan: it promotes by its criteria, takes
 //!   back by its triggers, and keeps a journal in a `store::Directory`.
+//! * With feature `guard`, `guard::Judge` judges triggers by what was counted, as often as one likes.
 //! * The command line `stagegate` (package `stagegate-cli`) checks, prints, schedules, explains and
 //!   executes documents.
 //! * Chapters: the [plan document](_docs::plans), [bucketing](_docs::bucketing), the
-//!   [design](_docs::design), the [promises](_docs::promises) and their tests; with feature `rollout`
-//!   also rollouts and the format of their journal.
+//!   [design](_docs::design), the [promises](_docs::promises) and their tests; with features
+//!   `rollout` and `guard` also rollouts, the format of their journal, and guards.
 //!
 //! # When not to use it
 //!
@@ -77,6 +78,7 @@
 //!
 //! * `toml` (default): documents in TOML. Costs the parser of the `toml` crate.
 //! * `json` (default): documents in JSON. Costs `serde` and `serde_json`.
+//! * `guard`: module `guard`. Costs nothing.
 //! * `rollout`: modules `rollout`, `store` and `clock`. Costs `serde`, `serde_json`, `sha2` and
 //!   `memchr`.
 //! * `schema`: `model::json_schema`, the JSON Schema of documents for editors. Costs `schemars`.
@@ -96,6 +98,8 @@ pub mod _docs;
 pub mod clock;
 mod eval;
 mod gate;
+#[cfg(feature = "guard")]
+pub mod guard;
 mod key;
 mod percent;
 mod plan;

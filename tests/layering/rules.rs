@@ -21,7 +21,8 @@ impl fmt::Display for Violation {
 /// Each layer and what it may import.
 const LAYERS: &[(&str, &[&str])] = &[
     ("store", &["rollout", "clock", "plan", "eval", "percent", "key"]),
-    ("rollout", &["gate", "plan", "eval", "percent", "key", "clock"]),
+    ("rollout", &["guard", "gate", "plan", "eval", "percent", "key", "clock"]),
+    ("guard", &["gate", "plan", "eval", "percent", "key", "clock"]),
     ("gate", &["plan", "eval", "percent", "key"]),
     ("plan", &["eval", "percent", "key"]),
     ("eval", &["percent", "key"]),

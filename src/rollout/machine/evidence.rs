@@ -81,30 +81,9 @@ impl Test {
         let Some(value) = read.value else { return false };
         match self {
             Test::Target(bound) | Test::Alert(bound) => bound.holds(value),
-            Test::Limit(Limit::Above(limit)) => {
-                value.compare(limit).is_some_and(std::cmp::Ordering::is_gt)
-            }
-            Test::Limit(Limit::Below(limit)) => {
-                value.compare(limit).is_some_and(std::cmp::Ordering::is_lt)
-            }
-            Test::Limit(Limit::WorseThanControlBy(increase)) => {
-                let worse = |control| is_worse(value, control, increase.ppm());
-                read.control.is_some_and(worse)
-            }
+            Test::Limit(limit) => limit.is_exceeded(value, read.control),
         }
     }
-}
-
-/// Whether `value > control * (1 + ppm / 10^6)`, in whole numbers.
-fn is_worse(value: Quantity, control: Quantity, ppm: u32) -> bool {
-    const MILLION: u128 = 1_000_000;
-    let (value, control) = match (value, control) {
-        (Quantity::Percent(a), Quantity::Percent(b)) => (u128::from(a.ppm()), u128::from(b.ppm())),
-        (Quantity::Duration(a), Quantity::Duration(b)) => (a.as_nanos(), b.as_nanos()),
-        (Quantity::Count(a), Quantity::Count(b)) => (u128::from(a), u128::from(b)),
-        _ => return false,
-    };
-    value.saturating_mul(MILLION) > control.saturating_mul(MILLION + u128::from(ppm))
 }
 
 /// What is known of a metric once it has been read.
@@ -223,7 +202,7 @@ pub(super) fn fire(case: &Case<'_, '_>, metric: &str, evidence: &Evidence, draft
         if !is_fired(case, trigger, metric, evidence) {
             continue;
         }
-        let (trigger_text, found) = (text(trigger), evidence_text(evidence));
+        let (trigger_text, found) = (trigger.cause.to_string(), evidence_text(evidence));
         match trigger.action {
             Action::RollBack if !rolled_back => {
                 rolled_back = true;
@@ -250,17 +229,6 @@ fn is_fired(case: &Case<'_, '_>, trigger: &Trigger, name: &str, evidence: &Evide
     let long =
         since.is_some_and(|since| case.now.spent_since(since) >= sustained.unwrap_or_default());
     &*metric.name == name && fresh && enough && long
-}
-
-/// A trigger as it reads: `error_rate > 2% for 1h`.
-pub(super) fn text(trigger: &Trigger) -> String {
-    match &trigger.cause {
-        TriggerCause::Metric { metric, limit, sustained, .. } => {
-            let lasting = sustained.map(|time| format!(" for {}", Quantity::Duration(time)));
-            format!("{} {limit}{}", metric.name, lasting.unwrap_or_default())
-        }
-        TriggerCause::Incident(kind) => format!("incident {kind}"),
-    }
 }
 
 fn evidence_text(evidence: &Evidence) -> String {

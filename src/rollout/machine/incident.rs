@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::alert::AlertKind;
 use super::case::{Case, Decision, Draft};
 use super::conditions::value_text;
-use super::evidence;
 use super::refusal::Unmet;
 use super::rollback;
 use super::state::Incident;
@@ -129,7 +128,7 @@ pub(super) fn verify(
 fn blamed<'p>(case: &Case<'_, 'p>, incident: &Incident) -> Option<(&'p Metric, Limit)> {
     let Some(Cause::Trigger { trigger: text, .. }) = &incident.cause else { return None };
     case.plan.triggers().iter().find_map(|trigger| match &trigger.cause {
-        TriggerCause::Metric { metric, limit, .. } if *evidence::text(trigger) == **text => {
+        TriggerCause::Metric { metric, limit, .. } if *trigger.cause.to_string() == **text => {
             Some((&**metric, *limit))
         }
         _ => None,

@@ -2,7 +2,6 @@
 
 use super::alert::AlertKind;
 use super::case::{Case, Decision, Draft, position_of};
-use super::evidence;
 use super::refusal::Unmet;
 use crate::eval::StageName;
 use crate::plan::model::{Action, FlagPlan, RollBackTarget};
@@ -67,7 +66,7 @@ pub(super) fn breached(case: &Case<'_, '_>, trigger: usize, found: &str) -> Deci
     if case.is_off() {
         return Ok(Draft::default());
     }
-    let text = evidence::text(trigger);
+    let text = trigger.cause.to_string();
     Ok(match trigger.action {
         Action::RollBack => {
             to_target(case, Cause::Trigger { trigger: text.into(), evidence: found.into() })

@@ -63,8 +63,10 @@ fn taken_back(case: &Case<'_, '_>) -> Draft {
             let age =
                 age.map_or_else(|| "an unknown time".to_owned(), |age| Spent(age).to_string());
             let found = format!("no data for {age}");
-            let cause =
-                Cause::Trigger { trigger: evidence::text(trigger).into(), evidence: found.into() };
+            let cause = Cause::Trigger {
+                trigger: trigger.cause.to_string().into(),
+                evidence: found.into(),
+            };
             return rollback::to_target(case, cause);
         }
     }

@@ -3,6 +3,7 @@
 pub(super) mod checks;
 pub(super) mod fields;
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,6 +115,59 @@ pub enum IncidentKind {
     CriticalBug,
     /// A name of the team's own.
     Own(Box<str>),
+}
+
+impl Limit {
+    /// Whether a value is beyond the limit; `control` is what it is for users without the flag. Of
+    /// another unit, or where control is needed and not known, none is.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::model::{Increase, Limit, Quantity};
+    ///
+    /// assert!(Limit::Above(Quantity::Count(5)).is_exceeded(Quantity::Count(6), None));
+    /// let half_as_much_again = Limit::WorseThanControlBy(Increase::from_ppm(500_000).unwrap());
+    /// let exceeded = |value, control| half_as_much_again.is_exceeded(value, control);
+    /// assert!(exceeded(Quantity::Count(16), Some(Quantity::Count(10))));
+    /// assert!(!exceeded(Quantity::Count(15), Some(Quantity::Count(10))));
+    /// assert!(!exceeded(Quantity::Count(16), None));
+    /// ```
+    #[must_use]
+    pub fn is_exceeded(&self, value: Quantity, control: Option<Quantity>) -> bool {
+        match self {
+            Limit::Above(limit) => value.compare(*limit).is_some_and(Ordering::is_gt),
+            Limit::Below(limit) => value.compare(*limit).is_some_and(Ordering::is_lt),
+            Limit::WorseThanControlBy(increase) => {
+                control.is_some_and(|control| is_worse(value, control, increase.ppm()))
+            }
+        }
+    }
+}
+
+/// Whether `value > control * (1 + ppm / 10^6)`, in whole numbers.
+fn is_worse(value: Quantity, control: Quantity, ppm: u32) -> bool {
+    const MILLION: u128 = 1_000_000;
+    let (value, control) = match (value, control) {
+        (Quantity::Percent(a), Quantity::Percent(b)) => (u128::from(a.ppm()), u128::from(b.ppm())),
+        (Quantity::Duration(a), Quantity::Duration(b)) => (a.as_nanos(), b.as_nanos()),
+        (Quantity::Count(a), Quantity::Count(b)) => (u128::from(a), u128::from(b)),
+        _ => return false,
+    };
+    value.saturating_mul(MILLION) > control.saturating_mul(MILLION + u128::from(ppm))
+}
+
+/// As people read it: `error_rate > 2% for 1h`, `incident security`.
+impl fmt::Display for TriggerCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TriggerCause::Metric { metric, limit, sustained, .. } => {
+                write!(f, "{} {limit}", metric.name)?;
+                sustained.map_or(Ok(()), |time| write!(f, " for {}", Quantity::Duration(time)))
+            }
+            TriggerCause::Incident(kind) => write!(f, "incident {kind}"),
+        }
+    }
 }
 
 impl fmt::Display for Limit {

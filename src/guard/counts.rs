@@ -1,0 +1,122 @@
+//! What was counted between two looks.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::plan::model::Quantity;
+
+/// Outcomes of requests.
+///
+/// A user who has had an error in this stage counts no more, neither in errors nor in requests: the
+/// chapter on guards says why. Whoever counts otherwise has false alarms.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All of them.
+    pub requests: u64,
+    /// Those that failed.
+    pub errors: u64,
+    /// Those that took longer than a limit: one number for each limit of
+    /// [`Judge::latencies`](super::Judge::latencies), or the last one for all that follow.
+    pub slow: Vec<u64>,
+}
+
+/// What was counted since the look before.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use stagegate::guard::{Counts, Look};
+///
+/// let mut look = Look::new(Duration::from_secs(60));
+/// look.treatment = Counts { requests: 100, errors: 3, slow: vec![5] };
+/// look.control = Counts { requests: 900, errors: 9, slow: vec![40] };
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Look {
+    /// When, by a clock that only runs on.
+    pub at: Duration,
+    /// Users who have the flag by their bucket.
+    pub treatment: Counts,
+    /// Users who do not have it by their bucket.
+    pub control: Counts,
+    /// Users who have it by a list, or without a bucket having a say: not comparable with control.
+    pub listed: Counts,
+    /// Users who came for the first time in this stage: with the flag by their bucket, and without.
+    pub users: (u64, u64),
+    /// Other metrics by their names: what was read of them, and of control where that is known.
+    pub values: BTreeMap<Box<str>, (Quantity, Option<Quantity>)>,
+}
+
+impl Look {
+    /// Nothing, up to now.
+    #[must_use]
+    pub fn new(at: Duration) -> Look {
+        Look { at, ..Look::default() }
+    }
+}
+
+impl Counts {
+    /// What of these requests a share is of; never more than there were requests.
+    pub(super) fn hits(&self, kind: Kind) -> u64 {
+        let hits = match kind {
+            Kind::Errors => self.errors,
+            Kind::Slow(index) => self.slow.get(index).or(self.slow.last()).copied().unwrap_or(0),
+        };
+        hits.min(self.requests)
+    }
+}
+
+/// What is counted of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Errors,
+    /// By the place of the limit.
+    Slow(usize),
+}
+
+/// Hits and requests of a kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Share {
+    pub(super) hits: u64,
+    pub(super) of: u64,
+}
+
+impl Share {
+    /// Where nobody measured how long requests took, there were none to measure.
+    pub(super) fn new(counts: &Counts, kind: Kind) -> Share {
+        match kind {
+            Kind::Slow(_) if counts.slow.is_empty() => Share::default(),
+            _ => Share { hits: counts.hits(kind), of: counts.requests },
+        }
+    }
+
+    pub(super) fn add(&mut self, other: Share) {
+        self.hits = self.hits.saturating_add(other.hits);
+        self.of = self.of.saturating_add(other.of);
+    }
+
+    /// As a number; 0 of none.
+    pub(super) fn rate(self) -> f64 {
+        if self.of == 0 { 0.0 } else { self.hits as f64 / self.of as f64 }
+    }
+
+    /// What the rate is at most, with 99 of 100 certainty (Wilson 1927).
+    pub(super) fn at_most(self) -> f64 {
+        const Z: f64 = 2.326_347_874;
+        if self.of == 0 {
+            return 1.0;
+        }
+        let (n, rate) = (self.of as f64, self.rate());
+        let middle = rate + Z * Z / (2.0 * n);
+        let half = Z * (rate * (1.0 - rate) / n + Z * Z / (4.0 * n * n)).sqrt();
+        ((middle + half) / (1.0 + Z * Z / n)).min(1.0)
+    }
+}
+
+impl std::fmt::Display for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.3}% ({} of {})", self.rate() * 100.0, self.hits, self.of)
+    }
+}

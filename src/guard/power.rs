@@ -1,0 +1,179 @@
+//! What a stage would find, and how soon.
+
+use std::time::Duration;
+
+use super::Judge;
+use super::bets::{ln_spread, told_by_a_trial};
+use super::counts::Kind;
+use super::trigger::{Test, odds_share};
+
+/// What comes to a service.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Traffic {
+    /// Requests a minute, of all users together.
+    pub requests_per_minute: f64,
+    /// The share of them that fails where all is well: 0.01 is one in a hundred.
+    pub base_error_rate: f64,
+}
+
+/// What a trigger finds in a stage, in four of five cases.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Power {
+    /// The trigger, by its place in the plan, from 0.
+    pub trigger: usize,
+    /// The smallest error rate, as a multiple of the base rate, that is found within the stage's time;
+    /// `None` where none is.
+    pub smallest: Option<f64>,
+    /// When an error rate of twice the limit is found: twice the number, or twice as many times control's
+    /// rate as it allows. `None`: not in a year.
+    pub twice_after: Option<Duration>,
+}
+
+/// The cases in which it is found by then.
+const FOUR_OF_FIVE: f64 = 0.8;
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The largest multiple of the base rate that is looked for.
+const LARGEST: f64 = 10_000.0;
+
+impl Judge {
+    /// What each trigger on errors finds, of those that a sequential test judges, if the stage lasts so
+    /// long and is looked at often. By the time that a Brownian motion with the evidence's drift takes, whose
+    /// distribution is inverse Gaussian (Wald 1947); the chapter on guards compares it with simulations.
+    ///
+    /// # Complexity
+    ///
+    /// Microseconds a trigger.
+    #[must_use]
+    pub fn power(&self, lasts: Duration, traffic: Traffic) -> Vec<Power> {
+        let wanted = ln_spread() - self.alpha.ln();
+        let power = self.triggers.iter().enumerate().filter_map(|(trigger, judged)| {
+            let limit = match judged.test {
+                Test::Above { kind: Kind::Errors, limit, .. } => Limit::Above(limit),
+                Test::Worse { kind: Kind::Errors, times, .. } => Limit::Worse(times),
+                _ => return None,
+            };
+            let minutes = |times| limit.minutes(times, self.share(), traffic, wanted);
+            let most = lasts.as_secs_f64() / 60.0;
+            let smallest = first(1.0, LARGEST, |times| minutes(times) <= most);
+            let twice_after = duration(minutes(2.0 * limit.times_of(traffic.base_error_rate)));
+            Some(Power { trigger, smallest, twice_after })
+        });
+        power.collect()
+    }
+}
+
+fn duration(minutes: f64) -> Option<Duration> {
+    let time = Duration::try_from_secs_f64(minutes * 60.0).ok()?;
+    Some(time).filter(|time| *time <= YEAR)
+}
+
+#[derive(Clone, Copy)]
+enum Limit {
+    Above(f64),
+    Worse(f64),
+}
+
+impl Limit {
+    /// As a multiple of the base rate.
+    fn times_of(self, base: f64) -> f64 {
+        match self {
+            Limit::Above(limit) => limit / base,
+            Limit::Worse(times) => times,
+        }
+    }
+
+    /// Minutes until so many times the base rate are found; infinite where they never are.
+    fn minutes(self, times: f64, share: f64, traffic: Traffic, wanted: f64) -> f64 {
+        let base = traffic.base_error_rate;
+        let failing = (base * times).min(1.0);
+        let (trials, truth, p) = match self {
+            Limit::Above(limit) => (share, failing, limit),
+            Limit::Worse(most) => {
+                // Of the errors of both, which are what is tested.
+                let (with, without) = (share * failing, (1.0 - share) * base);
+                let errors = with + without;
+                (errors, with / errors.max(f64::MIN_POSITIVE), odds_share(share, 1.0 - share, most))
+            }
+        };
+        let (mean, variance) = told_by_a_trial(truth, p);
+        let a_minute = traffic.requests_per_minute * trials;
+        if mean <= 0.0 || a_minute <= 0.0 {
+            return f64::INFINITY;
+        }
+        let found_by = |trials| passed(trials, mean, variance, wanted) >= FOUR_OF_FIVE;
+        first(1.0, 1e15, found_by).map_or(f64::INFINITY, |trials| trials / a_minute)
+    }
+}
+
+/// The least number from which on something holds, to a thousandth of it.
+fn first(least: f64, most: f64, holds: impl Fn(f64) -> bool) -> Option<f64> {
+    let (mut low, mut high) = (least, most);
+    if !holds(high) {
+        return None;
+    }
+    while high > low * 1.001 {
+        let middle = (low * high).sqrt();
+        if holds(middle) {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    Some(high)
+}
+
+/// The probability that a Brownian motion of that drift and variance has reached a level by a time.
+fn passed(time: f64, drift: f64, variance: f64, level: f64) -> f64 {
+    let deviation = (variance * time).sqrt();
+    if deviation == 0.0 {
+        return if drift * time >= level { 1.0 } else { 0.0 };
+    }
+    let above = half_erfc((level - drift * time) / deviation, 0.0);
+    above + half_erfc((level + drift * time) / deviation, 2.0 * drift * level / variance)
+}
+
+/// `e^log` times the probability that a standard normal deviate is above `x`.
+fn half_erfc(x: f64, log: f64) -> f64 {
+    let scaled = x.abs() / std::f64::consts::SQRT_2;
+    let tail = 0.5 * scaled_erfc(scaled) * (log - scaled * scaled).exp();
+    if x < 0.0 { log.exp() - tail } else { tail }
+}
+
+/// `e^(x^2) erfc(x)` of what is not negative: Abramowitz and Stegun 7.1.26 for small ones, to six
+/// digits, and the continued fraction 7.1.14 for others.
+fn scaled_erfc(x: f64) -> f64 {
+    const POLYNOMIAL: [f64; 5] =
+        [1.061_405_429, -1.453_152_027, 1.421_413_741, -0.284_496_736, 0.254_829_592];
+    if x < 1.5 {
+        let t = 1.0 / (1.0 + 0.327_591_1 * x);
+        return POLYNOMIAL.iter().fold(0.0, |sum, factor| (sum + factor) * t);
+    }
+    let fraction = (1..=40).rev().fold(x, |sum, k| x + f64::from(k) / 2.0 / sum);
+    1.0 / (std::f64::consts::PI.sqrt() * fraction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of `scipy.special.erfcx`.
+    #[test]
+    fn tails_are_those_of_the_normal_distribution() {
+        let known = [
+            (0.0, 1.0),
+            (0.5, 0.615_690_344),
+            (2.0, 0.255_395_676),
+            (3.0, 0.179_001_151),
+            (10.0, 0.056_140_993),
+        ];
+        for (x, value) in known {
+            let found = scaled_erfc(x);
+            assert!((found / value - 1.0).abs() < 1e-5, "{x}: {found}");
+        }
+        assert!((half_erfc(1.644_853_627, 0.0) - 0.05).abs() < 1e-6);
+        assert!((half_erfc(-1.644_853_627, 0.0) - 0.95).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,254 @@
+//! One trigger, judged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::bets::{Bets, WORSE};
+use super::counts::{Kind, Look, Share};
+use super::sustained::{Pair, Windows};
+use super::verdict::{Evidence, Missing, Verdict};
+use crate::plan::model::{Limit, Metric, Quantity, TriggerCause};
+
+/// Errors, or slow requests, without which nothing is a breach.
+const HITS: u64 = 4;
+
+#[derive(Clone, Debug)]
+pub(super) struct Judged {
+    pub(super) test: Test,
+    minimum_sample: u64,
+    stale_after: Duration,
+    /// When there was something last.
+    last: Option<Duration>,
+    /// Of the whole stage.
+    treatment: Share,
+    control: Share,
+    /// Since all was well last: when that was.
+    recent: Pair,
+    since: Option<Duration>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Test {
+    /// More of the requests than this.
+    Above { kind: Kind, limit: f64, bets: Bets },
+    /// So many times control's share.
+    Worse { kind: Kind, times: f64, bets: Bets, before: Option<Share> },
+    /// The same for a time: so many times control's share, or than this share.
+    Sustained { kind: Kind, limit: ShareLimit, windows: Windows },
+    /// A value that is read.
+    Value {
+        metric: Arc<Metric>,
+        limit: Limit,
+        lasts: Duration,
+        since: Option<Duration>,
+        value: Option<Quantity>,
+    },
+    /// What a person or a program reports.
+    Incident,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ShareLimit {
+    Is(f64),
+    OfControl(f64),
+}
+
+impl Judged {
+    pub(super) fn new(cause: &TriggerCause, latencies: &mut Vec<Duration>) -> Judged {
+        let (test, minimum_sample, stale_after) = match cause {
+            TriggerCause::Incident(_) => (Test::Incident, 0, Duration::MAX),
+            TriggerCause::Metric { metric, limit, sustained, minimum_sample, .. } => (
+                Test::new(metric, *limit, *sustained, latencies),
+                minimum_sample.unwrap_or(0),
+                metric.stale_after,
+            ),
+        };
+        let (treatment, control, recent) = (Share::default(), Share::default(), Pair::default());
+        let (last, since) = (None, None);
+        Judged { test, minimum_sample, stale_after, last, treatment, control, recent, since }
+    }
+
+    pub(super) fn look(&mut self, look: &Look, alpha: f64) -> Verdict {
+        let (treatment, control) = match &self.test {
+            Test::Incident => return Verdict::Reported,
+            Test::Value { .. } => return self.look_at_value(look),
+            Test::Above { kind, .. } | Test::Sustained { kind, limit: ShareLimit::Is(_), .. } => {
+                let mut all = Share::new(&look.treatment, *kind);
+                all.add(Share::new(&look.listed, *kind));
+                (all, Share::default())
+            }
+            Test::Worse { kind, .. } | Test::Sustained { kind, .. } => {
+                (Share::new(&look.treatment, *kind), Share::new(&look.control, *kind))
+            }
+        };
+        self.treatment.add(treatment);
+        self.control.add(control);
+        if treatment.of > 0 {
+            self.last = Some(look.at);
+        }
+        match &mut self.test {
+            Test::Above { limit, bets, .. } => bets.look(treatment.hits, treatment.of, *limit),
+            Test::Worse { times, bets, before, .. } => match before {
+                Some(before) if control.of == 0 => {
+                    bets.look(treatment.hits, treatment.of, (*times * before.at_most()).min(1.0));
+                }
+                _ => bets.look(
+                    treatment.hits,
+                    treatment.hits + control.hits,
+                    odds_share(treatment.of as f64, control.of as f64, *times),
+                ),
+            },
+            Test::Sustained { windows, .. } => windows.look(look.at, Pair { treatment, control }),
+            Test::Value { .. } | Test::Incident => {}
+        }
+        self.recent.treatment.add(treatment);
+        self.recent.control.add(control);
+        if let Test::Above { bets, .. } | Test::Worse { bets, .. } = &self.test
+            && bets.is_well()
+        {
+            (self.recent, self.since) = (Pair::default(), Some(look.at));
+        }
+        self.since.get_or_insert(look.at);
+        self.verdict(look.at, alpha)
+    }
+
+    fn verdict(&self, at: Duration, alpha: f64) -> Verdict {
+        let Some(last) = self.last else { return Verdict::NoData };
+        let age = at.saturating_sub(last);
+        if age > self.stale_after {
+            return Verdict::Stale(age);
+        }
+        if let Some(missing) =
+            self.minimum_sample.checked_sub(self.treatment.of).filter(|missing| *missing > 0)
+        {
+            return Verdict::Insufficient(Missing::Requests(missing));
+        }
+        let verdict = match &self.test {
+            Test::Worse { before: None, .. } if self.control.of == 0 => {
+                Verdict::Insufficient(Missing::Control)
+            }
+            Test::Sustained { limit: ShareLimit::OfControl(_), .. } if self.control.of == 0 => {
+                Verdict::Insufficient(Missing::Control)
+            }
+            Test::Above { bets, .. } | Test::Worse { bets, .. } => {
+                let evidence = bets.ln_evidence();
+                if evidence < -alpha.ln() {
+                    return Verdict::Pass;
+                }
+                let pair = |share: Share| (share.hits, share.of);
+                let control = Some(pair(self.recent.control)).filter(|(_, of)| *of > 0);
+                let treatment = pair(self.recent.treatment);
+                let since = at.saturating_sub(self.since.unwrap_or(at));
+                let ratio = evidence.exp();
+                Verdict::Breach(Evidence::Sequential { since, treatment, control, ratio })
+            }
+            Test::Sustained { windows, limit, .. } => windows.verdict(at, |control| match limit {
+                ShareLimit::Is(limit) => *limit,
+                ShareLimit::OfControl(times) => times * control.rate(),
+            }),
+            Test::Value { .. } | Test::Incident => Verdict::NoData,
+        };
+        match HITS.checked_sub(self.recent.treatment.hits).filter(|missing| *missing > 0) {
+            Some(missing) if verdict.is_breach() => Verdict::Insufficient(Missing::Hits(missing)),
+            _ => verdict,
+        }
+    }
+
+    fn look_at_value(&mut self, look: &Look) -> Verdict {
+        let Test::Value { metric, limit, lasts, since, value } = &mut self.test else {
+            return Verdict::NoData;
+        };
+        if let Some((read, control)) = look.values.get(&metric.name) {
+            // A gap in what is read is no proof that it was beyond the limit in between.
+            let is_gap =
+                self.last.is_none_or(|last| look.at.saturating_sub(last) > self.stale_after);
+            if !limit.is_exceeded(*read, *control) {
+                *since = None;
+            } else if since.is_none() || is_gap {
+                *since = Some(look.at);
+            }
+            (self.last, *value) = (Some(look.at), Some(*read));
+        }
+        let Some((last, value)) = self.last.zip(*value) else { return Verdict::NoData };
+        let age = look.at.saturating_sub(last);
+        if age > self.stale_after {
+            return Verdict::Stale(age);
+        }
+        let Some(since) = since.map(|since| look.at.saturating_sub(since)) else {
+            return Verdict::Pass;
+        };
+        match lasts.checked_sub(since).filter(|missing| !missing.is_zero()) {
+            Some(missing) => Verdict::Insufficient(Missing::Time(missing)),
+            None => Verdict::Breach(Evidence::Value { value, since }),
+        }
+    }
+}
+
+impl Test {
+    fn new(
+        metric: &Arc<Metric>,
+        limit: Limit,
+        sustained: Option<Duration>,
+        latencies: &mut Vec<Duration>,
+    ) -> Test {
+        let value = || Test::Value {
+            metric: Arc::clone(metric),
+            limit,
+            lasts: sustained.unwrap_or_default(),
+            since: None,
+            value: None,
+        };
+        let (kind, limit) = match (of_requests(&metric.name), limit) {
+            (Some(Counted::Errors), Limit::Above(Quantity::Percent(limit))) => {
+                (Kind::Errors, ShareLimit::Is(f64::from(limit.ppm()) / 1e6))
+            }
+            (Some(Counted::Errors), Limit::WorseThanControlBy(more)) => {
+                (Kind::Errors, ShareLimit::OfControl(1.0 + f64::from(more.ppm()) / 1e6))
+            }
+            (Some(Counted::Latency(slower)), Limit::Above(Quantity::Duration(limit))) => {
+                latencies.push(limit);
+                (Kind::Slow(latencies.len() - 1), ShareLimit::Is(slower))
+            }
+            (Some(Counted::Latency(_)), Limit::WorseThanControlBy(more)) => {
+                latencies.push(Duration::ZERO);
+                let times = 1.0 + f64::from(more.ppm()) / 1e6;
+                (Kind::Slow(latencies.len() - 1), ShareLimit::OfControl(times))
+            }
+            _ => return value(),
+        };
+        match (sustained, limit) {
+            (Some(lasts), limit) => Test::Sustained { kind, limit, windows: Windows::new(lasts) },
+            (None, ShareLimit::Is(limit)) => Test::Above { kind, limit, bets: Bets::new(WORSE) },
+            (None, ShareLimit::OfControl(times)) => {
+                Test::Worse { kind, times, bets: Bets::new(WORSE), before: None }
+            }
+        }
+    }
+
+    pub(super) fn is_sequential(&self) -> bool {
+        matches!(self, Test::Above { .. } | Test::Worse { .. })
+    }
+}
+
+/// What of requests a metric is about.
+enum Counted {
+    Errors,
+    /// The share that may be slower: a twentieth for `latency_p95`.
+    Latency(f64),
+}
+
+fn of_requests(name: &str) -> Option<Counted> {
+    if name == "error_rate" {
+        return Some(Counted::Errors);
+    }
+    let percentile: u32 = name.strip_prefix("latency_p")?.parse().ok()?;
+    Some(Counted::Latency(f64::from(100_u32.checked_sub(percentile)?) / 100.0))
+}
+
+/// The share of all hits that are treatment's if it has so many times control's rate: what one of them
+/// is treatment's with, given that it happened. Each look has its own split, so that a fault that both
+/// share, or a split that changes, is no evidence (Przyborowski and Wilenski 1940).
+pub(super) fn odds_share(treatment: f64, control: f64, times: f64) -> f64 {
+    let treatment = treatment * times;
+    if treatment > 0.0 { treatment / (treatment + control) } else { 0.0 }
+}

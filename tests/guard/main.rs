@@ -1,0 +1,15 @@
+//! The guard's verdicts: how often they are wrong, what they find and how soon, against simulations and
+//! an oracle.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::float_arithmetic,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "statistics"
+)]
+
+mod power;
+mod quiet;
+mod verdicts;
+mod world;
