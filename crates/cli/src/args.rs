@@ -42,6 +42,9 @@ pub(crate) enum Verb {
     Diff(Diff),
     #[command(flatten)]
     Rollout(crate::rollout_args::Verb),
+    /// Try the triggers of a plan on figures.
+    #[command(subcommand)]
+    Guard(crate::guard_args::Guard),
     /// Print the completions for a shell.
     Completions(Completions),
     /// Print the manual page, for `man -l -`.

@@ -10,6 +10,7 @@ mod document;
 mod escape;
 mod excerpt;
 mod failure;
+mod guard_args;
 mod output;
 mod rollout_args;
 mod terminal;

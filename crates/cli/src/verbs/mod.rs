@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod diff;
 mod explain;
+mod guard;
 mod init;
 mod messages;
 mod responsible;
@@ -29,6 +30,7 @@ pub(crate) fn run(cli: Cli) -> Result<Answer, Failure> {
         Verb::Responsible(args) => responsible::run(&args, &output),
         Verb::Explain(args) => explain::run(&args, &output),
         Verb::Diff(args) => diff::run(&args, &output),
+        Verb::Guard(verb) => guard::run(&verb, &output),
         Verb::Rollout(verb) => rollout::run(verb, &output),
         Verb::Schema(args) => schema::run(&args, &output),
     }

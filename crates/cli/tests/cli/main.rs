@@ -6,6 +6,7 @@ mod bad_input;
 mod check;
 mod diff;
 mod explain;
+mod guard;
 mod harness;
 mod make;
 mod messages;

@@ -1,0 +1,32 @@
+//! `guard`: what triggers make of figures.
+
+mod metrics;
+mod power;
+mod replay;
+
+use stagegate::guard::Judge;
+use stagegate::model::FlagPlan;
+
+use crate::failure::{Answer, Failure};
+use crate::guard_args::Guard;
+use crate::output::Output;
+use crate::terminal::quoted;
+
+pub(super) fn run(verb: &Guard, output: &Output) -> Result<Answer, Failure> {
+    match verb {
+        Guard::Replay(args) => replay::run(args, output),
+        Guard::Power(args) => power::run(args, output),
+    }
+}
+
+fn judge(flag: FlagPlan<'_>, stage: &str) -> Result<Judge, Failure> {
+    Judge::new(&flag, stage).ok_or_else(|| {
+        let names: Vec<_> = flag.stages().map(|stage| stage.name()).collect();
+        let known = quoted(names.iter().map(stagegate::StageName::as_str));
+        Failure::Usage(format!(
+            "`{}` has no stage `{}`; it has {known}",
+            flag.key(),
+            stage.escape_debug()
+        ))
+    })
+}

@@ -1,0 +1,104 @@
+//! `guard power`: what triggers find, and how soon.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use stagegate::guard::Traffic;
+use stagegate::model::Stage;
+use stagegate::rollout::Spent;
+
+use crate::amount::Amount;
+use crate::args::Format;
+use crate::document;
+use crate::failure::{Answer, Failure};
+use crate::guard_args::Power;
+use crate::output::Output;
+use crate::terminal::Rows;
+
+pub(super) fn run(args: &Power, output: &Output) -> Result<Answer, Failure> {
+    let plan = document::plan(&args.of.document, "guard power", args.format, output)?;
+    let flag = document::flag(&plan, args.of.flag.as_deref())?;
+    let traffic = Traffic {
+        requests_per_minute: args.requests_per_minute,
+        base_error_rate: args.base_error_rate,
+    };
+    let mut found = Vec::new();
+    for stage in flag.stages() {
+        let lasts = lasts(stage);
+        let judge = super::judge(flag, &stage.name())?;
+        for power in judge.power(lasts.unwrap_or_default(), traffic) {
+            let trigger = flag.triggers().get(power.trigger);
+            let trigger = trigger.map(|trigger| trigger.cause.to_string()).unwrap_or_default();
+            found.push(Found {
+                stage: stage.name().to_string(),
+                lasts: lasts.map(Amount::duration),
+                trigger,
+                smallest: power.smallest.filter(|_| lasts.is_some()).map(rounded),
+                twice_after: power.twice_after.map(Amount::duration),
+                after: power.twice_after,
+                time: lasts,
+            });
+        }
+    }
+    match args.format {
+        Format::Human => output.text(&human(&found))?,
+        Format::Json => output.json("guard power", &Outcome { flag: flag.key(), found })?,
+    }
+    Ok(Answer::Yes)
+}
+
+/// To the thousandth: it is an estimate.
+#[expect(clippy::float_arithmetic, reason = "for people to read")]
+fn rounded(times: f64) -> f64 {
+    (times * 1e3).round() / 1e3
+}
+
+/// The time a stage has.
+fn lasts(stage: Stage<'_>) -> Option<Duration> {
+    let details = stage.details();
+    details.max_duration.or(details.min_duration).or(details.watch.map(|watch| watch.lasts))
+}
+
+#[derive(Serialize)]
+struct Outcome<'p> {
+    flag: &'p str,
+    found: Vec<Found>,
+}
+
+#[derive(Serialize)]
+struct Found {
+    stage: String,
+    lasts: Option<Amount>,
+    trigger: String,
+    /// As a multiple of the base error rate.
+    smallest: Option<f64>,
+    twice_after: Option<Amount>,
+    #[serde(skip)]
+    after: Option<Duration>,
+    #[serde(skip)]
+    time: Option<Duration>,
+}
+
+fn human(found: &[Found]) -> String {
+    if found.is_empty() {
+        return "No trigger on errors compares at once.\n".to_owned();
+    }
+    let mut rows = Rows::new(&[
+        "stage",
+        "lasts",
+        "trigger",
+        "smallest error rate found",
+        "twice the limit after",
+    ]);
+    for found in found {
+        let none = || "never".to_owned();
+        rows.add([
+            found.stage.clone(),
+            found.time.map_or_else(|| "?".to_owned(), |time| Spent(time).to_string()),
+            found.trigger.clone(),
+            found.smallest.map_or_else(none, |times| format!("{times:.2} times the base")),
+            found.after.map_or_else(none, |time| Spent(time).to_string()),
+        ]);
+    }
+    rows.to_string()
+}

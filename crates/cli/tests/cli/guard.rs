@@ -1,0 +1,105 @@
+//! `guard`
+
+use std::fs;
+
+use crate::harness::{Run, is_on_record, root, stagegate, stagegate_with};
+
+const PLAN: &str = "examples/plans/staged-rollout.toml";
+const HEAD: &str = "time,treatment_requests,treatment_errors,treatment_slow,control_requests,control_errors,control_slow";
+
+fn replay(metrics: &str, arguments: &[&str]) -> Run {
+    let replay = ["guard", "replay", PLAN, "--flag", "new-checkout", "--stage", "pilot", metrics];
+    stagegate(&[&replay, arguments].concat())
+}
+
+/// Three hours, the second half of them with nine times as many errors and three times as many slow requests.
+#[test]
+fn a_fault_is_found_at_its_row() {
+    let file = "crates/cli/tests/data/guard/fault.csv";
+    let human = replay(file, &[]).ends(0);
+    assert_eq!(human.stderr, "");
+    is_on_record("guard/replay.txt", &human.stdout);
+    let json = replay(file, &["--format", "json"]).ends(0);
+    is_on_record("guard/replay.json", &json.stdout);
+    let json = json.json();
+    let triggers = json["triggers"].as_array().unwrap();
+    let fired = triggers.iter().enumerate();
+    let fired = fired.filter_map(|(index, trigger)| Some((trigger["row"].as_u64()?, index)));
+    let (row, trigger) = fired.min().unwrap();
+    assert_eq!(
+        (&json["first_fire"]["row"], &json["first_fire"]["trigger"]),
+        (&row.into(), &trigger.into())
+    );
+    assert!(row > 90, "not before the fault");
+
+    // Without it nothing fires.
+    let text = fs::read_to_string(root().join(file)).unwrap();
+    let quiet: String = text.split_inclusive('\n').take(90).collect();
+    let of = [
+        "guard",
+        "replay",
+        PLAN,
+        "-f",
+        "new-checkout",
+        "--stage",
+        "pilot",
+        "-",
+        "--format",
+        "json",
+    ];
+    let json = stagegate_with(&of, quiet).ends(0).json();
+    assert_eq!((&json["first_fire"], &json["rows"]), (&serde_json::Value::Null, &89.into()));
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_told_line_by_line() {
+    let mut text = String::new();
+    for rows in [
+        "2026-01-05T09:00:00Z,100,1,2,900,9,8\n2026-01-05T08:59:00Z,100,101,2,900,9,8\nyesterday,1,-1,2,900,9,NaN\n",
+        "2026-01-05T09:00:00Z,100,1,2\n",
+    ] {
+        let run = stagegate_with(
+            &["guard", "replay", PLAN, "-f", "new-checkout", "--stage", "pilot", "-"],
+            format!("{HEAD}\n{rows}"),
+        );
+        text += &run.ends(2).stderr;
+    }
+    let of = |document: &str, flag: &str, stage: &str, input: &str| {
+        stagegate_with(&["guard", "replay", document, "-f", flag, "--stage", stage, "-"], input)
+    };
+    text += &of(PLAN, "new-checkout", "pilot", "time,treatment_requests\n").ends(2).stderr;
+    text += &of(PLAN, "new-checkout", "moon", "").ends(2).stderr;
+    text += &of(PLAN, "old-checkout", "pilot", "").ends(2).stderr;
+    text += &of(
+        PLAN,
+        "new-checkout",
+        "pilot",
+        &format!("{HEAD},complaints\n2026-01-05T09:00:00Z,1,0,0,9,0,0,many\n"),
+    )
+    .ends(2)
+    .stderr;
+    is_on_record("guard/mistakes.txt", &text);
+    replay("no-such.csv", &[]).ends(3);
+}
+
+#[test]
+fn what_a_stage_would_find_is_told() {
+    let plan = "crates/cli/tests/data/guard/worse.toml";
+    let traffic = ["--requests-per-minute", "3000", "--base-error-rate", "0.4%"];
+    let power = |arguments: &[&str]| {
+        stagegate(&[&["guard", "power", plan][..], &traffic, arguments].concat())
+    };
+    is_on_record("guard/power.txt", &power(&[]).ends(0).stdout);
+    is_on_record("guard/power.json", &power(&["--format", "json"]).ends(0).stdout);
+    for wrong in
+        [["--base-error-rate", "0"], ["--base-error-rate", "100%"], ["--requests-per-minute", "-1"]]
+    {
+        let mut arguments = vec!["guard", "power", plan];
+        arguments.extend(if wrong[0].starts_with("--base") {
+            &traffic[..2]
+        } else {
+            &traffic[2..]
+        });
+        stagegate(&[&arguments[..], &wrong].concat()).ends(2);
+    }
+}
