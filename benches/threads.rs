@@ -4,12 +4,9 @@
 
 mod support;
 
-use std::hint::black_box;
-use std::sync::Barrier;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use support::{FLAG, Users, median};
+use support::{FLAG, median, rate};
 
 fn main() {
     let smoke = support::is_smoke_test();
@@ -48,26 +45,4 @@ fn compare(
         let ratio = median(rates.iter().map(|rates| rates[1] / rates[0]));
         println!("| {name} | {plan} | {:.1} | {:.1} | {ratio:.2} |", one / 1e6, two / 1e6);
     }
-}
-
-/// Questions a second, of all threads together.
-fn rate(threads: usize, run: Duration, question: &(impl Fn(&str) -> bool + Sync)) -> f64 {
-    let ready = Barrier::new(threads);
-    let ask = || {
-        let mut users = Users::new();
-        ready.wait();
-        let (start, mut asked) = (Instant::now(), 0_u32);
-        while start.elapsed() < run {
-            // So many that looking at the clock is nothing beside them.
-            for _ in 0..10_000 {
-                black_box(question(users.next()));
-            }
-            asked += 10_000;
-        }
-        f64::from(asked) / start.elapsed().as_secs_f64()
-    };
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(ask)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or(0.0)).sum()
-    })
 }

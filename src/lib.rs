@@ -54,7 +54,8 @@
 //!   asks, what takes the flag back, who is responsible, messages, dates.
 //! * With feature `rollout`, `rollout::Rollout` executes the plan: it promotes by its criteria, takes
 //!   back by its triggers, and keeps a journal in a `store::Directory`.
-//! * With feature `guard`, `guard::Judge` judges triggers by what was counted, as often as one likes.
+//! * With feature `guard`, `guard::Guard` counts outcomes where requests are served, and judges triggers by
+//!   them as often as one likes.
 //! * The command line `stagegate` (package `stagegate-cli`) checks, prints, schedules, explains and
 //!   executes documents.
 //! * Chapters: the [plan document](_docs::plans), [bucketing](_docs::bucketing), the
@@ -79,6 +80,8 @@
 //! * `toml` (default): documents in TOML. Costs the parser of the `toml` crate.
 //! * `json` (default): documents in JSON. Costs `serde` and `serde_json`.
 //! * `guard`: module `guard`. Costs nothing.
+//! * `tower`: `guard::GuardLayer`, which counts in a `tower` service. Costs `tower-layer`, `tower-service` and
+//!   `pin-project-lite`.
 //! * `rollout`: modules `rollout`, `store` and `clock`. Costs `serde`, `serde_json`, `sha2` and
 //!   `memchr`.
 //! * `schema`: `model::json_schema`, the JSON Schema of documents for editors. Costs `schemars`.
@@ -94,7 +97,7 @@
 #![forbid(unsafe_code)]
 
 pub mod _docs;
-#[cfg(feature = "rollout")]
+#[cfg(any(feature = "rollout", feature = "tower"))]
 pub mod clock;
 mod eval;
 mod gate;

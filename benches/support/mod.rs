@@ -10,6 +10,8 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::hint::black_box;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -158,4 +160,30 @@ pub fn median(figures: impl Iterator<Item = f64>) -> f64 {
 pub fn is_smoke_test() -> bool {
     let given = |name| std::env::args().any(|argument| argument == name);
     given("--test") || !given("--bench")
+}
+
+/// Questions a second, of all threads together.
+pub fn rate(
+    threads: usize,
+    run: Duration,
+    question: &(impl Fn(&str) -> bool + Sync + ?Sized),
+) -> f64 {
+    let ready = Barrier::new(threads);
+    let ask = || {
+        let mut users = Users::new();
+        ready.wait();
+        let (start, mut asked) = (Instant::now(), 0_u32);
+        while start.elapsed() < run {
+            // So many that looking at the clock is nothing beside them.
+            for _ in 0..10_000 {
+                black_box(question(users.next()));
+            }
+            asked += 10_000;
+        }
+        f64::from(asked) / start.elapsed().as_secs_f64()
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(ask)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or(0.0)).sum()
+    })
 }

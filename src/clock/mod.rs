@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 pub use manual::ManualClock;
-pub use system::{SystemClock, WallClock};
+pub use system::{SystemClock, WallClock, monotonic};
 
 /// Where a rollout has its time from.
 ///

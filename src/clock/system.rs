@@ -1,7 +1,7 @@
 //! The clocks of the machine.
 
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{Boot, Clock, Moment};
@@ -26,6 +26,23 @@ pub struct SystemClock {
 /// that clock is set forward by a day, the rollout counts a day.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WallClock;
+
+/// How long the process has been asking for the time, to the nanosecond: for timing requests. It stands
+/// still while the machine sleeps.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::clock::monotonic;
+///
+/// let begin = monotonic();
+/// assert!(monotonic() >= begin);
+/// ```
+#[must_use]
+pub fn monotonic() -> Duration {
+    static BEGIN: OnceLock<Instant> = OnceLock::new();
+    BEGIN.get_or_init(Instant::now).elapsed()
+}
 
 impl SystemClock {
     /// The machine's clocks.

@@ -26,6 +26,16 @@ pub(crate) struct Flag {
     definition: Arc<FlagDefinition>,
 }
 
+/// Where a question leaves a user, for whoever counts what becomes of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Placement {
+    pub(crate) enabled: bool,
+    /// Whether the bucket alone decided: no list has the user, and none holds them back.
+    pub(crate) by_bucket: bool,
+    pub(crate) bucket: u64,
+    pub(crate) position: Position,
+}
+
 /// What the plan says of a flag, whatever its position.
 #[derive(Debug)]
 pub(crate) struct FlagDefinition {
@@ -169,6 +179,30 @@ impl Flag {
         self.threshold.is_everyone()
             || self.threshold.admits(self.salt.bucket_of(key))
             || definition.first_group_stage(position, key, user) <= position
+    }
+
+    /// The same decision, and by what.
+    #[inline]
+    pub(crate) fn place(&self, user: &impl AsUser) -> Placement {
+        let bucket = self.salt.bucket_of(user.key().as_bytes());
+        let position = self.position;
+        let within = !self.threshold.is_nobody()
+            && (self.threshold.is_everyone() || self.threshold.admits(bucket));
+        if !self.targeted {
+            return Placement { enabled: within, by_bucket: position > 0, bucket, position };
+        }
+        let (held, listed) = self.named(user);
+        let (enabled, by_bucket) = (!held && (within || listed), !held && !listed);
+        Placement { enabled, by_bucket, bucket, position }
+    }
+
+    /// Whether a group holds the user back, and whether one lets them in.
+    #[inline(never)]
+    fn named(&self, user: &impl AsUser) -> (bool, bool) {
+        let key = user.key();
+        let (key, position, definition) = (key.as_bytes(), self.position, &*self.definition);
+        let held = definition.held_until(key, user) > position;
+        (held, definition.first_group_stage(position, key, user) <= position)
     }
 
     /// The decision with its reason. One path yields both, from the three positions that matter.

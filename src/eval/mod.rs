@@ -11,7 +11,7 @@ mod user;
 pub(crate) use audience::{AttributeRule, Group, UserSet};
 pub use bucketing::Salt;
 pub use evaluation::{Evaluation, Reason};
-pub(crate) use flag::{Flag, FlagDefinition, HoldBack};
+pub(crate) use flag::{Flag, FlagDefinition, HoldBack, Placement};
 pub(crate) use snapshot::{Slot, Snapshot};
 pub use stage::StageName;
 pub(crate) use stage::{MAX_STAGE_NAME_BYTES, Position, Stage};

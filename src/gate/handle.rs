@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Gate, Pinned};
-use crate::eval::{AsUser, Evaluation, Flag, Slot, Snapshot, StageName};
+use crate::eval::{AsUser, Evaluation, Flag, Placement, Position, Slot, Snapshot, StageName};
 
 /// One flag of a gate, found by name once and then by place.
 ///
@@ -98,6 +98,22 @@ impl FlagHandle {
     /// The user's cohort: as [`Gate::cohort`].
     pub fn cohort(&self, user: impl AsUser) -> Option<StageName> {
         self.evaluate(user).cohort
+    }
+
+    /// The same decision, and by what; `None` for an unknown flag.
+    #[inline]
+    #[cfg_attr(not(feature = "guard"), expect(dead_code))]
+    pub(crate) fn place(&self, user: &impl AsUser) -> Option<Placement> {
+        self.gate.shared.current.read(|snapshot| self.find(snapshot).map(|flag| flag.place(user)))
+    }
+
+    /// Where the flag is: its position, and the stage's name; `None` for an unknown flag.
+    #[cfg_attr(not(feature = "guard"), expect(dead_code))]
+    pub(crate) fn stage(&self) -> Option<(Position, StageName)> {
+        self.gate.shared.current.read(|snapshot| {
+            let flag = self.find(snapshot)?;
+            Some((flag.position(), flag.definition().stage_name(flag.position())?))
+        })
     }
 
     #[inline]

@@ -15,9 +15,10 @@ pub struct Counts {
     pub requests: u64,
     /// Those that failed.
     pub errors: u64,
-    /// Those that took longer than a limit: one number for each limit of
-    /// [`Judge::latencies`](super::Judge::latencies), or the last one for all that follow.
-    pub slow: Vec<u64>,
+    /// Those that took longer than a limit, and of how many requests, as users who were slow once count
+    /// no more there either: a pair for each limit of [`Judge::latencies`](super::Judge::latencies), or
+    /// the last one for all that follow.
+    pub slow: Vec<(u64, u64)>,
 }
 
 /// What was counted since the look before.
@@ -29,8 +30,8 @@ pub struct Counts {
 /// use stagegate::guard::{Counts, Look};
 ///
 /// let mut look = Look::new(Duration::from_secs(60));
-/// look.treatment = Counts { requests: 100, errors: 3, slow: vec![5] };
-/// look.control = Counts { requests: 900, errors: 9, slow: vec![40] };
+/// look.treatment = Counts { requests: 100, errors: 3, slow: vec![(5, 100)] };
+/// look.control = Counts { requests: 900, errors: 9, slow: vec![(40, 900)] };
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -57,17 +58,6 @@ impl Look {
     }
 }
 
-impl Counts {
-    /// What of these requests a share is of; never more than there were requests.
-    pub(super) fn hits(&self, kind: Kind) -> u64 {
-        let hits = match kind {
-            Kind::Errors => self.errors,
-            Kind::Slow(index) => self.slow.get(index).or(self.slow.last()).copied().unwrap_or(0),
-        };
-        hits.min(self.requests)
-    }
-}
-
 /// What is counted of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -84,12 +74,15 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// Where nobody measured how long requests took, there were none to measure.
+    /// Never more hits than requests.
     pub(super) fn new(counts: &Counts, kind: Kind) -> Share {
-        match kind {
-            Kind::Slow(_) if counts.slow.is_empty() => Share::default(),
-            _ => Share { hits: counts.hits(kind), of: counts.requests },
-        }
+        let (hits, of) = match kind {
+            Kind::Errors => (counts.errors, counts.requests),
+            Kind::Slow(index) => {
+                counts.slow.get(index).or(counts.slow.last()).copied().unwrap_or_default()
+            }
+        };
+        Share { hits: hits.min(of), of }
     }
 
     pub(super) fn add(&mut self, other: Share) {

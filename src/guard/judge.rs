@@ -1,10 +1,8 @@
 //! All triggers of a flag, judged in one stage.
 
-use std::time::Duration;
-
 use super::bets::{Bets, UNEVEN};
 use super::counts::{Counts, Look, Share};
-use super::trigger::{Judged, Test};
+use super::trigger::{Judged, Latency, Test};
 use super::verdict::Finding;
 use crate::plan::model::FlagPlan;
 
@@ -44,7 +42,7 @@ use crate::plan::model::FlagPlan;
 pub struct Judge {
     pub(super) triggers: Vec<Judged>,
     /// Limits of latencies, as `slow` of [`Counts`] has them.
-    latencies: Vec<Duration>,
+    latencies: Vec<Latency>,
     /// What a breach has to be certain to, of each test.
     pub(super) alpha: f64,
     split: Split,
@@ -108,10 +106,10 @@ impl Judge {
         self
     }
 
-    /// The limits beyond which a request is slow, as the triggers name them: what `slow` of [`Counts`]
-    /// is counted by, in this order. A trigger that compares with control names none: zero.
+    /// From when on a request is slow, trigger by trigger: what `slow` of [`Counts`] is counted by, in
+    /// this order.
     #[must_use]
-    pub fn latencies(&self) -> &[Duration] {
+    pub fn latencies(&self) -> &[Latency] {
         &self.latencies
     }
 

@@ -9,6 +9,16 @@ use super::sustained::{Pair, Windows};
 use super::verdict::{Evidence, Missing, Verdict};
 use crate::plan::model::{Limit, Metric, Quantity, TriggerCause};
 
+/// From when on a request is slow.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Latency {
+    /// From this.
+    Limit(Duration),
+    /// From what that share of requests without the flag does not exceed: 0.95 for `latency_p95`.
+    OfControl(f64),
+}
+
 /// Errors, or slow requests, without which nothing is a breach.
 const HITS: u64 = 4;
 
@@ -54,7 +64,7 @@ pub(super) enum ShareLimit {
 }
 
 impl Judged {
-    pub(super) fn new(cause: &TriggerCause, latencies: &mut Vec<Duration>) -> Judged {
+    pub(super) fn new(cause: &TriggerCause, latencies: &mut Vec<Latency>) -> Judged {
         let (test, minimum_sample, stale_after) = match cause {
             TriggerCause::Incident(_) => (Test::Incident, 0, Duration::MAX),
             TriggerCause::Metric { metric, limit, sustained, minimum_sample, .. } => (
@@ -189,7 +199,7 @@ impl Test {
         metric: &Arc<Metric>,
         limit: Limit,
         sustained: Option<Duration>,
-        latencies: &mut Vec<Duration>,
+        latencies: &mut Vec<Latency>,
     ) -> Test {
         let value = || Test::Value {
             metric: Arc::clone(metric),
@@ -206,11 +216,11 @@ impl Test {
                 (Kind::Errors, ShareLimit::OfControl(1.0 + f64::from(more.ppm()) / 1e6))
             }
             (Some(Counted::Latency(slower)), Limit::Above(Quantity::Duration(limit))) => {
-                latencies.push(limit);
+                latencies.push(Latency::Limit(limit));
                 (Kind::Slow(latencies.len() - 1), ShareLimit::Is(slower))
             }
-            (Some(Counted::Latency(_)), Limit::WorseThanControlBy(more)) => {
-                latencies.push(Duration::ZERO);
+            (Some(Counted::Latency(slower)), Limit::WorseThanControlBy(more)) => {
+                latencies.push(Latency::OfControl(1.0 - slower));
                 let times = 1.0 + f64::from(more.ppm()) / 1e6;
                 (Kind::Slow(latencies.len() - 1), ShareLimit::OfControl(times))
             }

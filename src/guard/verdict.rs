@@ -140,7 +140,8 @@ impl fmt::Display for Evidence {
                 f.write_str("; ")?;
                 match *ratio {
                     ratio if ratio < 1e6 => write!(f, "{ratio:.0}")?,
-                    ratio => write!(f, "{ratio:.1e}")?,
+                    ratio if ratio < 1e100 => write!(f, "{ratio:.1e}")?,
+                    _ => f.write_str("over 1e100")?,
                 }
                 f.write_str(" times as likely beyond the limit as not")
             }

@@ -12,6 +12,8 @@ pub use error::RolloutError;
 pub use journal::record::{Cause, Changed, Fact, Placed, Record};
 pub use journal::{Damage, Hash, Journal};
 pub(crate) use journal::{MAX_LINE_BYTES, lines};
+#[cfg(feature = "guard")]
+pub use live::Judged;
 pub use live::{
     Actor, Controller, FlagReport, Outcome, PastState, Rollout, RolloutStatus, TickReport,
 };

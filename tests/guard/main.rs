@@ -9,6 +9,9 @@
     reason = "statistics"
 )]
 
+#[cfg(feature = "rollout")]
+mod acting;
+mod counting;
 mod power;
 mod quiet;
 mod verdicts;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stagegate::Plan;
-use stagegate::guard::{Counts, Judge, Look};
+use stagegate::guard::{Counts, Judge, Latency, Look};
 use stagegate::model::Quantity;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -23,7 +23,7 @@ fn trigger(text: &str) -> String {
 }
 
 fn counts(requests: u64, errors: u64, slow: u64) -> Counts {
-    Counts { requests, errors, slow: vec![slow] }
+    Counts { requests, errors, slow: vec![(slow, requests)] }
 }
 
 /// A look in that minute: treatment, control.
@@ -64,6 +64,14 @@ fn too_little_is_told_and_decides_nothing() {
     assert!(
         told(&mut judge_of, &all_fail(2, 100))
             .starts_with("breach: 100.000% (500 of 500) with the flag")
+    );
+
+    // However much it is, it is a number.
+    let mut judge_of = judge(&trigger("metric = \"error_rate\", above = \"5%\""), "pilot");
+    let text = told(&mut judge_of, &all_fail(1, u64::MAX));
+    assert!(
+        text.ends_with("with the flag; over 1e100 times as likely beyond the limit as not"),
+        "{text}"
     );
 
     // Three errors of three are unlikely enough for some, and not enough.
@@ -108,7 +116,7 @@ fn listed_users_count_for_limits_alone() {
 #[test]
 fn latencies_are_shares_of_slow_requests() {
     let mut above = judge(&trigger("metric = \"latency_p95\", above = \"3s\""), "pilot");
-    assert_eq!(above.latencies(), [Duration::from_secs(3)]);
+    assert_eq!(above.latencies(), [Latency::Limit(Duration::from_secs(3))]);
     let share = |minute, slow| look(minute, counts(1_000, 0, slow), counts(9_000, 0, 300));
     assert_eq!(told(&mut above, &share(1, 50)), "pass: no evidence against it");
     assert!(

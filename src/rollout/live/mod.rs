@@ -9,6 +9,8 @@ mod actor;
 mod back;
 mod controller;
 mod front;
+#[cfg(feature = "guard")]
+mod guarded;
 mod open;
 mod state;
 mod status;
@@ -22,6 +24,8 @@ use std::time::SystemTime;
 
 pub use actor::Actor;
 pub use controller::Controller;
+#[cfg(feature = "guard")]
+pub use guarded::Judged;
 pub use status::{FlagReport, Outcome, PastState, RolloutStatus, TickReport};
 
 use crate::clock::Clock;

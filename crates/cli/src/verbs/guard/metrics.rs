@@ -135,13 +135,14 @@ impl<'p> Columns<'p> {
         };
         let mut arm = |first: usize| {
             let (requests, errors, slow) = (number(first), number(first + 1), number(first + 2));
-            Counts { requests, errors, slow: vec![slow] }
+            Counts { requests, errors, slow: vec![(slow, requests)] }
         };
         let (treatment, control) = (arm(0), arm(3));
         for (arm, counts) in [("treatment", &treatment), ("control", &control)] {
-            for (what, count) in
-                [("errors", counts.errors), ("slow", counts.slow.first().copied().unwrap_or(0))]
-            {
+            for (what, count) in [
+                ("errors", counts.errors),
+                ("slow", counts.slow.first().map_or(0, |(slow, _)| *slow)),
+            ] {
                 if count > counts.requests {
                     let requests = counts.requests;
                     problems.add(

@@ -58,7 +58,8 @@ fn fires(trigger: &Trigger, verdict: &Verdict) -> bool {
 }
 
 fn human(flag: FlagPlan<'_>, args: &Replay, rows: usize, told: &[Told<'_>]) -> String {
-    let mut text = format!("{} in {}, {rows} rows\n", flag.key(), args.stage);
+    let noun = if rows == 1 { "row" } else { "rows" };
+    let mut text = format!("{} in {}, {rows} {noun}\n", flag.key(), args.stage);
     for told in told {
         let Trigger { cause, action, .. } = told.trigger;
         let _ = match told.fired {

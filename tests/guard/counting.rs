@@ -1,0 +1,226 @@
+//! What a guard counts, where requests are served.
+
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use stagegate::guard::{Guard, Judgement, Outcome, Verdict};
+use stagegate::model::Quantity;
+use stagegate::{Gate, Plan};
+
+const DOCUMENT: &str = r#"
+schema = 1
+[groups.team]
+users = ["ana", "ben"]
+[groups.ops]
+users = ["ops"]
+[metrics.orders]
+unit = "count"
+source = "application"
+[flags.search]
+stage = "pilot"
+hold_back = { ops = "ga" }
+stages = [{ name = "internal", groups = ["team"] }, { name = "pilot", percent = 50 }, { name = "ga", percent = 100 }]
+triggers = [
+    { metric = "error_rate", worse_than_control_by = "50%", no_data = "hold", action = "rollback" },
+    { metric = "error_rate", above = "20%", no_data = "hold", action = "decide" },
+    { metric = "latency_p90", above = "1s", no_data = "hold", action = "rollback" },
+    { metric = "orders", below = 10, no_data = "hold", action = "rollback" },
+]
+[flags.plain]
+stages = [{ name = "all", percent = 100 }]
+"#;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A gate and its guard, which counts.
+fn guarded() -> (Gate, Guard) {
+    let plan = Arc::new(Plan::parse(DOCUMENT).unwrap());
+    let gate = Gate::from_plan(&plan);
+    let guard = Guard::new(&gate, plan);
+    assert_eq!(guard.look(Duration::ZERO).len(), 1, "flags without triggers are not judged");
+    (gate, guard)
+}
+
+fn look(guard: &Guard, seconds: u32) -> Judgement {
+    guard.look(SECOND * seconds).pop().unwrap()
+}
+
+fn text(judgement: &Judgement, trigger: usize) -> String {
+    judgement.findings[trigger].verdict.to_string()
+}
+
+/// A user who has erred counts no more; who is listed or held back is compared with nobody.
+#[test]
+fn users_are_counted_and_not_requests() {
+    let (gate, guard) = guarded();
+    let search = guard.flag("search");
+    let (with, without): (Vec<u64>, Vec<u64>) =
+        (0..200).partition(|user| gate.is_enabled(*user, "search"));
+    for _ in 0..50 {
+        // One bad user's retries are one error, and the end of their requests.
+        search.record(with[0], Outcome::error());
+        search.record(without[0], Outcome::error());
+        search.record("ana", Outcome::error());
+        search.record("ops", Outcome::error());
+    }
+    for user in with.iter().chain(&without) {
+        search.record(*user, Outcome::ok());
+    }
+    let judgement = look(&guard, 1);
+    assert!(judgement.findings.iter().all(|finding| !finding.verdict.is_breach()), "{judgement:?}");
+    // Then each of them: no more of the first.
+    for user in with.iter().chain(&without) {
+        search.record(
+            *user,
+            if gate.is_enabled(*user, "search") { Outcome::error() } else { Outcome::ok() },
+        );
+    }
+    let judgement = look(&guard, 2);
+    let errors = with.len() - 1;
+    let (requests, others) = (errors, without.len() - 1);
+    assert!(text(&judgement, 0).starts_with(&format!(
+        "100.000% ({errors} of {requests}) with the flag, 0.000% (0 of {others}) without, for 1s; "
+    )), "{}", text(&judgement, 0));
+    assert_eq!(judgement.breached, [0, 1]);
+    assert_eq!((judgement.stage.as_str(), judgement.uneven), ("pilot", false));
+    // It is told once.
+    assert_eq!(look(&guard, 3).breached, [0_usize; 0]);
+}
+
+#[test]
+fn a_stage_begins_anew_and_off_is_not_judged() {
+    let (gate, guard) = guarded();
+    let search = guard.flag("search");
+    (0..1_000).for_each(|user| search.record(user, Outcome::error()));
+    gate.set_stage("search", "ga").unwrap();
+    // Counted in a stage that nobody has seen to begin.
+    (0..1_000).for_each(|user| search.record(user, Outcome::error()));
+    let judgement = look(&guard, 1);
+    assert_eq!(
+        (judgement.stage.as_str(), &judgement.findings[1].verdict),
+        ("ga", &Verdict::NoData)
+    );
+    (0..1_000).for_each(|user| search.record(user, Outcome::ok()));
+    assert_eq!(look(&guard, 2).findings[1].verdict, Verdict::Pass);
+    // Control of the stage before is what a comparison has.
+    assert_ne!(text(&look(&guard, 3), 0), "there is nobody to compare with");
+    gate.roll_back("search").unwrap();
+    (0..1_000).for_each(|user| search.record(user, Outcome::error()));
+    assert!(guard.look(SECOND * 4).is_empty());
+}
+
+#[test]
+fn what_is_dropped_is_counted_as_it_ended() {
+    let (gate, guard) = guarded();
+    let search = guard.flag("search");
+    let with: Vec<u64> = (0..100).filter(|user| gate.is_enabled(*user, "search")).collect();
+    let panics = |user: u64| {
+        let caught = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            let _request = search.enter(user);
+            std::panic::resume_unwind(Box::new(()));
+        }));
+        assert!(caught.is_err());
+    };
+    let (bad, good) = with.split_at(with.len() / 2);
+    bad.iter().for_each(|user| panics(*user));
+    good.iter().for_each(|user| drop(search.enter(*user)));
+    (1_000..2_000).for_each(|user| search.enter(user).discard());
+    let found = text(&look(&guard, 1), 1);
+    let expected = format!("({} of {}) with the flag", bad.len(), with.len());
+    assert!(found.contains(&expected), "{found}: not {expected}");
+}
+
+#[test]
+fn slow_requests_and_readings_count_by_themselves() {
+    let (_, guard) = guarded();
+    let search = guard.flag("search");
+    for user in 0..2_000 {
+        let took = Duration::from_millis(if user % 4 == 0 { 1_500 } else { 200 });
+        search.record(user, Outcome::ok().took(took));
+    }
+    guard.read("search", "orders", Quantity::Count(9), None);
+    guard.read("plain", "orders", Quantity::Count(9), None);
+    let judgement = look(&guard, 1);
+    assert_eq!(judgement.breached, [2, 3]);
+    let slow = text(&judgement, 2);
+    assert!(slow.contains(" with the flag, for 1s; "), "{slow}");
+    assert_eq!(text(&judgement, 3), "9");
+    // Nobody measured the others, so they count for nothing.
+    let judgement = look(&guard, 2);
+    assert_eq!(judgement.findings[0].verdict, Verdict::Pass);
+}
+
+/// What control exceeds seldom is slow for a trigger that compares: had of its first requests, and then kept.
+#[test]
+fn what_is_slow_is_had_of_control() {
+    let document = DOCUMENT
+        .replace("latency_p90\", above = \"1s\"", "latency_p90\", worse_than_control_by = \"50%\"");
+    let plan = Arc::new(Plan::parse(document).unwrap());
+    let gate = Gate::from_plan(&plan);
+    let guard = Guard::new(&gate, plan);
+    guard.look(Duration::ZERO);
+    let search = guard.flag("search");
+    let serve = |users: std::ops::Range<u64>, factor: u64| {
+        for user in users {
+            let base = 100 + user % 100;
+            let times = if gate.is_enabled(user, "search") { factor } else { 1 };
+            search.record(user, Outcome::ok().took(Duration::from_millis(base * times)));
+        }
+    };
+    serve(0..5_000, 1);
+    assert_eq!(look(&guard, 1).findings[2].verdict, Verdict::NoData, "nothing is slow yet");
+    serve(5_000..10_000, 1);
+    assert_eq!(look(&guard, 2).findings[2].verdict, Verdict::Pass);
+    serve(10_000..12_000, 2);
+    assert_eq!(look(&guard, 3).breached, [2]);
+}
+
+/// Many threads, each with users of its own: nothing is lost, and nothing counted twice.
+#[test]
+fn counts_of_many_threads_are_exact() {
+    const THREADS: u64 = 4;
+    const USERS: u64 = 1_000;
+    let (gate, guard) = guarded();
+    let search = guard.flag("search");
+    // Users who share a bit with another one are left out: those are not exact by design.
+    let mut bits = HashSet::new();
+    let users: Vec<u64> = (0..)
+        .filter(|user| {
+            let bucket = gate.evaluate(*user, "search").bucket.unwrap();
+            bits.insert(bucket % (1 << 16))
+        })
+        .take((THREADS * USERS) as usize)
+        .collect();
+    let errors = |user: &u64| !user.is_multiple_of(10);
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                // Everybody serves everybody: an error of one user is seen by all at once.
+                for user in &users {
+                    search
+                        .record(*user, if errors(user) { Outcome::error() } else { Outcome::ok() });
+                }
+            });
+        }
+    });
+    let with: Vec<&u64> = users.iter().filter(|user| gate.is_enabled(**user, "search")).collect();
+    let (bad, good) = (
+        with.iter().filter(|user| errors(user)).count() as u64,
+        with.iter().filter(|user| !errors(user)).count() as u64,
+    );
+    let found = text(&look(&guard, 1), 1);
+    let expected = format!("({bad} of {}) with the flag", bad + good * THREADS);
+    assert!(found.contains(&expected), "{found}: not {expected}");
+}
+
+#[test]
+fn memory_is_bounded() {
+    let (_, guard) = guarded();
+    let before = guard.bytes();
+    assert!(before < 40 << 10, "{before}");
+    (0..100_000).for_each(|user| guard.flag("search").record(user, Outcome::error()));
+    assert_eq!(guard.bytes(), before);
+}
