@@ -79,7 +79,7 @@
 //!
 //! * `toml` (default): documents in TOML. Costs the parser of the `toml` crate.
 //! * `json` (default): documents in JSON. Costs `serde` and `serde_json`.
-//! * `guard`: module `guard`. Costs nothing.
+//! * `guard`: module `guard`. No dependency.
 //! * `tower`: `guard::GuardLayer`, which counts in a `tower` service. Costs `tower-layer`, `tower-service` and
 //!   `pin-project-lite`.
 //! * `rollout`: modules `rollout`, `store` and `clock`. Costs `serde`, `serde_json`, `sha2` and

@@ -32,6 +32,7 @@ pub struct Counts {
 /// let mut look = Look::new(Duration::from_secs(60));
 /// look.treatment = Counts { requests: 100, errors: 3, slow: vec![(5, 100)] };
 /// look.control = Counts { requests: 900, errors: 9, slow: vec![(40, 900)] };
+/// assert_eq!(look.listed, Counts::default());
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -73,13 +73,12 @@ impl Judge {
             .iter()
             .map(|trigger| Judged::new(&trigger.cause, &mut latencies))
             .collect();
-        let tests = triggers.iter().filter(|judged| judged.test.is_sequential()).count();
         let split = Split {
             share: f64::from(share) / 1e6,
             more: Bets::new(UNEVEN),
             fewer: Bets::new(UNEVEN),
         };
-        Some(Judge { triggers, latencies, alpha: ALPHA / tests.max(1) as f64, split })
+        Some(Judge { triggers, latencies, alpha: ALPHA, split }.with_alpha(ALPHA))
     }
 
     /// The same with another probability of a false alarm than [`ALPHA`], all triggers together.

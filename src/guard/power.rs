@@ -46,6 +46,28 @@ impl Judge {
     /// # Complexity
     ///
     /// Microseconds a trigger.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stagegate::Plan;
+    /// use stagegate::guard::{Judge, Traffic};
+    ///
+    /// let plan = Plan::parse(r#"
+    ///     schema = 1
+    ///     [flags.search]
+    ///     triggers = [
+    ///         { metric = "error_rate", worse_than_control_by = "50%", no_data = "hold", action = "rollback" },
+    ///     ]
+    /// "#)?;
+    /// let pilot = Judge::new(&plan.flag("search").unwrap(), "pilot").unwrap();
+    /// let traffic = Traffic { requests_per_minute: 3_000.0, base_error_rate: 0.01 };
+    /// let [in_an_hour, in_a_day] =
+    ///     [1, 24].map(|hours| pilot.power(Duration::from_secs(3_600 * hours), traffic)[0].smallest);
+    /// assert!(in_a_day.unwrap() < in_an_hour.unwrap());
+    /// # Ok::<(), stagegate::PlanError>(())
+    /// ```
     #[must_use]
     pub fn power(&self, lasts: Duration, traffic: Traffic) -> Vec<Power> {
         let wanted = ln_spread() - self.alpha.ln();
