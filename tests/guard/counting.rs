@@ -15,7 +15,7 @@ schema = 1
 [groups.team]
 users = ["ana", "ben"]
 [groups.ops]
-users = ["ops"]
+users = ["ops", "user-0", "user-1", "user-2", "user-3", "user-4", "user-5", "user-6", "user-7"]
 [metrics.orders]
 unit = "count"
 source = "application"
