@@ -5,8 +5,10 @@ mod error;
 mod journal;
 mod live;
 mod machine;
+mod reader;
 mod stamp;
 mod store;
+mod tell;
 
 pub use error::RolloutError;
 pub use journal::record::{Cause, Changed, Fact, Placed, Record};
@@ -23,5 +25,10 @@ pub use machine::refusal::{Refusal, Unmet};
 pub use machine::state::{Evidence, FlagState, Hold, Incident, Signature, Standing};
 pub use machine::text::Spent;
 pub use machine::{Context, Transition, overdue, transition, unmet};
+pub use reader::{MetricReader, ReadError, Sample};
 pub use stamp::Stamp;
 pub use store::{Store, StoreError};
+pub use tell::{
+    Delivery, Letter, Notification, NotificationKind, Outbox, OutboxStatus, Retry, Sink,
+    Undelivered,
+};
