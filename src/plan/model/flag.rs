@@ -16,7 +16,7 @@ use crate::plan::model::rollback::RollBack;
 use crate::plan::model::sections::Sections;
 use crate::plan::model::stage::Stage;
 use crate::plan::model::time::date::Date;
-use crate::plan::model::timeline::Timeline;
+use crate::plan::model::timeline::{self, StagePeriod, Timeline};
 use crate::plan::model::trigger::{Trigger, TriggerCause};
 
 /// A flag with the whole of its plan: what [`Plan::flag`](crate::Plan::flag) gives.
@@ -192,6 +192,34 @@ impl<'p> FlagPlan<'p> {
     #[must_use]
     pub fn timeline(&self, start: Date) -> Timeline<'p> {
         Timeline::new(*self, &self.sections().timeline, start)
+    }
+
+    /// The stages on the calendar of a rollout that came to one of them on a day, from that one on; none where
+    /// there is no such stage.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::Plan;
+    ///
+    /// let plan = Plan::parse(r#"
+    ///     schema = 1
+    ///     [flags.search]
+    ///     stages = [
+    ///         { name = "team", percent = 1 },
+    ///         { name = "pilot", percent = 10, min_duration = "3d" },
+    ///         { name = "ga", percent = 100 },
+    ///     ]
+    /// "#)?;
+    /// let search = plan.flag("search").unwrap();
+    /// let pilot = search.stages().nth(1).unwrap().name();
+    /// let stages = search.timeline_from(pilot, "2026-01-06".parse()?);
+    /// assert_eq!(stages[1].begins.earliest.to_string(), "2026-01-09");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn timeline_from(&self, stage: StageName, began: Date) -> Vec<StagePeriod<'p>> {
+        timeline::onward(*self, &self.sections().timeline, stage, began)
     }
 
     /// The risks and what is done about them.

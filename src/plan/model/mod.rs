@@ -26,6 +26,7 @@ pub use calendar::{Calendar, Freeze};
 pub use explain::{Explanation, StageExplanation};
 pub use flag::FlagPlan;
 pub use group::Group;
+pub use message::occasion::Occasion;
 pub use message::template::{Template, VARIABLES};
 pub use message::when::{ParseWhenError, When};
 pub use message::{Audience, Message, ParseAudienceError};

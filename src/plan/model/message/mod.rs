@@ -1,5 +1,6 @@
 //! `messages`: who is told what, and when.
 
+pub(super) mod occasion;
 pub(super) mod template;
 pub(super) mod variables;
 pub(super) mod when;

@@ -164,28 +164,53 @@ impl<'p> Timeline<'p> {
         plan: &'p TimelinePlan,
         start: Date,
     ) -> Timeline<'p> {
-        let beginnings = beginnings(flag, start);
-        let begins = |beginning: &Beginning<'_>| Period {
-            earliest: beginning.earliest.date,
-            latest: beginning.latest.date,
-        };
-        let nexts = beginnings.iter().skip(1).map(|next| Some(begins(next))).chain([None]);
-        let stages = flag.stages().zip(&beginnings).zip(nexts).map(|((stage, beginning), next)| {
-            let name = stage.name();
-            let owner = plan.owners.iter().find(|(stage, _)| *stage == name);
-            let begins = begins(beginning);
-            StagePeriod {
-                stage: name,
-                owner: owner.map(|(_, owner)| &**owner).or(flag.owner()),
-                begins,
-                ends: next.unwrap_or_else(|| end_of_last(begins, stage.details())),
-                delayed_by: beginning.earliest.freeze.map(|freeze| &*freeze.reason),
-            }
-        });
-        let stages: Vec<StagePeriod<'p>> = stages.collect();
+        let stages = periods(flag, plan, 0, &beginnings(flag, start));
         let (messages, unlisted_messages) = due(&stages, flag.messages());
         Timeline { start, stages, messages, unlisted_messages }
     }
+}
+
+/// The stages from a number on, where those are when they begin.
+fn periods<'p>(
+    flag: FlagPlan<'p>,
+    plan: &'p TimelinePlan,
+    first: usize,
+    beginnings: &[Beginning<'p>],
+) -> Vec<StagePeriod<'p>> {
+    let begins = |beginning: &Beginning<'_>| Period {
+        earliest: beginning.earliest.date,
+        latest: beginning.latest.date,
+    };
+    let nexts = beginnings.iter().skip(1).map(|next| Some(begins(next))).chain([None]);
+    let stages = flag.stages().skip(first).zip(beginnings).zip(nexts);
+    let periods = stages.map(|((stage, beginning), next)| {
+        let name = stage.name();
+        let owner = plan.owners.iter().find(|(stage, _)| *stage == name);
+        let begins = begins(beginning);
+        StagePeriod {
+            stage: name,
+            owner: owner.map(|(_, owner)| &**owner).or(flag.owner()),
+            begins,
+            ends: next.unwrap_or_else(|| end_of_last(begins, stage.details())),
+            delayed_by: beginning.earliest.freeze.map(|freeze| &*freeze.reason),
+        }
+    });
+    periods.collect()
+}
+
+/// The stages of a rollout that came to one of them on a day, from that one on.
+pub(in crate::plan::model) fn onward<'p>(
+    flag: FlagPlan<'p>,
+    plan: &'p TimelinePlan,
+    stage: StageName,
+    began: Date,
+) -> Vec<StagePeriod<'p>> {
+    let Some(first) = flag.stages().position(|known| known.name() == stage) else {
+        return Vec::new();
+    };
+    // It has begun, whatever the calendar says.
+    let begun = Opening { wished: began, freeze: None, date: began };
+    periods(flag, plan, first, &beginnings_after(flag, first, begun))
 }
 
 /// When a stage begins, if the stages before it take their minimum and their maximum.
@@ -198,10 +223,18 @@ pub(in crate::plan::model) struct Beginning<'p> {
 /// When each stage begins. Later days never have an earlier open day, so no latest is before its
 /// earliest.
 pub(in crate::plan::model) fn beginnings(flag: FlagPlan<'_>, start: Date) -> Vec<Beginning<'_>> {
+    beginnings_after(flag, 0, OpenDays::of(flag.calendar()).from(start))
+}
+
+/// The same from the stage of a number on, which begins then.
+fn beginnings_after<'p>(
+    flag: FlagPlan<'p>,
+    number: usize,
+    first: Opening<'p>,
+) -> Vec<Beginning<'p>> {
     let open = OpenDays::of(flag.calendar());
-    let first = open.from(start);
     let mut next = Beginning { earliest: first, latest: first };
-    let stages = flag.stages().map(|stage| {
+    let stages = flag.stages().skip(number).map(|stage| {
         let begins = next;
         let (min, max) = days_of(stage.details());
         next = Beginning {

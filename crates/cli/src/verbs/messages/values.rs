@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use stagegate::model::{Date, FlagPlan, Stage, StagePeriod, TimeZone, VARIABLES, When};
-use stagegate::{Percent, StageName};
+use stagegate::StageName;
+use stagegate::model::{Date, FlagPlan, Occasion, StagePeriod, TimeZone, VARIABLES, When};
 
 use super::Due;
 
@@ -12,10 +12,8 @@ use super::Due;
 /// [`at`](Values::at).
 pub(super) struct Values<'p, 'g> {
     flag: FlagPlan<'p>,
-    stages: Vec<Stage<'p>>,
     /// Empty where the rollout has no start.
     periods: Vec<StagePeriod<'p>>,
-    own: BTreeMap<&'p str, &'p str>,
     given: &'g BTreeMap<&'g str, &'g str>,
     stage: StageName,
     date: Option<Date>,
@@ -30,9 +28,7 @@ impl<'p, 'g> Values<'p, 'g> {
         given: &'g BTreeMap<&'g str, &'g str>,
     ) -> Values<'p, 'g> {
         let periods = start.map(|start| flag.timeline(start).stages).unwrap_or_default();
-        let (stages, own) = (flag.stages().collect(), flag.variables().collect());
-        let stage = StageName::OFF;
-        Values { flag, stages, periods, own, given, stage, date: None, is_at_once: true }
+        Values { flag, periods, given, stage: StageName::OFF, date: None, is_at_once: true }
     }
 
     /// From now on they are about this message.
@@ -43,35 +39,14 @@ impl<'p, 'g> Values<'p, 'g> {
 
     /// What is given outweighs what the document says.
     pub(super) fn value(&self, name: &str) -> Option<String> {
-        if let Some(value) = self.given.get(name).or_else(|| self.own.get(name)) {
+        if let Some(value) = self.given.get(name) {
             return Some((*value).to_owned());
         }
-        let index = self.stages.iter().position(|stage| stage.name() == self.stage);
-        let stage = index.and_then(|index| self.stages.get(index));
+        let mut occasion = Occasion::new(self.stage, self.moment());
+        occasion.date = self.day();
         let period = self.periods.iter().find(|period| period.stage == self.stage);
-        let name_at = |index: usize| self.stages.get(index).map(|stage| stage.name().to_string());
-        match name {
-            "flag" => Some(self.flag.key().to_owned()),
-            "description" => self.flag.description().map(str::to_owned),
-            "owner" => self.flag.owner().map(str::to_owned),
-            "stage" => Some(self.stage.to_string()),
-            // Before the first stage nobody has the flag.
-            "percent" => Some(stage.map_or(Percent::NONE, Stage::percent).to_string()),
-            "goal" => stage?.details().goal.as_deref().map(str::to_owned),
-            "previous_stage" => {
-                let before = index.and_then(|index| name_at(index.checked_sub(1)?));
-                Some(before.unwrap_or_else(|| StageName::OFF.to_string()))
-            }
-            "next_stage" => Some(name_at(index.map_or(0, |index| index + 1)).unwrap_or_default()),
-            "date" => self.day().map(|date| date.to_string()),
-            "starts" => period.map(|period| period.begins.earliest.to_string()),
-            "ends" => period.map(|period| period.ends.latest.to_string()),
-            "contact" => {
-                let (_, row) = self.flag.responsible(self.moment())?;
-                Some(row.contact.to_string())
-            }
-            _ => None,
-        }
+        occasion.period = period.map(|period| (period.begins.earliest, period.ends.latest));
+        self.flag.variable(name, &occasion)
     }
 
     /// The message's day; today where it is sent at once.
