@@ -4,10 +4,10 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::Outcome;
 use super::counts::{Counts, Look};
-use super::histogram::Histogram;
-use super::trigger::Latency;
+use super::histogram::{Classes, Histogram};
+use super::outcome::{Mark, Outcome};
+use super::shares::{Layout, Shared, nanos};
 use super::users::Users;
 use crate::eval::{Placement, Position};
 
@@ -21,30 +21,24 @@ pub(super) struct Counters {
     /// The position that is counted; requests of any other are of a stage that is over, or not seen to have
     /// begun.
     position: AtomicU32,
+    layout: Layout,
     shards: Box<[Shard]>,
     /// Who has had an error in this stage.
     erred: Users,
     /// Who has been here at all.
     seen: Users,
-    /// Who was slow, by each limit.
-    slow: Box<[SlowUsers]>,
-    /// How long requests without the flag take, as long as a limit is to be had of them.
-    control: Histogram,
-}
-
-/// Who was slower than a limit.
-#[derive(Debug)]
-struct SlowUsers {
-    /// 0: there is none yet.
-    nanos: AtomicU64,
-    /// The share of requests without the flag that is no slower, where the limit is to be had of them.
-    share: Option<f64>,
-    users: Users,
+    /// What requests may be beside failing: first slow, by each limit, then marked.
+    shares: Box<[Shared]>,
 }
 
 /// Numbers that one of several threads writes: more than two lines of a cache apart from others.
 #[derive(Debug)]
-struct Shard(Box<[AtomicU64]>);
+struct Shard {
+    words: Box<[AtomicU64]>,
+    /// How long requests take, with the flag and without.
+    with: Histogram,
+    without: Histogram,
+}
 
 /// Enough for the threads of a large machine to meet seldom.
 const SHARDS: usize = 8;
@@ -52,49 +46,66 @@ const SHARDS: usize = 8;
 /// Words of a shard that make up two lines of a cache of 64 bytes.
 const LINES: usize = 16;
 
-const ARMS: usize = 3;
+const ARMS: usize = 4;
 
 /// In which arm a request is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Arm {
+pub(super) enum Arm {
     Treatment,
     Control,
     Listed,
+    /// Held back, or the flag is off: of no arm, and only for what all requests come to.
+    Apart,
 }
 
-/// Requests without the flag that have to be timed before one of them says what is slow.
+/// The words of an arm: requests and errors of users who had no error before, then of those who had.
+const OF_ALL: usize = 4;
+
+/// And for each share: requests of users who had no hit before, hits, and hits of those who had.
+const OF_SHARE: usize = 3;
+
+/// Requests without the flag that have to be timed before they say what is slow.
 const TIMED: u64 = 1_000;
 
 /// Nothing is counted.
 const NO_POSITION: u32 = u32::MAX;
 
 impl Counters {
-    pub(super) fn new(latencies: &[Latency]) -> Counters {
-        let limit = |limit: &Latency| {
-            let (nanos, share) = match limit {
-                Latency::Limit(limit) => (nanos(*limit), None),
-                Latency::OfControl(share) => (0, Some(*share)),
-            };
-            SlowUsers { nanos: AtomicU64::new(nanos), share, users: Users::new() }
+    pub(super) fn new(layout: Layout) -> Counters {
+        let shares = layout.shares();
+        let words = (ARMS * arm_words(shares.len()) + 2).next_multiple_of(LINES);
+        let histogram = || if layout.timed { Histogram::new() } else { Histogram::none() };
+        let shard = || Shard {
+            words: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            with: histogram(),
+            without: histogram(),
         };
-        let slow: Box<[SlowUsers]> = latencies.iter().map(limit).collect();
-        let words = (ARMS * arm_words(slow.len()) + 2).next_multiple_of(LINES);
-        let shard = || Shard((0..words).map(|_| AtomicU64::new(0)).collect());
         Counters {
             position: AtomicU32::new(NO_POSITION),
             shards: (0..SHARDS).map(|_| shard()).collect(),
             erred: Users::new(),
             seen: Users::new(),
-            slow,
-            control: Histogram::new(),
+            shares,
+            layout,
         }
+    }
+
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// The bytes it takes.
     pub(super) fn bytes(&self) -> usize {
-        let words = self.shards.iter().map(|shard| shard.0.len()).sum::<usize>();
-        let users = (2 + self.slow.len()) * Users::BYTES;
-        size_of::<Counters>() + 8 * words + users + Histogram::BYTES
+        let words = self.shards.iter().map(|shard| shard.words.len()).sum::<usize>();
+        let users = (2 + self.shares.len()) * Users::BYTES;
+        let timed = if self.layout.timed { 2 * SHARDS * Histogram::BYTES } else { 0 };
+        size_of::<Counters>() + 8 * words + users + timed
+    }
+
+    /// The bytes of all that was counted at some moment.
+    pub(super) fn snapshot_bytes(&self) -> usize {
+        let words = self.shards.first().map_or(0, |shard| shard.words.len());
+        8 * words + if self.layout.timed { 2 * Histogram::BYTES } else { 0 }
     }
 
     /// Counts what became of a request.
@@ -107,97 +118,117 @@ impl Counters {
             (true, true) => Arm::Treatment,
             (true, false) => Arm::Control,
             (false, true) => Arm::Listed,
-            // Held back, or off: of no arm.
-            (false, false) => return,
+            (false, false) => Arm::Apart,
         };
         let Some(shard) = self.shards.get(shard()) else { return };
         let bucket = placed.bucket;
-        if arm != Arm::Listed && self.seen.insert(bucket) {
+        let (is_random, is_apart) = (placed.by_bucket, arm == Arm::Apart);
+        if is_random && self.seen.insert(bucket) {
             shard.add(self.users_of(arm));
         }
-        let first = arm as usize * arm_words(self.slow.len());
+        let first = arm as usize * arm_words(self.shares.len());
         // Of two errors of one user at once, the one that puts them in counts.
-        let counts =
-            if outcome.failed { self.erred.insert(bucket) } else { !self.erred.has(bucket) };
-        if counts {
-            shard.add(first);
-            if outcome.failed {
-                shard.add(first + 1);
+        let counts = !is_apart
+            && if outcome.failed { self.erred.insert(bucket) } else { !self.erred.has(bucket) };
+        let place = first + if counts { 0 } else { 2 };
+        shard.add(place);
+        if outcome.failed {
+            shard.add(place + 1);
+        }
+        for (index, share) in self.shares.iter().enumerate() {
+            let Some(hit) = share.is_hit(outcome) else { continue };
+            let counts = !is_apart
+                && if hit { share.users.insert(bucket) } else { !share.users.has(bucket) };
+            let place = first + OF_ALL + OF_SHARE * index;
+            if counts {
+                shard.add(place);
+            }
+            if hit {
+                shard.add(place + if counts { 1 } else { 2 });
             }
         }
-        let Some(took) = outcome.latency.map(nanos) else { return };
-        for (index, slow) in self.slow.iter().enumerate() {
-            let limit = slow.nanos.load(Ordering::Relaxed);
-            if limit == 0 {
-                if arm == Arm::Control {
-                    self.control.add(took);
-                }
-                continue;
-            }
-            let is_slow = took > limit;
-            let counts = if is_slow { slow.users.insert(bucket) } else { !slow.users.has(bucket) };
-            if counts {
-                shard.add(first + 2 + 2 * index);
-                if is_slow {
-                    shard.add(first + 3 + 2 * index);
-                }
+        if let Some(took) = outcome.latency.map(nanos) {
+            match arm {
+                Arm::Treatment | Arm::Listed => shard.with.add(took),
+                Arm::Control => shard.without.add(took),
+                Arm::Apart if placed.position == 0 => shard.without.add(took),
+                // Held back: no random user, so no control either.
+                Arm::Apart => {}
             }
         }
     }
 
-    /// Begins to count a stage.
+    /// Begins to count a stage. What is slow by control is had anew of the stage before, where it had enough.
     ///
     /// Threads that are counting meanwhile may put a request of the stage before in the new one, one each.
     pub(super) fn begin(&self, position: Position) {
         self.position.store(NO_POSITION, Ordering::Relaxed);
+        self.freeze(|_| true);
         for shard in &self.shards {
-            shard.0.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+            shard.words.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+            shard.with.clear();
+            shard.without.clear();
         }
         self.erred.clear();
         self.seen.clear();
-        self.slow.iter().for_each(|slow| slow.users.clear());
+        self.shares.iter().for_each(|share| share.users.clear());
         self.position.store(position.into(), Ordering::Relaxed);
     }
 
-    /// Has the limits that are to be had of control, once enough of its requests were timed. They stay.
-    pub(super) fn freeze(&self) {
-        let open = |slow: &&SlowUsers| slow.nanos.load(Ordering::Relaxed) == 0;
-        // Several limits count the same requests.
-        let open: Vec<&SlowUsers> = self.slow.iter().filter(open).collect();
-        let enough = TIMED.saturating_mul(open.len() as u64);
-        if open.is_empty() || self.control.count() < enough {
+    /// Has the limits that are to be had of control and are not yet, once enough of its requests were timed.
+    pub(super) fn freeze_open(&self) {
+        self.freeze(|limit| limit == 0);
+    }
+
+    fn freeze(&self, is_due: impl Fn(u64) -> bool) {
+        let due = |shared: &&Shared| shared.control_limit().is_some_and(&is_due);
+        let mut due = self.shares.iter().filter(due).peekable();
+        if due.peek().is_none() {
             return;
         }
-        for slow in open {
-            let limit = slow.share.and_then(|share| self.control.quantile(share));
-            slow.nanos.store(limit.map_or(0, nanos), Ordering::Relaxed);
+        let (_, control) = self.latencies();
+        if control.count() >= TIMED {
+            due.for_each(|shared| shared.freeze(&control));
         }
     }
 
     /// All that was counted in this stage.
     pub(super) fn total(&self) -> Total {
-        let words = self.shards.first().map_or(0, |shard| shard.0.len());
+        let words = self.shards.first().map_or(0, |shard| shard.words.len());
         let sum = |index: usize| {
-            let of =
-                |shard: &Shard| shard.0.get(index).map_or(0, |word| word.load(Ordering::Relaxed));
+            let of = |shard: &Shard| {
+                shard.words.get(index).map_or(0, |word| word.load(Ordering::Relaxed))
+            };
             self.shards.iter().map(of).fold(0, u64::wrapping_add)
         };
         Total((0..words).map(sum).collect())
     }
 
-    /// What was counted between two totals.
+    /// How long requests took in this stage: with the flag, and without.
+    pub(super) fn latencies(&self) -> (Classes, Classes) {
+        let mut sums = (Classes::default(), Classes::default());
+        for shard in &self.shards {
+            shard.with.add_to(&mut sums.0);
+            shard.without.add_to(&mut sums.1);
+        }
+        sums
+    }
+
+    /// What was counted between two totals, of users who count.
     pub(super) fn look(&self, at: Duration, before: &Total, now: &Total) -> Look {
-        let count = |index: usize| {
-            let of = |total: &Total| total.0.get(index).copied().unwrap_or(0);
-            of(now).saturating_sub(of(before))
-        };
+        let count = |index: usize| now.since(before, index);
+        let slow = self.layout.latencies.len();
         let arm = |arm: Arm| {
-            let first = arm as usize * arm_words(self.slow.len());
-            let slow = (0..self.slow.len()).map(|index| first + 2 + 2 * index);
+            let first = arm as usize * arm_words(self.shares.len());
+            let share = |index: usize| {
+                let place = first + OF_ALL + OF_SHARE * index;
+                (count(place + 1), count(place))
+            };
             Counts {
                 requests: count(first),
                 errors: count(first + 1),
-                slow: slow.map(|place| (count(place + 1), count(place))).collect(),
+                slow: (0..slow).map(share).collect(),
+                marked: (slow..self.shares.len()).map(share).collect(),
             }
         };
         let mut look = Look::new(at);
@@ -208,8 +239,22 @@ impl Counters {
         look
     }
 
+    /// All requests of an arm between two totals, and how many of them failed, or had that mark.
+    pub(super) fn all(&self, arm: Arm, mark: Option<Mark>, between: [&Total; 2]) -> (u64, u64) {
+        let count = |index: usize| between[1].since(between[0], index);
+        let first = arm as usize * arm_words(self.shares.len());
+        let requests = count(first) + count(first + 2);
+        let Some(mark) = mark else { return (count(first + 1) + count(first + 3), requests) };
+        let place = self.layout.marks.iter().position(|known| *known == mark);
+        let hits = place.map_or(0, |place| {
+            let place = first + OF_ALL + OF_SHARE * (self.layout.latencies.len() + place);
+            count(place + 1) + count(place + 2)
+        });
+        (hits, requests)
+    }
+
     fn users_of(&self, arm: Arm) -> usize {
-        ARMS * arm_words(self.slow.len()) + usize::from(arm == Arm::Control)
+        ARMS * arm_words(self.shares.len()) + usize::from(arm == Arm::Control)
     }
 }
 
@@ -217,21 +262,23 @@ impl Counters {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Total(Vec<u64>);
 
+impl Total {
+    fn since(&self, before: &Total, index: usize) -> u64 {
+        let of = |total: &Total| total.0.get(index).copied().unwrap_or(0);
+        of(self).saturating_sub(of(before))
+    }
+}
+
 impl Shard {
     fn add(&self, index: usize) {
-        if let Some(word) = self.0.get(index) {
+        if let Some(word) = self.words.get(index) {
             word.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
-/// Requests, errors, and for each limit the requests of those who were never slow and the slow ones.
-fn arm_words(latencies: usize) -> usize {
-    2 + 2 * latencies
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+fn arm_words(shares: usize) -> usize {
+    OF_ALL + OF_SHARE * shares
 }
 
 /// The shard of this thread: threads take turns.

@@ -19,6 +19,9 @@ pub struct Counts {
     /// no more there either: a pair for each limit of [`Judge::latencies`](super::Judge::latencies), or
     /// the last one for all that follow.
     pub slow: Vec<(u64, u64)>,
+    /// Those that a metric of one's own counts, and of how many requests, in the same way: a pair for each of
+    /// [`Judge::marked`](super::Judge::marked).
+    pub marked: Vec<(u64, u64)>,
 }
 
 /// What was counted since the look before.
@@ -30,8 +33,8 @@ pub struct Counts {
 /// use stagegate::guard::{Counts, Look};
 ///
 /// let mut look = Look::new(Duration::from_secs(60));
-/// look.treatment = Counts { requests: 100, errors: 3, slow: vec![(5, 100)] };
-/// look.control = Counts { requests: 900, errors: 9, slow: vec![(40, 900)] };
+/// look.treatment = Counts { requests: 100, errors: 3, slow: vec![(5, 100)], ..Counts::default() };
+/// look.control = Counts { requests: 900, errors: 9, slow: vec![(40, 900)], ..Counts::default() };
 /// assert_eq!(look.listed, Counts::default());
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,6 +68,8 @@ pub(super) enum Kind {
     Errors,
     /// By the place of the limit.
     Slow(usize),
+    /// By the place of the metric.
+    Marked(usize),
 }
 
 /// Hits and requests of a kind.
@@ -82,6 +87,7 @@ impl Share {
             Kind::Slow(index) => {
                 counts.slow.get(index).or(counts.slow.last()).copied().unwrap_or_default()
             }
+            Kind::Marked(index) => counts.marked.get(index).copied().unwrap_or_default(),
         };
         Share { hits: hits.min(of), of }
     }
@@ -96,16 +102,22 @@ impl Share {
         if self.of == 0 { 0.0 } else { self.hits as f64 / self.of as f64 }
     }
 
-    /// What the rate is at most, with 99 of 100 certainty (Wilson 1927).
+    /// What the rate is at most, with 99 of 100 certainty.
     pub(super) fn at_most(self) -> f64 {
         const Z: f64 = 2.326_347_874;
+        self.between(Z).1
+    }
+
+    /// Between which two the rate is, each so many standard deviations away (Wilson 1927).
+    pub(super) fn between(self, z: f64) -> (f64, f64) {
         if self.of == 0 {
-            return 1.0;
+            return (0.0, 1.0);
         }
         let (n, rate) = (self.of as f64, self.rate());
-        let middle = rate + Z * Z / (2.0 * n);
-        let half = Z * (rate * (1.0 - rate) / n + Z * Z / (4.0 * n * n)).sqrt();
-        ((middle + half) / (1.0 + Z * Z / n)).min(1.0)
+        let middle = rate + z * z / (2.0 * n);
+        let half = z * (rate * (1.0 - rate) / n + z * z / (4.0 * n * n)).sqrt();
+        let scale = 1.0 + z * z / n;
+        (((middle - half) / scale).max(0.0), ((middle + half) / scale).min(1.0))
     }
 }
 

@@ -1,30 +1,30 @@
-//! Counting what becomes of requests, where they are served.
+//! Counting what becomes of requests, and judging it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
-use super::Outcome;
-use super::counters::{Counters, Total};
-use super::counts::Counts;
-use super::judge::Judge;
-use super::verdict::Finding;
-use crate::eval::{AsUser, Placement, Position, StageName};
+use super::counters::Counters;
+use super::flag::{GuardedFlag, Link};
+use super::measured::Wanted;
+use super::outcome::{MAX_MARKS, Mark};
+use super::watched::{self, Judgement, Values, Watched};
 use crate::gate::{FlagHandle, Gate};
 use crate::plan::Plan;
-use crate::plan::model::Quantity;
+use crate::plan::model::{FlagPlan, Quantity};
 
-/// Counts what becomes of requests, and judges every flag of a plan that has triggers.
+/// Counts what becomes of requests, and judges every flag whose plan asks about that: one with triggers, or with
+/// metrics that the application measures.
 ///
-/// It is of one plan: with another document, make another. A clone is the same guard.
+/// It is of the plan that it was made with or [updated](Guard::update) to last. A clone is the same guard.
 ///
 /// # Complexity
 ///
-/// A request of a flag with triggers costs what asking costs and a handful of atomic operations, most of
-/// them on memory that its thread alone writes; of any other flag, what asking costs. A flag with
-/// triggers takes about 20 KiB, and 8 KiB more for each of its triggers on a latency.
+/// A request of such a flag costs what asking costs and a handful of atomic operations, most of
+/// them on memory that its thread alone writes; of any other flag, what asking costs. Such a flag takes about
+/// 20 KiB; 8 KiB more for each limit of a latency and each metric of one's own; and 47 KiB more where it is to be
+/// known how long requests take.
 ///
 /// # Example
 ///
@@ -64,45 +64,27 @@ pub struct Guard {
 
 struct Shared {
     gate: Gate,
+    /// Held while flags are looked at: microseconds each. No request takes it.
+    state: Mutex<State>,
+}
+
+struct State {
     plan: Arc<Plan>,
     flags: BTreeMap<Box<str>, Guarded>,
+    /// Metrics of one's own, by the number of their mark.
+    marks: Vec<Box<str>>,
 }
 
 struct Guarded {
     handle: FlagHandle,
-    counters: Arc<Counters>,
-    watched: Mutex<Watched>,
-}
-
-/// What only whoever looks needs.
-#[derive(Default)]
-struct Watched {
-    /// The stage that is counted, and its judge.
-    judged: Option<(Position, StageName, Judge)>,
-    before: Total,
+    link: Arc<Link>,
+    wanted: Vec<Wanted>,
+    /// `None` until it is looked at.
+    watched: Option<Watched>,
     /// What was read since the last look.
-    values: BTreeMap<Box<str>, (Quantity, Option<Quantity>)>,
-    /// Triggers whose breach has been told in this stage, and whether an uneven split has.
-    told: BTreeSet<usize>,
-    told_uneven: bool,
-}
-
-/// What a look says of a flag.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Judgement {
-    /// Which.
-    pub flag: Box<str>,
-    /// Where it is.
-    pub stage: StageName,
-    /// Each of its triggers.
-    pub findings: Vec<Finding>,
-    /// Those whose first breach in this stage it is, by their places in the plan.
-    pub breached: Vec<usize>,
-    /// Whether users are split otherwise than the stage says: then figures are not to be trusted.
-    pub uneven: bool,
-    /// Whether this is the first look in this stage that says so.
-    pub became_uneven: bool,
+    values: Values,
+    /// Which readings were handed over last.
+    tokens: BTreeMap<Box<str>, Duration>,
 }
 
 impl Guard {
@@ -111,204 +93,234 @@ impl Guard {
     #[must_use]
     pub fn new(gate: &Gate, plan: impl Into<Arc<Plan>>) -> Guard {
         let plan = plan.into();
-        let flags = plan.flags().filter_map(|key| {
-            let flag = plan.flag(key).filter(|flag| !flag.triggers().is_empty())?;
-            // The triggers are the same in each stage.
-            let judge = Judge::new(&flag, &flag.stages().next()?.name())?;
-            let guarded = Guarded {
-                handle: gate.flag(key),
-                counters: Arc::new(Counters::new(judge.latencies())),
-                watched: Mutex::default(),
-            };
-            Some((Box::from(key), guarded))
-        });
-        let flags = flags.collect();
-        Guard { shared: Arc::new(Shared { gate: gate.clone(), plan, flags }) }
+        let mut state =
+            State { plan: Arc::clone(&plan), flags: BTreeMap::new(), marks: Vec::new() };
+        state.follow(gate, plan);
+        Guard { shared: Arc::new(Shared { gate: gate.clone(), state: Mutex::new(state) }) }
+    }
+
+    /// Goes on by another plan, as the gate does. A flag whose stages, triggers and metrics are the same goes on as
+    /// it was; any other begins anew.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::guard::Guard;
+    /// use stagegate::{Gate, Plan};
+    ///
+    /// let [first, second] = ["5%", "2%"].map(|limit| format!(r#"
+    ///     schema = 1
+    ///     [flags.search]
+    ///     triggers = [{{ metric = "error_rate", above = "{limit}", no_data = "hold", action = "rollback" }}]
+    /// "#));
+    /// let gate = Gate::from_document(&*first)?;
+    /// let guard = Guard::new(&gate, Plan::parse(first)?);
+    /// gate.update(&*second)?;
+    /// guard.update(Plan::parse(second)?);
+    /// assert_eq!(guard.plan().flag("search").unwrap().triggers()[0].cause.to_string(), "error_rate > 2%");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn update(&self, plan: impl Into<Arc<Plan>>) {
+        let plan = plan.into();
+        let mut state = self.state();
+        if !Arc::ptr_eq(&state.plan, &plan) {
+            state.follow(&self.shared.gate, plan);
+        }
     }
 
     /// A handle to one flag, for asking and counting. Keep it: it is the fastest way.
     #[must_use]
     pub fn flag(&self, key: &str) -> GuardedFlag {
-        let guarded = self.shared.flags.get(key);
-        let counters = guarded.map(|guarded| Arc::clone(&guarded.counters));
-        GuardedFlag { handle: self.shared.gate.flag(key), counters }
+        let mut state = self.state();
+        // Also of a flag that there is not yet: a plan to come may have it.
+        let handle = || self.shared.gate.flag(key);
+        let guarded = state.flags.entry(key.into()).or_insert_with(|| Guarded::new(handle()));
+        GuardedFlag::new(guarded.handle.clone(), Arc::clone(&guarded.link))
+    }
+
+    /// What outcomes are marked with that a metric of one's own counts: one whose source is the application and
+    /// whose unit is percent. Of any other, and beyond 64 of them, the mark counts for nothing.
+    #[must_use]
+    pub fn mark(&self, metric: &str) -> Mark {
+        self.state().mark(metric)
     }
 
     /// Takes in what a metric was read to be that is not counted here; `control` is the same for users
     /// without the flag. It counts with the next look. Of a flag without triggers it is forgotten.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stagegate::guard::Guard;
+    /// use stagegate::model::Quantity;
+    /// use stagegate::{Gate, Plan};
+    ///
+    /// let plan = Plan::parse(r#"
+    ///     schema = 1
+    ///     [flags.search]
+    ///     stage = "ga"
+    ///     triggers = [{ metric = "complaints", above = 20, no_data = "hold", action = "rollback" }]
+    /// "#)?;
+    /// let guard = Guard::new(&Gate::from_plan(&plan), plan);
+    /// guard.read("search", "complaints", Quantity::Count(21), None);
+    /// assert_eq!(guard.look(Duration::ZERO)[0].breached, [0]);
+    /// # Ok::<(), stagegate::PlanError>(())
+    /// ```
     pub fn read(&self, flag: &str, metric: &str, value: Quantity, control: Option<Quantity>) {
-        if let Some(guarded) = self.shared.flags.get(flag) {
-            guarded.watched().values.insert(metric.into(), (value, control));
+        if let Some(guarded) = self.state().flags.get_mut(flag) {
+            guarded.values.insert(metric.into(), (value, control));
+        }
+    }
+
+    /// The same of a reading that may have been handed over before: `token` is of it alone.
+    #[cfg_attr(not(feature = "rollout"), expect(dead_code))]
+    pub(crate) fn read_once(
+        &self,
+        flag: &str,
+        metric: &str,
+        token: Duration,
+        value: (Quantity, Option<Quantity>),
+    ) {
+        if let Some(guarded) = self.state().flags.get_mut(flag)
+            && guarded.tokens.insert(metric.into(), token) != Some(token)
+        {
+            guarded.values.insert(metric.into(), value);
         }
     }
 
     /// Judges what was counted since the last look; `now` is of a clock that only runs on. A flag that has gone
-    /// to another stage since begins anew, and one that is off is not judged.
+    /// to another stage since begins anew, and one that is off is measured and not judged.
     ///
     /// # Complexity
     ///
     /// Microseconds a flag.
     #[expect(clippy::must_use_candidate, reason = "the first one begins to count")]
     pub fn look(&self, now: Duration) -> Vec<Judgement> {
-        let flags = self.shared.flags.iter();
-        flags.filter_map(|(key, guarded)| guarded.look(key, &self.shared.plan, now)).collect()
+        let State { plan, flags, .. } = &mut *self.state();
+        flags.iter_mut().filter_map(|(key, guarded)| guarded.look(key, plan, now)).collect()
     }
 
     /// The plan whose triggers it judges.
     #[must_use]
-    pub fn plan(&self) -> &Arc<Plan> {
-        &self.shared.plan
+    pub fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.state().plan)
     }
 
     /// The bytes that counting takes, of all flags.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.shared.flags.values().map(|guarded| guarded.counters.bytes()).sum()
+        let state = self.state();
+        let counters = state.flags.values().filter_map(|guarded| guarded.link.counters.as_ref());
+        counters.map(|counters| counters.bytes() + Watched::bytes(counters)).sum()
+    }
+
+    /// Nothing panics while the lock is held, so a poisoned one has sound content.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Guarded {
-    /// Nothing panics while the lock is held, so a poisoned one has sound content.
-    fn watched(&self) -> MutexGuard<'_, Watched> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn look(&self, key: &str, plan: &Plan, now: Duration) -> Option<Judgement> {
-        let mut watched = self.watched();
-        let (position, stage) = self.handle.stage()?;
-        let is_known = watched.judged.as_ref().is_some_and(|(known, ..)| *known == position);
-        if !is_known {
-            self.begin(&mut watched, key, plan, position, stage, now);
-        }
-        let watched = &mut *watched;
-        let (_, stage, judge) = watched.judged.as_mut()?;
-        self.counters.freeze();
-        let total = self.counters.total();
-        let mut look = self.counters.look(now, &watched.before, &total);
-        watched.before = total;
-        look.values = std::mem::take(&mut watched.values);
-        let findings = judge.look(&look);
-        let breaches = findings.iter().filter(|finding| finding.verdict.is_breach());
-        let breached =
-            breaches.map(|finding| finding.trigger).filter(|it| watched.told.insert(*it));
-        let breached = breached.collect();
-        let uneven = judge.is_uneven();
-        let became_uneven = uneven && !std::mem::replace(&mut watched.told_uneven, uneven);
-        let flag = key.into();
-        Some(Judgement { flag, stage: *stage, findings, breached, uneven, became_uneven })
-    }
-
-    /// Counts from now on are of another stage.
-    fn begin(
-        &self,
-        watched: &mut Watched,
-        key: &str,
-        plan: &Plan,
-        position: Position,
-        stage: StageName,
-        now: Duration,
-    ) {
-        // What control was, where there was any: the stage to come may have none.
-        let control = self.counters.look(now, &Total::default(), &self.counters.total()).control;
-        let judge = plan.flag(key).and_then(|flag| Judge::new(&flag, &stage));
-        let judge = judge.map(|judge| match control {
-            Counts { requests: 0, .. } => judge,
-            control => judge.with_control_before(&control),
+impl State {
+    fn mark(&mut self, metric: &str) -> Mark {
+        let known = self.marks.iter().position(|known| **known == *metric);
+        let number = known.unwrap_or_else(|| {
+            if self.marks.len() < MAX_MARKS {
+                self.marks.push(metric.into());
+                self.marks.len() - 1
+            } else {
+                MAX_MARKS
+            }
         });
-        self.counters.begin(position);
-        let judged = judge.map(|judge| (position, stage, judge));
-        *watched = Watched { judged, before: self.counters.total(), ..Watched::default() };
+        Mark::of(number)
+    }
+
+    fn follow(&mut self, gate: &Gate, plan: Arc<Plan>) {
+        let old = std::mem::replace(&mut self.plan, plan);
+        let plan = Arc::clone(&self.plan);
+        for key in plan.flags() {
+            let Some(flag) = plan.flag(key) else { continue };
+            let (known, before) = (self.flags.contains_key(key), old.flag(key));
+            if known && before.is_some_and(|before| is_same(&before, &flag)) {
+                continue;
+            }
+            let metrics = flag.tracked_metrics();
+            let marks: BTreeMap<&str, Mark> =
+                metrics.map(|metric| (&*metric.name, self.mark(&metric.name))).collect();
+            let mark = |metric: &str| marks.get(metric).copied().unwrap_or(Mark::NONE);
+            let guarded = self.flags.entry(key.into());
+            guarded.or_insert_with(|| Guarded::new(gate.flag(key))).follow(&flag, mark);
+        }
+        for (key, guarded) in &mut self.flags {
+            if plan.flag(key).is_none() {
+                guarded.count_by(None);
+            }
+        }
+    }
+}
+
+/// Whether nothing of what a guard looks at differs.
+fn is_same(old: &FlagPlan<'_>, new: &FlagPlan<'_>) -> bool {
+    let groups = |flag: &FlagPlan<'_>| {
+        let groups =
+            flag.stages().map(|stage| stage.groups().map(str::to_owned).collect::<Vec<_>>());
+        groups.collect::<Vec<_>>()
+    };
+    old.triggers() == new.triggers()
+        && old.salt() == new.salt()
+        && old.tracked_metrics().eq(new.tracked_metrics())
+        && old
+            .stages()
+            .map(|it| (it.name(), it.percent()))
+            .eq(new.stages().map(|it| (it.name(), it.percent())))
+        && groups(old) == groups(new)
+        && old.hold_back().eq(new.hold_back())
+}
+
+impl Guarded {
+    fn new(handle: FlagHandle) -> Guarded {
+        let (link, wanted, values) = (Arc::default(), Vec::new(), Values::new());
+        Guarded { handle, link, wanted, watched: None, values, tokens: BTreeMap::new() }
+    }
+
+    fn follow(&mut self, flag: &FlagPlan<'_>, mark: impl Fn(&str) -> Mark) {
+        let (layout, wanted) = watched::wanted(flag, mark);
+        self.watched = None;
+        let is_counted = !flag.triggers().is_empty() || !wanted.is_empty();
+        let has_it = self.link.counters.as_ref().is_some_and(|it| *it.layout() == layout);
+        if !(is_counted && has_it) {
+            self.count_by(is_counted.then(|| Counters::new(layout)));
+        }
+        self.wanted = wanted;
+    }
+
+    fn count_by(&mut self, counters: Option<Counters>) {
+        if counters.is_none() && self.link.counters.is_none() {
+            return;
+        }
+        let next = Arc::new(Link::new(counters));
+        self.link.go_on(&next);
+        (self.link, self.watched, self.wanted) = (next, None, Vec::new());
+    }
+
+    fn look(&mut self, key: &str, plan: &Plan, now: Duration) -> Option<Judgement> {
+        let counters = self.link.counters.as_ref()?;
+        let (position, stage) = self.handle.stage()?;
+        let watched = match &mut self.watched {
+            Some(watched) if watched.is_at(position) => watched,
+            other => other.insert(Watched::begin(
+                counters,
+                plan.flag(key).as_ref(),
+                (position, stage),
+                now,
+            )),
+        };
+        watched.look(key, counters, &self.wanted, &mut self.values, now)
     }
 }
 
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard").field("flags", &self.shared.flags.len()).finish_non_exhaustive()
-    }
-}
-
-/// One flag of a guard, for asking and for counting.
-#[derive(Clone, Debug)]
-pub struct GuardedFlag {
-    handle: FlagHandle,
-    counters: Option<Arc<Counters>>,
-}
-
-impl GuardedFlag {
-    /// Whether the user has the flag, and counts nothing.
-    #[inline]
-    pub fn is_enabled(&self, user: impl AsUser) -> bool {
-        self.handle.is_enabled(user)
-    }
-
-    /// A request of a user begins.
-    #[inline]
-    pub fn enter(&self, user: impl AsUser) -> Span<'_> {
-        match &self.counters {
-            Some(counters) => {
-                let placed = self.handle.place(&user);
-                let enabled = placed.is_some_and(|placed| placed.enabled);
-                Span { counted: placed.map(|placed| (&**counters, placed)), enabled }
-            }
-            None => Span { counted: None, enabled: self.handle.is_enabled(user) },
-        }
-    }
-
-    #[cfg_attr(not(feature = "tower"), expect(dead_code))]
-    pub(super) fn place(&self, user: &impl AsUser) -> Option<Placement> {
-        self.handle.place(user)
-    }
-
-    #[cfg_attr(not(feature = "tower"), expect(dead_code))]
-    pub(super) fn counters(&self) -> Option<Arc<Counters>> {
-        self.counters.clone()
-    }
-
-    /// Counts what became of a request of a user, for those who time themselves; the flag is asked once more.
-    #[inline]
-    pub fn record(&self, user: impl AsUser, outcome: Outcome) {
-        self.enter(user).finish(outcome);
-    }
-}
-
-/// A request that is being served.
-///
-/// Dropped, it has ended: with an error where the thread panics, and well otherwise.
-#[derive(Debug)]
-#[must_use = "dropped at once, it counts a request that is well"]
-pub struct Span<'g> {
-    /// What is to be counted, until it is.
-    counted: Option<(&'g Counters, Placement)>,
-    enabled: bool,
-}
-
-impl Span<'_> {
-    /// Whether the user has the flag: the same for all of the request.
-    #[must_use]
-    pub fn is_enabled(&self) -> bool {
-        self.enabled
-    }
-
-    /// The request has ended so.
-    #[inline]
-    pub fn finish(mut self, outcome: Outcome) {
-        if let Some((counters, placed)) = self.counted.take() {
-            counters.record(placed, outcome);
-        }
-    }
-
-    /// The request is not to be counted: it was never served.
-    pub fn discard(mut self) {
-        self.counted = None;
-    }
-}
-
-impl Drop for Span<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some((counters, placed)) = self.counted.take() {
-            let outcome = if thread::panicking() { Outcome::error() } else { Outcome::ok() };
-            counters.record(placed, outcome);
-        }
+        f.debug_struct("Guard").field("flags", &self.state().flags.len()).finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::bets::{Bets, UNEVEN};
 use super::counts::{Counts, Look, Share};
-use super::trigger::{Judged, Latency, Test};
+use super::trigger::{Counting, Judged, Latency, Test};
 use super::verdict::Finding;
 use crate::plan::model::FlagPlan;
 
@@ -30,8 +30,8 @@ use crate::plan::model::FlagPlan;
 /// let mut judge = Judge::new(&plan.flag("search").unwrap(), "pilot").unwrap();
 /// let mut minute = |number: u64, errors| {
 ///     let mut look = Look::new(Duration::from_secs(60 * number));
-///     look.treatment = Counts { requests: 100, errors, slow: Vec::new() };
-///     look.control = Counts { requests: 900, errors: 9, slow: Vec::new() };
+///     look.treatment = Counts { requests: 100, errors, ..Counts::default() };
+///     look.control = Counts { requests: 900, errors: 9, ..Counts::default() };
 ///     judge.look(&look)[0].verdict.name()
 /// };
 /// assert_eq!([minute(1, 1), minute(2, 0), minute(3, 2)], ["pass"; 3]);
@@ -43,6 +43,8 @@ pub struct Judge {
     pub(super) triggers: Vec<Judged>,
     /// Limits of latencies, as `slow` of [`Counts`] has them.
     latencies: Vec<Latency>,
+    /// Metrics of one's own, as `marked` of [`Counts`] has them.
+    marked: Vec<Box<str>>,
     /// What a breach has to be certain to, of each test.
     pub(super) alpha: f64,
     split: Split,
@@ -66,19 +68,27 @@ impl Judge {
     /// A judge of a flag that begins a stage; `None` where its plan has no such stage.
     #[must_use]
     pub fn new(flag: &FlagPlan<'_>, stage: &str) -> Option<Judge> {
+        Judge::reading(flag, stage, &[])
+    }
+
+    /// The same where these metrics are known by their values alone (`values` of [`Look`]), though an application
+    /// could count them.
+    #[must_use]
+    pub fn reading(flag: &FlagPlan<'_>, stage: &str, metrics: &[&str]) -> Option<Judge> {
         let share = flag.stages().find(|known| *known.name() == *stage)?.percent().ppm();
-        let mut latencies = Vec::new();
+        let mut counting = Counting { read: metrics, ..Counting::default() };
         let triggers: Vec<Judged> = flag
             .triggers()
             .iter()
-            .map(|trigger| Judged::new(&trigger.cause, &mut latencies))
+            .map(|trigger| Judged::new(&trigger.cause, &mut counting))
             .collect();
         let split = Split {
             share: f64::from(share) / 1e6,
             more: Bets::new(UNEVEN),
             fewer: Bets::new(UNEVEN),
         };
-        Some(Judge { triggers, latencies, alpha: ALPHA, split }.with_alpha(ALPHA))
+        let Counting { latencies, marked, .. } = counting;
+        Some(Judge { triggers, latencies, marked, alpha: ALPHA, split }.with_alpha(ALPHA))
     }
 
     /// The same with another probability of a false alarm than [`ALPHA`], all triggers together.
@@ -110,6 +120,12 @@ impl Judge {
     #[must_use]
     pub fn latencies(&self) -> &[Latency] {
         &self.latencies
+    }
+
+    /// Metrics of one's own that are shares of requests: what `marked` of [`Counts`] is counted by, in this order.
+    #[must_use]
+    pub fn marked(&self) -> &[Box<str>] {
+        &self.marked
     }
 
     /// Takes in what was counted since the look before, and says what it comes to, trigger by trigger.

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,7 +10,6 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::counters::Counters;
 use super::{GuardedFlag, Outcome};
 use crate::clock::monotonic;
 use crate::eval::{AsUser, Placement};
@@ -109,8 +107,8 @@ where
         let GuardLayer { flag, user, tell, fails, timer } = &self.layer;
         let placed = user(&request).and_then(|user| flag.place(&user));
         tell(&mut request, placed.is_some_and(|placed| placed.enabled));
-        let counted = flag.counters().zip(placed).map(|(counters, placed)| Counted {
-            counters,
+        let counted = placed.map(|placed| Counted {
+            flag: flag.clone(),
             placed,
             timer: *timer,
             begin: timer(),
@@ -150,7 +148,7 @@ where
 
 /// Counts a request, at the latest when it is dropped.
 struct Counted {
-    counters: Arc<Counters>,
+    flag: GuardedFlag,
     placed: Placement,
     timer: fn() -> Duration,
     begin: Duration,
@@ -166,7 +164,7 @@ impl Counted {
         if !std::mem::replace(&mut self.is_over, true) {
             let outcome = if failed { Outcome::error() } else { Outcome::ok() };
             let took = (self.timer)().saturating_sub(self.begin);
-            self.counters.record(self.placed, outcome.took(took));
+            self.flag.count(self.placed, outcome.took(took));
         }
     }
 }

@@ -7,24 +7,32 @@
 mod bets;
 mod counters;
 mod counts;
+mod flag;
 mod guarded;
 mod histogram;
 mod judge;
 #[cfg(feature = "tower")]
 mod layer;
+mod measured;
 mod outcome;
 mod power;
+mod recent;
+mod shares;
 mod sustained;
 mod trigger;
 mod users;
 mod verdict;
+mod watched;
 
 pub use counts::{Counts, Look};
-pub use guarded::{Guard, GuardedFlag, Judgement, Span};
+pub use flag::{GuardedFlag, Span};
+pub use guarded::Guard;
 pub use judge::{ALPHA, Judge, UNEVEN_ALPHA};
 #[cfg(feature = "tower")]
 pub use layer::{GuardFuture, GuardLayer, GuardService};
-pub use outcome::Outcome;
+pub use measured::Measurement;
+pub use outcome::{Mark, Outcome};
 pub use power::{Power, Traffic};
 pub use trigger::Latency;
 pub use verdict::{Evidence, Finding, Missing, Verdict};
+pub use watched::Judgement;

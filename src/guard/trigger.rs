@@ -7,7 +7,7 @@ use super::bets::{Bets, WORSE};
 use super::counts::{Kind, Look, Share};
 use super::sustained::{Pair, Windows};
 use super::verdict::{Evidence, Missing, Verdict};
-use crate::plan::model::{Limit, Metric, Quantity, TriggerCause};
+use crate::plan::model::{Increase, Limit, Metric, MetricSource, Quantity, TriggerCause, Unit};
 
 /// From when on a request is slow.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,11 +64,11 @@ pub(super) enum ShareLimit {
 }
 
 impl Judged {
-    pub(super) fn new(cause: &TriggerCause, latencies: &mut Vec<Latency>) -> Judged {
+    pub(super) fn new(cause: &TriggerCause, counted: &mut Counting<'_>) -> Judged {
         let (test, minimum_sample, stale_after) = match cause {
             TriggerCause::Incident(_) => (Test::Incident, 0, Duration::MAX),
             TriggerCause::Metric { metric, limit, sustained, minimum_sample, .. } => (
-                Test::new(metric, *limit, *sustained, latencies),
+                Test::new(metric, *limit, *sustained, counted),
                 minimum_sample.unwrap_or(0),
                 metric.stale_after,
             ),
@@ -199,32 +199,17 @@ impl Test {
         metric: &Arc<Metric>,
         limit: Limit,
         sustained: Option<Duration>,
-        latencies: &mut Vec<Latency>,
+        counted: &mut Counting<'_>,
     ) -> Test {
-        let value = || Test::Value {
-            metric: Arc::clone(metric),
-            limit,
-            lasts: sustained.unwrap_or_default(),
-            since: None,
-            value: None,
-        };
-        let (kind, limit) = match (of_requests(&metric.name), limit) {
-            (Some(Counted::Errors), Limit::Above(Quantity::Percent(limit))) => {
-                (Kind::Errors, ShareLimit::Is(f64::from(limit.ppm()) / 1e6))
-            }
-            (Some(Counted::Errors), Limit::WorseThanControlBy(more)) => {
-                (Kind::Errors, ShareLimit::OfControl(1.0 + f64::from(more.ppm()) / 1e6))
-            }
-            (Some(Counted::Latency(slower)), Limit::Above(Quantity::Duration(limit))) => {
-                latencies.push(Latency::Limit(limit));
-                (Kind::Slow(latencies.len() - 1), ShareLimit::Is(slower))
-            }
-            (Some(Counted::Latency(slower)), Limit::WorseThanControlBy(more)) => {
-                latencies.push(Latency::OfControl(1.0 - slower));
-                let times = 1.0 + f64::from(more.ppm()) / 1e6;
-                (Kind::Slow(latencies.len() - 1), ShareLimit::OfControl(times))
-            }
-            _ => return value(),
+        let is_read = counted.read.contains(&&*metric.name);
+        let Some((kind, limit)) = counted.of(metric, limit).filter(|_| !is_read) else {
+            return Test::Value {
+                metric: Arc::clone(metric),
+                limit,
+                lasts: sustained.unwrap_or_default(),
+                since: None,
+                value: None,
+            };
         };
         match (sustained, limit) {
             (Some(lasts), limit) => Test::Sustained { kind, limit, windows: Windows::new(lasts) },
@@ -240,19 +225,76 @@ impl Test {
     }
 }
 
+/// What the triggers of a flag have counted, beside requests and errors.
+#[derive(Debug, Default)]
+pub(super) struct Counting<'r> {
+    pub(super) latencies: Vec<Latency>,
+    pub(super) marked: Vec<Box<str>>,
+    /// Metrics that are read, whatever could be counted.
+    pub(super) read: &'r [&'r str],
+}
+
+impl Counting<'_> {
+    /// As which share a metric is counted, and its limit; `None` for one that is read.
+    fn of(&mut self, metric: &Metric, limit: Limit) -> Option<(Kind, ShareLimit)> {
+        let times = |more: Increase| ShareLimit::OfControl(1.0 + f64::from(more.ppm()) / 1e6);
+        match (Measured::of(metric)?, limit) {
+            (Measured::Latency(slower), Limit::Above(Quantity::Duration(limit))) => {
+                self.latencies.push(Latency::Limit(limit));
+                Some((Kind::Slow(self.latencies.len() - 1), ShareLimit::Is(slower)))
+            }
+            (Measured::Latency(slower), Limit::WorseThanControlBy(more)) => {
+                self.latencies.push(Latency::OfControl(1.0 - slower));
+                Some((Kind::Slow(self.latencies.len() - 1), times(more)))
+            }
+            (measured, Limit::Above(Quantity::Percent(limit))) => {
+                let limit = ShareLimit::Is(f64::from(limit.ppm()) / 1e6);
+                Some((self.share(measured, &metric.name), limit))
+            }
+            (measured, Limit::WorseThanControlBy(more)) => {
+                Some((self.share(measured, &metric.name), times(more)))
+            }
+            _ => None,
+        }
+    }
+
+    fn share(&mut self, measured: Measured, name: &str) -> Kind {
+        if measured == Measured::Errors {
+            return Kind::Errors;
+        }
+        let known = self.marked.iter().position(|known| **known == *name);
+        Kind::Marked(known.unwrap_or_else(|| {
+            self.marked.push(name.into());
+            self.marked.len() - 1
+        }))
+    }
+}
+
 /// What of requests a metric is about.
-enum Counted {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Measured {
     Errors,
     /// The share that may be slower: a twentieth for `latency_p95`.
     Latency(f64),
+    /// A share that the application marks.
+    Marked,
 }
 
-fn of_requests(name: &str) -> Option<Counted> {
-    if name == "error_rate" {
-        return Some(Counted::Errors);
+impl Measured {
+    /// `None` for a metric that is no matter of requests.
+    pub(super) fn of(metric: &Metric) -> Option<Measured> {
+        if metric.source != MetricSource::Application {
+            return None;
+        }
+        let percentile = metric.name.strip_prefix("latency_p").and_then(|it| it.parse().ok());
+        let slower = percentile.and_then(|percentile: u32| 100_u32.checked_sub(percentile));
+        match (slower, metric.unit) {
+            _ if *metric.name == *"error_rate" => Some(Measured::Errors),
+            (Some(slower), Unit::Duration) => Some(Measured::Latency(f64::from(slower) / 100.0)),
+            (_, Unit::Percent) => Some(Measured::Marked),
+            _ => None,
+        }
     }
-    let percentile: u32 = name.strip_prefix("latency_p")?.parse().ok()?;
-    Some(Counted::Latency(f64::from(100_u32.checked_sub(percentile)?) / 100.0))
 }
 
 /// The share of all hits that are treatment's if it has so many times control's rate: what one of them

@@ -17,7 +17,8 @@ pub(crate) use journal::{MAX_LINE_BYTES, lines};
 #[cfg(feature = "guard")]
 pub use live::Judged;
 pub use live::{
-    Actor, Controller, FlagReport, Outcome, PastState, Rollout, RolloutStatus, TickReport,
+    Actor, Controller, FlagReport, MetricRead, Outcome, PastState, ReadReport, Rollout,
+    RolloutStatus, TickReport,
 };
 pub use machine::alert::{Alert, AlertKind};
 pub use machine::event::{Event, Reading};

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use stagegate::clock::ManualClock;
-use stagegate::guard::{Guard, Outcome};
-use stagegate::rollout::{Cause, Fact, Rollout};
+use stagegate::clock::{Clock, ManualClock};
+use stagegate::guard::{Guard, Outcome, Verdict};
+use stagegate::model::Phase;
+use stagegate::rollout::{Cause, Event, Fact, Record, Rollout};
 use stagegate::store::Memory;
 
 const DOCUMENT: &str = r#"
@@ -50,23 +51,29 @@ fn a_breach_takes_the_flag_back_at_once_with_its_evidence() {
     let judged = rollout.judge(&guard).pop().unwrap();
     assert_eq!(judged.judgement.breached, [0, 1]);
     assert!((0..100).all(|user| !rollout.gate().is_enabled(user, "search")));
-    let records = rollout.records(1).unwrap();
-    let Fact::RolledBack { cause: Cause::Trigger { trigger, evidence, .. }, .. } = &records[1].fact
+    let records = acts(&rollout);
+    let Fact::RolledBack { cause: Cause::Trigger { trigger, evidence, .. }, .. } = &records[0].fact
     else {
         panic!("{records:?}")
     };
-    assert_eq!((&*records[1].by, &**trigger), ("guard", "error_rate 50% worse than control"));
+    assert_eq!((&*records[0].by, &**trigger), ("guard", "error_rate 50% worse than control"));
     assert!(
         evidence.contains(" with the flag, 1.") && evidence.contains("times as likely"),
         "{evidence}"
     );
-    assert_eq!(records.len(), 2);
+    assert_eq!(records.len(), 1);
     // Latched: whatever comes now, and it does not come again.
     for number in 11..20 {
         minute(&guard, &clock, number, (50, 1));
-        assert!(rollout.judge(&guard).is_empty());
+        assert!(rollout.judge(&guard).iter().all(|judged| judged.acts.is_empty()));
     }
-    assert_eq!(rollout.records(1).unwrap().len(), 2);
+    assert_eq!(acts(&rollout).len(), 1);
+}
+
+/// The records of a rollout, without that of its beginning and without readings.
+fn acts(rollout: &Rollout) -> Vec<Record> {
+    let records = rollout.records(2).unwrap().into_iter();
+    records.filter(|record| !matches!(record.fact, Fact::Measured { .. })).collect()
 }
 
 #[test]
@@ -78,14 +85,15 @@ fn an_outage_that_all_share_does_nothing() {
         assert!(rollout.judge(&guard).iter().all(|judged| judged.acts.is_empty()));
     }
     assert!(rollout.gate().is_enabled(10, "search") || rollout.gate().is_enabled(11, "search"));
-    assert_eq!(rollout.records(1).unwrap().len(), 1);
+    assert_eq!(acts(&rollout), []);
 }
 
-/// A decision is asked for once, of whoever is responsible.
+/// A decision is asked for once, of whoever is responsible, and nothing is promoted until it is taken.
 #[test]
 fn a_decision_is_asked_for_once() {
     let (rollout, clock, guard) = begun();
     let mut asked = Vec::new();
+    let mut left = Duration::ZERO;
     for number in 0..60 {
         minute(&guard, &clock, number, (13, 10));
         for judged in rollout.judge(&guard) {
@@ -93,14 +101,25 @@ fn a_decision_is_asked_for_once() {
                 asked.extend(act.unwrap().alerts);
             }
         }
+        left += Duration::from_secs(if asked.is_empty() { 0 } else { 60 });
     }
+    // The minute of the breach itself has passed before it was judged.
+    left -= Duration::from_secs(60);
     assert_eq!(asked.len(), 1, "{asked:?}");
     assert_eq!(asked[0].responsible.as_deref(), Some("pager@shop.example"));
     assert!(
         asked[0].text.starts_with("error_rate 10% worse than control: ")
             && asked[0].text.ends_with("; roll back?")
     );
-    assert_eq!(rollout.records(1).unwrap().len(), 1);
+    assert_eq!(asked[0].answer_by, Some(clock.now().wall + Duration::from_secs(5 * 60) - left));
+    let records = acts(&rollout);
+    assert!(matches!(records[0].fact, Fact::Asked { .. }), "{records:?}");
+    assert!(rollout.by("ana").promote("search").unwrap_err().refusals()[0].has("incident"));
+    rollout.by("ana").close("search", "a bot that asks for what there is not").unwrap();
+    minute(&guard, &clock, 60, (13, 10));
+    rollout.judge(&guard);
+    assert_eq!(acts(&rollout).len(), 2, "it is latched for the stage");
+    rollout.by("ana").promote("search").unwrap();
 }
 
 /// Something serves users who should not have it: the figures are not to be trusted, and nothing goes on.
@@ -122,7 +141,7 @@ fn an_uneven_split_holds() {
     let hold = state.hold.unwrap();
     assert_eq!((&*hold.by, &*state.stage), ("guard", "pilot"));
     assert!(hold.why.starts_with("users are split otherwise than the stage says"));
-    assert_eq!(rollout.records(1).unwrap().len(), 2, "it is said once");
+    assert_eq!(acts(&rollout).len(), 1, "it is said once");
     // Whoever resumes knows better.
     rollout.by("ana").resume("search", Some("they were robots")).unwrap();
     (0..10).for_each(|user| search.record(user, Outcome::ok()));
@@ -134,19 +153,123 @@ fn an_uneven_split_holds() {
     );
 }
 
-/// A guard of the document before: a trigger that is still there acts, also from another place, and one that is
-/// gone does not.
+/// The guard follows the rollout's document: what that changes of a flag begins anew, by the new triggers.
 #[test]
-fn after_another_document_only_triggers_that_both_have_act() {
+fn another_document_is_followed() {
     let (rollout, clock, guard) = begun();
-    let (first, rest) = DOCUMENT.split_once("    { metric").unwrap();
-    let swapped = format!(
-        "{first}    {{ incident = \"security\", action = \"decide\" }},\n    {{ metric{rest}"
-    );
-    let gone = swapped.replace("{ metric = \"error_rate\", worse_than_control_by = \"10%\", no_data = \"hold\", action = \"decide\" },\n", "");
-    rollout.by("ana").update(gone).unwrap();
+    let search = guard.flag("search");
     minute(&guard, &clock, 0, (10, 1));
+    let only_decides = DOCUMENT.replacen("\"rollback\"", "\"decide\"", 1);
+    rollout.by("ana").update(&*only_decides).unwrap();
     let judged = rollout.judge(&guard).pop().unwrap();
-    assert_eq!((&judged.judgement.breached[..], judged.acts.len()), (&[0, 1][..], 1));
-    assert_eq!(judged.acts[0].as_ref().unwrap().state.stage, "off");
+    assert_eq!(judged.judgement.findings[0].verdict, Verdict::NoData, "it begins anew");
+    // The handle of before counts on.
+    for user in 0..4_000 {
+        let fails = rollout.gate().is_enabled(user, "search") && user % 5 == 0;
+        search.record(user, if fails { Outcome::error() } else { Outcome::ok() });
+    }
+    let judged = rollout.judge(&guard).pop().unwrap();
+    assert_eq!(judged.judgement.breached, [0, 1]);
+    assert_eq!(judged.acts[0].as_ref().unwrap().state.stage, "pilot");
+    // A document that changes something else changes nothing of it.
+    let owned = only_decides.replace("[flags.search]", "[flags.search]\nowner = \"shop\"");
+    rollout.by("ana").update(&*owned).unwrap();
+    let judged = rollout.judge(&guard).pop().unwrap();
+    assert!(judged.judgement.findings[0].verdict.is_breach() && judged.acts.is_empty());
+}
+
+/// From criteria that nobody measures by hand, through a fault, to the end of its incident.
+#[test]
+fn what_the_guard_measures_promotes_and_verifies() {
+    let document = r#"
+        schema = 1
+        [flags.search]
+        stage = "pilot"
+        triggers = [{ metric = "error_rate", above = "5%", no_data = "hold", action = "rollback" }]
+        [[flags.search.stages]]
+        name = "pilot"
+        percent = 50
+        metrics = { error_rate = { target = "< 2%", alert = "> 3%" }, latency_p95 = { target = "< 1s" } }
+        criteria = [{ metric = "error_rate", target = "< 2%", for = "30m" }]
+        [[flags.search.stages]]
+        name = "ga"
+        percent = 100
+    "#;
+    let clock = ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_600));
+    let rollout = Rollout::start(Memory::new(), clock.clone(), document, "ana").unwrap();
+    let guard = Guard::new(rollout.gate(), rollout.plan());
+    rollout.judge(&guard);
+    let search = guard.flag("search");
+    let minute = |number: u64, failing: u64| {
+        for user in number * 1_000..number * 1_000 + 600 {
+            let failed = rollout.gate().is_enabled(user, "search") && user % 100 < failing;
+            let outcome = if failed { Outcome::error() } else { Outcome::ok() };
+            search.record(user, outcome.took(Duration::from_millis(300)));
+        }
+        clock.advance(Duration::from_secs(60));
+        let judged = rollout.judge(&guard);
+        rollout.tick();
+        judged
+    };
+    let unmet = || {
+        let error = rollout.by("ana").promote("search").unwrap_err();
+        error.refusals()[0].unmet.iter().map(|it| it.found.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(unmet()[0], "`error_rate` has not been read in stage `pilot`");
+    (0..20).for_each(|number| drop(minute(number, 1)));
+    assert_eq!(unmet(), ["`error_rate` has been < 2% for 19m of 30m"]);
+    (20..31).for_each(|number| drop(minute(number, 1)));
+    let report = rollout.report("search").unwrap();
+    assert_eq!(report.unmet, []);
+    let p95 = report.state.evidence["latency_p95"].value.unwrap().to_string();
+    let millis: u64 = p95.strip_suffix("ms").unwrap().parse().unwrap();
+    assert!((300..=319).contains(&millis), "{p95}");
+
+    // A fault: the reading is beyond the alert threshold, and it is the guard that takes the flag back.
+    let judged = minute(31, 20).pop().unwrap();
+    assert_eq!(judged.judgement.breached, [0]);
+    let incident = rollout.report("search").unwrap().state.incident.unwrap();
+    assert!(incident.about.starts_with("error_rate > 5% ("), "{}", incident.about);
+    assert_eq!((&*incident.by, incident.phase), ("guard", Phase::Verify));
+    // Off, everybody is measured; the rate is back, and the incident goes on by itself.
+    minute(32, 0);
+    minute(33, 0);
+    let state = rollout.report("search").unwrap().state;
+    assert_eq!(state.incident.unwrap().phase, Phase::Communicate);
+    assert!(state.evidence["error_rate"].judged);
+    let journal = rollout.records(2).unwrap();
+    let readings = journal.iter().filter(|it| matches!(it.fact, Fact::Measured { .. })).count();
+    assert!(readings < 30, "{readings} of 68 measurements are recorded");
+}
+
+/// What is beyond its limit in one look and well in the next takes the flag back once, and again only when
+/// somebody has closed the incident and promoted anew.
+#[test]
+fn a_flapping_metric_moves_a_flag_once_an_arming() {
+    for period in [1, 2, 5, 20, 100] {
+        let (rollout, clock, guard) = begun();
+        let mut number = 0;
+        for arming in 1..=3 {
+            for look in 0..300 {
+                let is_bad = (look / period) % 2 == 1;
+                let failing = if is_bad { (40, 1) } else { (1, 1) };
+                minute(&guard, &clock, number, failing);
+                rollout.judge(&guard);
+                rollout.tick();
+                number += 1;
+            }
+            let back = |it: &Record| matches!(it.fact, Fact::RolledBack { .. });
+            let backs = acts(&rollout).iter().filter(|it| back(it)).count();
+            assert_eq!(backs, arming, "period {period}");
+            let ana = rollout.by("ana");
+            while rollout.report("search").unwrap().state.incident.unwrap().phase
+                != Phase::Investigate
+            {
+                ana.act("search", &Event::Step { note: None, overriding: Some("a test".into()) })
+                    .unwrap();
+            }
+            ana.close("search", "found").unwrap();
+            ana.promote("search").unwrap();
+        }
+    }
 }

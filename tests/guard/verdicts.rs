@@ -23,7 +23,7 @@ fn trigger(text: &str) -> String {
 }
 
 fn counts(requests: u64, errors: u64, slow: u64) -> Counts {
-    Counts { requests, errors, slow: vec![(slow, requests)] }
+    Counts { requests, errors, slow: vec![(slow, requests)], ..Counts::default() }
 }
 
 /// A look in that minute: treatment, control.

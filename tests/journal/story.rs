@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use stagegate::clock::ManualClock;
 use stagegate::model::{Quantity, Unit};
-use stagegate::rollout::{Rollout, RolloutError, Store};
+use stagegate::rollout::{Event, Rollout, RolloutError, Store};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -44,13 +44,15 @@ contact = "on call"
 escalation = ["lead"]
 [flags.other]
 stages = [{ name = "few", percent = 5 }, { name = "all", percent = 100 }]
+triggers = [{ metric = "complaints", above = 5, no_data = "hold", action = "decide" }]
+messages = [{ audience = "client", when = "start", channel = "email", template = "{{ flag }} is there." }]
 "#;
 
 /// What is done, and by what: each does one thing, so that it can be tried again.
 pub(crate) type Step = fn(&Rollout, &ManualClock) -> Result<(), RolloutError>;
 
 /// Every fact by its name in the journal.
-pub(crate) const FACTS: [&str; 16] = [
+pub(crate) const FACTS: [&str; 18] = [
     "opened",
     "updated",
     "promoted",
@@ -62,10 +64,12 @@ pub(crate) const FACTS: [&str; 16] = [
     "unsigned",
     "expired",
     "reported",
+    "asked",
     "stepped",
     "escalated",
     "closed",
     "measured",
+    "messaged",
     "watch_missed",
 ];
 
@@ -146,6 +150,18 @@ pub(crate) const STEPS: &[Step] = &[
     after!(HOUR * 4),
     act!("ana", promote, "search"),
     act!("ana", promote, "other"),
+    |rollout, _| rollout.by("stagegate").act("other", &Event::Tell).map(|_| ()),
+    |rollout, _| {
+        let (trigger, evidence) = (0, "7, beyond the limit for 2h".to_owned());
+        rollout.by("guard").act("other", &Event::Breach { trigger, evidence }).map(|_| ())
+    },
+    act!("ana", close, "other", "all of one client, who wants the old one"),
+    |rollout, _| {
+        let (metric, value) = ("error_rate".to_owned(), percent("0.31%").unwrap());
+        let (control, samples) = (percent("0.3%"), 52_000);
+        let event = Event::Judged { metric, value, control, samples };
+        rollout.by("guard").act("search", &event).map(|_| ())
+    },
     act!("ana", report, "other", "complaint", Some("of one client")),
     act!("ana", close, "other", "it was something else"),
     act!("ana", roll_back, "other", ""),

@@ -95,6 +95,10 @@ impl Pair {
                 let value = value.map(percent);
                 return by.measure("a", "error_rate", value, *samples).map(|it| it.records);
             }
+            Event::Judged(value) => {
+                let (metric, value) = ("error_rate".to_owned(), percent(*value));
+                Asked::Judged { metric, value, control: None, samples: 100 }
+            }
             Event::Call => {
                 self.rollout.gate().roll_back("a").unwrap();
                 return Ok(self.rollout.tick().records);
@@ -369,6 +373,7 @@ fn events() -> impl Strategy<Value = Drawn> {
         2 => any::<bool>().prop_map(Event::Step),
         1 => proptest::bool::weighted(0.8).prop_map(Event::Close),
         4 => (value, proptest::option::of(0u64..200)).prop_map(|(value, samples)| Event::Measure(value, samples)),
+        2 => (0u32..10).prop_map(Event::Judged),
         4 => Just(Event::Tick),
         4 => time.clone().prop_map(Event::Advance),
         1 => (-100_000_000i64..100_000_000).prop_map(Event::SetWall),

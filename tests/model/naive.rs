@@ -159,6 +159,8 @@ struct Reading {
     at: When,
     value: Option<u32>,
     samples: Option<u64>,
+    /// By a guard, which judges triggers itself.
+    judged: bool,
 }
 
 /// What happens.
@@ -178,6 +180,7 @@ pub(crate) enum Event {
     Step(bool),
     Close(bool),
     Measure(Option<u32>, Option<u64>),
+    Judged(u32),
     Tick,
     Update(Plan),
     Advance(u64),
@@ -355,9 +358,11 @@ impl Naive {
             Some(Incident { phase: 2, rolled_back: true, blamed, from, since, asked: 0 });
     }
 
-    fn is_beyond(&self) -> Option<(u32, u64)> {
-        let trigger = self.plan.trigger.as_ref().filter(|it| it.rolls_back && self.stage > 0)?;
-        let last = self.readings.last()?;
+    /// The trigger that fires, if it takes the flag back or asks.
+    fn is_beyond(&self, rolls_back: bool) -> Option<(u32, u64)> {
+        let trigger = self.plan.trigger.as_ref();
+        let trigger = trigger.filter(|it| it.rolls_back == rolls_back && self.stage > 0)?;
+        let last = self.readings.last().filter(|last| !last.judged)?;
         let enough = trigger.samples.is_none_or(|least| last.samples.is_some_and(|n| n >= least));
         let lasted = self.lasted(|value| value > trigger.above)?;
         let fires = enough && self.is_fresh() && lasted >= trigger.lasts;
@@ -455,7 +460,8 @@ impl Naive {
                 self.incident = None;
                 self.record();
             }
-            Event::Measure(value, samples) => self.measure(*value, *samples)?,
+            Event::Measure(value, samples) => self.measure(*value, *samples, false)?,
+            Event::Judged(value) => self.measure(Some(*value), Some(100), true)?,
             Event::Tick => self.tick(),
             Event::Update(plan) => self.update(plan)?,
             Event::Advance(time) => {
@@ -506,7 +512,21 @@ impl Naive {
         Ok(())
     }
 
-    fn measure(&mut self, value: Option<u32>, samples: Option<u64>) -> Result<(), Kinds> {
+    /// Somebody has to decide: an incident, where there is none.
+    fn ask(&mut self) {
+        if self.incident.is_none() {
+            let (since, from) = (self.record(), self.stage);
+            let (rolled_back, blamed) = (false, None);
+            self.incident = Some(Incident { phase: 0, rolled_back, blamed, from, since, asked: 0 });
+        }
+    }
+
+    fn measure(
+        &mut self,
+        value: Option<u32>,
+        samples: Option<u64>,
+        judged: bool,
+    ) -> Result<(), Kinds> {
         if self.stage == 0 && !self.is_rolled_back() {
             return refuse(&["off"]);
         }
@@ -525,14 +545,17 @@ impl Naive {
         if let Some(last) = self.readings.last() {
             let soon = !self.now().is_older(last.at, STALE / 2);
             let (_, is_beyond, _) = truth(value);
-            if soon && truth(last.value) == truth(value) && !is_beyond {
+            let same = truth(last.value) == truth(value) && last.judged == judged;
+            if soon && same && (judged || !is_beyond) {
                 return Ok(());
             }
         }
         let at = self.record();
-        self.readings.push(Reading { at, value, samples });
-        if let Some(blamed) = self.is_beyond() {
+        self.readings.push(Reading { at, value, samples, judged });
+        if let Some(blamed) = self.is_beyond(true) {
             self.back(self.target(), Some(blamed));
+        } else if self.is_beyond(false).is_some() {
+            self.ask();
         }
         Ok(())
     }
@@ -555,8 +578,11 @@ impl Naive {
                 return self.back(self.target(), Some((trigger.above, trigger.lasts)));
             }
         }
-        if let Some(blamed) = self.is_beyond() {
+        if let Some(blamed) = self.is_beyond(true) {
             return self.back(self.target(), Some(blamed));
+        }
+        if self.is_beyond(false).is_some() && self.incident.is_none() {
+            return self.ask();
         }
         if let Some(incident) = self.incident.clone() {
             let patience = match incident.phase {

@@ -10,6 +10,7 @@ mod races;
 mod refusals;
 
 mod table;
+mod telling;
 mod updates;
 mod verbs;
 

@@ -15,7 +15,7 @@ fn refusals_name_what_was_found_and_what_to_do() {
         texts.push(error.to_string());
     };
     note(ana.promote("search"));
-    ana.measure("search", "complaints", count("7"), None).unwrap();
+    ana.measure("search", "complaints", count("4"), None).unwrap();
     ana.measure("search", "error_rate", percent("1.5%"), None).unwrap();
     clock.advance(25 * HOUR);
     ana.measure("search", "error_rate", None, None).unwrap();

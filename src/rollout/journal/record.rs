@@ -134,6 +134,14 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<Box<str>>,
     },
+    /// A trigger asks whoever is responsible whether the flag is taken back. Opens an incident where none is open.
+    #[non_exhaustive]
+    Asked {
+        /// Which, as it reads: `error_rate > 2% for 1h`.
+        trigger: Box<str>,
+        /// What was found.
+        evidence: Box<str>,
+    },
     /// A phase of the incident is done.
     #[non_exhaustive]
     Stepped {
@@ -174,6 +182,23 @@ pub enum Fact {
         /// From how many samples.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         samples: Option<u64>,
+        /// Whether a guard read it, which judges the limits of triggers itself.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        judged: bool,
+    },
+    /// Messages of the plan were due, and are sent.
+    #[non_exhaustive]
+    Messaged {
+        /// About which stage.
+        #[serde(with = "super::names::stage")]
+        stage: StageName,
+        /// At which moment of it, as a document writes it: `start`, `-3d`.
+        when: Box<str>,
+        /// The how manieth: of a weekly message the week.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        number: u32,
+        /// To whom, and by which way: `client by email`.
+        to: Vec<Box<str>>,
     },
     /// Checks of the watch after the last promotion were missed.
     #[non_exhaustive]
@@ -245,6 +270,15 @@ pub struct Changed {
     /// What it has to show anew: `time`, `metric NAME`, `item ID`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reset: Vec<Box<str>>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "so `serde` calls it")]
+fn is_one(number: &u32) -> bool {
+    *number == 1
 }
 
 /// As it stands in sentences.

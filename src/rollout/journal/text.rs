@@ -62,18 +62,28 @@ impl Fact {
             }
             Fact::Expired { item } => write!(f, "signature of {item} expired"),
             Fact::Reported { kind, note } => write!(f, "incident {kind} reported{}", Aside(note)),
+            Fact::Asked { trigger, evidence } => {
+                write!(f, "asks whether to roll back: {trigger} ({evidence})")
+            }
             Fact::Stepped { phase, note, overridden } => {
                 write!(f, "incident: {phase} done{}", Aside(note))?;
                 overridden.as_ref().map_or(Ok(()), |why| write!(f, ", overridden ({why})"))
             }
             Fact::Escalated { to, why } => write!(f, "{to} asked ({why})"),
             Fact::Closed { note } => write!(f, "incident closed ({note})"),
-            Fact::Measured { metric, value, control, samples } => {
+            Fact::Measured { metric, value, control, samples, .. } => {
                 write!(f, "{metric} is {}", value.as_deref().unwrap_or("unknown: no data"))?;
                 if let Some(control) = control {
                     write!(f, ", {control} without the flag")?;
                 }
                 samples.map_or(Ok(()), |count| write!(f, ", of {}", Count(count, "sample")))
+            }
+            Fact::Messaged { stage, when, number, to } => {
+                write!(f, "messages of {stage}.{when}")?;
+                if *number > 1 {
+                    write!(f, " {number}")?;
+                }
+                write!(f, ": {}", to.join(", "))
             }
             Fact::WatchMissed { first, last } if first == last => {
                 write!(f, "check {first} of the watch missed")

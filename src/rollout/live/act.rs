@@ -4,9 +4,10 @@ use super::Shared;
 use super::back::{ATTEMPTS, Back, Happened};
 use super::front::Decided;
 use super::status::Outcome;
+use super::telling::Done;
 use crate::rollout::error::Kind;
 use crate::rollout::machine::{Draft, cut};
-use crate::rollout::{Alert, Event, Record, RolloutError, StoreError};
+use crate::rollout::{Event, RolloutError, StoreError};
 
 impl Shared {
     /// Decides an event and records what it comes to. What takes a flag back is in force before.
@@ -17,11 +18,11 @@ impl Shared {
             let moment = self.moment();
             front.decide(&self.gate, by, flag, event, &moment)?
         };
-        match decided {
-            Decided::Back(number, draft) => self.record_back(flag, number, draft),
+        let (done, unrecorded) = match decided {
+            Decided::Back(number, draft) => self.record_back(number, draft),
             Decided::Draft(draft) if draft.facts.is_empty() => {
                 self.record_waiting();
-                self.outcome(flag, Vec::new(), draft.alerts, None)
+                (Done { alerts: draft.alerts, ..Done::default() }, None)
             }
             Decided::Draft(_) => {
                 let acted = {
@@ -29,13 +30,16 @@ impl Shared {
                     self.advance(&mut back, by, flag, event)
                 };
                 self.record_waiting();
-                let (records, alerts) = acted?;
-                self.outcome(flag, records, alerts, None)
+                (acted?, None)
             }
-        }
+        };
+        self.tell_of(flag, &done);
+        let Done { records, alerts, .. } = done;
+        let state = self.front().flag(flag)?.1.clone();
+        Ok(Outcome { state, records, alerts, unrecorded })
     }
 
-    fn record_back(&self, flag: &str, number: u64, draft: Draft) -> Result<Outcome, RolloutError> {
+    fn record_back(&self, number: u64, draft: Draft) -> (Done, Option<RolloutError>) {
         let busy = || {
             let error = StoreError::io("it is busy; the record follows");
             Some(RolloutError::from(Kind::Store { store: self.label.clone(), error }))
@@ -52,7 +56,10 @@ impl Shared {
         };
         self.record_waiting();
         let records = records.into_iter().filter(|(of, _)| *of == number).map(|(_, record)| record);
-        self.outcome(flag, records.collect(), draft.alerts, unrecorded)
+        (
+            Done { records: records.collect(), alerts: draft.alerts, letters: draft.letters },
+            unrecorded,
+        )
     }
 
     /// Records what came in while somebody held the store: whoever lets go of it looks after it.
@@ -79,7 +86,7 @@ impl Shared {
         by: &str,
         flag: &str,
         event: &Event,
-    ) -> Result<(Vec<Record>, Vec<Alert>), RolloutError> {
+    ) -> Result<Done, RolloutError> {
         let mut records = Vec::new();
         'anew: for _ in 0..ATTEMPTS {
             self.drain(back)?;
@@ -90,7 +97,7 @@ impl Shared {
                     Decided::Back(_, draft) => {
                         drop(front);
                         records.extend(self.drain(back)?.into_iter().map(|(_, record)| record));
-                        return Ok((records, draft.alerts));
+                        return Ok(Done { records, alerts: draft.alerts, letters: draft.letters });
                     }
                     Decided::Draft(draft) => draft,
                 };
@@ -110,20 +117,8 @@ impl Shared {
                 }
                 from = to;
             }
-            return Ok((records, draft.alerts));
+            return Ok(Done { records, alerts: draft.alerts, letters: draft.letters });
         }
         Err(back.failed(StoreError::conflict("others were first, again and again")))
-    }
-
-    fn outcome(
-        &self,
-        flag: &str,
-        records: Vec<Record>,
-        alerts: Vec<Alert>,
-        unrecorded: Option<RolloutError>,
-    ) -> Result<Outcome, RolloutError> {
-        let front = self.front();
-        let state = front.flag(flag)?.1.clone();
-        Ok(Outcome { state, records, alerts, unrecorded })
     }
 }

@@ -1,4 +1,4 @@
-//! A thread that ticks.
+//! A thread that ticks, or does something else again and again.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,10 +6,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::Rollout;
-use crate::rollout::TickReport;
+use super::{ReadReport, Rollout};
+use crate::rollout::{MetricReader, TickReport};
 
-/// A thread that ticks a rollout until this is dropped.
+/// A thread that ticks a rollout, or reads or judges for it, until this is dropped.
 ///
 /// # Example
 ///
@@ -54,18 +54,43 @@ impl Controller {
         every: Duration,
         told: impl Fn(&TickReport) + Send + 'static,
     ) -> io::Result<Controller> {
+        let rollout = rollout.clone();
+        Controller::repeat("controller", every, move || told(&rollout.tick()))
+    }
+
+    /// [Reads](Rollout::read) metrics now, and again each time that long after, in a thread of its own: a server that
+    /// does not answer holds up nothing else. `told` is given what reading came to.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Controller::spawn).
+    pub fn reading(
+        rollout: &Rollout,
+        mut reader: impl MetricReader + 'static,
+        every: Duration,
+        told: impl Fn(&ReadReport) + Send + 'static,
+    ) -> io::Result<Controller> {
+        let rollout = rollout.clone();
+        Controller::repeat("metrics", every, move || told(&rollout.read(&mut reader)))
+    }
+
+    /// Does something now, and again each time that long after.
+    pub(super) fn repeat(
+        name: &str,
+        every: Duration,
+        mut act: impl FnMut() + Send + 'static,
+    ) -> io::Result<Controller> {
         let stop = Arc::new(Stop::default());
-        let (rollout, stopped) = (rollout.clone(), Arc::clone(&stop));
-        let thread =
-            thread::Builder::new().name("stagegate-controller".to_owned()).spawn(move || {
-                loop {
-                    // The panic has been printed by the hook.
-                    let _ = catch_unwind(AssertUnwindSafe(|| told(&rollout.tick())));
-                    if stopped.wait(every) {
-                        return;
-                    }
+        let stopped = Arc::clone(&stop);
+        let thread = thread::Builder::new().name(format!("stagegate-{name}")).spawn(move || {
+            loop {
+                // The panic has been printed by the hook.
+                let _ = catch_unwind(AssertUnwindSafe(&mut act));
+                if stopped.wait(every) {
+                    return;
                 }
-            })?;
+            }
+        })?;
         Ok(Controller { stop, thread: Some(thread) })
     }
 }

@@ -118,6 +118,11 @@ impl Front {
         })
     }
 
+    /// By which stage questions about a flag are answered.
+    pub(super) fn serving(&self, gate: &Gate, key: &str) -> StageName {
+        gate.serving(key).unwrap_or(StageName::OFF)
+    }
+
     /// Where a flag is since its last roll-back that is not recorded yet.
     pub(super) fn pending_at(&self, key: &str) -> Option<StageName> {
         self.pending.iter().rev().find(|pending| *pending.flag == *key).map(|pending| pending.to)

@@ -12,27 +12,30 @@ mod front;
 #[cfg(feature = "guard")]
 mod guarded;
 mod open;
+mod read;
 mod state;
 mod status;
+mod telling;
 mod tick;
 mod update;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::time::SystemTime;
 
 pub use actor::Actor;
 pub use controller::Controller;
 #[cfg(feature = "guard")]
 pub use guarded::Judged;
+pub use read::{MetricRead, ReadReport};
 pub use status::{FlagReport, Outcome, PastState, RolloutStatus, TickReport};
 
 use crate::clock::Clock;
 use crate::eval::StageName;
 use crate::gate::Gate;
 use crate::plan::{Document, Plan};
-use crate::rollout::{Changed, Record, RolloutError, Store};
+use crate::rollout::{Changed, Record, RolloutError, Sink, Store};
 use back::Back;
 use front::Front;
 use state::State;
@@ -86,6 +89,7 @@ struct Shared {
     notices: Vec<String>,
     front: Mutex<Front>,
     back: Mutex<Back>,
+    sinks: RwLock<Vec<Arc<dyn Sink>>>,
 }
 
 impl Rollout {
@@ -99,8 +103,8 @@ impl Rollout {
             last_error: None,
             version: gate.version(),
         };
-        let (front, back) = (Mutex::new(front), Mutex::new(back));
-        Rollout { shared: Arc::new(Shared { gate, clock, label, notices, front, back }) }
+        let (front, back, sinks) = (Mutex::new(front), Mutex::new(back), RwLock::default());
+        Rollout { shared: Arc::new(Shared { gate, clock, label, notices, front, back, sinks }) }
     }
 
     /// Begins a rollout in an empty store: each flag is where the document puts it.

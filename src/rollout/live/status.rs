@@ -9,7 +9,9 @@ use crate::eval::StageName;
 use crate::plan::Plan;
 use crate::rollout::error::Kind;
 use crate::rollout::machine;
-use crate::rollout::{Alert, FlagState, Hash, Record, RolloutError, Stamp, Standing, Unmet};
+use crate::rollout::{
+    Alert, FlagState, Hash, Letter, Record, RolloutError, Stamp, Standing, Unmet,
+};
 
 /// What became of an event.
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ pub struct TickReport {
     pub records: Vec<Record>,
     /// Who has to be told what: flag and alert.
     pub alerts: Vec<(Box<str>, Alert)>,
+    /// Messages of the plan that were due: flag and message. None where no sink is told.
+    pub letters: Vec<(Box<str>, Letter)>,
     /// What is overdue, listed and not done: flag and what.
     pub overdue: Vec<(Box<str>, String)>,
     /// What failed; the next tick tries again.

@@ -1,19 +1,25 @@
 //! Doing what is due.
 
 use super::Shared;
+use super::back::Back;
 use super::front::Decided;
 use super::status::TickReport;
+use super::telling::Done;
+use crate::rollout::machine::Draft;
 use crate::rollout::{Event, RolloutError, machine};
 
 /// Who does what nobody had to ask for.
 const BY: &str = "stagegate";
+
+/// What became of flags, in order.
+type Told = Vec<(Box<str>, Done)>;
 
 /// Flags that are looked at before others may have the lock.
 const AT_ONCE: usize = 64;
 
 impl Shared {
     pub(super) fn tick(&self) -> TickReport {
-        let mut report = TickReport::default();
+        let (mut report, mut told) = (TickReport::default(), Vec::new());
         {
             let mut front = self.front();
             front.last_error = None;
@@ -21,36 +27,44 @@ impl Shared {
         }
         {
             let mut back = self.back();
-            match self.drain(&mut back) {
-                Ok(records) => report.records.extend(records.into_iter().map(|(_, it)| it)),
-                Err(error) => report.error = Some(error),
-            }
-            let due = self.look(&mut report);
-            for flag in due {
-                match self.advance(&mut back, BY, &flag, &Event::Tick) {
-                    Ok((records, alerts)) => {
-                        report.records.extend(records);
-                        let alerts = alerts.into_iter().map(|alert| (flag.clone(), alert));
-                        report.alerts.extend(alerts);
-                    }
+            self.drain_in_tick(&mut back, &mut told, &mut report);
+            let due = self.look(&mut told, &mut report);
+            for (flag, event) in due {
+                match self.advance(&mut back, BY, &flag, &event) {
+                    Ok(done) => told.push((flag, done)),
                     Err(error) => {
                         report.error = Some(error);
                         break;
                     }
                 }
             }
-            match self.drain(&mut back) {
-                Ok(records) => report.records.extend(records.into_iter().map(|(_, it)| it)),
-                Err(error) => report.error = Some(error),
-            }
+            self.drain_in_tick(&mut back, &mut told, &mut report);
         }
         self.record_waiting();
+        for (flag, done) in told {
+            self.tell_of(&flag, &done);
+            report.records.extend(done.records);
+            report.alerts.extend(done.alerts.into_iter().map(|alert| (flag.clone(), alert)));
+            report.letters.extend(done.letters.into_iter().map(|letter| (flag.clone(), letter)));
+        }
         report
     }
 
+    /// Records what is in force already.
+    fn drain_in_tick(&self, back: &mut Back, told: &mut Told, report: &mut TickReport) {
+        match self.drain(back) {
+            Ok(drained) => told.extend(drained.into_iter().filter_map(|(_, record)| {
+                let flag = record.flag.clone()?;
+                Some((flag, Done { records: vec![record], ..Done::default() }))
+            })),
+            Err(error) => report.error = Some(error),
+        }
+    }
+
     /// Goes over the flags, a few at a time: takes back what has to be, lists what is overdue, and
-    /// returns the flags for which something else is to be recorded.
-    fn look(&self, report: &mut TickReport) -> Vec<Box<str>> {
+    /// returns the flags for which something else is to be recorded, and by which event.
+    fn look(&self, told: &mut Told, report: &mut TickReport) -> Vec<(Box<str>, Event)> {
+        let tells = self.tells();
         let (mut due, mut begin) = (Vec::new(), 0);
         loop {
             let mut front = self.front();
@@ -67,14 +81,19 @@ impl Shared {
                     let overdue = machine::overdue(&plan, state, now).into_iter();
                     report.overdue.extend(overdue.map(|what| (key.clone(), what)));
                 }
-                match front.decide(&self.gate, BY, &key, &Event::Tick, &moment) {
-                    Ok(Decided::Back(_, draft)) => {
-                        let alerts = draft.alerts.into_iter().map(|alert| (key.clone(), alert));
-                        report.alerts.extend(alerts);
+                let mut events = vec![Event::Tick];
+                events.extend(tells.then_some(Event::Tell));
+                for event in events {
+                    match front.decide(&self.gate, BY, &key, &event, &moment) {
+                        Ok(Decided::Back(_, Draft { alerts, .. })) => {
+                            told.push((key.clone(), Done { alerts, ..Done::default() }));
+                        }
+                        Ok(Decided::Draft(draft)) if !draft.facts.is_empty() => {
+                            due.push((key.clone(), event));
+                        }
+                        Ok(Decided::Draft(_)) => {}
+                        Err(error) => report.error = not_refused(error).or(report.error.take()),
                     }
-                    Ok(Decided::Draft(draft)) if !draft.facts.is_empty() => due.push(key),
-                    Ok(Decided::Draft(_)) => {}
-                    Err(error) => report.error = not_refused(error).or(report.error.take()),
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Who has to be told.
 
+use std::time::SystemTime;
+
 /// Something that somebody has to be told, now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -10,6 +12,8 @@ pub struct Alert {
     pub text: String,
     /// Who is responsible at this moment; `None` where the plan has no responsibility table.
     pub responsible: Option<Box<str>>,
+    /// By when they have to have answered, where they are asked something: then the next in line is.
+    pub answer_by: Option<SystemTime>,
 }
 
 /// What an alert is about.
@@ -26,6 +30,4 @@ pub enum AlertKind {
     Escalation,
     /// A check of the watch is overdue.
     WatchMissed,
-    /// The flag has been in its stage for longer than planned.
-    Overdue,
 }

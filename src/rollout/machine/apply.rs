@@ -1,12 +1,14 @@
 //! The state after a fact: the one place where it changes.
 
 use super::Context;
+use super::case::position_of;
 use super::evidence::{self, Read};
-use super::state::{FlagState, Hold, Incident, Signature};
+use super::state::{FlagState, Hold, Incident, Owed, Signature};
+use super::telling;
 use super::watch;
 use crate::eval::StageName;
-use crate::plan::model::{FlagPlan, Phase, Quantity};
-use crate::rollout::{Cause, Fact};
+use crate::plan::model::{FlagPlan, Phase, Quantity, When};
+use crate::rollout::{Cause, Fact, Stamp};
 
 /// The state once a fact is known: what `transition` did, and what replay does.
 ///
@@ -21,8 +23,12 @@ pub(in crate::rollout) fn apply(
     let now = context.now;
     match fact {
         Fact::Opened { .. } | Fact::Updated { .. } => {}
-        Fact::Promoted { .. } => *state = FlagState { ..FlagState::new(to, now) },
-        Fact::Completed { .. } => state.complete = true,
+        Fact::Promoted { .. } => promote(plan, state, to, now),
+        Fact::Completed { .. } => {
+            let owed = std::mem::take(&mut state.owed);
+            state.owed = telling::owed_by_promotion(owed, (state.stage, state.since), now);
+            state.complete = true;
+        }
         Fact::Held { why } => {
             state.hold = Some(Hold { by: context.by.into(), why: why.clone(), since: now });
         }
@@ -38,17 +44,17 @@ pub(in crate::rollout) fn apply(
         }
         Fact::Reported { kind, .. } => {
             let about = format!("incident {kind}").into();
-            state.incident.get_or_insert_with(|| Incident {
-                number: context.next,
-                about,
-                cause: None,
-                from: to,
-                by: context.by.into(),
-                opened: now,
-                phase: Phase::Decide,
-                phase_since: now,
-                escalations: 0,
-            });
+            state.incident.get_or_insert_with(|| opened(about, to, Phase::Decide, context));
+        }
+        Fact::Asked { trigger, .. } => {
+            let asked = || opened(trigger.clone(), to, Phase::Decide, context);
+            state.incident.get_or_insert_with(asked);
+        }
+        Fact::Messaged { stage, when, number, .. } => {
+            let Ok(when) = when.parse() else { return };
+            state.owed.retain(|owed| (owed.stage, owed.when) != (*stage, when));
+            state.messaged.retain(|(of, at, _)| (*of, *at) != (*stage, when));
+            state.messaged.push((*stage, when, *number));
         }
         Fact::Stepped { phase, .. } => step(state, *phase, context),
         Fact::Escalated { .. } => {
@@ -63,13 +69,13 @@ pub(in crate::rollout) fn apply(
                 state.evidence.clear();
             }
         }
-        Fact::Measured { metric, value, control, samples } => {
+        Fact::Measured { metric, value, control, samples, judged } => {
             let read = |text: &Option<Box<str>>| {
                 let unit = evidence::tests(plan, state).get(&**metric).map(|(it, _)| it.unit)?;
                 Quantity::parse(text.as_deref()?, unit).ok()
             };
             let (value, control) = (read(value), read(control));
-            let read = Read { metric, value, control, samples: *samples };
+            let read = Read { metric, value, control, samples: *samples, judged: *judged };
             let after = evidence::evidence_after(plan, state, &read, context.by, now);
             if let Some(after) = after {
                 state.evidence.insert(metric.clone(), after);
@@ -83,17 +89,9 @@ pub(in crate::rollout) fn apply(
 fn take_back(state: &mut FlagState, cause: &Cause, to: StageName, context: &Context<'_>) {
     let (from, now) = (state.stage, context.now);
     let incident = state.incident.take();
-    let fresh = Incident {
-        number: context.next,
-        about: cause.to_string().into(),
-        cause: None,
-        from,
-        by: context.by.into(),
-        opened: now,
-        phase: Phase::Verify,
-        phase_since: now,
-        escalations: 0,
-    };
+    let fresh = opened(cause.to_string().into(), from, Phase::Verify, context);
+    let (stage, began, reason) = (from, state.since, Some(cause.to_string().into()));
+    let owed = Owed { stage, when: When::RollBack, since: now, began, reason };
     let incident = Incident {
         cause: Some(cause.clone()),
         from,
@@ -102,7 +100,32 @@ fn take_back(state: &mut FlagState, cause: &Cause, to: StageName, context: &Cont
         escalations: 0,
         ..incident.unwrap_or(fresh)
     };
-    *state = FlagState { incident: Some(incident), ..FlagState::new(to, now) };
+    *state = FlagState { incident: Some(incident), owed: vec![owed], ..FlagState::new(to, now) };
+}
+
+fn promote(plan: &FlagPlan<'_>, state: &mut FlagState, to: StageName, now: Stamp) {
+    let before = std::mem::replace(state, FlagState::new(to, now));
+    let start = std::mem::take(&mut state.owed);
+    state.owed = telling::owed_by_promotion(before.owed, (before.stage, before.since), now);
+    state.owed.extend(start);
+    state.messaged = before.messaged;
+    // What was told of stages that are still to come.
+    let (place, here) = (|stage| position_of(plan, stage), position_of(plan, to));
+    state.messaged.retain(|(stage, ..)| place(*stage) > here);
+}
+
+fn opened(about: Box<str>, from: StageName, phase: Phase, context: &Context<'_>) -> Incident {
+    Incident {
+        number: context.next,
+        about,
+        cause: None,
+        from,
+        by: context.by.into(),
+        opened: context.now,
+        phase,
+        phase_since: context.now,
+        escalations: 0,
+    }
 }
 
 fn step(state: &mut FlagState, done: Phase, context: &Context<'_>) {

@@ -8,6 +8,7 @@ use super::refusal::Unmet;
 use super::state::FlagState;
 use crate::eval::StageName;
 use crate::plan::model::{FlagPlan, Responsibility, Stage, StageDetails, Trigger};
+use crate::rollout::tell::Letter;
 use crate::rollout::{Fact, Stamp};
 
 /// What is decided about.
@@ -32,6 +33,7 @@ pub(super) enum Next {
 pub(in crate::rollout) struct Draft {
     pub(in crate::rollout) facts: Vec<(Fact, StageName)>,
     pub(in crate::rollout) alerts: Vec<Alert>,
+    pub(in crate::rollout) letters: Vec<Letter>,
 }
 
 /// A decision, or every reason against it.
@@ -80,7 +82,13 @@ impl<'c, 'p> Case<'c, 'p> {
     }
 
     pub(super) fn alert(&self, kind: AlertKind, text: String) -> Alert {
-        Alert { kind, text, responsible: self.responsible().map(|row| row.contact.clone()) }
+        let responsible = self.responsible().map(|row| row.contact.clone());
+        Alert { kind, text, responsible, answer_by: None }
+    }
+
+    /// The same of a question, which has to be answered within a time.
+    pub(super) fn asks(&self, kind: AlertKind, text: String, within: Duration) -> Alert {
+        Alert { answer_by: self.now.at.checked_add(within), ..self.alert(kind, text) }
     }
 
     /// The triggers with their places.
@@ -90,7 +98,7 @@ impl<'c, 'p> Case<'c, 'p> {
 
     /// A fact that leaves the flag where it is.
     pub(super) fn stays(&self, fact: Fact) -> Draft {
-        Draft { facts: vec![(fact, self.state.stage)], alerts: Vec::new() }
+        Draft { facts: vec![(fact, self.state.stage)], ..Draft::default() }
     }
 }
 

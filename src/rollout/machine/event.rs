@@ -84,8 +84,22 @@ pub enum Event {
         /// From how many samples.
         samples: Option<u64>,
     },
+    /// A guard has measured a metric, whose limits it judges itself: for criteria, alerts and what an incident
+    /// verifies, and for no trigger but where no data is one.
+    Judged {
+        /// Its name.
+        metric: String,
+        /// What it came to.
+        value: Quantity,
+        /// The value for users without the flag.
+        control: Option<Quantity>,
+        /// From how many requests.
+        samples: u64,
+    },
     /// Time has passed: does what is due.
     Tick,
+    /// Whoever sends the plan's messages asks which are due.
+    Tell,
 }
 
 /// What reading a metric gave.
@@ -118,13 +132,14 @@ impl Event {
         let cut_one = |text: &mut String| *text = cut(text);
         let cut_any = |text: &mut Option<String>| text.iter_mut().for_each(cut_one);
         match &mut event {
-            Event::Promote | Event::Tick => {}
+            Event::Promote | Event::Tick | Event::Tell => {}
             Event::Force { reason: text, .. }
             | Event::Hold { why: text }
             | Event::RollBack { reason: text, .. }
             | Event::Breach { evidence: text, .. }
             | Event::Close { note: text }
-            | Event::Measure { metric: text, .. } => cut_one(text),
+            | Event::Measure { metric: text, .. }
+            | Event::Judged { metric: text, .. } => cut_one(text),
             Event::Resume { why: text } => cut_any(text),
             Event::Sign { item, evidence: text }
             | Event::Unsign { item, why: text }
@@ -153,8 +168,9 @@ impl Event {
             Event::Report { .. } => "report",
             Event::Step { .. } => "incident step",
             Event::Close { .. } => "closing the incident",
-            Event::Measure { .. } => "metric",
+            Event::Measure { .. } | Event::Judged { .. } => "metric",
             Event::Tick => "tick",
+            Event::Tell => "telling",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::alert::AlertKind;
 use super::case::{Case, Decision, Draft, stage_of};
 use super::conditions::value_text;
-use super::event::Reading;
+use super::incident;
 use super::refusal::Unmet;
 use super::rollback;
 use super::state::{Evidence, FlagState};
@@ -32,6 +32,8 @@ pub(super) struct Read<'r> {
     pub(super) value: Option<Quantity>,
     pub(super) control: Option<Quantity>,
     pub(super) samples: Option<u64>,
+    /// Whether a guard read it.
+    pub(super) judged: bool,
 }
 
 /// Every metric that a flag's triggers and the stage name, with every condition on it. Off has the
@@ -66,6 +68,20 @@ pub(super) fn tests<'p>(
         }
     }
     tests
+}
+
+/// The metrics of which a reading is asked for now: none of a flag that nobody has, unless it was taken back.
+pub(in crate::rollout) fn wanted<'p>(plan: &FlagPlan<'p>, state: &FlagState) -> Vec<&'p Metric> {
+    if is_unmeasured(state) {
+        return Vec::new();
+    }
+    tests(plan, state).into_values().map(|(metric, _)| metric).collect()
+}
+
+/// Whether there is nothing to measure: the flag is off, and was not taken back.
+fn is_unmeasured(state: &FlagState) -> bool {
+    let taken_back = state.incident.as_ref().is_some_and(|it| it.cause.is_some());
+    state.stage == StageName::OFF && !taken_back
 }
 
 impl Test {
@@ -111,22 +127,16 @@ pub(super) fn evidence_after(
         control: read.control,
         samples: read.samples,
         by: by.into(),
+        judged: read.judged,
         read: now,
         holding: holding.collect(),
     })
 }
 
 /// A metric was read.
-pub(super) fn measure(
-    case: &Case<'_, '_>,
-    metric: &str,
-    reading: Reading,
-    control: Option<Quantity>,
-    samples: Option<u64>,
-    by: &str,
-) -> Decision {
-    let taken_back = case.state.incident.as_ref().is_some_and(|it| it.cause.is_some());
-    if case.is_off() && !taken_back {
+pub(super) fn measure(case: &Case<'_, '_>, read: &Read<'_>, by: &str) -> Decision {
+    let Read { metric, value, control, samples, judged } = *read;
+    if is_unmeasured(case.state) {
         let found = "the flag is off, so nobody has it";
         return Err(vec![Unmet::new("off", found, "promote it first")]);
     }
@@ -137,17 +147,12 @@ pub(super) fn measure(
         let hint = one_of(metric, known.keys().copied());
         return Err(vec![Unmet::new("metric", found, hint)]);
     };
-    let value = match reading {
-        Reading::Value(value) => Some(value),
-        Reading::NoData => None,
-    };
     let wrong = value.iter().chain(&control).find(|value| unit(**value) != which.unit);
     if let Some(wrong) = wrong {
         let found = format!("{wrong} is not of the unit of `{metric}`");
         return Err(vec![Unmet::new("metric", found, format!("it is a {}", which.unit))]);
     }
-    let read = Read { metric, value, control, samples };
-    let Some(after) = evidence_after(case.plan, case.state, &read, by, case.now) else {
+    let Some(after) = evidence_after(case.plan, case.state, read, by, case.now) else {
         return Ok(Draft::default());
     };
     if is_nothing_new(case, which, tests, &after, metric) {
@@ -158,6 +163,7 @@ pub(super) fn measure(
         value: value.map(|value| value.to_string().into()),
         control: control.map(|value| value.to_string().into()),
         samples,
+        judged,
     });
     let before = case.state.evidence.get(metric);
     for test in tests {
@@ -185,36 +191,34 @@ fn is_nothing_new(
     let soon = case.now.age_of(&before.read).is_some_and(|age| age <= metric.stale_after / 2);
     let beyond =
         |test: &Test| matches!(test, Test::Limit(_)) && after.holding.contains_key(&test.text());
-    soon && before.value.is_some() == after.value.is_some()
-        && before.holding.keys().eq(after.holding.keys())
-        && !tests.iter().any(beyond)
-        && !watch::is_watched(case)
+    let same = before.value.is_some() == after.value.is_some()
+        && before.judged == after.judged
+        && before.holding.keys().eq(after.holding.keys());
+    // A guard reads all the time, and its limits are no matter of single readings.
+    let needed = match after.judged {
+        true => watch::is_new_check(case, &before.read),
+        false => tests.iter().any(beyond) || watch::is_watched(case),
+    };
+    soon && same && !needed
 }
 
 /// Has the triggers on a metric fire whose limit it is beyond, long enough and on enough samples:
-/// the first that rolls back, and every one that asks.
+/// the first that rolls back, or else the first that asks.
 pub(super) fn fire(case: &Case<'_, '_>, metric: &str, evidence: &Evidence, draft: &mut Draft) {
-    if case.is_off() {
+    if case.is_off() || evidence.judged {
         return;
     }
-    let mut rolled_back = false;
-    for (_, trigger) in case.triggers() {
-        if !is_fired(case, trigger, metric, evidence) {
-            continue;
-        }
-        let (trigger_text, found) = (trigger.cause.to_string(), evidence_text(evidence));
-        match trigger.action {
-            Action::RollBack if !rolled_back => {
-                rolled_back = true;
-                let cause = Cause::Trigger { trigger: trigger_text.into(), evidence: found.into() };
-                draft.extend(rollback::to_target(case, cause));
-            }
-            Action::RollBack => {}
-            Action::Decide => {
-                let text = format!("{trigger_text}: {found}; roll back?");
-                draft.alerts.push(case.alert(AlertKind::Decision, text));
-            }
-        }
+    let fired = |action| {
+        let mut triggers = case.triggers().map(|(_, trigger)| trigger);
+        triggers
+            .find(|it| it.action == action && is_fired(case, it, metric, evidence))
+            .map(|trigger| (trigger.cause.to_string(), evidence_text(evidence)))
+    };
+    if let Some((trigger, evidence)) = fired(Action::RollBack) {
+        let cause = Cause::Trigger { trigger: trigger.into(), evidence: evidence.into() };
+        draft.extend(rollback::to_target(case, cause));
+    } else if let Some((trigger, evidence)) = fired(Action::Decide) {
+        draft.extend(incident::ask(case, &trigger, &evidence));
     }
 }
 
@@ -250,5 +254,6 @@ impl Draft {
     pub(super) fn extend(&mut self, other: Draft) {
         self.facts.extend(other.facts);
         self.alerts.extend(other.alerts);
+        self.letters.extend(other.letters);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::alert::AlertKind;
+use super::alert::{Alert, AlertKind};
 use super::case::{Case, Decision, Draft};
 use super::conditions::value_text;
 use super::refusal::Unmet;
@@ -29,11 +29,31 @@ pub(super) fn report(case: &Case<'_, '_>, kind: &str, note: Option<&str>) -> Dec
         draft.extend(rollback::to_target(case, Cause::Incident { kind: kind.into(), note }));
     } else {
         let told = note.map(|note| format!(": {note}")).unwrap_or_default();
-        let asks = if taken_back || case.is_off() { "" } else { "; roll back?" };
-        let text = format!("incident {kind} reported{told}{asks}");
-        draft.alerts.push(case.alert(AlertKind::Decision, text));
+        let question = if taken_back || case.is_off() { "" } else { "; roll back?" };
+        let text = format!("incident {kind} reported{told}{question}");
+        draft.alerts.push(asks(case, text));
     }
     Ok(draft)
+}
+
+/// A trigger asks whether the flag is taken back: an incident, so that nothing is promoted meanwhile and somebody
+/// else is asked where nobody answers. Where one is open already, somebody is at it.
+pub(super) fn ask(case: &Case<'_, '_>, trigger: &str, evidence: &str) -> Draft {
+    let mut draft = Draft::default();
+    if case.state.incident.as_ref().is_some_and(|incident| *incident.about == *trigger) {
+        return draft;
+    }
+    if case.state.incident.is_none() {
+        let fact = Fact::Asked { trigger: trigger.into(), evidence: evidence.into() };
+        draft.extend(case.stays(fact));
+    }
+    draft.alerts.push(asks(case, format!("{trigger}: {evidence}; roll back?")));
+    draft
+}
+
+/// A decision that somebody has to take in time.
+fn asks(case: &Case<'_, '_>, text: String) -> Alert {
+    case.asks(AlertKind::Decision, text, patience(case, Phase::Decide))
 }
 
 /// The present phase is done.
@@ -165,7 +185,9 @@ pub(super) fn due(case: &Case<'_, '_>, serving: StageName) -> Draft {
         Spent(waited)
     );
     let mut draft = case.stays(Fact::Escalated { to: next.clone(), why: why.as_str().into() });
-    draft.alerts.push(case.alert(AlertKind::Escalation, format!("{next} is asked: {why}")));
+    let text = format!("{next} is asked: {why}");
+    let within = self::patience(case, incident.phase);
+    draft.alerts.push(case.asks(AlertKind::Escalation, text, within));
     draft
 }
 

@@ -13,6 +13,7 @@ pub(super) mod refusal;
 mod replan;
 mod rollback;
 pub(super) mod state;
+mod telling;
 pub(super) mod text;
 mod tick;
 mod watch;
@@ -24,8 +25,10 @@ use alert::Alert;
 pub(super) use apply::apply;
 pub(super) use case::Draft;
 use case::{Case, Next};
-use event::Event;
 pub(super) use event::cut;
+use event::{Event, Reading};
+use evidence::Read;
+pub(super) use evidence::wanted;
 use refusal::{Refusal, Unmet};
 pub(super) use replan::{replan, reset};
 use state::FlagState;
@@ -154,9 +157,21 @@ fn decide(case: &Case<'_, '_>, event: &Event, context: &Context<'_>) -> case::De
         }
         Event::Close { note } => incident::close(case, note),
         Event::Measure { metric, reading, control, samples } => {
-            evidence::measure(case, metric, *reading, *control, *samples, context.by)
+            let value = match reading {
+                Reading::Value(value) => Some(*value),
+                Reading::NoData => None,
+            };
+            let (control, samples) = (*control, *samples);
+            let read = Read { metric, value, control, samples, judged: false };
+            evidence::measure(case, &read, context.by)
+        }
+        Event::Judged { metric, value, control, samples } => {
+            let (value, control, samples) = (Some(*value), *control, Some(*samples));
+            let read = Read { metric, value, control, samples, judged: true };
+            evidence::measure(case, &read, context.by)
         }
         Event::Tick => Ok(tick::tick(case, serving)),
+        Event::Tell => Ok(telling::due(case)),
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) fn force(case: &Case<'_, '_>, to: Option<StageName>, reason: &str) ->
             grounds.push(format!("skips {}", names.join(", ")).into());
         }
         let fact = Fact::Promoted { forced: Some(reason.into()), grounds };
-        return Ok(Draft { facts: vec![(fact, to)], alerts: Vec::new() });
+        return Ok(Draft { facts: vec![(fact, to)], ..Draft::default() });
     }
     Ok(up(case, Some(reason), grounds))
 }
@@ -62,5 +62,5 @@ pub(super) fn up(case: &Case<'_, '_>, reason: Option<&str>, grounds: Vec<Box<str
         Next::Stage(to) => (Fact::Promoted { forced, grounds }, to),
         Next::Complete => (Fact::Completed { forced, grounds }, case.state.stage),
     };
-    Draft { facts: vec![step], alerts: Vec::new() }
+    Draft { facts: vec![step], ..Draft::default() }
 }

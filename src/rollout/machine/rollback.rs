@@ -2,6 +2,7 @@
 
 use super::alert::AlertKind;
 use super::case::{Case, Decision, Draft, position_of};
+use super::incident;
 use super::refusal::Unmet;
 use crate::eval::StageName;
 use crate::plan::model::{Action, FlagPlan, RollBackTarget};
@@ -33,7 +34,7 @@ pub(super) fn to(case: &Case<'_, '_>, cause: Cause, stage: StageName) -> Draft {
     let text = format!("taken back from `{}` to `{stage}`: {cause}", case.state.stage);
     let alert = case.alert(AlertKind::RolledBack, text);
     let fact = Fact::RolledBack { cause, effective_ms: None };
-    Draft { facts: vec![(fact, stage)], alerts: vec![alert] }
+    Draft { facts: vec![(fact, stage)], alerts: vec![alert], ..Draft::default() }
 }
 
 /// Somebody decides so.
@@ -71,10 +72,6 @@ pub(super) fn breached(case: &Case<'_, '_>, trigger: usize, found: &str) -> Deci
         Action::RollBack => {
             to_target(case, Cause::Trigger { trigger: text.into(), evidence: found.into() })
         }
-        Action::Decide => {
-            let text = format!("{text}: {found}; roll back?");
-            let alerts = vec![case.alert(AlertKind::Decision, text)];
-            Draft { alerts, ..Draft::default() }
-        }
+        Action::Decide => incident::ask(case, &text, found),
     })
 }

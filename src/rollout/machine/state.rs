@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::eval::StageName;
-use crate::plan::model::{Phase, Quantity};
+use crate::plan::model::{Phase, Quantity, When};
 use crate::rollout::{Cause, Stamp};
 
 /// A flag's state: what the journal's records of it come to.
@@ -30,6 +30,22 @@ pub struct FlagState {
     pub watch_done: BTreeSet<u32>,
     /// The last check of the watch that was told as missed; 0 for none.
     pub watch_missed: u32,
+    /// Moments of the communication plan that have come and that nobody was told of.
+    pub(in crate::rollout) owed: Vec<Owed>,
+    /// The moments whose messages were sent, of stages that are not behind; of weeks the last.
+    pub(in crate::rollout) messaged: Vec<(StageName, When, u32)>,
+}
+
+/// A moment of the communication plan that has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::rollout) struct Owed {
+    pub(in crate::rollout) stage: StageName,
+    pub(in crate::rollout) when: When,
+    pub(in crate::rollout) since: Stamp,
+    /// When the stage had begun.
+    pub(in crate::rollout) began: Stamp,
+    /// Why the flag was rolled back.
+    pub(in crate::rollout) reason: Option<Box<str>>,
 }
 
 /// Where a flag stands, in a word.
@@ -83,6 +99,8 @@ pub struct Evidence {
     pub samples: Option<u64>,
     /// Who or what read it.
     pub by: Box<str>,
+    /// Whether a guard read it, which judges the limits of triggers itself.
+    pub judged: bool,
     /// When.
     pub read: Stamp,
     /// Since when each condition of the plan (`< 1%`, `> 5%`, `50% worse than control`) has held
@@ -118,6 +136,7 @@ impl FlagState {
     /// A flag at a stage, with nothing shown yet.
     #[must_use]
     pub fn new(stage: StageName, since: Stamp) -> FlagState {
+        let start = Owed { stage, when: When::Start, since, began: since, reason: None };
         FlagState {
             stage,
             since,
@@ -128,6 +147,8 @@ impl FlagState {
             evidence: BTreeMap::new(),
             watch_done: BTreeSet::new(),
             watch_missed: 0,
+            owed: if stage == StageName::OFF { Vec::new() } else { vec![start] },
+            messaged: Vec::new(),
         }
     }
 

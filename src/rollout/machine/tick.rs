@@ -17,14 +17,16 @@ use crate::rollout::{Cause, Fact};
 pub(super) fn tick(case: &Case<'_, '_>, serving: StageName) -> Draft {
     let mut draft = expired(case);
     let back = taken_back(case);
-    if !back.facts.is_empty() {
-        draft.extend(back);
+    let is_back = back.facts.iter().any(|(fact, _)| matches!(fact, Fact::RolledBack { .. }));
+    // What is asked for now bars what would be done now.
+    let is_asked = !back.facts.is_empty();
+    draft.extend(back);
+    if is_back {
         return draft;
     }
-    draft.extend(back);
     draft.extend(incident::due(case, serving));
     draft.extend(watch::due(case));
-    if is_ready(case) {
+    if !is_asked && is_ready(case) {
         draft.extend(promote::up(case, None, grounds(case)));
     }
     draft
@@ -75,9 +77,6 @@ fn taken_back(case: &Case<'_, '_>) -> Draft {
         if !draft.facts.is_empty() {
             break;
         }
-    }
-    if draft.facts.is_empty() {
-        // Decisions were asked for when the reading came; not again with each tick.
         draft.alerts.clear();
     }
     draft

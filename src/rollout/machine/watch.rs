@@ -22,6 +22,13 @@ pub(super) fn is_watched(case: &Case<'_, '_>) -> bool {
     of(case).is_some_and(|watch| case.spent() < watch.lasts)
 }
 
+/// Whether a check of the watch is due that a reading of that moment was too early for.
+pub(super) fn is_new_check(case: &Case<'_, '_>, read: &Stamp) -> bool {
+    let Some(watch) = of(case).filter(|_| is_watched(case)) else { return false };
+    let interval = |at: &Stamp| intervals(at.spent_since(&case.state.since), watch.every);
+    interval(read) != interval(&case.now)
+}
+
 /// The number of whole intervals in a time.
 fn intervals(time: Duration, every: Duration) -> u32 {
     let count = time.as_millis().checked_div(every.as_millis()).unwrap_or(0);

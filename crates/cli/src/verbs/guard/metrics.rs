@@ -135,7 +135,7 @@ impl<'p> Columns<'p> {
         };
         let mut arm = |first: usize| {
             let (requests, errors, slow) = (number(first), number(first + 1), number(first + 2));
-            Counts { requests, errors, slow: vec![(slow, requests)] }
+            Counts { requests, errors, slow: vec![(slow, requests)], ..Counts::default() }
         };
         let (treatment, control) = (arm(0), arm(3));
         for (arm, counts) in [("treatment", &treatment), ("control", &control)] {

@@ -20,7 +20,11 @@ pub(super) fn run(verb: &Guard, output: &Output) -> Result<Answer, Failure> {
 }
 
 fn judge(flag: FlagPlan<'_>, stage: &str) -> Result<Judge, Failure> {
-    Judge::new(&flag, stage).ok_or_else(|| {
+    // A file has counts of errors and of slow requests, and values of all else.
+    let is_counted = |name: &str| name == "error_rate" || name.starts_with("latency_p");
+    let names = flag.tracked_metrics().map(|metric| &*metric.name);
+    let read: Vec<&str> = names.filter(|name| !is_counted(name)).collect();
+    Judge::reading(&flag, stage, &read).ok_or_else(|| {
         let names: Vec<_> = flag.stages().map(|stage| stage.name()).collect();
         let known = quoted(names.iter().map(stagegate::StageName::as_str));
         Failure::Usage(format!(
