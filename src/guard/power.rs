@@ -164,17 +164,16 @@ fn half_erfc(x: f64, log: f64) -> f64 {
     if x < 0.0 { log.exp() - tail } else { tail }
 }
 
-/// `e^(x^2) erfc(x)` of what is not negative: Abramowitz and Stegun 7.1.26 for small ones, to six
-/// digits, and the continued fraction 7.1.14 for others.
+/// `e^(x^2) erfc(x)` of what is not negative, to twelve digits: Abramowitz and Stegun 7.1.6 for small ones,
+/// where its terms are few and little cancels, and the continued fraction 7.1.14 for others.
 fn scaled_erfc(x: f64) -> f64 {
-    const POLYNOMIAL: [f64; 5] =
-        [1.061_405_429, -1.453_152_027, 1.421_413_741, -0.284_496_736, 0.254_829_592];
-    if x < 1.5 {
-        let t = 1.0 / (1.0 + 0.327_591_1 * x);
-        return POLYNOMIAL.iter().fold(0.0, |sum, factor| (sum + factor) * t);
+    let root = std::f64::consts::PI.sqrt();
+    let steps = (1..=40).rev().map(f64::from);
+    if x < 2.0 {
+        let series = steps.fold(1.0, |sum, k| 1.0 + 2.0 * x * x / (2.0 * k + 1.0) * sum);
+        return (x * x).exp() - 2.0 / root * x * series;
     }
-    let fraction = (1..=40).rev().fold(x, |sum, k| x + f64::from(k) / 2.0 / sum);
-    1.0 / (std::f64::consts::PI.sqrt() * fraction)
+    1.0 / (root * steps.fold(x, |sum, k| x + k / 2.0 / sum))
 }
 
 #[cfg(test)]
