@@ -28,3 +28,6 @@ pub use outcome::Outcome;
 pub use power::{Power, Traffic};
 pub use trigger::Latency;
 pub use verdict::{Evidence, Finding, Missing, Verdict};
+
+#[cfg(test)]
+mod oracle;
