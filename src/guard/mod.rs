@@ -36,3 +36,6 @@ pub use power::{Power, Traffic};
 pub use trigger::Latency;
 pub use verdict::{Evidence, Finding, Missing, Verdict};
 pub use watched::Judgement;
+
+#[cfg(test)]
+mod oracle;

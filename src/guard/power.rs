@@ -164,38 +164,70 @@ fn half_erfc(x: f64, log: f64) -> f64 {
     if x < 0.0 { log.exp() - tail } else { tail }
 }
 
-/// `e^(x^2) erfc(x)` of what is not negative: Abramowitz and Stegun 7.1.26 for small ones, to six
-/// digits, and the continued fraction 7.1.14 for others.
+/// `e^(x^2) erfc(x)` of what is not negative, to twelve digits: Abramowitz and Stegun 7.1.6 for small ones,
+/// where its terms are few and little cancels, and the continued fraction 7.1.14 for others.
 fn scaled_erfc(x: f64) -> f64 {
-    const POLYNOMIAL: [f64; 5] =
-        [1.061_405_429, -1.453_152_027, 1.421_413_741, -0.284_496_736, 0.254_829_592];
-    if x < 1.5 {
-        let t = 1.0 / (1.0 + 0.327_591_1 * x);
-        return POLYNOMIAL.iter().fold(0.0, |sum, factor| (sum + factor) * t);
+    let root = std::f64::consts::PI.sqrt();
+    let steps = (1..=40).rev().map(f64::from);
+    if x < 2.0 {
+        let series = steps.fold(1.0, |sum, k| 1.0 + 2.0 * x * x / (2.0 * k + 1.0) * sum);
+        return (x * x).exp() - 2.0 / root * x * series;
     }
-    let fraction = (1..=40).rev().fold(x, |sum, k| x + f64::from(k) / 2.0 / sum);
-    1.0 / (std::f64::consts::PI.sqrt() * fraction)
+    1.0 / (root * steps.fold(x, |sum, k| x + k / 2.0 / sum))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::oracle::{NINE_DIGITS, TWELVE_DIGITS, is_near, number, numbers, rows};
     use super::*;
 
-    /// Of `scipy.special.erfcx`.
+    #[test]
+    fn scaled_tails_are_those_of_scipy() {
+        for row in rows("erfcx") {
+            let [x, known] = numbers(&row);
+            assert!(is_near(scaled_erfc(x), known, TWELVE_DIGITS), "{}: {row}", scaled_erfc(x));
+        }
+    }
+
+    /// To nine digits: an exponent of half a million is known to the tenth place only.
     #[test]
     fn tails_are_those_of_the_normal_distribution() {
-        let known = [
-            (0.0, 1.0),
-            (0.5, 0.615_690_344),
-            (2.0, 0.255_395_676),
-            (3.0, 0.179_001_151),
-            (10.0, 0.056_140_993),
-        ];
-        for (x, value) in known {
-            let found = scaled_erfc(x);
-            assert!((found / value - 1.0).abs() < 1e-5, "{x}: {found}");
+        for row in rows("tail") {
+            let [x, log, known] = numbers(&row);
+            let found = half_erfc(x, log);
+            assert!(is_near(found, known, NINE_DIGITS), "{found}: {row}");
         }
-        assert!((half_erfc(1.644_853_627, 0.0) - 0.05).abs() < 1e-6);
-        assert!((half_erfc(-1.644_853_627, 0.0) - 0.95).abs() < 1e-6);
+    }
+
+    /// To nine digits, for the same reason.
+    #[test]
+    fn a_level_is_passed_as_the_inverse_gaussian_distribution_says() {
+        for row in rows("passed") {
+            let [time, drift, variance, level, known] = numbers(&row);
+            let found = passed(time, drift, variance, level);
+            assert!(is_near(found, known, NINE_DIGITS), "{found}: {row}");
+        }
+    }
+
+    /// Never early, and late by the thousandth at most to which it is looked for.
+    #[test]
+    fn a_fault_is_foretold_by_the_quantile_of_that_distribution() {
+        for row in rows("minutes") {
+            let [times, share, requests_per_minute, base_error_rate, alpha] =
+                [2, 3, 4, 5, 6].map(|column| number(&row[column]));
+            let limit = match row[0].as_str() {
+                Some("above") => Limit::Above(number(&row[1])),
+                _ => Limit::Worse(number(&row[1])),
+            };
+            let traffic = Traffic { requests_per_minute, base_error_rate };
+            let found = limit.minutes(times, share, traffic, ln_spread() - alpha.ln());
+            match row[7].as_f64() {
+                Some(known) => {
+                    let late = found / known - 1.0;
+                    assert!((-NINE_DIGITS..=0.001).contains(&late), "{found}: {row}");
+                }
+                None => assert!(found.is_infinite(), "{found}: {row}"),
+            }
+        }
     }
 }

@@ -83,6 +83,25 @@ fn bounds(fired: u64, runs: u64) -> (f64, f64) {
     (bound(-half), bound(half))
 }
 
+/// To nine digits, as the deviate has ten. In the table of the chapter, what is exact (Clopper and Pearson 1934)
+/// is more by a thousandth of a percent, as the chapter says.
+#[test]
+fn bounds_are_those_of_scipy() {
+    let all: serde_json::Value = serde_json::from_str(include_str!("../data/guard.json")).unwrap();
+    let rows = all["bounds"].as_array().unwrap();
+    assert!(!rows.is_empty());
+    for row in rows {
+        let [fired, runs] = [0, 1].map(|column| row[column].as_u64().unwrap());
+        let [least, most, exact] = [2, 3, 4].map(|column| row[column].as_f64().unwrap());
+        let found = bounds(fired, runs);
+        assert!((found.0 - least).abs() <= 1e-9 * least.max(1e-9), "{found:?}: {row}");
+        assert!((found.1 - most).abs() <= 1e-9 * most, "{found:?}: {row}");
+        if runs == 20_000 && (30..100).contains(&fired) {
+            assert!((0.0..0.000_015).contains(&(exact - found.1)), "{found:?}: {row}");
+        }
+    }
+}
+
 /// 20,000 runs prove it; so few as by default can only refute it.
 fn stay_quiet(runs: u64) {
     let above = (World { share: |_| 0.5, ..QUIET }, ABOVE, "above a limit that is met exactly");
