@@ -61,6 +61,9 @@ fn of_flag(flag: &FlagView<'_>) -> String {
     let _ = writeln!(text, "{rows}");
     for held in &flag.hold_back {
         let _ = writeln!(text, "waits until {}: {}", held.until, held.group);
+    if let Some(traffic) = &flag.traffic {
+        let _ = writeln!(text, "traffic: {traffic}");
+    }
     }
     text += &counts(flag);
     warnings(&flag.warnings, &mut text);

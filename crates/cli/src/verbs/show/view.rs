@@ -7,7 +7,7 @@ use stagegate::Plan;
 use stagegate::model::{Criterion, FlagPlan, Group, Metric, MetricSource, TriggerCause};
 
 use super::sections::{
-    MessageView, ResponsibilityView, RiskView, RollBackView, TriggerView, VariableView,
+    MessageView, ResponsibilityView, RiskView, RollBackView, TrafficView, TriggerView, VariableView,
 };
 use super::stage::StageView;
 use crate::amount::Amount;
@@ -51,6 +51,8 @@ pub(super) struct FlagView<'p> {
     pub(super) timeline: Option<TimelineView<'p>>,
     pub(super) calendar: Option<CalendarView<'p>>,
     pub(super) risks: Vec<RiskView<'p>>,
+    /// What comes to the service, where the document says so.
+    pub(super) traffic: Option<TrafficView>,
     /// The groups it names.
     groups: Vec<GroupView<'p>>,
     /// The metrics it names.
@@ -160,6 +162,7 @@ impl<'p> FlagView<'p> {
             groups: flag.groups().into_iter().map(GroupView::of).collect(),
             metrics: metrics_of(flag),
             warnings: warnings.map(Finding::warning).collect(),
+            traffic: flag.traffic().map(TrafficView::of),
         }
     }
 }
