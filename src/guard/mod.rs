@@ -18,6 +18,7 @@ mod sustained;
 mod trigger;
 mod users;
 mod verdict;
+mod warnings;
 
 pub use counts::{Counts, Look};
 pub use guarded::{Guard, GuardedFlag, Judgement, Span};
@@ -28,3 +29,4 @@ pub use outcome::Outcome;
 pub use power::{Power, Traffic};
 pub use trigger::Latency;
 pub use verdict::{Evidence, Finding, Missing, Verdict};
+pub use warnings::warnings;

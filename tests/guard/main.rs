@@ -15,4 +15,5 @@ mod counting;
 mod power;
 mod quiet;
 mod verdicts;
+mod warnings;
 mod world;
