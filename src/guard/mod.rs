@@ -14,6 +14,8 @@ mod judge;
 #[cfg(feature = "tower")]
 mod layer;
 mod measured;
+#[cfg(test)]
+mod oracle;
 mod outcome;
 mod power;
 mod recent;
@@ -22,6 +24,7 @@ mod sustained;
 mod trigger;
 mod users;
 mod verdict;
+mod warnings;
 mod watched;
 
 pub use counts::{Counts, Look};
@@ -35,7 +38,5 @@ pub use outcome::{Mark, Outcome};
 pub use power::{Power, Traffic};
 pub use trigger::Latency;
 pub use verdict::{Evidence, Finding, Missing, Verdict};
+pub use warnings::warnings;
 pub use watched::Judgement;
-
-#[cfg(test)]
-mod oracle;

@@ -6,6 +6,7 @@ use super::Judge;
 use super::bets::{ln_spread, told_by_a_trial};
 use super::counts::Kind;
 use super::trigger::{Test, odds_share};
+use crate::plan::model::DeclaredTraffic;
 
 /// What comes to a service.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,6 +15,32 @@ pub struct Traffic {
     pub requests_per_minute: f64,
     /// The share of them that fails where all is well: 0.01 is one in a hundred.
     pub base_error_rate: f64,
+}
+
+/// As a document says it.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::Plan;
+/// use stagegate::guard::Traffic;
+///
+/// let plan = Plan::parse(r#"
+///     schema = 1
+///     [flags.search]
+///     traffic = { requests_per_minute = 3000, error_rate = "0.4%" }
+/// "#)?;
+/// let traffic = Traffic::from(plan.flag("search").unwrap().traffic().unwrap());
+/// assert_eq!(traffic, Traffic { requests_per_minute: 3_000.0, base_error_rate: 0.004 });
+/// # Ok::<(), stagegate::PlanError>(())
+/// ```
+impl From<&DeclaredTraffic> for Traffic {
+    fn from(declared: &DeclaredTraffic) -> Traffic {
+        Traffic {
+            requests_per_minute: declared.requests_per_minute as f64,
+            base_error_rate: f64::from(declared.error_rate.ppm()) / 1e6,
+        }
+    }
 }
 
 /// What a trigger finds in a stage, in four of five cases.
@@ -70,20 +97,31 @@ impl Judge {
     /// ```
     #[must_use]
     pub fn power(&self, lasts: Duration, traffic: Traffic) -> Vec<Power> {
-        let wanted = ln_spread() - self.alpha.ln();
-        let power = self.triggers.iter().enumerate().filter_map(|(trigger, judged)| {
-            let limit = match judged.test {
-                Test::Above { kind: Kind::Errors, limit, .. } => Limit::Above(limit),
-                Test::Worse { kind: Kind::Errors, times, .. } => Limit::Worse(times),
-                _ => return None,
-            };
-            let minutes = |times| limit.minutes(times, self.share(), traffic, wanted);
-            let most = lasts.as_secs_f64() / 60.0;
-            let smallest = first(1.0, LARGEST, |times| minutes(times) <= most);
-            let twice_after = duration(minutes(2.0 * limit.times_of(traffic.base_error_rate)));
-            Some(Power { trigger, smallest, twice_after })
+        let most = lasts.as_secs_f64() / 60.0;
+        let power = self.limits().map(|(trigger, limit)| {
+            let within = |times| self.minutes(limit, times, traffic) <= most;
+            let smallest = first(1.0, LARGEST, within);
+            Power { trigger, smallest, twice_after: self.twice_after(limit, traffic) }
         });
         power.collect()
+    }
+
+    /// The limits on errors that a sequential test judges, and which trigger each is of.
+    pub(super) fn limits(&self) -> impl Iterator<Item = (usize, Limit)> {
+        self.triggers.iter().enumerate().filter_map(|(trigger, judged)| match judged.test {
+            Test::Above { kind: Kind::Errors, limit, .. } => Some((trigger, Limit::Above(limit))),
+            Test::Worse { kind: Kind::Errors, times, .. } => Some((trigger, Limit::Worse(times))),
+            _ => None,
+        })
+    }
+
+    /// When an error rate of twice a limit is found, in four of five cases; `None`: not in a year.
+    pub(super) fn twice_after(&self, limit: Limit, traffic: Traffic) -> Option<Duration> {
+        duration(self.minutes(limit, 2.0 * limit.times_of(traffic.base_error_rate), traffic))
+    }
+
+    fn minutes(&self, limit: Limit, times: f64, traffic: Traffic) -> f64 {
+        limit.minutes(times, self.share(), traffic, ln_spread() - self.alpha.ln())
     }
 }
 
@@ -92,9 +130,12 @@ fn duration(minutes: f64) -> Option<Duration> {
     Some(time).filter(|time| *time <= YEAR)
 }
 
+/// What a trigger on errors allows.
 #[derive(Clone, Copy)]
-enum Limit {
+pub(super) enum Limit {
+    /// This error rate.
     Above(f64),
+    /// So many times control's.
     Worse(f64),
 }
 

@@ -1,6 +1,8 @@
 //! From the text of a document to a typed plan that cannot hold an invalid state.
 
 mod document;
+#[cfg(feature = "guard")]
+mod doubts;
 mod error;
 mod fields;
 mod flags;
@@ -23,6 +25,8 @@ mod stages;
 use std::sync::Arc;
 
 pub use document::{Document, Format};
+#[cfg(feature = "guard")]
+pub(crate) use doubts::StageDoubt;
 pub(crate) use error::Excerpt;
 pub use error::{PlanError, Problem};
 pub(crate) use fields::{nearest, one_of};

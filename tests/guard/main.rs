@@ -16,4 +16,5 @@ mod measuring;
 mod power;
 mod quiet;
 mod verdicts;
+mod warnings;
 mod world;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use stagegate::model::FlagPlan;
-use stagegate::{Document, Plan, Problem, limits};
+use stagegate::{Document, Plan, Problem, guard, limits};
 
 use crate::args::Format;
 use crate::excerpt;
@@ -56,6 +56,13 @@ pub(crate) fn parse(
             Err(Failure::BadDocument)
         }
     }
+}
+
+/// What is doubtful about a plan, its stages at the declared traffic included, in order of place.
+pub(crate) fn warnings(plan: &Plan) -> Vec<Problem> {
+    let mut warnings = [plan.warnings(), &guard::warnings(plan)].concat();
+    warnings.sort_by_key(|warning| warning.span().start);
+    warnings
 }
 
 /// The flag of that key; without one, the only flag there is.

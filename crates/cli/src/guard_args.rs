@@ -46,12 +46,13 @@ Example:
 pub(crate) struct Power {
     #[command(flatten)]
     pub(crate) of: Of,
-    /// Requests a minute of all users together.
+    /// Requests a minute of all users together; else those of the document's `traffic`.
     #[arg(long, value_name = "COUNT", value_parser = positive)]
-    pub(crate) requests_per_minute: f64,
-    /// The share of requests that fails where all is well: `0.4%`, or 0.004.
+    pub(crate) requests_per_minute: Option<f64>,
+    /// The share of requests that fails where all is well: `0.4%`, or 0.004; else that of the
+    /// document's `traffic`.
     #[arg(long, value_name = "SHARE", value_parser = share)]
-    pub(crate) base_error_rate: f64,
+    pub(crate) base_error_rate: Option<f64>,
     /// How to print it.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,

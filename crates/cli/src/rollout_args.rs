@@ -83,7 +83,8 @@ pub(crate) struct Consent {
     /// Users, one a line as for `diff`: says how many of them gain or lose the flag.
     #[arg(long, value_name = "FILE")]
     pub(crate) users: Option<PathBuf>,
-    /// How many users there are: says about how many of them that is.
+    /// How many users there are: says about how many of them that is. Else as many as the `traffic` of
+    /// the document in force says.
     #[arg(long, value_name = "COUNT", conflicts_with = "users")]
     pub(crate) traffic: Option<u64>,
 }

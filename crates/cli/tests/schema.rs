@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use stagegate::{Document, Plan, model};
 
 /// Under which heading of `docs/plans.md` the fields of a part of the schema stand.
-const HEADINGS: [(&str, &str); 22] = [
+const HEADINGS: [(&str, &str); 23] = [
     ("Document", "## Top level"),
     ("Flag", "## `[flags.KEY]`"),
     ("Plan", "## `[plans.NAME]`"),
@@ -31,6 +31,7 @@ const HEADINGS: [(&str, &str); 22] = [
     ("Calendar", "## `calendar`"),
     ("Freeze", "### `freezes`"),
     ("Risk", "## `risks`"),
+    ("Traffic", "## `traffic`"),
     ("", "### Variables of every plan"),
     ("", "### The built-in plan"),
 ];
@@ -153,6 +154,10 @@ fn the_schema_refuses_what_is_wrong_in_form() {
         message("template", "{{ flag"),
         message("template", " "),
         flag(json!({ "variables": { "Product": "a" } })),
+        flag(json!({ "traffic": { "requests_per_minute": 0, "error_rate": "1%" } })),
+        flag(json!({ "traffic": { "requests_per_minute": 5, "error_rate": 1 } })),
+        flag(json!({ "traffic": { "requests_per_minute": 5, "error_rate": "1%", "users": 0 } })),
+        flag(json!({ "traffic": { "requests_per_minute": 5 } })),
     ];
     for document in bad {
         assert!(!validator.is_valid(&document), "{document}");

@@ -17,6 +17,7 @@ use crate::plan::model::sections::Sections;
 use crate::plan::model::stage::Stage;
 use crate::plan::model::time::date::Date;
 use crate::plan::model::timeline::{self, StagePeriod, Timeline};
+use crate::plan::model::traffic::DeclaredTraffic;
 use crate::plan::model::trigger::{Trigger, TriggerCause};
 
 /// A flag with the whole of its plan: what [`Plan::flag`](crate::Plan::flag) gives.
@@ -226,6 +227,12 @@ impl<'p> FlagPlan<'p> {
     #[must_use]
     pub fn risks(&self) -> &'p [Risk] {
         &self.sections().risks
+    }
+
+    /// What comes to the service, where the document says so.
+    #[must_use]
+    pub fn traffic(&self) -> Option<&'p DeclaredTraffic> {
+        self.sections().traffic.as_ref()
     }
 
     pub(super) fn definition(&self) -> &'p FlagDefinition {

@@ -1,5 +1,5 @@
 //! What a plan says, as types: stages and the rules for leaving them, metrics, triggers, roll-back,
-//! who is responsible, messages, calendar, timeline, risks.
+//! who is responsible, messages, calendar, timeline, risks, traffic.
 //!
 //! Every type is read-only data that [`Plan::flag`](crate::Plan::flag) hands out; nothing here is
 //! invalid, because [`Plan::parse`](crate::Plan::parse) refuses what would be.
@@ -19,6 +19,7 @@ mod stage;
 mod staged;
 mod time;
 mod timeline;
+mod traffic;
 mod trigger;
 mod word;
 
@@ -39,6 +40,7 @@ pub use stage::{Advance, ChecklistItem, Criterion, Stage, StageDetails, Watch};
 pub use time::date::{Date, ParseDateError, ParseTimeZoneError, TimeZone, Weekday};
 pub use time::week::WeekHours;
 pub use timeline::{Due, Period, StagePeriod, Timeline};
+pub use traffic::DeclaredTraffic;
 pub use trigger::{Action, IncidentKind, Limit, NoData, Trigger, TriggerCause};
 
 #[cfg(feature = "schema")]

@@ -12,6 +12,7 @@ use crate::plan::model::responsibility::{self, Responsibility};
 use crate::plan::model::risk::{self, Risk};
 use crate::plan::model::rollback::{self, RollBack};
 use crate::plan::model::timeline::{self, TimelinePlan};
+use crate::plan::model::traffic::{self, DeclaredTraffic};
 use crate::plan::model::trigger::{self, Trigger};
 use crate::plan::node::Node;
 use crate::plan::report::Report;
@@ -27,6 +28,7 @@ pub(in crate::plan) struct Sections {
     pub(in crate::plan) timeline: Arc<TimelinePlan>,
     pub(in crate::plan) calendar: Option<Arc<Calendar>>,
     pub(in crate::plan) risks: Arc<[Risk]>,
+    pub(in crate::plan) traffic: Option<DeclaredTraffic>,
 }
 
 /// What sections may refer to.
@@ -48,6 +50,7 @@ pub(in crate::plan) struct OwnSections<'n, 'a> {
     timeline: Option<&'n Node<'a>>,
     calendar: Option<&'n Node<'a>>,
     risks: Option<&'n Node<'a>>,
+    traffic: Option<&'n Node<'a>>,
 }
 
 impl<'n, 'a> OwnSections<'n, 'a> {
@@ -61,6 +64,7 @@ impl<'n, 'a> OwnSections<'n, 'a> {
             timeline: fields.take("timeline"),
             calendar: fields.take("calendar"),
             risks: fields.take("risks"),
+            traffic: fields.take("traffic"),
         }
     }
 
@@ -115,6 +119,9 @@ impl<'n, 'a> OwnSections<'n, 'a> {
         if let Some(node) = self.risks {
             sections.risks = risk::read(node, &path.field("risks"), report);
         }
+        if let Some(node) = self.traffic {
+            sections.traffic = traffic::read(node, &path.field("traffic"), report);
+        }
         Arc::new(sections)
     }
 
@@ -128,9 +135,9 @@ impl<'n, 'a> OwnSections<'n, 'a> {
             timeline,
             calendar,
             risks,
+            traffic,
         } = self;
-        [triggers, rollback, responsibility, variables, messages, timeline, calendar, risks]
-            .iter()
-            .all(|node| node.is_none())
+        let any = triggers.or(*rollback).or(*responsibility).or(*variables).or(*messages);
+        any.or(*timeline).or(*calendar).or(*risks).or(*traffic).is_none()
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use super::sections::{
-    Calendar, Message, Responsibility, Risk, RollBack, Timeline, Trigger, Variables,
+    Calendar, Message, Responsibility, Risk, RollBack, Timeline, Traffic, Trigger, Variables,
 };
 use super::stage::Stage;
 use super::values::{Algorithm, Duration, Key, StageName, Text, UserKey, Version};
@@ -60,6 +60,8 @@ macro_rules! with_sections {
             /// What could go wrong, and what is done about it.
             #[schemars(length(max = 1000))]
             risks: Option<Vec<Risk>>,
+            /// What comes to the service.
+            traffic: Option<Traffic>,
         }
     };
 }

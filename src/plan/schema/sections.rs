@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use super::values::{
-    Date, Duration, Hours, Increase, Key, Quantity, StageName, Template, Text, VariableName, When,
+    Date, Duration, Hours, Increase, Key, Quantity, Share, StageName, Template, Text, VariableName,
+    When,
 };
 
 /// What takes a flag back: a metric beyond one limit, or an incident.
@@ -219,4 +220,18 @@ enum Level {
     Low,
     Medium,
     High,
+}
+
+/// What comes to the service: tells which stages are too short, and how many users a step is about.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Traffic {
+    /// Requests a minute that ask for the flag, of all users together.
+    #[schemars(range(min = 1))]
+    requests_per_minute: u64,
+    /// The share of them that fails when all is well.
+    error_rate: Share,
+    /// How many users there are.
+    #[schemars(range(min = 1))]
+    users: Option<u64>,
 }

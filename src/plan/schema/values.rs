@@ -106,6 +106,12 @@ values! {
         "pattern": r"^\s*\d+(?:\.\d+)?\s*%\s*$",
         "examples": ["50%"],
     }
+    Share {
+        "type": "string",
+        "description": "A percentage, above 0% and below 100%.",
+        "pattern": r"^\s*\d+(?:\.\d+)?\s*%\s*$",
+        "examples": ["0.4%"],
+    }
     Quantity {
         "type": ["string", "integer"],
         "description": "A number with its metric's unit; a count needs no quotes.",

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use stagegate::{Document, Plan, PlanError};
+use stagegate::{Document, Plan, PlanError, Problem};
 
 use crate::args::{Check, Format};
 use crate::document::{self, Finding};
@@ -16,7 +16,11 @@ pub(crate) fn run(args: &Check, output: &Output) -> Result<Answer, Failure> {
     for path in &args.documents {
         let document = document::read(path)?;
         let read = Plan::parse(&document);
-        checked.push(Checked { document, read });
+        let warnings = match &read {
+            Ok(plan) => document::warnings(plan),
+            Err(error) => error.warnings().to_vec(),
+        };
+        checked.push(Checked { document, read, warnings });
     }
     let good = checked.iter().all(|checked| checked.is_good(args.strict));
     match args.format {
@@ -32,24 +36,25 @@ pub(crate) fn run(args: &Check, output: &Output) -> Result<Answer, Failure> {
 struct Checked {
     document: Document,
     read: Result<Plan, PlanError>,
+    warnings: Vec<Problem>,
 }
 
 impl Checked {
     fn is_good(&self, strict: bool) -> bool {
-        self.read.as_ref().is_ok_and(|plan| !strict || plan.warnings().is_empty())
+        self.read.is_ok() && (!strict || self.warnings.is_empty())
     }
 
     fn result(&self, strict: bool) -> DocumentResult<'_> {
-        let (errors, warnings, unlisted) = match &self.read {
-            Ok(plan) => (&[][..], plan.warnings(), 0),
-            Err(error) => (error.problems(), error.warnings(), error.unlisted()),
+        let (errors, unlisted) = match &self.read {
+            Ok(_) => (&[][..], 0),
+            Err(error) => (error.problems(), error.unlisted()),
         };
         let errors = errors.iter().map(Finding::error);
         DocumentResult {
             document: self.document.label(),
             good: self.is_good(strict),
             flags: self.read.as_ref().map_or(0, |plan| plan.flags().count()),
-            problems: errors.chain(warnings.iter().map(Finding::warning)).collect(),
+            problems: errors.chain(self.warnings.iter().map(Finding::warning)).collect(),
             unlisted,
         }
     }
@@ -57,7 +62,7 @@ impl Checked {
 
 fn human(checked: &[Checked], strict: bool) -> String {
     let mut text = String::new();
-    for Checked { document, read } in checked {
+    for Checked { document, read, warnings } in checked {
         let name = document.label();
         match read {
             Err(error) => {
@@ -67,12 +72,12 @@ fn human(checked: &[Checked], strict: bool) -> String {
             }
             Ok(plan) => {
                 let mut excerpts = Excerpts::of(document);
-                for warning in plan.warnings() {
+                for warning in warnings {
                     text += &excerpts.render(Severity::Warning, warning);
                     text += "\n";
                 }
                 let flags = counted(plan.flags().count(), "flag");
-                let _ = match plan.warnings().len() {
+                let _ = match warnings.len() {
                     0 => writeln!(text, "{name}: good, {flags}"),
                     count => {
                         let verdict = if strict { "not good (--strict)" } else { "good" };

@@ -61,6 +61,18 @@ fn warnings_fail_only_when_strict() {
     assert!(documents > 0);
 }
 
+/// At the traffic that the document declares, beside what is doubtful anyway.
+#[test]
+fn stages_that_are_too_short_are_warned_of() {
+    let document = "crates/cli/tests/data/check/too-short.toml";
+    let run = stagegate(&["check", document]).ends(0);
+    is_on_record("check/too-short.txt", &run.stdout);
+    let run = stagegate(&["check", "--strict", document, "--format", "json"]).ends(1);
+    is_on_record("check/too-short.json", &run.stdout);
+    let shown = stagegate(&["show", document, "--format", "json"]).ends(0).json();
+    assert_eq!(shown["flags"][0]["warnings"], run.json()["documents"][0]["problems"]);
+}
+
 /// Every document that the library refuses: no panic, the right code, as many problems.
 #[test]
 fn every_bad_document_on_record() {

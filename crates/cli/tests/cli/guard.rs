@@ -103,3 +103,38 @@ fn what_a_stage_would_find_is_told() {
         stagegate(&[&arguments[..], &wrong].concat()).ends(2);
     }
 }
+
+/// What the arguments leave out the document says, or nobody.
+#[test]
+fn traffic_is_the_documents_where_no_argument_says_it() {
+    let document =
+        fs::read_to_string(root().join("crates/cli/tests/data/guard/worse.toml")).unwrap();
+    let declared = |traffic: &str| {
+        document.replace("[flags.search]\n", &format!("[flags.search]\n{traffic}\n"))
+    };
+    let power = |document: &str, arguments: &[&str]| {
+        stagegate_with(&[&["guard", "power", "-"], arguments].concat(), document)
+    };
+    let (requests, errors) = (["--requests-per-minute", "3000"], ["--base-error-rate", "0.4%"]);
+    let on_record =
+        fs::read_to_string(root().join("crates/cli/tests/data/guard/power.txt")).unwrap();
+    let traffic = "traffic = { requests_per_minute = 3000, error_rate = \"0.4%\" }";
+    assert_eq!(power(&declared(traffic), &[]).ends(0).stdout, on_record);
+    let other = declared("traffic = { requests_per_minute = 7, error_rate = \"0.4%\" }");
+    assert_eq!(power(&other, &requests).ends(0).stdout, on_record);
+    let other = declared("traffic = { requests_per_minute = 3000, error_rate = \"7%\" }");
+    assert_eq!(power(&other, &errors).ends(0).stdout, on_record);
+
+    let hint =
+        "or write in the document: traffic = { requests_per_minute = 3000, error_rate = \"0.4%\" }";
+    for (arguments, missing) in [
+        (&[][..], "`--requests-per-minute` and `--base-error-rate`"),
+        (&requests, "`--base-error-rate`"),
+        (&errors, "`--requests-per-minute`"),
+    ] {
+        let expected = format!(
+            "stagegate: the document says nothing of the traffic of `search`; say {missing}, {hint}\n"
+        );
+        assert_eq!(power(&document, arguments).ends(2).stderr, expected);
+    }
+}

@@ -409,3 +409,27 @@ fn the_store_and_the_name_may_come_from_the_environment() {
     run(&["promote", "search", "--yes"]);
     assert!(run(&["history"]).contains("carla: search: promoted, off -> internal"));
 }
+
+#[test]
+fn the_document_says_how_many_users_a_move_is_about() {
+    let mut shop = Shop::new();
+    let document = shop.path("rollout.toml").display().to_string();
+    let traffic = "traffic = { requests_per_minute = 3000, error_rate = \"1%\", users = 120_000 }";
+    let stages = "stages = [{ name = \"pilot\", percent = 10 }, { name = \"ga\", percent = 100 }]";
+    fs::write(&document, format!("schema = 1\n[flags.search]\n{traffic}\n{stages}\n")).unwrap();
+    let users = shop.path("users.txt").display().to_string();
+    fs::write(&users, "ana\n").unwrap();
+    shop.run(0, &["start", &document, "--by", "ana"]);
+    let promote = ["promote", "search", "--by", "ana"];
+    let mut asked = |arguments: &[&str]| shop.run(2, &[&promote, arguments].concat()).stderr;
+    assert_eq!(
+        asked(&[]),
+        "stagegate: search: off -> pilot, from 0% to 10% of users; about 12000 of 120000 gain it\n\
+         say `--yes` if that is meant\n"
+    );
+    assert!(asked(&["--traffic", "50"]).contains("; about 5 of 50 gain it\n"));
+    assert!(asked(&["--users", &users]).contains("% of users; of 1 users "));
+    shop.run(0, &[&promote[..], &["--yes"]].concat());
+    let back = shop.run(2, &["rollback", "search", "--reason", "no", "--by", "ana"]).stderr;
+    assert!(back.contains("; about 12000 of 120000 lose it\n"), "{back}");
+}

@@ -244,15 +244,16 @@ fn parse_percent(text: &str, max: u32) -> Result<u32, NoQuantity> {
     })
 }
 
-/// Digits only: neither a sign nor a point.
+/// Digits only, perhaps with `_` between them, as TOML has it: neither a sign nor a point.
 pub(in crate::plan::model) fn parse_count(text: &str) -> Result<u64, NoQuantity> {
     let text = text.trim();
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !text.split('_').all(is_digits) {
         let rest = text.strip_prefix('-').unwrap_or_default();
         let is_negative = rest.starts_with(|c: char| c.is_ascii_digit());
         return Err(if is_negative { NoQuantity::Negative } else { NoQuantity::NotCount });
     }
-    let count = text.parse().ok().filter(|count| *count <= MAX_COUNT);
+    let count = text.replace('_', "").parse().ok().filter(|count| *count <= MAX_COUNT);
     count.ok_or(NoQuantity::Count)
 }
 
@@ -298,7 +299,7 @@ mod tests {
             (">=250ms", Unit::Duration, ">= 250ms"),
             ("< 1m 30s", Unit::Duration, "< 90s"),
             ("< 48h", Unit::Duration, "< 2d"),
-            ("> 2", Unit::Count, "> 2"),
+            ("> 2_000", Unit::Count, "> 2000"),
             ("< 0007", Unit::Count, "< 7"),
         ] {
             assert_eq!(read(text, unit).as_deref(), Ok(written), "{text}");
@@ -319,7 +320,7 @@ mod tests {
             ("< 1.5s", Unit::Duration, "not a duration"),
             ("< 1%", Unit::Count, "not a whole number"),
             ("< 1.5", Unit::Count, "not a whole number"),
-            ("<", Unit::Count, "not a whole number"),
+            ("< 1__000", Unit::Count, "not a whole number"),
             ("< -3", Unit::Count, "negative"),
             ("< 1000000000001", Unit::Count, "more than 1000000000000"),
             ("< 99999999999999999999", Unit::Count, "more than 1000000000000"),

@@ -74,16 +74,17 @@ pub(in crate::plan::model) fn increase<'a>(
     }
 }
 
-/// A number of samples, of which there has to be one.
-pub(in crate::plan::model) fn samples<'a>(
+/// A number of something of which there has to be one; `none`: what a 0 is called.
+pub(in crate::plan::model) fn count_from_one<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
+    none: &str,
     report: &mut Report<'a>,
 ) -> Option<u64> {
     let hint = format!("write a whole number from 1 to {MAX_COUNT}, its digits alone");
     let wrong = if node.is_number() {
         match parse_count(report.slice(&node.span)) {
-            Ok(0) => "no sample at all".to_owned(),
+            Ok(0) => none.to_owned(),
             Ok(count) => return Some(count),
             Err(error) => error.to_string(),
         }

@@ -26,6 +26,7 @@ pub(super) fn sections(metrics: &Metrics) -> Sections {
         timeline: Arc::default(),
         calendar: Some(Arc::new(calendar())),
         risks: risks(),
+        traffic: None,
     }
 }
 

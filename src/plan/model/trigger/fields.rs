@@ -126,9 +126,10 @@ impl<'n, 'a> MetricFields<'n, 'a> {
         };
         let limit = self.limit(fields, metric.as_deref(), report);
         let sustained = read_sustained(self.sustained, path, report);
-        let minimum_sample = self
-            .minimum_sample
-            .and_then(|node| threshold::samples(node, &path.field("minimum_sample"), report));
+        let minimum_sample = self.minimum_sample.and_then(|node| {
+            let path = path.field("minimum_sample");
+            threshold::count_from_one(node, &path, "no sample at all", report)
+        });
         let no_data = match self.no_data {
             Some(node) => word::read(node, &path.field("no_data"), report),
             None => {

@@ -229,6 +229,7 @@ fn without_effect(old: FlagPlan<'_>, new: FlagPlan<'_>) -> Vec<String> {
     differ("timeline", timeline);
     differ("calendar", old.calendar() != new.calendar());
     differ("risks", old.risks() != new.risks());
+    differ("traffic", old.traffic() != new.traffic());
     sections
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use stagegate::guard::Traffic;
-use stagegate::model::Stage;
+use stagegate::model::{FlagPlan, Stage};
 use stagegate::rollout::Spent;
 
 use crate::amount::Amount;
@@ -18,10 +18,7 @@ use crate::terminal::Rows;
 pub(super) fn run(args: &Power, output: &Output) -> Result<Answer, Failure> {
     let plan = document::plan(&args.of.document, "guard power", args.format, output)?;
     let flag = document::flag(&plan, args.of.flag.as_deref())?;
-    let traffic = Traffic {
-        requests_per_minute: args.requests_per_minute,
-        base_error_rate: args.base_error_rate,
-    };
+    let traffic = traffic(args, flag)?;
     let mut found = Vec::new();
     for stage in flag.stages() {
         let lasts = lasts(stage);
@@ -45,6 +42,31 @@ pub(super) fn run(args: &Power, output: &Output) -> Result<Answer, Failure> {
         Format::Json => output.json("guard power", &Outcome { flag: flag.key(), found })?,
     }
     Ok(Answer::Yes)
+}
+
+/// The arguments', and the document's where they say nothing.
+fn traffic(args: &Power, flag: FlagPlan<'_>) -> Result<Traffic, Failure> {
+    let declared = flag.traffic().map(Traffic::from);
+    let requests = args.requests_per_minute.or(declared.map(|it| it.requests_per_minute));
+    let errors = args.base_error_rate.or(declared.map(|it| it.base_error_rate));
+    match (requests, errors) {
+        (Some(requests_per_minute), Some(base_error_rate)) => {
+            Ok(Traffic { requests_per_minute, base_error_rate })
+        }
+        (requests, errors) => {
+            let missing = [
+                requests.is_none().then_some("`--requests-per-minute`"),
+                errors.is_none().then_some("`--base-error-rate`"),
+            ];
+            let missing: Vec<&str> = missing.into_iter().flatten().collect();
+            Err(Failure::Usage(format!(
+                "the document says nothing of the traffic of `{}`; say {}, or write in the document: \
+                 traffic = {{ requests_per_minute = 3000, error_rate = \"0.4%\" }}",
+                flag.key(),
+                missing.join(" and "),
+            )))
+        }
+    }
 }
 
 /// To the thousandth: it is an estimate.

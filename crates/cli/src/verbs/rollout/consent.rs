@@ -35,7 +35,9 @@ pub(super) fn of_move(
         let what = if place(to) > low { "with" } else { "without" };
         text += &format!(", {what} {}", groups.join(", "));
     }
-    if let Some(users) = consent.traffic {
+    // A file says more exactly who they are than the document says how many.
+    let declared = plan.traffic().filter(|_| consent.users.is_none());
+    if let Some(users) = consent.traffic.or(declared.and_then(|traffic| traffic.users)) {
         let (before, after) = (u128::from(before.ppm()), u128::from(after.ppm()));
         let about = u128::from(users) * before.abs_diff(after) / u128::from(Percent::ALL.ppm());
         let what = if after < before { "lose" } else { "gain" };

@@ -17,7 +17,7 @@ pub(super) fn of_one(view: &DocumentView<'_>) -> String {
 }
 
 /// A row for each of several flags. Their plans are not looked at: there may be 100,000.
-pub(super) fn of_several(plan: &Plan) -> String {
+pub(super) fn of_several(plan: &Plan, warnings: usize) -> String {
     let mut rows = Rows::new(&["flag", "stage", "share", "plan", "owner"]);
     for flag in plan.flags().filter_map(|key| plan.flag(key)) {
         let now = flag.stages().find(|stage| stage.name() == flag.stage());
@@ -30,10 +30,9 @@ pub(super) fn of_several(plan: &Plan) -> String {
         ]);
     }
     let mut text = format!("{rows}{} flags; `--flag` shows one of them\n", plan.flags().count());
-    let count = plan.warnings().len();
-    if count > 0 {
-        let s = if count == 1 { "" } else { "s" };
-        let _ = writeln!(text, "{count} warning{s}: see `stagegate check`");
+    if warnings > 0 {
+        let s = if warnings == 1 { "" } else { "s" };
+        let _ = writeln!(text, "{warnings} warning{s}: see `stagegate check`");
     }
     text
 }
@@ -61,6 +60,9 @@ fn of_flag(flag: &FlagView<'_>) -> String {
     let _ = writeln!(text, "{rows}");
     for held in &flag.hold_back {
         let _ = writeln!(text, "waits until {}: {}", held.until, held.group);
+    }
+    if let Some(traffic) = &flag.traffic {
+        let _ = writeln!(text, "traffic: {traffic}");
     }
     text += &counts(flag);
     warnings(&flag.warnings, &mut text);

@@ -26,9 +26,10 @@ pub(crate) fn run(args: &Show, output: &Output) -> Result<Answer, Failure> {
         Some(key) => Some(document::flag(&plan, Some(key))?),
         None => None,
     };
+    let warnings = document::warnings(&plan);
     let shown = if only.is_some() { 1 } else { plan.flags().count() };
     if args.format == ShowFormat::Human && shown > 1 {
-        output.text(&human::of_several(&plan))?;
+        output.text(&human::of_several(&plan, warnings.len()))?;
         return Ok(Answer::Yes);
     }
     if shown > MAX_WHOLE_PLANS {
@@ -37,7 +38,7 @@ pub(crate) fn run(args: &Show, output: &Output) -> Result<Answer, Failure> {
              shown at once; say which with `--flag`"
         )));
     }
-    let view = DocumentView::of(&plan, only);
+    let view = DocumentView::of(&plan, only, &warnings);
     match args.format {
         ShowFormat::Human => output.text(&human::of_one(&view))?,
         ShowFormat::Markdown => output.text(&markdown::plans(&view)?)?,

@@ -1,8 +1,11 @@
 //! Triggers, roll-back, responsibility, messages and risks, as they are shown.
 
+use std::fmt;
+
 use serde::Serialize;
 use stagegate::model::{
-    Limit, Message, ProcedureStep, Responsibility, Risk, RollBack, Trigger, TriggerCause,
+    DeclaredTraffic, Limit, Message, ProcedureStep, Responsibility, Risk, RollBack, Trigger,
+    TriggerCause,
 };
 
 use crate::amount::Amount;
@@ -98,6 +101,13 @@ pub(super) struct RiskView<'p> {
     owner: Option<&'p str>,
 }
 
+#[derive(Serialize)]
+pub(super) struct TrafficView {
+    requests_per_minute: u64,
+    error_rate: Amount,
+    users: Option<u64>,
+}
+
 impl<'p> TriggerView<'p> {
     pub(super) fn of(trigger: &'p Trigger) -> TriggerView<'p> {
         let cause = match &trigger.cause {
@@ -191,5 +201,25 @@ impl<'p> RiskView<'p> {
             mitigation: &risk.mitigation,
             owner: risk.owner.as_deref(),
         }
+    }
+}
+
+impl TrafficView {
+    pub(super) fn of(traffic: &DeclaredTraffic) -> TrafficView {
+        TrafficView {
+            requests_per_minute: traffic.requests_per_minute,
+            error_rate: Amount::percent(traffic.error_rate),
+            users: traffic.users,
+        }
+    }
+}
+
+/// As people read it.
+impl fmt::Display for TrafficView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TrafficView { requests_per_minute, error_rate, users } = self;
+        write!(f, "{requests_per_minute} requests a minute, ")?;
+        write!(f, "{error_rate} of which fail when all is well")?;
+        users.map_or(Ok(()), |users| write!(f, "; {users} users"))
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
-use stagegate::Plan;
 use stagegate::model::{Criterion, FlagPlan, Group, Metric, MetricSource, TriggerCause};
+use stagegate::{Plan, Problem};
 
 use super::sections::{
-    MessageView, ResponsibilityView, RiskView, RollBackView, TriggerView, VariableView,
+    MessageView, ResponsibilityView, RiskView, RollBackView, TrafficView, TriggerView, VariableView,
 };
 use super::stage::StageView;
 use crate::amount::Amount;
@@ -51,6 +51,8 @@ pub(super) struct FlagView<'p> {
     pub(super) timeline: Option<TimelineView<'p>>,
     pub(super) calendar: Option<CalendarView<'p>>,
     pub(super) risks: Vec<RiskView<'p>>,
+    /// What comes to the service, where the document says so.
+    pub(super) traffic: Option<TrafficView>,
     /// The groups it names.
     groups: Vec<GroupView<'p>>,
     /// The metrics it names.
@@ -101,12 +103,16 @@ pub(super) struct MetricView<'p> {
 
 impl<'p> DocumentView<'p> {
     /// All of the document, or only that flag and what it uses.
-    pub(super) fn of(plan: &'p Plan, only: Option<FlagPlan<'p>>) -> DocumentView<'p> {
+    pub(super) fn of(
+        plan: &'p Plan,
+        only: Option<FlagPlan<'p>>,
+        warnings: &'p [Problem],
+    ) -> DocumentView<'p> {
         let flags: Vec<FlagPlan<'p>> = match only {
             Some(flag) => vec![flag],
             None => plan.flags().filter_map(|key| plan.flag(key)).collect(),
         };
-        let flags: Vec<_> = flags.into_iter().map(|flag| FlagView::of(plan, flag)).collect();
+        let flags: Vec<_> = flags.into_iter().map(|flag| FlagView::of(flag, warnings)).collect();
         if only.is_some() {
             return DocumentView { flags, other_metrics: Vec::new(), other_warnings: Vec::new() };
         }
@@ -114,7 +120,7 @@ impl<'p> DocumentView<'p> {
             flags.iter().flat_map(|flag| flag.metrics.iter().map(|metric| metric.name)).collect();
         let metrics = plan.metrics().filter(|metric| !used.contains(&*metric.name));
         let told = |path: &str| flags.iter().any(|flag| is_about(path, flag.key, flag.plan));
-        let others = plan.warnings().iter().filter(|warning| !told(warning.path()));
+        let others = warnings.iter().filter(|warning| !told(warning.path()));
         DocumentView {
             other_metrics: metrics.map(MetricView::of).collect(),
             other_warnings: others.map(Finding::warning).collect(),
@@ -124,13 +130,12 @@ impl<'p> DocumentView<'p> {
 }
 
 impl<'p> FlagView<'p> {
-    fn of(plan: &'p Plan, flag: FlagPlan<'p>) -> FlagView<'p> {
+    fn of(flag: FlagPlan<'p>, warnings: &'p [Problem]) -> FlagView<'p> {
         let stages: Vec<StageView<'p>> =
             flag.stages().map(|stage| StageView::of(flag, stage)).collect();
         let current = flag.stages().find(|stage| stage.name() == flag.stage());
         let watch = flag.stages().last().and_then(|stage| stage.details().watch);
-        let warnings = plan.warnings().iter();
-        let warnings = warnings.filter(|warning| is_about(warning.path(), flag.key(), flag.plan()));
+        let is_own = |warning: &&Problem| is_about(warning.path(), flag.key(), flag.plan());
         FlagView {
             key: flag.key(),
             description: flag.description(),
@@ -157,9 +162,10 @@ impl<'p> FlagView<'p> {
             timeline: flag.start().map(|start| TimelineView::of(flag, start)),
             calendar: flag.calendar().map(CalendarView::of),
             risks: flag.risks().iter().map(RiskView::of).collect(),
+            traffic: flag.traffic().map(TrafficView::of),
             groups: flag.groups().into_iter().map(GroupView::of).collect(),
             metrics: metrics_of(flag),
-            warnings: warnings.map(Finding::warning).collect(),
+            warnings: warnings.iter().filter(is_own).map(Finding::warning).collect(),
         }
     }
 }

@@ -1,0 +1,85 @@
+//! `traffic`: what comes to the service.
+
+use crate::percent::Percent;
+use crate::plan::fields::{Fields, Path};
+use crate::plan::model::metric::quantity::{Quantity, Unit};
+use crate::plan::model::metric::threshold;
+use crate::plan::node::{Node, Value};
+use crate::plan::report::Report;
+
+/// What comes to the service that asks for a flag, as the document says.
+///
+/// No user's answer and no promotion depends on it: what a stage would find, and how many users a
+/// step is about, is told by it.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::Plan;
+///
+/// let plan = Plan::parse(r#"
+///     schema = 1
+///     [flags.search]
+///     traffic = { requests_per_minute = 3000, error_rate = "0.4%", users = 120_000 }
+/// "#)?;
+/// let traffic = plan.flag("search").unwrap().traffic().unwrap();
+/// assert_eq!(traffic.requests_per_minute, 3_000);
+/// assert_eq!(traffic.error_rate.ppm(), 4_000);
+/// assert_eq!(traffic.users, Some(120_000));
+/// # Ok::<(), stagegate::PlanError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct DeclaredTraffic {
+    /// Requests a minute that ask for the flag, of all users together: 1 or more.
+    pub requests_per_minute: u64,
+    /// The share of them that fails when all is well: above 0% and below 100%.
+    pub error_rate: Percent,
+    /// How many users there are: 1 or more.
+    pub users: Option<u64>,
+}
+
+pub(super) fn read<'a>(
+    node: &Node<'a>,
+    path: &Path<'_>,
+    report: &mut Report<'a>,
+) -> Option<DeclaredTraffic> {
+    let mut fields = Fields::open(node, path, report)?;
+    let (requests, errors) = (fields.take("requests_per_minute"), fields.take("error_rate"));
+    let users = fields.take("users");
+    fields.finish(report);
+    if requests.is_none() {
+        let hint = "write how many requests ask for the flag: `requests_per_minute = 3000`";
+        fields.missing("requests_per_minute", hint, report);
+    }
+    if errors.is_none() {
+        let hint = "write the share that fails when all is well: `error_rate = \"0.4%\"`";
+        fields.missing("error_rate", hint, report);
+    }
+    let requests = requests.and_then(|node| {
+        let path = path.field("requests_per_minute");
+        threshold::count_from_one(node, &path, "no request at all", report)
+    });
+    let errors = errors.and_then(|node| read_share(node, &path.field("error_rate"), report));
+    let users = users.and_then(|node| {
+        threshold::count_from_one(node, &path.field("users"), "no user at all", report)
+    });
+    Some(DeclaredTraffic { requests_per_minute: requests?, error_rate: errors?, users })
+}
+
+/// At 0% twice as many errors are none, and at 100% there are no more.
+fn read_share<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> Option<Percent> {
+    let wrong = match &node.value {
+        Value::Text(text) => match Quantity::parse(text, Unit::Percent) {
+            Ok(Quantity::Percent(Percent::NONE)) => "no error at all".to_owned(),
+            Ok(Quantity::Percent(Percent::ALL)) => "every request failing".to_owned(),
+            Ok(Quantity::Percent(share)) => return Some(share),
+            Ok(_) => "not a percentage".to_owned(),
+            Err(error) => error.to_string(),
+        },
+        _ => "not a text".to_owned(),
+    };
+    let hint = "write more than 0% and less than 100%, for example \"0.4%\"";
+    report.found(node, path, wrong, hint);
+    None
+}
