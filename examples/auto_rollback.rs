@@ -8,20 +8,22 @@
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
 use stagegate::clock::SystemClock;
 use stagegate::guard::{Guard, GuardLayer};
-use stagegate::rollout::{Judged, Rollout};
+use stagegate::rollout::{
+    Controller, Delivery, Notification, NotificationKind, Outbox, Rollout, Sink, Undelivered,
+};
 use stagegate::store::Memory;
 
 const FLAG: &str = "new-checkout";
@@ -35,6 +37,10 @@ triggers = [
     { metric = "error_rate", worse_than_control_by = "50%", no_data = "hold", action = "rollback" },
 ]
 responsibility = [{ contact = "pager@shop.example" }]
+messages = [
+    { audience = "internal", when = "start", channel = "shop chat", template = "{{ flag }} is at {{ stage }}, {{ percent }}%." },
+    { audience = "client", when = "rollback", channel = "email", template = "We took {{ flag }} back at {{ stage }}: {{ reason }}. Questions: {{ contact }}." },
+]
 "#;
 
 /// Percent of requests that fail: of users with the feature, and of all others.
@@ -42,6 +48,8 @@ responsibility = [{ contact = "pager@shop.example" }]
 struct Faults {
     with: AtomicU64,
     without: AtomicU64,
+    /// The last request with the feature that failed: whose it was, and when.
+    last: Mutex<Option<(String, Instant)>>,
 }
 
 /// What the layer has asked for a request.
@@ -51,86 +59,122 @@ struct NewCheckout(bool);
 fn main() -> Result<(), Box<dyn Error>> {
     let rollout = Rollout::start(Memory::new(), SystemClock::new(), DOCUMENT, "ana")?;
     let guard = Guard::new(rollout.gate(), rollout.plan());
-    rollout.judge(&guard);
     let faults = Arc::new(Faults::default());
-    faults.with.store(1, Ordering::Relaxed);
-    faults.without.store(1, Ordering::Relaxed);
-    let address = serve(&guard, &faults)?;
-    let (judged, breaches) = mpsc::channel();
-    let stop = Arc::new(AtomicBool::new(false));
-    let judge = watch(rollout.clone(), guard, judged, Arc::clone(&stop));
-    let mut visitors = Visitors { address, next: 0 };
+    faults.set(1, 1);
+    // Told where a feature is taken back, at once; and of everything, in its own time.
+    let (back, taken_back) = mpsc::channel();
+    rollout.tell(Stopwatch { back, faults: Arc::clone(&faults) });
+    let (told, news) = mpsc::channel();
+    rollout.tell(Outbox::spawn("printer", Printer(told))?);
+    // Judges a hundred times a second, and does what else is due ten times.
+    let judge = Controller::judging(&rollout, &guard, Duration::from_millis(10), |_| {})?;
+    let ticker = Controller::spawn(&rollout, Duration::from_millis(100), |_| {})?;
+    let mut visitors = Visitors { address: serve(&guard, &faults)?, next: 0 };
 
     println!("== One request in a hundred fails, for everybody");
     visitors.come(20_000)?;
     say_whether_it_is_on(&rollout);
+    print(&news);
 
     println!("\n== An outage: one in five, for everybody");
-    faults.with.store(20, Ordering::Relaxed);
-    faults.without.store(20, Ordering::Relaxed);
+    faults.set(20, 20);
     visitors.come(20_000)?;
     say_whether_it_is_on(&rollout);
     println!(
-        "each look compares users with it and without: both fail as often, so that is no evidence"
+        "nothing happened: each look compares users with it and without, and both fail as often"
     );
+    print(&news);
 
     println!("\n== The outage is over, and the new checkout fails for one in eight");
-    faults.without.store(1, Ordering::Relaxed);
-    faults.with.store(12, Ordering::Relaxed);
+    faults.set(12, 1);
     let (begin, before) = (Instant::now(), visitors.next);
-    let (judged, took) = loop {
+    let (user, off_after) = loop {
         visitors.come(100)?;
-        if let Ok(found) = breaches.try_recv() {
+        if let Ok(found) = taken_back.try_recv() {
             break found;
         }
     };
-    let finding =
-        judged.judgement.breached.first().and_then(|it| judged.judgement.findings.get(*it));
-    println!("breach: {}", finding.map(|finding| finding.verdict.to_string()).unwrap_or_default());
+    println!("the outcome that was one too many: 500 for {user}, who had it");
+    println!("from that to off: {} ms", off_after.as_millis());
     println!(
-        "{} ms and at most {} requests after the fault began; from the look that found it to off: {} µs",
+        "from the fault to off: {} ms, at most {} requests",
         begin.elapsed().as_millis(),
-        visitors.next - before,
-        took.as_micros()
+        visitors.next - before
     );
-    for act in &judged.acts {
-        for alert in act.as_ref().map(|outcome| &*outcome.alerts).unwrap_or_default() {
-            println!("tell {}: {}", alert.responsible.as_deref().unwrap_or("nobody"), alert.text);
-        }
-    }
     say_whether_it_is_on(&rollout);
-    visitors.come(2_000)?;
+    // Whether it has helped is measured, too: then the incident goes on by itself.
+    while rollout.report(FLAG)?.state.incident.is_some_and(|it| it.phase.to_string() == "verify") {
+        visitors.come(1_000)?;
+    }
+    drop((judge, ticker));
 
+    println!("\n== What was told");
+    print(&news);
     println!("\n== The journal");
     rollout.records(1)?.iter().for_each(|record| println!("{record}"));
-    stop.store(true, Ordering::Relaxed);
-    judge.join().map_err(|_| "the judge has panicked")?;
     Ok(())
+}
+
+impl Faults {
+    fn set(&self, with: u64, without: u64) {
+        self.with.store(with, Ordering::Relaxed);
+        self.without.store(without, Ordering::Relaxed);
+    }
+
+    fn last(&self) -> Option<(String, Instant)> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Says how long after the last failure the feature is off.
+struct Stopwatch {
+    back: Sender<(String, Duration)>,
+    faults: Arc<Faults>,
+}
+
+impl Sink for Stopwatch {
+    fn tell(&self, notification: &Notification) {
+        if notification.kind == NotificationKind::RolledBack
+            && let Some((user, failed)) = self.faults.last()
+        {
+            let _ = self.back.send((user, failed.elapsed()));
+        }
+    }
+}
+
+impl std::fmt::Debug for Stopwatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stopwatch")
+    }
+}
+
+/// Hands on lines; a real one sends mail, or is `integrate::Webhook`.
+struct Printer(Sender<String>);
+
+impl Delivery for Printer {
+    fn deliver(&mut self, told: &Notification) -> Result<(), Undelivered> {
+        let line = match &told.letter {
+            Some(letter) => {
+                format!("to {} by {}: {}", letter.audience, letter.channel, letter.text)
+            }
+            None => format!(
+                "{} (for {}): {}",
+                told.kind.name(),
+                told.responsible.as_deref().unwrap_or("whoever wants to know"),
+                told.text
+            ),
+        };
+        self.0.send(line).map_err(|_| Undelivered::for_ever("nobody listens"))
+    }
+}
+
+fn print(news: &Receiver<String>) {
+    news.try_iter().for_each(|line| println!("{line}"));
 }
 
 fn say_whether_it_is_on(rollout: &Rollout) {
     let on = (0..10_000).filter(|user| rollout.gate().is_enabled(*user, FLAG)).count();
     println!("{on} of 10000 users have it");
-}
-
-/// Judges a hundred times a second, and hands on what was done.
-fn watch(
-    rollout: Rollout,
-    guard: Guard,
-    told: Sender<(Judged, Duration)>,
-    stop: Arc<AtomicBool>,
-) -> thread::JoinHandle<()> {
-    thread::spawn(move || {
-        while !stop.load(Ordering::Relaxed) {
-            let begin = Instant::now();
-            for judged in rollout.judge(&guard) {
-                if !judged.acts.is_empty() {
-                    let _ = told.send((judged, begin.elapsed()));
-                }
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-    })
 }
 
 /// The service, on any free port of the loopback address.
@@ -160,9 +204,14 @@ fn serve(guard: &Guard, faults: &Arc<Faults>) -> Result<SocketAddr, Box<dyn Erro
 async fn checkout(
     State(faults): State<Arc<Faults>>,
     Extension(NewCheckout(enabled)): Extension<NewCheckout>,
+    headers: HeaderMap,
 ) -> (StatusCode, &'static str) {
     let percent = if enabled { &faults.with } else { &faults.without };
     if chance() < percent.load(Ordering::Relaxed) {
+        if enabled && let Some(user) = headers.get("user").and_then(|user| user.to_str().ok()) {
+            let mut last = faults.last.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = Some((user.to_owned(), Instant::now()));
+        }
         return (StatusCode::INTERNAL_SERVER_ERROR, "no luck\n");
     }
     (StatusCode::OK, if enabled { "one page\n" } else { "four steps\n" })
