@@ -1,11 +1,14 @@
 //! A guard that acts on a rollout.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use stagegate::clock::{Clock, ManualClock};
 use stagegate::guard::{Guard, Outcome, Verdict};
 use stagegate::model::Phase;
-use stagegate::rollout::{Cause, Event, Fact, Record, Rollout};
+use stagegate::rollout::{Cause, Controller, Event, Fact, Record, Rollout, Store, StoreError};
 use stagegate::store::Memory;
 
 const DOCUMENT: &str = r#"
@@ -272,4 +275,81 @@ fn a_flapping_metric_moves_a_flag_once_an_arming() {
             ana.promote("search").unwrap();
         }
     }
+}
+
+/// A store that hangs with each record once it is told to, until it is let go.
+#[derive(Debug)]
+struct Hanging {
+    store: Memory,
+    hangs: Arc<AtomicBool>,
+    go_on: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Store for Hanging {
+    fn read(&mut self, from: u64) -> Result<Vec<u8>, StoreError> {
+        self.store.read(from)
+    }
+
+    fn append(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
+        if self.hangs.load(Ordering::SeqCst) {
+            let _ = self.go_on.lock().unwrap().recv();
+        }
+        self.store.append(number, line)
+    }
+
+    fn keep(&mut self, hash: &str, document: &[u8]) -> Result<(), StoreError> {
+        self.store.keep(hash, document)
+    }
+
+    fn document(&mut self, hash: &str) -> Result<Vec<u8>, StoreError> {
+        self.store.document(hash)
+    }
+
+    fn label(&self) -> String {
+        "(hanging)".to_owned()
+    }
+}
+
+/// The record of one roll-back hangs, and the next flag is taken back all the same; then both are recorded.
+#[test]
+fn a_disk_that_hangs_holds_up_no_roll_back() {
+    let (release, go_on) = mpsc::channel();
+    let hangs = Arc::new(AtomicBool::new(false));
+    let store =
+        Hanging { store: Memory::new(), hangs: Arc::clone(&hangs), go_on: Mutex::new(go_on) };
+    let memory = store.store.clone();
+    let clock = ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_600));
+    let other = DOCUMENT.split_once("[flags.search]").unwrap().1;
+    let document = format!("{DOCUMENT}[flags.other]{other}");
+    let rollout = Rollout::start(store, clock.clone(), document, "ana").unwrap();
+    let guard = Guard::new(rollout.gate(), rollout.plan());
+    let judge = Controller::judging(&rollout, &guard, Duration::from_millis(1), |_| {}).unwrap();
+    let wait_for = |holds: &dyn Fn() -> bool| {
+        while !holds() {
+            thread::yield_now();
+        }
+    };
+    let fail_until_off = |flag: &str| {
+        let handle = guard.flag(flag);
+        let on = (0_u64..).find(|user| handle.is_enabled(*user)).unwrap();
+        let mut user = 0_u64;
+        while handle.is_enabled(on) {
+            let request = handle.enter(user);
+            let fails = request.is_enabled();
+            request.finish(if fails { Outcome::error() } else { Outcome::ok() });
+            user += 1;
+        }
+    };
+    hangs.store(true, Ordering::SeqCst);
+    fail_until_off("search");
+    fail_until_off("other");
+    assert_eq!(rollout.status().unrecorded, ["search".into(), "other".into()]);
+    hangs.store(false, Ordering::SeqCst);
+    release.send(()).unwrap();
+    drop(release);
+    wait_for(&|| rollout.status().unrecorded.is_empty());
+    drop(judge);
+    let again = Rollout::open(memory, clock).unwrap();
+    let states = again.status().flags.into_iter().map(|flag| flag.state);
+    assert!(states.into_iter().all(|state| state.stage == "off" && state.incident.is_some()));
 }

@@ -7,39 +7,67 @@ use super::status::Outcome;
 use super::telling::Done;
 use crate::rollout::error::Kind;
 use crate::rollout::machine::{Draft, cut};
-use crate::rollout::{Event, RolloutError, StoreError};
+use crate::rollout::{Event, Record, RolloutError, StoreError};
 
 impl Shared {
     /// Decides an event and records what it comes to. What takes a flag back is in force before.
     pub(super) fn act(&self, by: &str, flag: &str, event: &Event) -> Result<Outcome, RolloutError> {
         let (by, event) = (&*cut(by), &event.cut());
+        let decided = self.decide(by, flag, event)?;
+        self.settle(by, flag, event, decided)
+    }
+
+    /// What an event comes to. What takes the flag back is in force when this returns, and told; the store is not
+    /// touched.
+    pub(super) fn decide(
+        &self,
+        by: &str,
+        flag: &str,
+        event: &Event,
+    ) -> Result<Decided, RolloutError> {
         let decided = {
             let mut front = self.front();
             let moment = self.moment();
             front.decide(&self.gate, by, flag, event, &moment)?
         };
-        let (done, unrecorded) = match decided {
-            Decided::Back(number, draft) => self.record_back(number, draft),
-            Decided::Draft(draft) if draft.facts.is_empty() => {
-                self.record_waiting();
-                (Done { alerts: draft.alerts, ..Done::default() }, None)
+        if let Decided::Back(_, draft) = &decided {
+            let alerts = draft.alerts.clone();
+            self.tell_of(flag, &Done { alerts, ..Done::default() });
+        }
+        Ok(decided)
+    }
+
+    /// Records what was decided.
+    pub(super) fn settle(
+        &self,
+        by: &str,
+        flag: &str,
+        event: &Event,
+        decided: Decided,
+    ) -> Result<Outcome, RolloutError> {
+        let (records, alerts, unrecorded) = match decided {
+            Decided::Back(number, Draft { alerts, .. }) => {
+                let (records, unrecorded) = self.record_back(number);
+                (records, alerts, unrecorded)
             }
-            Decided::Draft(_) => {
-                let acted = {
+            Decided::Draft(draft) => {
+                let done = if draft.facts.is_empty() {
+                    Ok(Done { alerts: draft.alerts, ..Done::default() })
+                } else {
                     let mut back = self.back();
                     self.advance(&mut back, by, flag, event)
                 };
                 self.record_waiting();
-                (acted?, None)
+                let done = done?;
+                self.tell_of(flag, &done);
+                (done.records, done.alerts, None)
             }
         };
-        self.tell_of(flag, &done);
-        let Done { records, alerts, .. } = done;
         let state = self.front().flag(flag)?.1.clone();
         Ok(Outcome { state, records, alerts, unrecorded })
     }
 
-    fn record_back(&self, number: u64, draft: Draft) -> (Done, Option<RolloutError>) {
+    fn record_back(&self, number: u64) -> (Vec<Record>, Option<RolloutError>) {
         let busy = || {
             let error = StoreError::io("it is busy; the record follows");
             Some(RolloutError::from(Kind::Store { store: self.label.clone(), error }))
@@ -56,10 +84,7 @@ impl Shared {
         };
         self.record_waiting();
         let records = records.into_iter().filter(|(of, _)| *of == number).map(|(_, record)| record);
-        (
-            Done { records: records.collect(), alerts: draft.alerts, letters: draft.letters },
-            unrecorded,
-        )
+        (records.collect(), unrecorded)
     }
 
     /// Records what came in while somebody held the store: whoever lets go of it looks after it.

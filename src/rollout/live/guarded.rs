@@ -1,8 +1,12 @@
 //! What a guard's verdicts do.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
+use super::front::Decided;
 use super::{Controller, Rollout};
 use crate::guard::{Evidence, Guard, Judgement, Measurement, Verdict};
 use crate::rollout::{Event, Notification, NotificationKind, Outcome, RolloutError, machine};
@@ -22,10 +26,18 @@ pub struct Judged {
     pub readings: Vec<Result<Outcome, RolloutError>>,
 }
 
+/// A judgement, and what of it is in force already.
+struct Looked {
+    judgement: Judgement,
+    decided: Vec<(Event, Result<Decided, RolloutError>)>,
+}
+
 impl Controller {
-    /// Has a guard [judge](Rollout::judge) now, and again each time that long after, in a thread of its own. `told` is
+    /// Has a guard [judge](Rollout::judge) now, and again each time that long after. `told` is
     /// given what was judged. A guard that hangs or panics holds up no request: its verdicts are missing, and what is
     /// missing promotes nothing.
+    ///
+    /// One thread looks and takes flags back, another one records that: a disk that hangs holds up no roll-back.
     ///
     /// # Errors
     ///
@@ -37,7 +49,57 @@ impl Controller {
         told: impl Fn(&[Judged]) + Send + 'static,
     ) -> io::Result<Controller> {
         let (rollout, guard) = (rollout.clone(), guard.clone());
-        Controller::repeat("guard", every, move || told(&rollout.judge(&guard)))
+        let mut recorder = Recorder::spawn(rollout.clone(), told)?;
+        Controller::repeat("guard", every, move || recorder.take(rollout.look(&guard)))
+    }
+}
+
+/// The thread that records what was judged.
+struct Recorder {
+    looks: Option<SyncSender<Vec<Looked>>>,
+    /// What it had no room for and what must not be lost.
+    backlog: Vec<Looked>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Recorder {
+    fn spawn(rollout: Rollout, told: impl Fn(&[Judged]) + Send + 'static) -> io::Result<Recorder> {
+        let (looks, taken) = mpsc::sync_channel::<Vec<Looked>>(1);
+        let thread = thread::Builder::new().name("stagegate-guard-records".to_owned());
+        let thread = thread.spawn(move || {
+            for looked in taken {
+                // The panic has been printed by the hook.
+                let _ = catch_unwind(AssertUnwindSafe(|| told(&rollout.settle(looked))));
+            }
+        })?;
+        Ok(Recorder { looks: Some(looks), backlog: Vec::new(), thread: Some(thread) })
+    }
+
+    /// Never waits. While the thread is busy, looks that decide nothing are left out: the next one says the same.
+    fn take(&mut self, looked: Vec<Looked>) {
+        let mut all = std::mem::take(&mut self.backlog);
+        all.extend(looked);
+        let Some(looks) = &self.looks else { return };
+        if let Err(TrySendError::Full(mut all) | TrySendError::Disconnected(mut all)) =
+            looks.try_send(all)
+        {
+            // A trigger breaches once in a stage, so these are few.
+            all.retain(|looked| !looked.decided.is_empty());
+            self.backlog = all;
+        }
+    }
+}
+
+/// Waits until what was taken is recorded.
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        if let Some(looks) = self.looks.take() {
+            let _ = looks.send(std::mem::take(&mut self.backlog));
+        }
+        if let Some(thread) = self.thread.take() {
+            // Its panics are caught.
+            let _ = thread.join();
+        }
     }
 }
 
@@ -87,16 +149,40 @@ impl Rollout {
     /// ```
     #[expect(clippy::must_use_candidate, reason = "what it does is done, looked at or not")]
     pub fn judge(&self, guard: &Guard) -> Vec<Judged> {
+        self.settle(self.look(guard))
+    }
+
+    /// Looks, and takes back what has to be: in memory, and no store is touched.
+    fn look(&self, guard: &Guard) -> Vec<Looked> {
         guard.update(self.plan());
         self.hand_values(guard);
         let now = self.shared.moment();
-        let judged = guard.look(now.uptime).into_iter().map(|judgement| {
-            let readings = self.take_in(&judgement);
-            let acts = self.follow(guard, &judgement);
+        let looked = guard.look(now.uptime).into_iter().map(|judgement| {
+            let events = self.events(guard, &judgement).into_iter();
+            let decide = |event| {
+                let decided = self.shared.decide(BY, &judgement.flag, &event);
+                (event, decided)
+            };
+            let decided = events.map(decide).collect();
             self.tell_of_verdicts(guard, &judgement, now.wall);
+            Looked { judgement, decided }
+        });
+        looked.collect()
+    }
+
+    /// Records what was decided, then what was measured.
+    fn settle(&self, looked: Vec<Looked>) -> Vec<Judged> {
+        let settled = looked.into_iter().map(|Looked { judgement, decided }| {
+            let flag = &*judgement.flag;
+            let settle = |(event, decided): (Event, Result<_, _>)| {
+                self.shared.settle(BY, flag, &event, decided?)
+            };
+            let acts: Vec<_> = decided.into_iter().map(settle).collect();
+            // What was measured before a flag was taken back says nothing of it since.
+            let readings = if acts.is_empty() { self.take_in(&judgement) } else { Vec::new() };
             Judged { judgement, acts, readings }
         });
-        judged.collect()
+        settled.collect()
     }
 
     /// What was read of metrics since the last look, for verdicts on them.
@@ -122,8 +208,9 @@ impl Rollout {
         events.map(|event| self.by(BY).act(flag, &event)).collect()
     }
 
-    fn follow(&self, guard: &Guard, judgement: &Judgement) -> Vec<Result<Outcome, RolloutError>> {
-        let (by, flag, mut acts) = (self.by(BY), &*judgement.flag, Vec::new());
+    /// What a judgement asks for.
+    fn events(&self, guard: &Guard, judgement: &Judgement) -> Vec<Event> {
+        let mut events = Vec::new();
         for trigger in &judgement.breached {
             let found = judgement.findings.iter().find(|finding| finding.trigger == *trigger);
             let Some(Verdict::Breach(evidence)) = found.map(|it| &it.verdict) else { continue };
@@ -131,15 +218,14 @@ impl Rollout {
             if matches!(evidence, Evidence::Value { .. }) {
                 continue;
             }
-            let Some(trigger) = self.place_of(guard, flag, *trigger) else { continue };
-            let evidence = evidence.to_string();
-            acts.push(by.act(flag, &Event::Breach { trigger, evidence }));
+            let Some(trigger) = self.place_of(guard, &judgement.flag, *trigger) else { continue };
+            events.push(Event::Breach { trigger, evidence: evidence.to_string() });
         }
         if judgement.became_uneven {
             let why = "users are split otherwise than the stage says: what is counted is not to be trusted";
-            acts.push(by.hold(flag, why));
+            events.push(Event::Hold { why: why.to_owned() });
         }
-        acts
+        events
     }
 
     /// Whether the flag's stage or triggers ask for a metric now.

@@ -85,11 +85,8 @@ impl Shared {
             return;
         }
         let (stage, now) = (self.front().serving(&self.gate, flag), self.moment().wall);
-        // Of a roll-back the alert tells, which is there before the record.
         let records = done.records.iter().filter_map(|record| of_record(flag, stage, record));
-        let back = |record: &&Record| matches!(record.fact, Fact::RolledBack { .. });
-        let back = done.records.iter().find(back).map(|record| record.seq);
-        let alerts = done.alerts.iter().map(|alert| of_alert(flag, stage, now, alert, back));
+        let alerts = done.alerts.iter().map(|alert| of_alert(flag, stage, now, alert));
         let letters = done.letters.iter().map(|letter| of_letter(flag, stage, now, letter));
         let told: Vec<Notification> = records.chain(alerts).chain(letters).collect();
         self.hand_out(&told);
@@ -106,7 +103,7 @@ impl Shared {
     }
 }
 
-/// Of what no alert tells.
+/// Of what no alert tells: that of a roll-back is there before its record.
 fn of_record(flag: &str, stage: StageName, record: &Record) -> Option<Notification> {
     let kind = match &record.fact {
         Fact::Promoted { .. } | Fact::Completed { .. } => NotificationKind::StageChanged,
@@ -125,13 +122,7 @@ fn of_record(flag: &str, stage: StageName, record: &Record) -> Option<Notificati
     Some(told)
 }
 
-fn of_alert(
-    flag: &str,
-    stage: StageName,
-    now: SystemTime,
-    alert: &Alert,
-    back: Option<u64>,
-) -> Notification {
+fn of_alert(flag: &str, stage: StageName, now: SystemTime, alert: &Alert) -> Notification {
     let kind = match alert.kind {
         AlertKind::Metric => NotificationKind::MetricAlert,
         AlertKind::Decision => NotificationKind::Decision,
@@ -142,7 +133,6 @@ fn of_alert(
     let mut told = Notification::new(flag, kind, stage, now, &*alert.text);
     told.responsible = alert.responsible.clone();
     told.answer_by = alert.answer_by;
-    told.record = back.filter(|_| alert.kind == AlertKind::RolledBack);
     told
 }
 
