@@ -56,6 +56,7 @@
 //!   back by its triggers, and keeps a journal in a `store::Directory`.
 //! * With feature `guard`, `guard::Guard` counts outcomes where requests are served, and judges triggers by
 //!   them as often as one likes.
+//! * `integrate` connects a rollout: `JsonLines` and `Command` tell what happens.
 //! * The command line `stagegate` (package `stagegate-cli`) checks, prints, schedules, explains and
 //!   executes documents.
 //! * Chapters: the [plan document](_docs::plans), [bucketing](_docs::bucketing), the
@@ -82,7 +83,7 @@
 //! * `guard`: module `guard`. No dependency.
 //! * `tower`: `guard::GuardLayer`, which counts in a `tower` service. Costs `tower-layer`, `tower-service` and
 //!   `pin-project-lite`.
-//! * `rollout`: modules `rollout`, `store` and `clock`. Costs `serde`, `serde_json`, `sha2` and
+//! * `rollout`: modules `rollout`, `store`, `integrate` and `clock`. Costs `serde`, `serde_json`, `sha2` and
 //!   `memchr`.
 //! * `schema`: `model::json_schema`, the JSON Schema of documents for editors. Costs `schemars`.
 //!
@@ -103,6 +104,8 @@ mod eval;
 mod gate;
 #[cfg(feature = "guard")]
 pub mod guard;
+#[cfg(feature = "rollout")]
+pub mod integrate;
 mod key;
 mod percent;
 mod plan;
