@@ -1,13 +1,21 @@
 //! What a rollout is connected to: where its news goes.
 //!
 //! * [`JsonLines`] and [`Command`] bring a [`Notification`](crate::rollout::Notification) into a file or to a
-//!   program.
+//!   program; with feature `http`, `Webhook` posts it.
 //!
 //! What waits for others has a deadline, and no secret stands in what is printed or in an error.
 
 mod command;
+#[cfg(any(feature = "http", feature = "prometheus"))]
+mod http;
 mod json_lines;
 mod text;
+#[cfg(feature = "http")]
+mod webhook;
 
 pub use command::Command;
+#[cfg(any(feature = "http", feature = "prometheus"))]
+pub use http::{BadEndpoint, Endpoint};
 pub use json_lines::JsonLines;
+#[cfg(feature = "http")]
+pub use webhook::Webhook;

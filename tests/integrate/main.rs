@@ -1,9 +1,13 @@
-//! What a rollout is connected to: files and programs that do all they should not.
+//! What a rollout is connected to: files, programs and servers that do all they should not.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod canary;
 mod command;
 mod json_lines;
+mod server;
+mod tls;
+mod webhook;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
