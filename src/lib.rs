@@ -56,7 +56,8 @@
 //!   back by its triggers, and keeps a journal in a `store::Directory`.
 //! * With feature `guard`, `guard::Guard` counts outcomes where requests are served, and judges triggers by
 //!   them as often as one likes.
-//! * `integrate` connects a rollout: `JsonLines`, `Command` and `Webhook` tell what happens.
+//! * `integrate` connects a rollout: `JsonLines`, `Command` and `Webhook` tell what happens, `Prometheus` reads
+//!   metrics.
 //! * The command line `stagegate` (package `stagegate-cli`) checks, prints, schedules, explains and
 //!   executes documents.
 //! * Chapters: the [plan document](_docs::plans), [bucketing](_docs::bucketing), the
@@ -86,6 +87,7 @@
 //! * `rollout`: modules `rollout`, `store`, `integrate` and `clock`. Costs `serde`, `serde_json`, `sha2` and
 //!   `memchr`.
 //! * `http`: `integrate::Webhook`. Costs `ureq` with `rustls`, 23 packages in all, and a C compiler for `ring`.
+//! * `prometheus`: `integrate::Prometheus`. Costs the same, once.
 //! * `schema`: `model::json_schema`, the JSON Schema of documents for editors. Costs `schemars`.
 //!
 //! Without `toml` and `json` there is [`Salt`] and [`Percent`], and no way to load a plan.

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod answers;
 mod canary;
 mod command;
 mod json_lines;
+mod prometheus;
+mod real;
 mod server;
 mod tls;
 mod webhook;
