@@ -62,7 +62,7 @@
 //!   executes documents.
 //! * Chapters: the [plan document](_docs::plans), [bucketing](_docs::bucketing), the
 //!   [design](_docs::design), the [promises](_docs::promises) and their tests; with features
-//!   `rollout` and `guard` also rollouts, the format of their journal, and guards.
+//!   `rollout` and `guard` also rollouts, the format of their journal, telling, and guards.
 //!
 //! # When not to use it
 //!

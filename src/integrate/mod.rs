@@ -4,7 +4,8 @@
 //!   program; with feature `http`, `Webhook` posts it.
 //! * With feature `prometheus`, `Prometheus` reads metrics.
 //!
-//! What waits for others has a deadline, and no secret stands in what is printed or in an error.
+//! What waits for others has a deadline, and no secret stands in what is printed or in an error. The chapter on
+//! telling shows them at work.
 
 mod command;
 #[cfg(any(feature = "http", feature = "prometheus"))]
