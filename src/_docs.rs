@@ -11,6 +11,10 @@ pub mod rollout {}
 #[doc = include_str!("../docs/journal.md")]
 pub mod journal {}
 
+#[cfg(feature = "rollout")]
+#[doc = include_str!("../docs/telling.md")]
+pub mod telling {}
+
 #[cfg(feature = "guard")]
 #[doc = include_str!("../docs/guards.md")]
 pub mod guards {}

@@ -56,11 +56,13 @@
 //!   back by its triggers, and keeps a journal in a `store::Directory`.
 //! * With feature `guard`, `guard::Guard` counts outcomes where requests are served, and judges triggers by
 //!   them as often as one likes.
+//! * `integrate` connects a rollout: `JsonLines`, `Command` and `Webhook` tell what happens, `Prometheus` reads
+//!   metrics.
 //! * The command line `stagegate` (package `stagegate-cli`) checks, prints, schedules, explains and
 //!   executes documents.
 //! * Chapters: the [plan document](_docs::plans), [bucketing](_docs::bucketing), the
 //!   [design](_docs::design), the [promises](_docs::promises) and their tests; with features
-//!   `rollout` and `guard` also rollouts, the format of their journal, and guards.
+//!   `rollout` and `guard` also rollouts, the format of their journal, telling, and guards.
 //!
 //! # When not to use it
 //!
@@ -82,8 +84,10 @@
 //! * `guard`: module `guard`. No dependency.
 //! * `tower`: `guard::GuardLayer`, which counts in a `tower` service. Costs `tower-layer`, `tower-service` and
 //!   `pin-project-lite`.
-//! * `rollout`: modules `rollout`, `store` and `clock`. Costs `serde`, `serde_json`, `sha2` and
+//! * `rollout`: modules `rollout`, `store`, `integrate` and `clock`. Costs `serde`, `serde_json`, `sha2` and
 //!   `memchr`.
+//! * `http`: `integrate::Webhook`. Costs `ureq` with `rustls`, 23 packages in all, and a C compiler for `ring`.
+//! * `prometheus`: `integrate::Prometheus`. Costs the same, once.
 //! * `schema`: `model::json_schema`, the JSON Schema of documents for editors. Costs `schemars`.
 //!
 //! Without `toml` and `json` there is [`Salt`] and [`Percent`], and no way to load a plan.
@@ -103,6 +107,8 @@ mod eval;
 mod gate;
 #[cfg(feature = "guard")]
 pub mod guard;
+#[cfg(feature = "rollout")]
+pub mod integrate;
 mod key;
 mod percent;
 mod plan;

@@ -13,6 +13,7 @@ mod failure;
 mod guard_args;
 mod output;
 mod rollout_args;
+mod telling;
 mod terminal;
 mod users;
 mod verbs;

@@ -88,7 +88,11 @@ pub(in crate::rollout) fn apply(
 
 fn take_back(state: &mut FlagState, cause: &Cause, to: StageName, context: &Context<'_>) {
     let (from, now) = (state.stage, context.now);
-    let incident = state.incident.take();
+    let mut incident = state.incident.take();
+    if let (Some(incident), Cause::Trigger { .. }) = (&mut incident, cause) {
+        // What was asked before is not what took it back.
+        incident.about = cause.to_string().into();
+    }
     let fresh = opened(cause.to_string().into(), from, Phase::Verify, context);
     let (stage, began, reason) = (from, state.since, Some(cause.to_string().into()));
     let owed = Owed { stage, when: When::RollBack, since: now, began, reason };

@@ -1,0 +1,105 @@
+//! Who else is told of what a verb does.
+
+#![cfg_attr(not(test), allow(dead_code, reason = "no verb takes it before a rollout takes sinks"))]
+
+use std::path::PathBuf;
+
+use clap::Args;
+use stagegate::integrate::{Command, Endpoint, JsonLines, Webhook};
+use stagegate::rollout::{Delivery, Outbox};
+
+use crate::failure::Failure;
+
+/// Where news of the rollout goes.
+#[derive(Args, Debug)]
+pub(crate) struct Telling {
+    /// Append what happens to this file, a line of JSON each.
+    #[arg(long, env = "STAGEGATE_TELL_FILE", value_name = "FILE")]
+    pub(crate) tell_file: Option<PathBuf>,
+    /// Run this program for each thing that happens, with its JSON on the standard input and no arguments.
+    #[arg(long, env = "STAGEGATE_TELL_COMMAND", value_name = "PROGRAM")]
+    pub(crate) tell_command: Option<PathBuf>,
+    /// Post what happens to this URL, as JSON. Rather by the environment: others see the arguments of a program.
+    #[arg(long, env = "STAGEGATE_TELL_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) tell_url: Option<Endpoint>,
+}
+
+impl Telling {
+    /// An outbox for each that was asked for.
+    pub(crate) fn outboxes(&self) -> Result<Vec<Outbox>, Failure> {
+        let mut outboxes = Vec::new();
+        if let Some(path) = &self.tell_file {
+            outboxes.push(outbox("file", JsonLines::new(path))?);
+        }
+        if let Some(program) = &self.tell_command {
+            outboxes.push(outbox("command", Command::new(program))?);
+        }
+        if let Some(endpoint) = &self.tell_url {
+            let webhook = Webhook::new(endpoint.clone());
+            let webhook =
+                webhook.map_err(|error| Failure::Usage(format!("--tell-url: {error}")))?;
+            outboxes.push(outbox("url", webhook)?);
+        }
+        Ok(outboxes)
+    }
+}
+
+fn outbox(name: &str, delivery: impl Delivery + 'static) -> Result<Outbox, Failure> {
+    Outbox::spawn(name, delivery).map_err(|error| Failure::io("a thread for telling", &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use clap::{CommandFactory, Parser};
+    use stagegate::StageName;
+    use stagegate::rollout::{Notification, NotificationKind, Sink};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Verb {
+        #[command(flatten)]
+        telling: Telling,
+    }
+
+    fn telling(arguments: &[&str]) -> Telling {
+        Verb::parse_from(["verb"].iter().chain(arguments)).telling
+    }
+
+    #[test]
+    fn each_that_is_asked_for_has_an_outbox() {
+        assert_eq!(telling(&[]).outboxes().expect("sound").len(), 0);
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let path = file.path().to_str().expect("text");
+        let url = "https://example.com/canary";
+        let all = telling(&["--tell-file", path, "--tell-command", "true", "--tell-url", url]);
+        assert!(!format!("{all:?}").contains("canary"));
+        let outboxes = all.outboxes().expect("sound");
+        assert_eq!(outboxes.len(), 3);
+        let now = SystemTime::UNIX_EPOCH;
+        let news = Notification::new("a", NotificationKind::Held, StageName::OFF, now, "held");
+        for outbox in &outboxes[..2] {
+            outbox.tell(&news);
+            assert!(outbox.flush(Duration::from_secs(30)));
+            assert_eq!(outbox.status().delivered, 1);
+        }
+        assert_eq!(std::fs::read_to_string(path).expect("text"), news.to_json() + "\n");
+    }
+
+    #[test]
+    fn a_bad_url_is_a_matter_of_usage_and_not_printed() {
+        for url in ["canary", "http://example.com/canary", "https://canary@example.com"] {
+            let failure = telling(&["--tell-url", url]).outboxes().expect_err("no URL");
+            let Failure::Usage(message) = failure else { panic!("{failure:?}") };
+            assert!(
+                message.starts_with("--tell-url: ") && !message.contains("canary"),
+                "{message}"
+            );
+        }
+        let mut verb = Verb::command();
+        let argument = verb.render_long_help().to_string();
+        assert!(argument.contains("[env: STAGEGATE_TELL_URL]"), "{argument}");
+    }
+}

@@ -1,0 +1,159 @@
+//! Decimal numbers as text, rounded without a float.
+
+/// A decimal: `digits * 10^exponent`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Decimal<'a> {
+    is_negative: bool,
+    whole: &'a str,
+    fraction: &'a str,
+    exponent: i32,
+}
+
+/// Why a decimal is no whole number from 0 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotWhole {
+    Negative,
+    TooLarge,
+}
+
+impl<'a> Decimal<'a> {
+    /// Reads `-12.5`, `1e-07`, as Go and JSON write numbers; `None` for all else, `NaN` and `+Inf` among it.
+    pub(super) fn parse(text: &'a str) -> Option<Decimal<'a>> {
+        let (is_negative, rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+        let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+        let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let sign = exponent.starts_with(['+', '-']);
+        if ![whole, fraction, exponent.get(usize::from(sign)..)?].into_iter().all(is_digits) {
+            return None;
+        }
+        let exponent = exponent.parse().ok()?;
+        Some(Decimal { is_negative, whole, fraction, exponent })
+    }
+
+    /// The nearest whole number to `self * 10^places`, a half up.
+    pub(super) fn times_ten_to(self, places: u8) -> Result<u64, NotWhole> {
+        let digits = format!("{}{}", self.whole, self.fraction);
+        // How many of the digits stand before the point once it is moved.
+        let point = i64::try_from(self.whole.len()).map_err(|_| NotWhole::TooLarge)?;
+        let point = point + i64::from(self.exponent) + i64::from(places);
+        let zeros = digits.bytes().take_while(|digit| *digit == b'0').count();
+        let Some(significant) = digits.get(zeros..).filter(|digits| !digits.is_empty()) else {
+            return Ok(0);
+        };
+        let point = point - i64::try_from(zeros).map_err(|_| NotWhole::TooLarge)?;
+        let nearest = match usize::try_from(point) {
+            // The first digit is behind the point, but not at once.
+            Err(_) => 0,
+            // More than any integer that is asked for.
+            Ok(19..) => return Err(self.beyond()),
+            Ok(point) => {
+                let mut padded = significant.bytes().chain(std::iter::repeat(b'0'));
+                let number = padded.by_ref().take(point);
+                let number = number.fold(0, |n: u64, digit| n * 10 + u64::from(digit - b'0'));
+                let next = padded.next();
+                number + u64::from(next.is_some_and(|digit| digit >= b'5'))
+            }
+        };
+        if self.is_negative && nearest > 0 { Err(NotWhole::Negative) } else { Ok(nearest) }
+    }
+
+    fn beyond(self) -> NotWhole {
+        if self.is_negative { NotWhole::Negative } else { NotWhole::TooLarge }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rounded(text: &str, places: u8) -> Result<u64, NotWhole> {
+        Decimal::parse(text).expect("a decimal").times_ten_to(places)
+    }
+
+    #[test]
+    fn decimals_are_rounded_to_the_nearest_from_their_text() {
+        for (text, places, nearest) in [
+            ("0", 4, 0),
+            ("-0", 4, 0),
+            ("4.2", 4, 42_000),
+            ("99.99995", 4, 1_000_000),
+            ("99.99994999999999999999999", 4, 999_999),
+            ("100.00000000000001", 4, 1_000_000),
+            ("1e-07", 4, 0),
+            ("5e-05", 4, 1),
+            ("4.9e-5", 4, 0),
+            ("-4.9e-5", 4, 0),
+            ("0.0005", 3, 1),
+            ("0.00049", 3, 0),
+            ("12E+3", 0, 12_000),
+            ("1.5", 0, 2),
+            ("2.5", 0, 3),
+            ("0.5", 0, 1),
+            ("0.05", 0, 0),
+            ("00012.50", 1, 125),
+            ("123456789012345678", 0, 123_456_789_012_345_678),
+            ("0e999999999", 4, 0),
+            ("1e-999999999", 4, 0),
+        ] {
+            assert_eq!(rounded(text, places), Ok(nearest), "{text}");
+        }
+        for text in ["1e+18", "1e400", "1e999999999", "1234567890123456789"] {
+            assert_eq!(rounded(text, 1), Err(NotWhole::TooLarge), "{text}");
+            assert_eq!(rounded(&format!("-{text}"), 1), Err(NotWhole::Negative), "{text}");
+        }
+        assert_eq!(rounded("-0.5", 0), Err(NotWhole::Negative));
+    }
+
+    #[test]
+    fn what_is_no_decimal_is_none() {
+        for text in [
+            "",
+            "-",
+            "+1",
+            "NaN",
+            "+Inf",
+            "-Inf",
+            "Inf",
+            "nan",
+            "1.",
+            ".5",
+            "1e",
+            "1e+",
+            "1e1.5",
+            "e5",
+            "0x10",
+            "1_0",
+            " 1",
+            "1 ",
+            "٣",
+            "--1",
+            "1e--1",
+            "1e99999999999",
+        ] {
+            assert!(Decimal::parse(text).is_none(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_way_to_write_a_number_rounds_alike(number in 0..1_000_000_000_u64, places in 0..6_u8, shift in 0..9_i32) {
+            let plain = format!("{number}e-{shift}");
+            let factor = 10_u64.pow(u32::try_from(shift).expect("small"));
+            let scaled = number * 10_u64.pow(places.into());
+            prop_assert_eq!(rounded(&plain, places), Ok((scaled + factor / 2) / factor));
+            let width = usize::try_from(shift).expect("small") + 1;
+            let digits = format!("{number:0width$}");
+            let (whole, fraction) = digits.split_at(digits.len() - width + 1);
+            let point = if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") };
+            prop_assert_eq!(rounded(&point, places), rounded(&plain, places));
+        }
+
+        #[test]
+        fn no_text_panics(text in "[-+0-9.eE]{0,24}", places in 0..6_u8) {
+            let _ = Decimal::parse(&text).map(|decimal| decimal.times_ten_to(places));
+        }
+    }
+}

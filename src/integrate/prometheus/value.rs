@@ -1,0 +1,95 @@
+//! From Prometheus' numbers to the plan's.
+
+use std::time::{Duration, SystemTime};
+
+use super::decimal::{Decimal, NotWhole};
+use crate::plan::model::{Quantity, Unit};
+
+/// The value that a text is in a unit, rounded to what a plan can write; or what it is instead.
+pub(super) fn quantity(text: &str, unit: Unit) -> Result<Quantity, String> {
+    let decimal = Decimal::parse(text).ok_or_else(|| format!("`{text}`, which is no number"))?;
+    let places = match unit {
+        // Parts per million of percent.
+        Unit::Percent => 4,
+        // Milliseconds of seconds.
+        Unit::Duration => 3,
+        Unit::Count => 0,
+    };
+    let written = decimal.times_ten_to(places).map(|number| match unit {
+        Unit::Percent => format!("{}.{:04}%", number / 10_000, number % 10_000),
+        // No time at all cannot be written.
+        Unit::Duration => format!("{}ms", number.max(1)),
+        Unit::Count => number.to_string(),
+    });
+    match written {
+        Ok(written) => {
+            Quantity::parse(&written, unit).map_err(|error| format!("`{text}`: {error}"))
+        }
+        Err(NotWhole::Negative) => Err(format!("`{text}`, which is negative")),
+        Err(NotWhole::TooLarge) => Err(format!("`{text}`, which is too large")),
+    }
+}
+
+/// The moment that a number of seconds since 1970 is.
+pub(super) fn moment(text: &str) -> Result<SystemTime, String> {
+    let wrong = || format!("the moment `{text}`, which is none");
+    let milliseconds = Decimal::parse(text).and_then(|at| at.times_ten_to(3).ok());
+    let milliseconds = milliseconds.filter(|at| *at <= LATEST).ok_or_else(wrong)?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds)).ok_or_else(wrong)
+}
+
+/// The end of the year 9999, in milliseconds: the last that the journal can write.
+const LATEST: u64 = 253_402_300_799_999;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_what_a_plan_can_write() {
+        for (text, unit, written) in [
+            ("4.2", Unit::Percent, "4.2%"),
+            ("0.42333333333333334", Unit::Percent, "0.4233%"),
+            ("100.00000000000001", Unit::Percent, "100%"),
+            ("-1.1102230246251565e-16", Unit::Percent, "0%"),
+            ("1e-07", Unit::Percent, "0%"),
+            ("0.25", Unit::Duration, "250ms"),
+            ("90", Unit::Duration, "90s"),
+            ("0.0004", Unit::Duration, "1ms"),
+            ("0", Unit::Duration, "1ms"),
+            ("2.9997", Unit::Count, "3"),
+            ("1e+12", Unit::Count, "1000000000000"),
+        ] {
+            let quantity = quantity(text, unit).expect("a value");
+            assert_eq!(quantity.to_string(), written, "{text}");
+            assert_eq!(Quantity::parse(written, unit), Ok(quantity));
+        }
+        for (text, unit, wrong) in [
+            ("NaN", Unit::Percent, "`NaN`, which is no number"),
+            ("+Inf", Unit::Count, "`+Inf`, which is no number"),
+            ("-Inf", Unit::Duration, "`-Inf`, which is no number"),
+            ("", Unit::Count, "``, which is no number"),
+            ("100.0001", Unit::Percent, "`100.0001`: more than 100%"),
+            ("1e400", Unit::Percent, "`1e400`, which is too large"),
+            ("-1", Unit::Percent, "`-1`, which is negative"),
+            ("-0.5", Unit::Count, "`-0.5`, which is negative"),
+            ("400000000", Unit::Duration, "`400000000`: more than ten years"),
+            ("1000000000001", Unit::Count, "`1000000000001`: more than 1000000000000"),
+        ] {
+            assert_eq!(quantity(text, unit), Err(wrong.to_owned()));
+        }
+    }
+
+    #[test]
+    fn moments_are_exact_to_the_millisecond() {
+        let since_1970 = |text: &str| {
+            moment(text).map(|at| at.duration_since(SystemTime::UNIX_EPOCH).expect("later"))
+        };
+        assert_eq!(since_1970("1435781451.781"), Ok(Duration::from_millis(1_435_781_451_781)));
+        assert_eq!(since_1970("0"), Ok(Duration::ZERO));
+        assert_eq!(since_1970("253402300799.999"), Ok(Duration::from_millis(LATEST)));
+        for text in ["-1", "253402300800", "1e400", "null", "\"1\"", "NaN", "true"] {
+            assert_eq!(moment(text), Err(format!("the moment `{text}`, which is none")));
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Certificates, with `openssl` as the server.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use std::{fs, io};
+
+use stagegate::integrate::{Endpoint, Webhook};
+use stagegate::rollout::Delivery;
+
+use super::canary::{endpoint, none_in};
+use super::{Scratch, notification};
+
+/// Answers one request, over TLS, with a certificate of that name that is good for so many days.
+fn serve(scratch: &Scratch, name: &str, days: &str) -> Option<(String, Vec<u8>, Child)> {
+    let (key, certificate) = (scratch.path("key.pem"), scratch.path("certificate.pem"));
+    let mut made = Command::new("openssl");
+    made.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
+    made.args([
+        "-days",
+        "1",
+        "-subj",
+        "/CN=test",
+        "-addext",
+        &format!("subjectAltName=DNS:{name}"),
+    ]);
+    made.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+    let made = match made.arg("-keyout").arg(&key).arg("-out").arg(&certificate).output() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            println!("not tried: certificates, for want of `openssl`");
+            return None;
+        }
+        made => made.unwrap(),
+    };
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    // Signed anew for other days, which may be over.
+    let mut signed = Command::new("openssl");
+    signed.args(["x509", "-days", days, "-in"]).arg(&certificate).arg("-signkey").arg(&key);
+    assert!(signed.arg("-out").arg(&certificate).output().unwrap().status.success());
+    // A port that is taken, if only for a moment, has it end: then another one.
+    let (port, mut server) = loop {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut server = Command::new("openssl")
+            .args(["s_server", "-accept", &format!("127.0.0.1:{port}"), "-naccept", "1", "-key"])
+            .arg(&key)
+            .arg("-cert")
+            .arg(&certificate)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+        if lines.any(|line| line.unwrap().starts_with("ACCEPT")) {
+            break (port, server);
+        }
+        server.wait().unwrap();
+    };
+    // It sends what it reads to whoever connects.
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+    server.stdin.as_mut().unwrap().write_all(answer).unwrap();
+    Some((format!("https://localhost:{port}"), fs::read(&certificate).unwrap(), server))
+}
+
+/// How a server of that certificate fares with one who trusts it, or does not.
+fn deliver(name: &str, days: &str, is_trusted: bool) -> Option<Result<(), String>> {
+    let scratch = Scratch::new();
+    let (url, certificate, mut server) = serve(&scratch, name, days)?;
+    let endpoint = endpoint(&url).with_deadline(Duration::from_secs(10));
+    let endpoint = if is_trusted { endpoint.with_root_certificates(certificate) } else { endpoint };
+    let delivered = Webhook::new(endpoint).unwrap().deliver(&notification("one"));
+    let _ = server.kill();
+    server.wait().unwrap();
+    Some(delivered.map_err(|error| {
+        assert!(!error.is_final());
+        none_in(error.to_string()).replace(&url, "SERVER")
+    }))
+}
+
+#[test]
+fn a_server_has_to_be_who_it_is_said_to_be() {
+    let Some(trusted) = deliver("localhost", "1", true) else { return };
+    assert_eq!(trusted, Ok(()));
+    let wrong = |name, days, is_trusted| deliver(name, days, is_trusted).unwrap().unwrap_err();
+    for (found, expected) in [
+        (wrong("localhost", "1", false), "invalid peer certificate: UnknownIssuer"),
+        (wrong("example.com", "1", true), "invalid peer certificate: "),
+        (wrong("localhost", "-1", true), "invalid peer certificate: Expired"),
+    ] {
+        let begin = format!("cannot tell `SERVER`: {expected}");
+        assert!(found.starts_with(&begin), "{found}");
+    }
+}
+
+#[test]
+fn a_server_without_tls_is_not_told_anything() {
+    let server = super::server::Server::answering("200 OK", "");
+    let url = server.url.replace("http://", "https://");
+    let mut webhook =
+        Webhook::new(Endpoint::new(url).with_deadline(Duration::from_millis(500))).unwrap();
+    let error = webhook.deliver(&notification("one")).unwrap_err();
+    assert!(!error.is_final());
+    assert!(!server.requests().iter().any(|request| request.contains("search")));
+}
