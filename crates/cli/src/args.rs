@@ -21,6 +21,7 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one a run")]
 pub(crate) enum Verb {
     /// Print a commented document to start from. With `--output`, never overwrites a file.
     Init(Init),

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use clap::{Args, Subcommand};
 
 use crate::args::{Format, moment};
+use crate::telling::Telling;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -35,7 +36,7 @@ pub(crate) enum Verb {
     History(History),
     /// Prove that the journal is what was written.
     Verify(Verify),
-    /// Do what is due: promotions that need nobody, expiries, escalations.
+    /// Do what is due: promotions that need nobody, expiries, escalations; messages, where somebody is told.
     Tick(Tick),
     /// Print the document in force, or the one that was.
     Document(Kept),
@@ -72,6 +73,8 @@ pub(crate) struct Acting {
     /// Who does it: the journal keeps the name. Else the user who is logged in.
     #[arg(long, env = "STAGEGATE_BY", value_name = "WHO")]
     pub(crate) by: Option<String>,
+    #[command(flatten)]
+    pub(crate) telling: Telling,
 }
 
 /// Whether it is meant.
@@ -307,6 +310,8 @@ pub(crate) struct Verify {
 pub(crate) struct Tick {
     #[command(flatten)]
     pub(crate) store: Store,
+    #[command(flatten)]
+    pub(crate) telling: Telling,
 }
 
 #[derive(Args, Debug)]

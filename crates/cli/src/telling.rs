@@ -1,13 +1,13 @@
 //! Who else is told of what a verb does.
 
-#![cfg_attr(not(test), allow(dead_code, reason = "no verb takes it before a rollout takes sinks"))]
-
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use stagegate::integrate::{Command, Endpoint, JsonLines, Webhook};
-use stagegate::rollout::{Delivery, Outbox};
+use stagegate::rollout::{Delivery, Notification, Outbox, Rollout, Sink};
 
+use crate::escape::terminal;
 use crate::failure::Failure;
 
 /// Where news of the rollout goes.
@@ -24,9 +24,42 @@ pub(crate) struct Telling {
     pub(crate) tell_url: Option<Endpoint>,
 }
 
+/// How long a verb waits for news to arrive before it ends.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// An outbox that is waited for when the rollout is let go.
+#[derive(Debug)]
+struct Patient(&'static str, Outbox);
+
+impl Sink for Patient {
+    fn tell(&self, notification: &Notification) {
+        self.1.tell(notification);
+    }
+}
+
+/// What was done is done, so it changes no exit code that somebody could not be told.
+impl Drop for Patient {
+    fn drop(&mut self) {
+        let arrived = self.1.flush(PATIENCE);
+        let status = self.1.status();
+        if !arrived || status.lost > 0 {
+            let why = status.last_error.map(|error| format!(": {error}")).unwrap_or_default();
+            anstream::eprintln!("stagegate: not told by --tell-{}{}", self.0, terminal(&why));
+        }
+    }
+}
+
 impl Telling {
+    /// Has all that were asked for told of what this rollout does. When it is let go, they are waited for.
+    pub(crate) fn attach(&self, rollout: &Rollout) -> Result<(), Failure> {
+        for (name, outbox) in self.outboxes()? {
+            rollout.tell(Patient(name, outbox));
+        }
+        Ok(())
+    }
+
     /// An outbox for each that was asked for.
-    pub(crate) fn outboxes(&self) -> Result<Vec<Outbox>, Failure> {
+    fn outboxes(&self) -> Result<Vec<(&'static str, Outbox)>, Failure> {
         let mut outboxes = Vec::new();
         if let Some(path) = &self.tell_file {
             outboxes.push(outbox("file", JsonLines::new(path))?);
@@ -44,8 +77,13 @@ impl Telling {
     }
 }
 
-fn outbox(name: &str, delivery: impl Delivery + 'static) -> Result<Outbox, Failure> {
-    Outbox::spawn(name, delivery).map_err(|error| Failure::io("a thread for telling", &error))
+fn outbox(
+    name: &'static str,
+    delivery: impl Delivery + 'static,
+) -> Result<(&'static str, Outbox), Failure> {
+    let outbox = Outbox::spawn(name, delivery);
+    let outbox = outbox.map_err(|error| Failure::io("a thread for telling", &error))?;
+    Ok((name, outbox))
 }
 
 #[cfg(test)]
@@ -54,7 +92,7 @@ mod tests {
 
     use clap::{CommandFactory, Parser};
     use stagegate::StageName;
-    use stagegate::rollout::{Notification, NotificationKind, Sink};
+    use stagegate::rollout::NotificationKind;
 
     use super::*;
 
@@ -80,7 +118,7 @@ mod tests {
         assert_eq!(outboxes.len(), 3);
         let now = SystemTime::UNIX_EPOCH;
         let news = Notification::new("a", NotificationKind::Held, StageName::OFF, now, "held");
-        for outbox in &outboxes[..2] {
+        for (_, outbox) in &outboxes[..2] {
             outbox.tell(&news);
             assert!(outbox.flush(Duration::from_secs(30)));
             assert_eq!(outbox.status().delivered, 1);

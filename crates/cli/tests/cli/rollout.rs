@@ -433,3 +433,31 @@ fn the_document_says_how_many_users_a_move_is_about() {
     let back = shop.run(2, &["rollback", "search", "--reason", "no", "--by", "ana"]).stderr;
     assert!(back.contains("; about 12000 of 120000 lose it\n"), "{back}");
 }
+
+/// Whoever is told hears of what is done, and of the messages that are due; that somebody cannot be told changes nothing.
+#[test]
+fn others_are_told() {
+    let mut shop = Shop::new();
+    let document = shop.path("told.toml");
+    let messages = "[flags.a]\nstages = [{ name = \"all\", percent = 100 }]\n\
+        messages = [{ audience = \"user\", when = \"start\", channel = \"email\", template = \"{{ flag }}!\" }]\n";
+    fs::write(&document, format!("schema = 1\n{messages}")).unwrap();
+    shop.run(0, &["start", document.to_str().unwrap(), "--by", "ana"]);
+    let news = shop.path("news.jsonl");
+    let file = ["--tell-file", news.to_str().unwrap()];
+    shop.run(0, &[&["promote", "a", "--by", "ana", "--yes"][..], &file].concat());
+    let quiet = shop.run(0, &["tick"]);
+    assert_eq!(quiet.stdout, "nothing is due\n", "nobody would send it");
+    let tick = shop.json(&[&["tick"][..], &file].concat());
+    assert_eq!(tick["messages"][0]["text"], "a!");
+    let failing = ["--tell-command", "/nowhere/at-all", "--by", "ana", "--yes"];
+    let run = shop.run(0, &[&["rollback", "a", "--reason", "slow"][..], &failing].concat());
+    assert!(run.stderr.starts_with("stagegate: not told by --tell-command: "), "{}", run.stderr);
+    let told = fs::read_to_string(news).unwrap();
+    let told = told.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let told: Vec<_> = told.map(|it| (it["kind"].clone(), it["stage"].clone())).collect();
+    assert_eq!(
+        told,
+        [("stage_changed".into(), "all".into()), ("message_due".into(), "all".into())]
+    );
+}

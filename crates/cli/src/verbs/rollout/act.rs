@@ -23,7 +23,7 @@ pub(super) fn promote(args: &Promote, output: &Output) -> Result<Answer, Failure
         let to = forced_to.or(report.next).filter(|_| may_go);
         to.map(|to| consent::of_move(rollout, report, to, &args.consent)).transpose()
     })?;
-    let rollout = opened::acting(&args.acting.store)?;
+    let rollout = opened::acting(&args.acting.store, &args.acting.telling)?;
     if let Some(seen) = seen {
         let (seen, now) = (seen.state.stage, report_of(&rollout, &args.flag)?.state.stage);
         if seen != now {
@@ -47,7 +47,7 @@ pub(super) fn rollback(args: &Rollback, output: &Output) -> Result<Answer, Failu
         let to = to.unwrap_or(report.roll_back_to);
         consent::of_move(rollout, report, to, &args.consent).map(Some)
     })?;
-    let rollout = opened::acting(&args.acting.store)?;
+    let rollout = opened::acting(&args.acting.store, &args.acting.telling)?;
     let to = args.to.as_deref().map(|to| stage(&rollout, &args.flag, to)).transpose()?;
     let event = Event::RollBack { to, reason: args.reason.clone() };
     act(&rollout, &args.acting, &args.flag, &event, "rollback", output)
@@ -119,7 +119,7 @@ pub(super) fn close(args: Close, output: &Output) -> Result<Answer, Failure> {
 }
 
 pub(super) fn measure(args: Set, output: &Output) -> Result<Answer, Failure> {
-    let rollout = opened::acting(&args.acting.store)?;
+    let rollout = opened::acting(&args.acting.store, &args.acting.telling)?;
     let plan = rollout.plan();
     let unit = plan.flag(&args.flag).and_then(|flag| metric(flag, &args.name)).map(|it| it.unit);
     let parse = |text: &str| match unit {
@@ -151,7 +151,7 @@ fn open_and_act(
     verb: &str,
     output: &Output,
 ) -> Result<Answer, Failure> {
-    let rollout = opened::acting(&acting.store)?;
+    let rollout = opened::acting(&acting.store, &acting.telling)?;
     act(&rollout, acting, flag, event, verb, output)
 }
 

@@ -10,6 +10,7 @@ use stagegate::store::Directory;
 use crate::escape::terminal;
 use crate::failure::Failure;
 use crate::rollout_args::{Acting, ClockChoice, Store};
+use crate::telling::Telling;
 
 /// A clock that stands still, for rehearsals.
 #[derive(Clone, Copy, Debug)]
@@ -50,17 +51,22 @@ pub(super) fn started(
     by: &str,
 ) -> Result<Result<Rollout, RolloutError>, Failure> {
     let store = Directory::create(&acting.store.store).map_err(|error| of_store(&error))?;
-    Ok(Rollout::start(store, clock(acting.store.clock), document, by))
+    let started = Rollout::start(store, clock(acting.store.clock), document, by);
+    if let Ok(rollout) = &started {
+        acting.telling.attach(rollout)?;
+    }
+    Ok(started)
 }
 
-/// The rollout, for acting.
-pub(super) fn acting(store: &Store) -> Result<Rollout, Failure> {
+/// The rollout, for acting, which is told of.
+pub(super) fn acting(store: &Store, telling: &Telling) -> Result<Rollout, Failure> {
     let directory = Directory::open(&store.store).map_err(|error| of_store(&error))?;
     for notice in directory.notices() {
         anstream::eprintln!("stagegate: {}", terminal(&notice));
     }
     let rollout = Rollout::open(directory, clock(store.clock)).map_err(|error| failed(&error))?;
     fits(&rollout, store.clock)?;
+    telling.attach(&rollout)?;
     Ok(rollout)
 }
 

@@ -90,7 +90,7 @@ pub(super) fn update(args: &Update, output: &Output) -> Result<Answer, Failure> 
             false => terminal(&changes.join("; ")),
         })?;
     }
-    let rollout = opened::acting(&args.acting.store)?;
+    let rollout = opened::acting(&args.acting.store, &args.acting.telling)?;
     let changes = match rollout.by(&by).update(document) {
         Ok(changes) => changes,
         Err(error) => return refused(&error, format, "update", output),

@@ -1,6 +1,7 @@
 //! `tick`: what is due.
 
 use serde::Serialize;
+use stagegate::rollout::Letter;
 
 use super::opened::{self, failed};
 use super::record::{AlertResult, RecordResult, alert_line, line};
@@ -14,7 +15,34 @@ use crate::rollout_args::Tick;
 struct TickResult<'t> {
     records: Vec<RecordResult<'t>>,
     alerts: Vec<AlertResult<'t>>,
+    messages: Vec<MessageResult<'t>>,
     overdue: Vec<Overdue<'t>>,
+}
+
+/// A message that was due.
+#[derive(Serialize)]
+struct MessageResult<'t> {
+    flag: &'t str,
+    stage: &'t str,
+    when: String,
+    audience: String,
+    channel: &'t str,
+    subject: Option<&'t str>,
+    text: &'t str,
+}
+
+impl<'t> MessageResult<'t> {
+    fn new((flag, letter): &'t (Box<str>, Letter)) -> MessageResult<'t> {
+        MessageResult {
+            flag,
+            stage: &letter.stage,
+            when: letter.when.to_string(),
+            audience: letter.audience.to_string(),
+            channel: &letter.channel,
+            subject: letter.subject.as_deref(),
+            text: &letter.text,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -24,7 +52,7 @@ struct Overdue<'t> {
 }
 
 pub(super) fn run(args: &Tick, output: &Output) -> Result<Answer, Failure> {
-    let rollout = opened::acting(&args.store)?;
+    let rollout = opened::acting(&args.store, &args.telling)?;
     let report = rollout.tick();
     match args.store.format {
         Format::Human => {
@@ -43,6 +71,7 @@ pub(super) fn run(args: &Tick, output: &Output) -> Result<Answer, Failure> {
             &TickResult {
                 records: report.records.iter().map(RecordResult::new).collect(),
                 alerts: report.alerts.iter().map(|(f, it)| AlertResult::new(f, it)).collect(),
+                messages: report.letters.iter().map(MessageResult::new).collect(),
                 overdue: report.overdue.iter().map(|(flag, what)| Overdue { flag, what }).collect(),
             },
         )?,
