@@ -86,7 +86,7 @@
 //!   `pin-project-lite`.
 //! * `rollout`: modules `rollout`, `store`, `integrate` and `clock`. Costs `serde`, `serde_json`, `sha2` and
 //!   `memchr`.
-//! * `http`: `integrate::Webhook`. Costs `ureq` with `rustls`, 23 packages in all, and a C compiler for `ring`.
+//! * `http`: `integrate::Webhook`, module `http`. Costs `ureq` with `rustls`, 23 packages in all, and a C compiler for `ring`.
 //! * `prometheus`: `integrate::Prometheus`. Costs the same, once.
 //! * `schema`: `model::json_schema`, the JSON Schema of documents for editors. Costs `schemars`.
 //!
@@ -107,6 +107,8 @@ mod eval;
 mod gate;
 #[cfg(feature = "guard")]
 pub mod guard;
+#[cfg(feature = "_http")]
+pub mod http;
 #[cfg(feature = "rollout")]
 pub mod integrate;
 mod key;
@@ -116,6 +118,8 @@ mod plan;
 pub mod rollout;
 #[cfg(feature = "rollout")]
 pub mod store;
+#[cfg(feature = "rollout")]
+mod text;
 
 pub use eval::{AsUser, Evaluation, Reason, Salt, StageName, User, UserKey};
 pub use gate::{

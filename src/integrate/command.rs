@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::text;
 use crate::clock::monotonic;
 use crate::plan::model::Quantity;
 use crate::rollout::{Delivery, Notification, Undelivered};
+use crate::text;
 
 /// Runs a program for each [`Notification`]: no shell, its JSON on the standard input, `STAGEGATE_KIND` and
 /// `STAGEGATE_FLAG` in the environment.

@@ -8,18 +8,13 @@
 //! telling shows them at work.
 
 mod command;
-#[cfg(any(feature = "http", feature = "prometheus"))]
-mod http;
 mod json_lines;
 #[cfg(feature = "prometheus")]
 mod prometheus;
-mod text;
 #[cfg(feature = "http")]
 mod webhook;
 
 pub use command::Command;
-#[cfg(any(feature = "http", feature = "prometheus"))]
-pub use http::{BadEndpoint, Endpoint};
 pub use json_lines::JsonLines;
 #[cfg(feature = "prometheus")]
 pub use prometheus::Prometheus;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::http::{BadEndpoint, Client, Endpoint};
+use crate::http::{BadEndpoint, Client, Endpoint};
 use crate::rollout::{Delivery, Notification, Undelivered};
 
 /// Posts each [`Notification`] as JSON (`content-type: application/json`) to a server: a chat, a pager, a service
@@ -16,7 +16,8 @@ use crate::rollout::{Delivery, Notification, Undelivered};
 /// # Example
 ///
 /// ```no_run
-/// use stagegate::integrate::{Endpoint, Webhook};
+/// use stagegate::http::Endpoint;
+/// use stagegate::integrate::Webhook;
 /// use stagegate::rollout::Outbox;
 ///
 /// let endpoint = Endpoint::new(std::env::var("CHAT_URL")?).with_bearer_token(&std::env::var("CHAT_TOKEN")?);

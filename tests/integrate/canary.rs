@@ -1,6 +1,6 @@
 //! Secrets that must be seen nowhere.
 
-use stagegate::integrate::Endpoint;
+use stagegate::http::Endpoint;
 
 /// What no text may have in it: of the URL, of a header, of the token, of the password, and how that is sent.
 const CANARIES: [&str; 5] =

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use stagegate::Plan;
-use stagegate::integrate::{BadEndpoint, Endpoint, Prometheus};
+use stagegate::http::{BadEndpoint, Endpoint};
+use stagegate::integrate::Prometheus;
 use stagegate::model::Metric;
 use stagegate::rollout::{MetricReader, Sample};
 

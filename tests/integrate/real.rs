@@ -12,7 +12,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use stagegate::integrate::{Endpoint, Prometheus};
+use stagegate::http::Endpoint;
+use stagegate::integrate::Prometheus;
 use stagegate::rollout::MetricReader;
 
 use super::Scratch;

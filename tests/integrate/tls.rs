@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use std::{fs, io};
 
-use stagegate::integrate::{Endpoint, Webhook};
+use stagegate::http::Endpoint;
+use stagegate::integrate::Webhook;
 use stagegate::rollout::Delivery;
 
 use super::canary::{endpoint, none_in};

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use stagegate::integrate::{BadEndpoint, Endpoint, Webhook};
+use stagegate::http::{BadEndpoint, Endpoint};
+use stagegate::integrate::Webhook;
 use stagegate::rollout::{Delivery, Outbox, Retry, Sink};
 
 use super::canary::{endpoint, none_in};

@@ -159,7 +159,8 @@ pub(crate) const STEPS: &[Step] = &[
     |rollout, _| {
         let (metric, value) = ("error_rate".to_owned(), percent("0.31%").unwrap());
         let (control, samples) = (percent("0.3%"), 52_000);
-        let event = Event::Judged { metric, value, control, samples };
+        let stage = rollout.stage("search", "ga")?;
+        let event = Event::Judged { stage, metric, value, control, samples };
         rollout.by("guard").act("search", &event).map(|_| ())
     },
     act!("ana", report, "other", "complaint", Some("of one client")),

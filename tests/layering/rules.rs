@@ -20,13 +20,15 @@ impl fmt::Display for Violation {
 
 /// Each layer and what it may import.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("integrate", &["rollout", "plan", "eval", "percent", "key", "clock"]),
+    ("integrate", &["rollout", "plan", "eval", "percent", "key", "clock", "http", "text"]),
     ("store", &["rollout", "clock", "plan", "eval", "percent", "key"]),
     ("rollout", &["guard", "gate", "plan", "eval", "percent", "key", "clock"]),
     ("guard", &["gate", "plan", "eval", "percent", "key", "clock"]),
     ("gate", &["plan", "eval", "percent", "key"]),
     ("plan", &["eval", "percent", "key"]),
     ("eval", &["percent", "key"]),
+    ("http", &["text"]),
+    ("text", &[]),
     ("percent", &[]),
     ("key", &[]),
     ("clock", &[]),

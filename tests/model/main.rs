@@ -97,7 +97,8 @@ impl Pair {
             }
             Event::Judged(value) => {
                 let (metric, value) = ("error_rate".to_owned(), percent(*value));
-                Asked::Judged { metric, value, control: None, samples: 100 }
+                let stage = self.report().state.stage;
+                Asked::Judged { stage, metric, value, control: None, samples: 100 }
             }
             Event::Call => {
                 self.rollout.gate().roll_back("a").unwrap();

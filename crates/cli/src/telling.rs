@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use stagegate::integrate::{Command, Endpoint, JsonLines, Webhook};
+use stagegate::http::Endpoint;
+use stagegate::integrate::{Command, JsonLines, Webhook};
 use stagegate::rollout::{Delivery, Notification, Outbox, Rollout, Sink};
 
 use crate::escape::terminal;

@@ -7,7 +7,7 @@ mod value;
 use std::fmt;
 use std::time::Duration;
 
-use super::http::{BadEndpoint, Client, Endpoint, NoAnswer};
+use crate::http::{BadEndpoint, Client, Endpoint, NoAnswer};
 use crate::plan::model::{Metric, MetricSource};
 use crate::rollout::{MetricReader, ReadError, Sample};
 

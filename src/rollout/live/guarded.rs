@@ -202,8 +202,8 @@ impl Rollout {
         let flag = &*judgement.flag;
         let measured = judgement.measured.iter().filter(|it| self.asks_for(flag, &it.metric));
         let events = measured.map(|Measurement { metric, value, control, samples, .. }| {
-            let (metric, value) = (metric.to_string(), *value);
-            Event::Judged { metric, value, control: *control, samples: *samples }
+            let (stage, metric, value) = (judgement.stage, metric.to_string(), *value);
+            Event::Judged { stage, metric, value, control: *control, samples: *samples }
         });
         events.map(|event| self.by(BY).act(flag, &event)).collect()
     }

@@ -87,6 +87,8 @@ pub enum Event {
     /// A guard has measured a metric, whose limits it judges itself: for criteria, alerts and what an incident
     /// verifies, and for no trigger but where no data is one.
     Judged {
+        /// The stage it was measured in: of another one it says nothing.
+        stage: StageName,
         /// Its name.
         metric: String,
         /// What it came to.

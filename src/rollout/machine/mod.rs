@@ -165,7 +165,8 @@ fn decide(case: &Case<'_, '_>, event: &Event, context: &Context<'_>) -> case::De
             let read = Read { metric, value, control, samples, judged: false };
             evidence::measure(case, &read, context.by)
         }
-        Event::Judged { metric, value, control, samples } => {
+        Event::Judged { stage, .. } if *stage != case.state.stage => Ok(Draft::default()),
+        Event::Judged { metric, value, control, samples, .. } => {
             let (value, control, samples) = (Some(*value), *control, Some(*samples));
             let read = Read { metric, value, control, samples, judged: true };
             evidence::measure(case, &read, context.by)

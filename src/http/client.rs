@@ -9,12 +9,11 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Error, Proxy};
 
 use super::endpoint::{BadEndpoint, Endpoint, server};
-use crate::integrate::text;
-use crate::plan::model::Quantity;
+use crate::text;
 
 /// Sends requests to one URL.
 #[derive(Clone)]
-pub(in crate::integrate) struct Client {
+pub(crate) struct Client {
     agent: Agent,
     uri: Uri,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -26,13 +25,13 @@ pub(in crate::integrate) struct Client {
 }
 
 /// An answer, of which the head is there.
-pub(in crate::integrate) struct Answer {
-    pub(in crate::integrate) status: StatusCode,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
     response: ureq::http::Response<ureq::Body>,
 }
 
 /// Why there is none. Says nothing of the URL.
-pub(in crate::integrate) struct NoAnswer(String);
+pub(crate) struct NoAnswer(String);
 
 /// Bytes of an answer's head at most.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -41,10 +40,7 @@ const USER_AGENT: &str = concat!("stagegate/", env!("CARGO_PKG_VERSION"));
 
 impl Client {
     /// For the server of that endpoint; `deadline` where it has none.
-    pub(in crate::integrate) fn new(
-        endpoint: &Endpoint,
-        deadline: Duration,
-    ) -> Result<Client, BadEndpoint> {
+    pub(crate) fn new(endpoint: &Endpoint, deadline: Duration) -> Result<Client, BadEndpoint> {
         let uri = endpoint.uri()?;
         let deadline = endpoint.deadline.unwrap_or(deadline);
         let headers = endpoint.headers.iter().map(header).collect::<Result<Vec<_>, _>>()?;
@@ -73,19 +69,19 @@ impl Client {
     }
 
     /// Scheme and host.
-    pub(in crate::integrate) fn server(&self) -> &str {
+    pub(crate) fn server(&self) -> &str {
         &self.server
     }
 
     /// How long a request may take.
     #[cfg_attr(not(feature = "prometheus"), allow(dead_code, reason = "Prometheus is told it"))]
-    pub(in crate::integrate) fn deadline(&self) -> Duration {
+    pub(crate) fn deadline(&self) -> Duration {
         self.deadline
     }
 
     /// The same with another path behind the one it has.
     #[cfg_attr(not(feature = "prometheus"), allow(dead_code, reason = "a webhook has its own"))]
-    pub(in crate::integrate) fn below(mut self, path: &str) -> Result<Client, BadEndpoint> {
+    pub(crate) fn below(mut self, path: &str) -> Result<Client, BadEndpoint> {
         if self.uri.query().is_some() {
             return Err(BadEndpoint::Query);
         }
@@ -97,11 +93,7 @@ impl Client {
     }
 
     /// Sends a body.
-    pub(in crate::integrate) fn post(
-        &self,
-        content_type: &'static str,
-        body: &str,
-    ) -> Result<Answer, NoAnswer> {
+    pub(crate) fn post(&self, content_type: &'static str, body: &str) -> Result<Answer, NoAnswer> {
         let mut request = Request::post(self.uri.clone()).header("content-type", content_type);
         for (name, value) in &self.headers {
             request = request.header(name, value);
@@ -113,11 +105,7 @@ impl Client {
 
     /// The whole body of an answer, which has to be as it is said to be and no longer than that.
     #[cfg_attr(not(feature = "prometheus"), allow(dead_code, reason = "a webhook reads none"))]
-    pub(in crate::integrate) fn read(
-        &self,
-        mut answer: Answer,
-        most: u64,
-    ) -> Result<Vec<u8>, NoAnswer> {
+    pub(crate) fn read(&self, mut answer: Answer, most: u64) -> Result<Vec<u8>, NoAnswer> {
         let encoding = answer.response.headers().get("content-encoding");
         if let Some(encoding) = encoding.filter(|encoding| *encoding != "identity") {
             let encoding = self.quoted(&String::from_utf8_lossy(encoding.as_bytes()));
@@ -128,14 +116,14 @@ impl Client {
     }
 
     /// What may be printed of something the server has said.
-    pub(in crate::integrate) fn quoted(&self, said: &str) -> String {
+    pub(crate) fn quoted(&self, said: &str) -> String {
         let hide = |said: String, secret: &String| said.replace(&**secret, "[hidden]");
         text::beginning_of(&self.secrets.iter().fold(said.to_owned(), hide))
     }
 
     fn failed(&self, error: &Error) -> NoAnswer {
         NoAnswer(match error {
-            Error::Timeout(_) => format!("no answer within {}", Quantity::Duration(self.deadline)),
+            Error::Timeout(_) => format!("no answer within {:?}", self.deadline),
             Error::HostNotFound => "no such host".to_owned(),
             Error::BodyExceedsLimit(most) => format!("a body of more than {most} bytes"),
             Error::LargeResponseHeader(..) => format!("a head of more than {MAX_HEAD_BYTES} bytes"),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 const MOST: usize = 200;
 
 /// The end of a text, where programs say what went wrong.
-pub(super) fn end_of(text: &str) -> String {
+pub(crate) fn end_of(text: &str) -> String {
     let text = text.trim();
     match text.char_indices().rev().nth(MOST - 1) {
         Some((cut, _)) if cut > 0 => format!("...{}", escaped(text.get(cut..).unwrap_or_default())),
@@ -15,8 +15,8 @@ pub(super) fn end_of(text: &str) -> String {
 }
 
 /// The beginning of a text. Only servers are quoted so.
-#[cfg_attr(not(any(feature = "http", feature = "prometheus")), allow(dead_code))]
-pub(super) fn beginning_of(text: &str) -> String {
+#[cfg_attr(not(feature = "_http"), allow(dead_code))]
+pub(crate) fn beginning_of(text: &str) -> String {
     let text = text.trim();
     match text.char_indices().nth(MOST) {
         Some((cut, _)) => format!("{}...", escaped(text.get(..cut).unwrap_or_default())),

@@ -24,7 +24,7 @@ use ureq::http::Uri;
 ///
 /// ```
 /// use std::time::Duration;
-/// use stagegate::integrate::Endpoint;
+/// use stagegate::http::Endpoint;
 ///
 /// let endpoint = Endpoint::new("https://chat.example.com/hooks/s3cret")
 ///     .with_bearer_token("t0ken")
