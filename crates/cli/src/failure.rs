@@ -23,6 +23,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// Exit code 3: something could not be read or written.
     Io(String),
+    /// Exit code 3: another process is acting on the store.
+    Locked(String),
 }
 
 impl Failure {
@@ -31,14 +33,25 @@ impl Failure {
         Failure::Io(format!("{what}: {error}"))
     }
 
+    /// What is wrong; nothing where that has been printed.
+    pub(crate) fn message(self) -> String {
+        match self {
+            Failure::BadDocument => String::new(),
+            Failure::No(message)
+            | Failure::Usage(message)
+            | Failure::Io(message)
+            | Failure::Locked(message) => message,
+        }
+    }
+
     /// Says what is wrong, and ends.
     pub(crate) fn report(self) -> ExitCode {
-        let (code, message) = match self {
-            Failure::BadDocument => (1, None),
-            Failure::No(message) => (1, Some(message)),
-            Failure::Usage(message) => (2, Some(message)),
-            Failure::Io(message) => (3, Some(message)),
+        let code = match self {
+            Failure::BadDocument | Failure::No(_) => 1,
+            Failure::Usage(_) => 2,
+            Failure::Io(_) | Failure::Locked(_) => 3,
         };
+        let message = Some(self.message()).filter(|message| !message.is_empty());
         if let Some(message) = message {
             // Where nothing can be written to, the exit code has to do.
             let _ = writeln!(anstream::stderr(), "stagegate: {message}");

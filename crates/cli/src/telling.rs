@@ -1,6 +1,7 @@
 //! Who else is told of what a verb does.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -32,6 +33,17 @@ const PATIENCE: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 struct Patient(&'static str, Outbox);
 
+/// Outboxes that are waited for when the last rollout that has them, and this, are let go.
+pub(crate) struct Sinks(Vec<Arc<Patient>>);
+
+impl Sinks {
+    pub(crate) fn attach(&self, rollout: &Rollout) {
+        for sink in &self.0 {
+            rollout.tell(Arc::clone(sink));
+        }
+    }
+}
+
 impl Sink for Patient {
     fn tell(&self, notification: &Notification) {
         self.1.tell(notification);
@@ -53,10 +65,14 @@ impl Drop for Patient {
 impl Telling {
     /// Has all that were asked for told of what this rollout does. When it is let go, they are waited for.
     pub(crate) fn attach(&self, rollout: &Rollout) -> Result<(), Failure> {
-        for (name, outbox) in self.outboxes()? {
-            rollout.tell(Patient(name, outbox));
-        }
+        self.sinks()?.attach(rollout);
         Ok(())
+    }
+
+    /// Those that were asked for, for more than one rollout.
+    pub(crate) fn sinks(&self) -> Result<Sinks, Failure> {
+        let outboxes = self.outboxes()?.into_iter();
+        Ok(Sinks(outboxes.map(|(name, outbox)| Arc::new(Patient(name, outbox))).collect()))
     }
 
     /// An outbox for each that was asked for.

@@ -35,6 +35,12 @@ pub struct MetricRead {
 const AHEAD: Duration = Duration::from_secs(60);
 
 impl Rollout {
+    /// The metrics of which a reading counts now, because some flag's stage or triggers name them: each once.
+    #[must_use]
+    pub fn wanted_metrics(&self) -> Vec<Metric> {
+        self.wanted().into_iter().map(|(metric, _)| metric).collect()
+    }
+
     /// Reads every metric that some flag's stage or triggers name and that this reader knows, each once, and has what
     /// was read count as [`measure`](super::Actor::measure) does.
     ///

@@ -4,6 +4,7 @@ mod json;
 mod outbox;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::eval::StageName;
@@ -105,6 +106,13 @@ pub struct Letter {
 pub trait Sink: Send + Sync + fmt::Debug {
     /// Takes a notification.
     fn tell(&self, notification: &Notification);
+}
+
+/// Whatever it stands for is told.
+impl<S: Sink + ?Sized> Sink for Arc<S> {
+    fn tell(&self, notification: &Notification) {
+        (**self).tell(notification);
+    }
 }
 
 impl Notification {

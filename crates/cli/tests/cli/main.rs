@@ -12,5 +12,7 @@ mod make;
 mod messages;
 mod responsible;
 mod rollout;
+#[cfg(unix)]
+mod run;
 mod show;
 mod timeline;

@@ -6,6 +6,7 @@ mod document;
 mod history;
 mod opened;
 mod record;
+mod run;
 mod start;
 mod status;
 mod tick;
@@ -35,6 +36,7 @@ pub(super) fn run(verb: Verb, output: &Output) -> Result<Answer, Failure> {
         Verb::History(args) => history::run(&args, output),
         Verb::Verify(args) => verify::run(&args, output),
         Verb::Tick(args) => tick::run(&args, output),
+        Verb::Run(args) => run::run(&args),
         Verb::Document(args) => document::run(&args, output),
     }
 }

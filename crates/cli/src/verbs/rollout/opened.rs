@@ -60,13 +60,19 @@ pub(super) fn started(
 
 /// The rollout, for acting, which is told of.
 pub(super) fn acting(store: &Store, telling: &Telling) -> Result<Rollout, Failure> {
+    let rollout = acting_untold(store)?;
+    telling.attach(&rollout)?;
+    Ok(rollout)
+}
+
+/// The same, of which nobody is told yet.
+pub(super) fn acting_untold(store: &Store) -> Result<Rollout, Failure> {
     let directory = Directory::open(&store.store).map_err(|error| of_store(&error))?;
     for notice in directory.notices() {
         anstream::eprintln!("stagegate: {}", terminal(&notice));
     }
     let rollout = Rollout::open(directory, clock(store.clock)).map_err(|error| failed(&error))?;
     fits(&rollout, store.clock)?;
-    telling.attach(&rollout)?;
     Ok(rollout)
 }
 
@@ -135,5 +141,11 @@ pub(crate) fn failed(error: &RolloutError) -> Failure {
 
 fn of_store(error: &StoreError) -> Failure {
     let message = terminal(&error.to_string());
-    if error.is_damaged() { Failure::No(message) } else { Failure::Io(message) }
+    if error.is_damaged() {
+        Failure::No(message)
+    } else if error.is_locked() {
+        Failure::Locked(message)
+    } else {
+        Failure::Io(message)
+    }
 }

@@ -29,6 +29,7 @@ pub(super) struct AlertResult<'a> {
     kind: &'static str,
     text: &'a str,
     responsible: Option<&'a str>,
+    answer_by: Option<String>,
 }
 
 impl<'r> RecordResult<'r> {
@@ -54,6 +55,7 @@ impl<'a> AlertResult<'a> {
             kind: kind(alert.kind),
             text: &alert.text,
             responsible: alert.responsible.as_deref(),
+            answer_by: alert.answer_by.map(moment_text),
         }
     }
 }

@@ -1,0 +1,173 @@
+//! `run`, as a service manager runs it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use super::harness::{root, stagegate};
+
+const DOCUMENT: &str = r#"
+schema = 1
+[metrics.queue]
+unit = "count"
+source = { prometheus = "queue_length" }
+[flags.a]
+stages = [{ name = "all", percent = 100 }]
+triggers = [{ metric = "queue", above = 100, no_data = "hold", action = "rollback" }]
+messages = [{ audience = "user", when = "start", channel = "email", template = "{{ flag }}!" }]
+"#;
+
+fn start(directory: &Path) -> String {
+    let document = directory.join("rollout.toml");
+    std::fs::write(&document, DOCUMENT).unwrap();
+    let store = directory.join("store").display().to_string();
+    let document = document.display().to_string();
+    stagegate(&["start", &document, "--store", &store, "--by", "ana"]).ends(0);
+    store
+}
+
+fn spawn(arguments: &[&str], notify: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_stagegate"))
+        .args(arguments)
+        .current_dir(root())
+        .env("NOTIFY_SOCKET", notify)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+fn told(socket: &UnixDatagram) -> String {
+    let mut bytes = [0; 64];
+    let len = socket.recv(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes[..len]).into_owned()
+}
+
+fn get(address: &str, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+/// Answers each query with that value, as Prometheus would.
+fn prometheus(value: u32) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap());
+            let mut len = 0;
+            loop {
+                let mut line = String::new();
+                lines.read_line(&mut line).unwrap();
+                if let Some(value) = line.to_lowercase().strip_prefix("content-length: ") {
+                    len = value.trim().parse().unwrap();
+                }
+                if line.trim().is_empty() {
+                    break;
+                }
+            }
+            lines.take(len).read_to_end(&mut Vec::new()).unwrap();
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+            let body = format!(
+                "{{\"status\":\"success\",\"data\":{{\"resultType\":\"vector\",\"result\":[{{\"metric\":{{}},\"value\":[{}.0,\"{value}\"]}}]}}}}",
+                now.as_secs()
+            );
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
+            write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        }
+    });
+    url
+}
+
+/// It says when it is ready, lets others act, sends messages, takes back by a metric, says that it is well, and ends.
+#[test]
+fn it_does_what_is_due_until_it_is_told_to_stop() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = start(directory.path());
+    let notify = directory.path().join("notify");
+    let socket = UnixDatagram::bind(&notify).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let news = directory.path().join("news.jsonl").display().to_string();
+    let url = prometheus(250);
+    let arguments = ["run", "--store", &store, "--every", "50ms", "--tell-file", &news];
+    let more = ["--prometheus", &url, "--listen", "127.0.0.1:0"];
+    let mut child = spawn(&[&arguments[..], &more].concat(), &notify);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let listening = lines.next().unwrap().unwrap();
+    let address = listening.strip_prefix("listening on http://").unwrap().to_owned();
+    assert_eq!(told(&socket), "READY=1");
+    let (status, body) = get(&address, "/health");
+    assert_eq!(status, "HTTP/1.1 200 OK", "{body}");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&body).unwrap()["healthy"], true);
+    assert_eq!(get(&address, "/").0, "HTTP/1.1 404 Not Found");
+
+    // Somebody else acts: the store is free, or is so in a moment.
+    let promote = ["promote", "a", "--store", &store, "--by", "ben", "--yes"];
+    while stagegate(&promote).code != Some(0) {}
+    let line = loop {
+        let line = lines.next().unwrap().unwrap();
+        if line.contains("rolled back") {
+            break line;
+        }
+    };
+    assert!(line.contains("prometheus: a: rolled back (queue > 100 (250)), all -> off"), "{line}");
+    signal(&child, "-TERM");
+    assert_eq!(told(&socket), "STOPPING=1");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let news = std::fs::read_to_string(news).unwrap();
+    assert!(news.contains("\"kind\":\"rolled_back\""), "{news}");
+}
+
+#[test]
+fn what_cannot_run_says_so_and_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let nothing = directory.path().join("nothing").display().to_string();
+    let run = stagegate(&["run", "--store", &nothing]).ends(3);
+    assert!(run.stderr.contains("nothing"), "{}", run.stderr);
+    let store = start(directory.path());
+    for (argument, value, says) in [
+        ("--listen", "0.0.0.0:9464", "others would see it"),
+        ("--listen", "here", "not an address and a port"),
+        ("--every", "soon", "write for example 30s"),
+        ("--prometheus", "http://metrics.example.com", "--prometheus: "),
+    ] {
+        let run = stagegate(&["run", "--store", &store, argument, value]).ends(2);
+        assert!(run.stderr.contains(says), "{}", run.stderr);
+    }
+}
+
+/// A store that is damaged while it runs is complained about and not given up.
+#[test]
+fn it_outlives_a_store_that_cannot_be_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = start(directory.path());
+    let notify = directory.path().join("notify");
+    let socket = UnixDatagram::bind(&notify).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let arguments = ["run", "--store", &store, "--every", "20ms", "--listen", "127.0.0.1:0"];
+    let mut child = spawn(&arguments, &notify);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let listening = lines.next().unwrap().unwrap();
+    let address = listening.strip_prefix("listening on http://").unwrap().to_owned();
+    assert_eq!(told(&socket), "READY=1");
+    let away = directory.path().join("away");
+    std::fs::rename(&store, &away).unwrap();
+    while get(&address, "/health").0 != "HTTP/1.1 503 Service Unavailable" {}
+    std::fs::rename(&away, &store).unwrap();
+    while get(&address, "/health").0 != "HTTP/1.1 200 OK" {}
+    signal(&child, "-INT");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
