@@ -1,5 +1,6 @@
 //! What a flag's metrics have come to lately, as numbers.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::counters::{Arm, Counters, Total};
@@ -17,6 +18,25 @@ use crate::plan::model::Quantity;
 /// It is of all requests of those who have the flag, by a list too, and of users who had errors before: what
 /// people mean by an error rate. Triggers are judged by other counts (`docs/guards.md`). While the flag is off it is of
 /// everybody.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use stagegate::guard::{Guard, Outcome};
+/// use stagegate::{Gate, Plan};
+///
+/// let plan = Plan::parse("schema = 1\n[flags.search]\nstage = \"ga\"")?;
+/// let guard = Guard::new(&Gate::from_plan(&plan), plan);
+/// guard.look(Duration::ZERO);
+/// let search = guard.flag("search");
+/// for user in 0..1_000 {
+///     search.record(user, if user < 20 { Outcome::error() } else { Outcome::ok() });
+/// }
+/// let measured = &guard.look(Duration::from_secs(10))[0].measured[0];
+/// assert_eq!(measured.to_string(), "error_rate is 2% (1.2984% to 3.069%), of 1000 requests");
+/// # Ok::<(), stagegate::PlanError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Measurement {
@@ -31,6 +51,18 @@ pub struct Measurement {
     pub control: Option<Quantity>,
     /// Of how many requests.
     pub samples: u64,
+}
+
+/// As `error_rate is 0.4% (0.35% to 0.46%), 0.39% without the flag, of 52000 requests`.
+impl fmt::Display for Measurement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Measurement { metric, value, between: (low, high), control, samples } = self;
+        write!(f, "{metric} is {value} ({low} to {high})")?;
+        if let Some(control) = control {
+            write!(f, ", {control} without the flag")?;
+        }
+        write!(f, ", of {samples} requests")
+    }
 }
 
 /// Of fewer requests one more or less is more than a percent.

@@ -14,8 +14,9 @@ const BY: &str = "stagegate";
 /// What became of flags, in order.
 type Told = Vec<(Box<str>, Done)>;
 
-/// Flags that are looked at before others may have the lock.
-const AT_ONCE: usize = 64;
+/// Flags that are looked at before others may have the lock: about a tenth of a millisecond, where messages may be
+/// due. A roll-back waits for it.
+const AT_ONCE: usize = 16;
 
 impl Shared {
     pub(super) fn tick(&self) -> TickReport {
