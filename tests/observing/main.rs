@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod reader;
+#[cfg(feature = "metrics")]
+mod recorded;
 mod story;
 mod text;
+#[cfg(feature = "tracing")]
+mod traced;
 
 /// The key of the story's user, who is listed, asks, and is counted.
 const CANARY: &str = "canary-user";

@@ -106,3 +106,27 @@ fn there_is_a_bounded_number_of_series() {
     assert!(status.head.0 > 5);
     assert!(before < 120, "{before}");
 }
+
+/// `docs/observing.md` has a row for each name, with its type, and no other.
+#[test]
+fn the_chapter_lists_every_name() {
+    let chapter = include_str!("../../docs/observing.md");
+    let rows = chapter.lines().filter_map(|line| line.strip_prefix("| `stagegate_"));
+    let listed: BTreeSet<(String, &str)> = rows
+        .map(|row| {
+            let (name, rest) = row.split_once("` | ").unwrap();
+            (format!("stagegate_{name}"), rest.split_once(" | ").unwrap().0)
+        })
+        .filter(|(name, _)| {
+            // What only happens is no figure; `recorded.rs` has these.
+            !["notifications", "transitions", "updates"]
+                .iter()
+                .any(|it| *name == format!("stagegate_{it}_total"))
+        })
+        .collect();
+    let mut story = Story::new();
+    story.tell();
+    let types = read(&story.figures().to_string()).types;
+    let found = types.iter().map(|(name, kind)| (name.clone(), &**kind)).collect();
+    assert_eq!(listed, found);
+}

@@ -37,6 +37,9 @@ macro_rules! families {
     ($($(#[$attribute:meta])* $constant:ident = $kind:ident($name:literal, $help:literal);)*) => {
         $($(#[$attribute])* pub(in crate::integrate) const $constant: Family = $kind($name, $help);)*
 
+        /// Every one that there is.
+        #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "for `Metrics`"))]
+        pub(in crate::integrate) const ALL: &[Family] = &[$($constant),*];
     };
 }
 

@@ -18,7 +18,7 @@ use crate::rollout::{OutboxStatus, RolloutStatus};
 /// What a rollout comes to at a moment, as numbers with names and labels: where each flag is, what is open, what its
 /// metrics have come to. Printed, it is Prometheus' text format, version 0.0.4.
 ///
-/// There are as many series as flags, stages, triggers and metrics ask for,
+/// The chapter on observing lists every name. There are as many series as flags, stages, triggers and metrics ask for,
 /// and none has the key of a user.
 ///
 /// # Complexity
