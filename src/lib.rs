@@ -57,12 +57,12 @@
 //! * With feature `guard`, `guard::Guard` counts outcomes where requests are served, and judges triggers by
 //!   them as often as one likes.
 //! * `integrate` connects a rollout: `JsonLines`, `Command` and `Webhook` tell what happens, `Prometheus` reads
-//!   metrics.
+//!   metrics; `Figures`, `Metrics` and `Tracing` let it be observed.
 //! * The command line `stagegate` (package `stagegate-cli`) checks, prints, schedules, explains and
 //!   executes documents.
 //! * Chapters: the [plan document](_docs::plans), [bucketing](_docs::bucketing), the
 //!   [design](_docs::design), the [promises](_docs::promises) and their tests; with features
-//!   `rollout` and `guard` also rollouts, the format of their journal, telling, and guards.
+//!   `rollout` and `guard` also rollouts, the format of their journal, telling, observing, and guards.
 //!
 //! # When not to use it
 //!
@@ -88,6 +88,10 @@
 //!   `memchr`.
 //! * `http`: `integrate::Webhook`, module `http`. Costs `ureq` with `rustls`, 23 packages in all, and a C compiler for `ring`.
 //! * `prometheus`: `integrate::Prometheus`. Costs the same, once.
+//! * `metrics`: `integrate::Metrics`, counters and gauges through the facade of the `metrics` crate. Costs that and
+//!   `rapidhash`.
+//! * `tracing`: `integrate::Tracing`, events of the `tracing` crate. Costs that, `tracing-core`, `once_cell` and
+//!   `pin-project-lite`.
 //! * `schema`: `model::json_schema`, the JSON Schema of documents for editors. Costs `schemars`.
 //!
 //! Without `toml` and `json` there is [`Salt`] and [`Percent`], and no way to load a plan.

@@ -20,7 +20,10 @@ impl fmt::Display for Violation {
 
 /// Each layer and what it may import.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("integrate", &["rollout", "plan", "eval", "percent", "key", "clock", "http", "text"]),
+    (
+        "integrate",
+        &["rollout", "guard", "gate", "plan", "eval", "percent", "key", "clock", "http", "text"],
+    ),
     ("store", &["rollout", "clock", "plan", "eval", "percent", "key"]),
     ("rollout", &["guard", "gate", "plan", "eval", "percent", "key", "clock"]),
     ("guard", &["gate", "plan", "eval", "percent", "key", "clock"]),

@@ -1,0 +1,132 @@
+//! A rollout of which there is something to see of every kind.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use stagegate::clock::ManualClock;
+use stagegate::guard::{Guard, Judgement, Outcome};
+use stagegate::integrate::Figures;
+use stagegate::model::{Quantity, Unit};
+use stagegate::rollout::{OutboxStatus, Rollout, Store, StoreError};
+use stagegate::store::Memory;
+
+use super::CANARY;
+
+const DOCUMENT: &str = r#"
+schema = 1
+[groups.team]
+users = ["canary-user"]
+[plans.three]
+stages = [
+    { name = "team", groups = ["team"] },
+    { name = "pilot", percent = 12.5, min_duration = "2d" },
+    { name = "ga", percent = 100 },
+]
+[flags.checkout]
+plan = "three"
+triggers = [
+    { metric = "error_rate", above = "50%", minimum_sample = 100, no_data = "hold", action = "rollback" },
+    { metric = "complaints", above = 20, for = "1h", no_data = "hold", action = "decide" },
+    { metric = "latency_p95", worse_than_control_by = "50%", no_data = "hold", action = "rollback" },
+    { incident = "security", action = "rollback" },
+]
+[flags.dark]
+plan = "three"
+[flags.search]
+plan = "three"
+"#;
+
+/// Keeps everything, until it is dead.
+#[derive(Debug, Default)]
+struct Mortal {
+    memory: Memory,
+    dead: Arc<AtomicBool>,
+}
+
+impl Store for Mortal {
+    fn read(&mut self, from: u64) -> Result<Vec<u8>, StoreError> {
+        self.memory.read(from)
+    }
+
+    fn append(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
+        if self.dead.load(Ordering::Relaxed) {
+            return Err(StoreError::io("the disk is gone"));
+        }
+        self.memory.append(number, line)
+    }
+
+    fn keep(&mut self, hash: &str, document: &[u8]) -> Result<(), StoreError> {
+        self.memory.keep(hash, document)
+    }
+
+    fn document(&mut self, hash: &str) -> Result<Vec<u8>, StoreError> {
+        self.memory.document(hash)
+    }
+
+    fn label(&self) -> String {
+        "(mortal)".to_owned()
+    }
+}
+
+pub(crate) struct Story {
+    pub(crate) rollout: Rollout,
+    pub(crate) clock: ManualClock,
+    guard: Guard,
+    dead: Arc<AtomicBool>,
+    judgements: Vec<Judgement>,
+}
+
+impl Story {
+    pub(crate) fn new() -> Story {
+        let clock = ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_600));
+        let store = Mortal::default();
+        let dead = Arc::clone(&store.dead);
+        let rollout = Rollout::start(store, clock.clone(), DOCUMENT, "ana").unwrap();
+        let guard = Guard::new(rollout.gate(), rollout.plan());
+        Story { rollout, clock, guard, dead, judgements: Vec::new() }
+    }
+
+    /// Up, a figure, a hold, a roll-back, an incident that is reported.
+    pub(crate) fn tell(&mut self) {
+        let rollout = self.rollout.clone();
+        let ana = rollout.by("ana");
+        for flag in ["checkout", "search"] {
+            ana.promote(flag).unwrap();
+        }
+        ana.promote("checkout").unwrap();
+        self.judge();
+        self.clock.advance(Duration::from_secs(20));
+        let checkout = self.guard.flag("checkout");
+        for user in 0..1000 {
+            let request = checkout.enter(user);
+            let outcome = if user % 50 == 0 { Outcome::error() } else { Outcome::ok() };
+            request.finish(outcome.took(Duration::from_millis(250)));
+        }
+        checkout.enter(CANARY).finish(Outcome::ok());
+        self.judge();
+        let complaints = Quantity::parse("3", Unit::Count).unwrap();
+        ana.measure("checkout", "complaints", Some(complaints), Some(50)).unwrap();
+        ana.hold("checkout", "lunch").unwrap();
+        self.clock.advance(Duration::from_millis(500));
+        ana.roll_back("search", "slow").unwrap();
+    }
+
+    fn judge(&mut self) {
+        let judged = self.rollout.judge(&self.guard).into_iter();
+        self.judgements = judged.map(|it| it.judgement).collect();
+    }
+
+    /// From now on nothing is recorded, and nobody knows what is.
+    pub(crate) fn dies(&self) {
+        self.dead.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        let mut outbox = OutboxStatus::default();
+        (outbox.waiting, outbox.delivered, outbox.lost) = (2, 17, 1);
+        Figures::of(&self.rollout.status(), &self.rollout.plan())
+            .with_judgements(&self.guard.plan(), &self.judgements)
+            .with_outbox("chat", &outbox)
+    }
+}
