@@ -336,7 +336,7 @@ pub(crate) struct Run {
     /// Where metrics are read whose source is a query, before each tick.
     #[arg(long, env = "STAGEGATE_PROMETHEUS_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) prometheus: Option<Endpoint>,
-    /// Answer `GET /health` here, on an address of this machine alone.
+    /// Answer `GET /health` and `GET /metrics` here, on an address of this machine alone.
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = loopback)]
     pub(crate) listen: Option<SocketAddr>,
 }

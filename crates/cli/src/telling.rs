@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use stagegate::http::Endpoint;
-use stagegate::integrate::{Command, JsonLines, Webhook};
+use stagegate::integrate::{Command, Figures, JsonLines, Webhook};
 use stagegate::rollout::{Delivery, Notification, Outbox, Rollout, Sink};
 
 use crate::escape::terminal;
@@ -37,6 +37,12 @@ struct Patient(&'static str, Outbox);
 pub(crate) struct Sinks(Vec<Arc<Patient>>);
 
 impl Sinks {
+    /// What has become of their notifications.
+    pub(crate) fn add_to(&self, figures: Figures) -> Figures {
+        let outboxes = self.0.iter();
+        outboxes.fold(figures, |figures, sink| figures.with_outbox(sink.0, &sink.1.status()))
+    }
+
     pub(crate) fn attach(&self, rollout: &Rollout) {
         for sink in &self.0 {
             rollout.tell(Arc::clone(sink));

@@ -113,6 +113,10 @@ fn it_does_what_is_due_until_it_is_told_to_stop() {
     assert_eq!(status, "HTTP/1.1 200 OK", "{body}");
     assert_eq!(serde_json::from_str::<serde_json::Value>(&body).unwrap()["healthy"], true);
     assert_eq!(get(&address, "/").0, "HTTP/1.1 404 Not Found");
+    let (status, metrics) = get(&address, "/metrics");
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    assert!(metrics.contains("stagegate_flag_users_ratio{flag=\"a\"} 0\n"), "{metrics}");
+    assert!(metrics.contains("stagegate_outbox_lost_total{outbox=\"file\"} 0\n"), "{metrics}");
 
     // Somebody else acts: the store is free, or is so in a moment.
     let promote = ["promote", "a", "--store", &store, "--by", "ben", "--yes"];

@@ -1,18 +1,22 @@
-//! `GET /health`, for whoever watches the program itself.
+//! `GET /health` and `GET /metrics`, for whoever watches.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use serde::Serialize;
+use stagegate::integrate::Figures;
 use tiny_http::{Header, Method, Request, Response, Server};
 
 use crate::failure::Failure;
 use crate::output;
 
-/// How the last tick went.
+/// How the last tick went, and what the rollout came to.
 #[derive(Default)]
-pub(super) struct Health(Mutex<State>);
+pub(super) struct Health {
+    state: Mutex<State>,
+    figures: Mutex<Figures>,
+}
 
 #[derive(Clone, Default, Serialize)]
 struct State {
@@ -25,13 +29,22 @@ struct State {
 
 impl Health {
     pub(super) fn ticked(&self, ended: Result<(), String>) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.ticks += 1;
         (state.healthy, state.error) = (ended.is_ok(), ended.err());
     }
 
+    /// What was true at the last tick that was made. Its moments stand in it, so that it is seen to grow old.
+    pub(super) fn comes_to(&self, figures: Figures) {
+        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures;
+    }
+
     fn state(&self) -> State {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn metrics(&self) -> String {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner).to_string()
     }
 }
 
@@ -62,19 +75,22 @@ pub(super) fn listen(address: SocketAddr, health: &Arc<Health>) -> Result<Listen
 
 /// Whoever has gone before the answer is there has no use for it.
 fn answer(request: Request, health: &Health) {
-    let json = |status: u16, body: String| {
-        let json = Header::from_bytes("content-type", "application/json").ok();
+    let typed = |status: u16, body: String, content_type: &str| {
+        let header = Header::from_bytes("content-type", content_type).ok();
         let response = Response::from_string(body).with_status_code(status);
-        json.into_iter().fold(response, Response::with_header)
+        header.into_iter().fold(response, Response::with_header)
     };
     let response = match (request.method(), request.url()) {
         (Method::Get | Method::Head, "/health") => {
             let state = health.state();
             let status = if state.healthy { 200 } else { 503 };
-            json(status, output::json("run", &state).unwrap_or_default())
+            typed(status, output::json("run", &state).unwrap_or_default(), "application/json")
+        }
+        (Method::Get | Method::Head, "/metrics") => {
+            typed(200, health.metrics(), Figures::CONTENT_TYPE)
         }
         (Method::Get | Method::Head, _) => {
-            Response::from_string("there is /health\n").with_status_code(404)
+            Response::from_string("there are /health and /metrics\n").with_status_code(404)
         }
         _ => Response::from_string("there is nothing to write to\n").with_status_code(405),
     };

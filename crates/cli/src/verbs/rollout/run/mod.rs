@@ -9,7 +9,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stagegate::integrate::Prometheus;
+use stagegate::integrate::{Figures, Prometheus};
 use stagegate::rollout::{MetricRead, MetricReader, RolloutError};
 
 use super::opened;
@@ -48,7 +48,8 @@ pub(super) fn run(args: &Run) -> Result<Answer, Failure> {
     loop {
         let reader = prometheus.as_mut().map(|reader| reader as &mut dyn MetricReader);
         let wait = match once(&args.store, &sinks, reader) {
-            Ok(Ticked::Done(error)) => {
+            Ok(Ticked::Done(error, figures)) => {
+                health.comes_to(sinks.add_to(figures));
                 let error = error.map(|error| terminal(&error.to_string()));
                 if let Some(error) = &error {
                     complain(error);
@@ -76,8 +77,8 @@ pub(super) fn run(args: &Run) -> Result<Answer, Failure> {
 }
 
 enum Ticked {
-    /// And what was wrong with it.
-    Done(Option<RolloutError>),
+    /// And what was wrong with it, and what the rollout came to.
+    Done(Option<RolloutError>, Figures),
     /// Somebody else is acting.
     Busy,
 }
@@ -122,7 +123,7 @@ fn once(
     let report = rollout.tick();
     let alerts = report.alerts.iter().map(|(flag, alert)| alert_line(flag, alert));
     say(&report.records.iter().map(line).chain(alerts).collect::<String>());
-    Ok(Ticked::Done(report.error))
+    Ok(Ticked::Done(report.error, Figures::of(&rollout.status(), &rollout.plan())))
 }
 
 /// Where nobody reads, there is nothing to be done about it.
