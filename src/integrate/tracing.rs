@@ -178,7 +178,7 @@ fn trace(user: Option<&dyn fmt::Display>, flag: &str, evaluation: &Evaluation) {
         feature_flag.version = %evaluation.version,
         feature_flag.provider.name = "stagegate",
         feature_flag.context.id = user.map(tracing::field::display),
-        error.type = is_unknown.then_some("flag_not_found"),
+        "error.type" = is_unknown.then_some("flag_not_found"),
         // Where a span's events are named by their text.
         "feature_flag.evaluation"
     );
