@@ -15,6 +15,10 @@ pub mod journal {}
 #[doc = include_str!("../docs/telling.md")]
 pub mod telling {}
 
+#[cfg(feature = "rollout")]
+#[doc = include_str!("../docs/fleet.md")]
+pub mod fleet {}
+
 #[cfg(feature = "guard")]
 #[doc = include_str!("../docs/guards.md")]
 pub mod guards {}

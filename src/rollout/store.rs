@@ -92,6 +92,38 @@ pub trait Lead: Send + fmt::Debug {
     fn give_up(&mut self);
 }
 
+/// Whichever it is.
+impl Store for Box<dyn Store> {
+    fn read(&mut self, from: u64) -> Result<Vec<u8>, StoreError> {
+        (**self).read(from)
+    }
+
+    fn append(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
+        (**self).append(number, line)
+    }
+
+    fn keep(&mut self, hash: &str, document: &[u8]) -> Result<(), StoreError> {
+        (**self).keep(hash, document)
+    }
+
+    fn document(&mut self, hash: &str) -> Result<Vec<u8>, StoreError> {
+        (**self).document(hash)
+    }
+
+    fn notices(&self) -> Vec<String> {
+        (**self).notices()
+    }
+
+    fn watcher(&self) -> Option<Box<dyn Watcher>> {
+        (**self).watcher()
+    }
+
+    fn label(&self) -> String {
+        (**self).label()
+    }
+}
+
+/// Whichever it is.
 impl Lead for Box<dyn Lead> {
     fn hold(&mut self) -> Result<Option<Duration>, StoreError> {
         (**self).hold()

@@ -21,7 +21,7 @@ impl fmt::Display for Violation {
 /// Each layer and what it may import.
 const LAYERS: &[(&str, &[&str])] = &[
     ("integrate", &["rollout", "plan", "eval", "percent", "key", "clock", "http", "text"]),
-    ("store", &["rollout", "clock", "plan", "eval", "percent", "key"]),
+    ("store", &["rollout", "clock", "plan", "eval", "percent", "key", "http", "text"]),
     ("rollout", &["guard", "gate", "plan", "eval", "percent", "key", "clock"]),
     ("guard", &["gate", "plan", "eval", "percent", "key", "clock"]),
     ("gate", &["plan", "eval", "percent", "key"]),

@@ -242,7 +242,7 @@ fn only_who_has_the_lead_does_what_is_due() {
     let ((say, lead), (gave, given_up), (sender, told)) =
         (mpsc::channel(), mpsc::channel(), mpsc::channel());
     let controller = Controller::leading(&one, Told(lead, gave, false), LONG, move |report| {
-        let facts: Vec<String> = report.records.iter().map(|it| Record::to_string(it)).collect();
+        let facts: Vec<String> = report.records.iter().map(Record::to_string).collect();
         sender.send(facts).unwrap();
     });
     let controller = controller.unwrap();
