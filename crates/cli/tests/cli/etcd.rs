@@ -86,7 +86,7 @@ fn every_verb_works_on_an_etcd() {
     run(&["start", document, "--by", "ana"]).ends(3);
     run(&["promote", "a", "--by", "ana", "--yes"]).ends(0);
     run(&["hold", "a", "--by", "ana", "--reason", "wait"]).ends(0);
-    assert!(run(&["promote", "a", "--by", "ben", "--yes"]).ends(1).stdout.contains("hold"));
+    assert!(run(&["promote", "a", "--by", "ben", "--yes"]).ends(1).stdout.contains("held by ana"));
     run(&["rollback", "a", "--by", "ben", "--reason", "slow", "--yes"]).ends(0);
     run(&["tick"]).ends(0);
     assert_eq!(run(&["document"]).ends(0).stdout, DOCUMENT);
