@@ -19,6 +19,10 @@ pub mod telling {}
 #[doc = include_str!("../docs/observing.md")]
 pub mod observing {}
 
+#[cfg(feature = "rollout")]
+#[doc = include_str!("../docs/fleet.md")]
+pub mod fleet {}
+
 #[cfg(feature = "guard")]
 #[doc = include_str!("../docs/guards.md")]
 pub mod guards {}

@@ -53,7 +53,8 @@
 //! * [`Plan::flag`] gives all that a plan says of a flag, as the types of [`model`]: what a stage
 //!   asks, what takes the flag back, who is responsible, messages, dates.
 //! * With feature `rollout`, `rollout::Rollout` executes the plan: it promotes by its criteria, takes
-//!   back by its triggers, and keeps a journal in a `store::Directory`.
+//!   back by its triggers, and keeps a journal in a `store::Directory`, or for a
+//!   fleet in a `store::Etcd`.
 //! * With feature `guard`, `guard::Guard` counts outcomes where requests are served, and judges triggers by
 //!   them as often as one likes.
 //! * `integrate` connects a rollout: `JsonLines`, `Command` and `Webhook` tell what happens, `Prometheus` reads
@@ -62,7 +63,7 @@
 //!   executes documents.
 //! * Chapters: the [plan document](_docs::plans), [bucketing](_docs::bucketing), the
 //!   [design](_docs::design), the [promises](_docs::promises) and their tests; with features
-//!   `rollout` and `guard` also rollouts, the format of their journal, telling, observing, and guards.
+//!   `rollout` and `guard` also rollouts, the format of their journal, telling, observing, fleets, and guards.
 //!
 //! # When not to use it
 //!
@@ -88,6 +89,7 @@
 //!   `memchr`.
 //! * `http`: `integrate::Webhook`, module `http`. Costs `ureq` with `rustls`, 23 packages in all, and a C compiler for `ring`.
 //! * `prometheus`: `integrate::Prometheus`. Costs the same, once.
+//! * `etcd`: `store::Etcd`, plan and journal of a fleet. Costs the same, once.
 //! * `metrics`: `integrate::Metrics`, counters and gauges through the facade of the `metrics` crate. Costs that and
 //!   `rapidhash`.
 //! * `tracing`: `integrate::Tracing`, events of the `tracing` crate. Costs that, `tracing-core`, `once_cell` and

@@ -14,24 +14,24 @@ use crate::text;
 /// Sends requests to one URL.
 #[derive(Clone)]
 pub(crate) struct Client {
-    agent: Agent,
+    pub(super) agent: Agent,
     uri: Uri,
-    headers: Vec<(HeaderName, HeaderValue)>,
-    deadline: Duration,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) deadline: Duration,
     /// All of the URL that may be printed.
     server: String,
     /// What must not be, even if the server says it.
-    secrets: Vec<String>,
+    pub(super) secrets: Vec<String>,
 }
 
 /// An answer, of which the head is there.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    response: ureq::http::Response<ureq::Body>,
+    pub(super) response: ureq::http::Response<ureq::Body>,
 }
 
 /// Why there is none. Says nothing of the URL.
-pub(crate) struct NoAnswer(String);
+pub(crate) struct NoAnswer(pub(super) String);
 
 /// Bytes of an answer's head at most.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -80,7 +80,7 @@ impl Client {
     }
 
     /// The same with another path behind the one it has.
-    #[cfg_attr(not(feature = "prometheus"), allow(dead_code, reason = "a webhook has its own"))]
+    #[allow(dead_code, reason = "a webhook has its own")]
     pub(crate) fn below(mut self, path: &str) -> Result<Client, BadEndpoint> {
         if self.uri.query().is_some() {
             return Err(BadEndpoint::Query);
@@ -94,17 +94,25 @@ impl Client {
 
     /// Sends a body.
     pub(crate) fn post(&self, content_type: &'static str, body: &str) -> Result<Answer, NoAnswer> {
-        let mut request = Request::post(self.uri.clone()).header("content-type", content_type);
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
-        let request = request.body(body).map_err(|error| self.failed(&error.into()))?;
+        let request = self.request(content_type, body)?;
         let response = self.agent.run(request).map_err(|error| self.failed(&error))?;
         Ok(Answer { status: response.status(), response })
     }
 
+    pub(super) fn request<'b>(
+        &self,
+        content_type: &'static str,
+        body: &'b str,
+    ) -> Result<Request<&'b str>, NoAnswer> {
+        let mut request = Request::post(self.uri.clone()).header("content-type", content_type);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        request.body(body).map_err(|error| self.failed(&error.into()))
+    }
+
     /// The whole body of an answer, which has to be as it is said to be and no longer than that.
-    #[cfg_attr(not(feature = "prometheus"), allow(dead_code, reason = "a webhook reads none"))]
+    #[allow(dead_code, reason = "a webhook reads none")]
     pub(crate) fn read(&self, mut answer: Answer, most: u64) -> Result<Vec<u8>, NoAnswer> {
         let encoding = answer.response.headers().get("content-encoding");
         if let Some(encoding) = encoding.filter(|encoding| *encoding != "identity") {
@@ -121,7 +129,7 @@ impl Client {
         text::beginning_of(&self.secrets.iter().fold(said.to_owned(), hide))
     }
 
-    fn failed(&self, error: &Error) -> NoAnswer {
+    pub(super) fn failed(&self, error: &Error) -> NoAnswer {
         NoAnswer(match error {
             Error::Timeout(_) => format!("no answer within {:?}", self.deadline),
             Error::HostNotFound => "no such host".to_owned(),

@@ -6,6 +6,8 @@ use std::time::Duration;
 use thiserror::Error;
 use ureq::http::Uri;
 
+use super::base64;
+
 /// A server: its URL, what proves to it who asks, and how long it may take.
 ///
 /// Nothing is checked or opened before it is put to use. Its `Debug` shows scheme and host: the rest of a URL is a
@@ -60,7 +62,7 @@ impl Endpoint {
     /// `Authorization: Basic …`, of a name and a password.
     #[must_use]
     pub fn with_basic_auth(self, name: &str, password: &str) -> Endpoint {
-        let credentials = base64(format!("{name}:{password}").as_bytes());
+        let credentials = base64::encode(format!("{name}:{password}").as_bytes());
         self.with_header("authorization", &format!("Basic {credentials}"))
     }
 
@@ -160,6 +162,12 @@ pub enum BadEndpoint {
         "the header `{0}` cannot be sent: its name or its value has a character that no header has"
     )]
     Header(String),
+    /// No URL at all.
+    #[error("no server: give the URL of one at least")]
+    NoServer,
+    /// No prefix of keys.
+    #[error("no prefix: say under which keys it is, such as `/shop/rollout`")]
+    NoPrefix,
     /// The text holds no certificate.
     #[error("no certificate in the root certificates: give the text of a PEM file")]
     Certificates,
@@ -180,43 +188,9 @@ fn is_loopback(host: &str) -> bool {
     address.map_or_else(|_| host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
 }
 
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
-        let bits = bits << (8 * (3 - three.len()));
-        for place in 0..4 {
-            let letter = LETTERS.get((bits >> (18 - 6 * place) & 63) as usize);
-            let letter = letter.filter(|_| place <= three.len());
-            text.push(letter.map_or('=', |letter| char::from(*letter)));
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_is_that_of_the_standard() {
-        // RFC 4648, section 10, and RFC 7617, section 2.
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-            ("foobar", "Zm9vYmFy"),
-            ("Aladdin:open sesame", "QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
-        ] {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
-        assert_eq!(base64(&[0xfb, 0xff, 0xbf]), "+/+/");
-    }
 
     #[test]
     fn this_machine_is_known_by_its_name() {

@@ -1,9 +1,16 @@
 //! HTTP, as far as it is needed here: one request and its answer, within a deadline.
 
+pub(crate) mod base64;
 mod client;
 mod endpoint;
+#[cfg(feature = "etcd")]
+mod stream;
 
+#[cfg(feature = "etcd")]
+pub(crate) use client::Answer;
 pub(crate) use client::Client;
-#[cfg(feature = "prometheus")]
+#[cfg(any(feature = "etcd", feature = "prometheus"))]
 pub(crate) use client::NoAnswer;
 pub use endpoint::{BadEndpoint, Endpoint};
+#[cfg(feature = "etcd")]
+pub(crate) use stream::Lines;

@@ -28,7 +28,7 @@ pub use machine::text::Spent;
 pub use machine::{Context, Transition, overdue, transition, unmet};
 pub use reader::{MetricReader, ReadError, Sample};
 pub use stamp::Stamp;
-pub use store::{Store, StoreError};
+pub use store::{Lead, Store, StoreError, Watcher};
 pub use tell::{
     Delivery, Letter, Notification, NotificationKind, Outbox, OutboxStatus, Retry, Sink,
     Undelivered,

@@ -1,6 +1,7 @@
 //! What a rollout needs of the place where its plan and journal live.
 
 use std::fmt;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -8,6 +9,7 @@ use thiserror::Error;
 ///
 /// The journal is a list of lines that only grows; documents are kept by the hash of their content.
 /// [`Directory`](crate::store::Directory) is one, [`Memory`](crate::store::Memory) another.
+/// [`conformance::check`](crate::store::conformance::check) says whether one of your own does what it has to.
 ///
 /// # Concurrency
 ///
@@ -24,12 +26,15 @@ pub trait Store: Send + fmt::Debug {
     /// [`StoreError`] when the journal cannot be read.
     fn read(&mut self, from: u64) -> Result<Vec<u8>, StoreError>;
 
-    /// Adds a line with that number, with its line end; durable when this returns.
+    /// Adds a line with that number, with its line end; durable when this returns. The number is the one that
+    /// follows: none is left out. The last line, appended once more by the same handle, changes nothing and is no
+    /// conflict: its answer may have been lost.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; then nobody may rely on the line being there, nor on its not being there: a
-    /// later `append` of the same number takes its place.
+    /// [`StoreError`], a conflict where there is another line of that number; otherwise nobody may rely on the line
+    /// being there, nor on its not being there: a later `append` of the same number takes its place, or conflicts
+    /// with it.
     fn append(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError>;
 
     /// Keeps a document under the hash of its content; durable when this returns. To keep one again
@@ -52,8 +57,81 @@ pub trait Store: Send + fmt::Debug {
         Vec::new()
     }
 
+    /// What waits for lines that others append, where the store can tell of them; it is used by another thread than
+    /// the store. `None`: whoever wants to know has to read.
+    fn watcher(&self) -> Option<Box<dyn Watcher>> {
+        None
+    }
+
     /// How errors call the store: a path, an address.
     fn label(&self) -> String;
+}
+
+/// Waits for what others append to a journal.
+pub trait Watcher: Send + fmt::Debug {
+    /// Waits until the journal has a line beyond this number, and says whether that is so; `false` when the time is
+    /// over, or earlier. It may miss one: whoever waits reads now and then, whatever this says.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it cannot be known.
+    fn wait(&mut self, beyond: u64, time: Duration) -> Result<bool, StoreError>;
+}
+
+/// The lead among those who do the same: one has it at a time, and loses it unless it keeps it.
+pub trait Lead: Send + fmt::Debug {
+    /// Takes the lead where nobody has it, or keeps it. For how long, from the moment of the call, nobody else can
+    /// have it; `None`: somebody else has it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it cannot be known. What was held before is held as long as it was said to be.
+    fn hold(&mut self) -> Result<Option<Duration>, StoreError>;
+
+    /// Gives the lead up, so that the next need not wait until it is lost. As far as that is possible.
+    fn give_up(&mut self);
+}
+
+/// Whichever it is.
+impl Store for Box<dyn Store> {
+    fn read(&mut self, from: u64) -> Result<Vec<u8>, StoreError> {
+        (**self).read(from)
+    }
+
+    fn append(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
+        (**self).append(number, line)
+    }
+
+    fn keep(&mut self, hash: &str, document: &[u8]) -> Result<(), StoreError> {
+        (**self).keep(hash, document)
+    }
+
+    fn document(&mut self, hash: &str) -> Result<Vec<u8>, StoreError> {
+        (**self).document(hash)
+    }
+
+    fn notices(&self) -> Vec<String> {
+        (**self).notices()
+    }
+
+    fn watcher(&self) -> Option<Box<dyn Watcher>> {
+        (**self).watcher()
+    }
+
+    fn label(&self) -> String {
+        (**self).label()
+    }
+}
+
+/// Whichever it is.
+impl Lead for Box<dyn Lead> {
+    fn hold(&mut self) -> Result<Option<Duration>, StoreError> {
+        (**self).hold()
+    }
+
+    fn give_up(&mut self) {
+        (**self).give_up();
+    }
 }
 
 /// A store that could not do what it was asked.

@@ -24,8 +24,12 @@ use crate::rollout::{Store, StoreError};
 /// assert_eq!(second.status().flags[0].state.stage, "off");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default)]
-pub struct Memory(Arc<Mutex<Content>>);
+#[derive(Debug, Default)]
+pub struct Memory {
+    content: Arc<Mutex<Content>>,
+    /// The number of the last line that this handle has appended.
+    appended: Option<u64>,
+}
 
 #[derive(Debug, Default)]
 struct Content {
@@ -42,7 +46,14 @@ impl Memory {
 
     /// Nothing panics while the lock is held, so a poisoned one has sound content.
     fn lock(&self) -> MutexGuard<'_, Content> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Another handle: what the one has appended, the other has not.
+impl Clone for Memory {
+    fn clone(&self) -> Memory {
+        Memory { content: Arc::clone(&self.content), appended: None }
     }
 }
 
@@ -54,10 +65,19 @@ impl Store for Memory {
 
     fn append(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
         let mut content = self.lock();
-        if u64::try_from(content.lines.len()).ok() != number.checked_sub(1) {
-            return Err(StoreError::conflict(format!("there is a line {number} already")));
+        let follows = content.lines.len() as u64 + 1;
+        if self.appended == Some(number)
+            && follows == number + 1
+            && content.lines.last().is_some_and(|last| last == line)
+        {
+            return Ok(());
+        }
+        if number != follows {
+            return Err(StoreError::conflict(format!("line {follows} follows, not {number}")));
         }
         content.lines.push(line.to_vec());
+        drop(content);
+        self.appended = Some(number);
         Ok(())
     }
 

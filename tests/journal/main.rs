@@ -10,6 +10,7 @@ mod faults;
 mod golden;
 mod power;
 mod reading;
+mod stores;
 mod story;
 mod system;
 mod tail;

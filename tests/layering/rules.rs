@@ -24,7 +24,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "integrate",
         &["rollout", "guard", "gate", "plan", "eval", "percent", "key", "clock", "http", "text"],
     ),
-    ("store", &["rollout", "clock", "plan", "eval", "percent", "key"]),
+    ("store", &["rollout", "clock", "plan", "eval", "percent", "key", "http", "text"]),
     ("rollout", &["guard", "gate", "plan", "eval", "percent", "key", "clock"]),
     ("guard", &["gate", "plan", "eval", "percent", "key", "clock"]),
     ("gate", &["plan", "eval", "percent", "key"]),

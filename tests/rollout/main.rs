@@ -6,6 +6,7 @@
 mod clocks;
 mod dead_store;
 mod driven;
+mod following;
 mod races;
 mod reading;
 mod refusals;

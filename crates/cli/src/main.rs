@@ -12,6 +12,7 @@ mod excerpt;
 mod failure;
 mod guard_args;
 mod output;
+mod place;
 mod rollout_args;
 mod telling;
 mod terminal;

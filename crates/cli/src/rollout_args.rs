@@ -9,6 +9,7 @@ use stagegate::http::Endpoint;
 use stagegate::model::{Quantity, Unit};
 
 use crate::args::{Format, moment};
+use crate::place::{Place, place};
 use crate::telling::Telling;
 
 #[derive(Debug, Subcommand)]
@@ -50,9 +51,9 @@ pub(crate) enum Verb {
 /// Which store, and by which clock.
 #[derive(Args, Debug)]
 pub(crate) struct Store {
-    /// The directory of the rollout.
-    #[arg(long, env = "STAGEGATE_STORE", value_name = "DIR")]
-    pub(crate) store: PathBuf,
+    /// The directory of the rollout, or etcd://HOST:PORT/PREFIX (etcds:// for TLS).
+    #[arg(long, env = "STAGEGATE_STORE", value_name = "STORE", value_parser = place)]
+    pub(crate) store: Place,
     /// Whose time counts: `system`, the machine's, which counts no time that it cannot measure;
     /// `wall`, the date alone, across machines and restarts; or a moment, for rehearsals.
     #[arg(long, env = "STAGEGATE_CLOCK", value_name = "CLOCK", default_value = "system", value_parser = clock)]

@@ -2,10 +2,11 @@
 
 use super::Shared;
 use super::back::{ATTEMPTS, Back, Happened};
-use super::front::Decided;
+use super::front::{Decided, Place};
 use super::status::Outcome;
 use super::telling::Done;
 use crate::rollout::error::Kind;
+use crate::rollout::machine::refusal::moved;
 use crate::rollout::machine::{Draft, cut};
 use crate::rollout::{Event, Record, RolloutError, StoreError};
 
@@ -50,12 +51,12 @@ impl Shared {
                 let (records, unrecorded) = self.record_back(number);
                 (records, alerts, unrecorded)
             }
-            Decided::Draft(draft) => {
+            Decided::Draft(draft, place) => {
                 let done = if draft.facts.is_empty() {
                     Ok(Done { alerts: draft.alerts, ..Done::default() })
                 } else {
                     let mut back = self.back();
-                    self.advance(&mut back, by, flag, event)
+                    self.advance(&mut back, by, flag, event, place)
                 };
                 self.record_waiting();
                 let done = done?;
@@ -104,13 +105,14 @@ impl Shared {
     }
 
     /// Decides once more, now that nobody else writes, and records it. Of two rollouts that write
-    /// to the same journal the second decides anew.
+    /// to the same journal the second decides anew, but takes no flag up that is no longer where it was.
     pub(super) fn advance(
         &self,
         back: &mut Back,
         by: &str,
         flag: &str,
         event: &Event,
+        place: Place,
     ) -> Result<Done, RolloutError> {
         let mut records = Vec::new();
         'anew: for _ in 0..ATTEMPTS {
@@ -118,13 +120,26 @@ impl Shared {
             let (draft, from, document) = {
                 let mut front = self.front();
                 let moment = self.moment();
+                let now = front.place(flag)?;
+                match event {
+                    Event::Promote | Event::Force { .. } if now != place => {
+                        let mut refusal = moved(flag, event, place.stage, now.stage);
+                        let others = front.draft(&self.gate, by, flag, event, &moment).err();
+                        let others = others.iter().flat_map(RolloutError::refusals);
+                        refusal.unmet.extend(others.flat_map(|other| other.unmet.clone()));
+                        return Err(Kind::Refused { refusal }.into());
+                    }
+                    // The next tick looks again.
+                    Event::Tick if now != place => return Ok(Done { records, ..Done::default() }),
+                    _ => {}
+                }
                 let draft = match front.decide(&self.gate, by, flag, event, &moment)? {
                     Decided::Back(_, draft) => {
                         drop(front);
                         records.extend(self.drain(back)?.into_iter().map(|(_, record)| record));
                         return Ok(Done { records, alerts: draft.alerts, letters: draft.letters });
                     }
-                    Decided::Draft(draft) => draft,
+                    Decided::Draft(draft, _) => draft,
                 };
                 (draft, front.state.stage(flag), front.state.document)
             };

@@ -251,15 +251,28 @@ impl Shared {
         Ok(record)
     }
 
-    /// Follows what others have written to the same journal.
-    pub(super) fn catch_up(&self, back: &mut Back) -> Result<(), RolloutError> {
+    /// Follows what others have written to the same journal, and says what that was. All of it or nothing: what was
+    /// read before the store failed is read again.
+    pub(super) fn catch_up(&self, back: &mut Back) -> Result<Vec<Record>, RolloutError> {
         let state = self.front().state.clone();
-        let Some(state) = back.fold(Some(state), |_| true)? else { return Ok(()) };
+        let (known, mut records) = (back.journal.clone(), Vec::new());
+        let note = |record: &Record| {
+            records.push(record.clone());
+            true
+        };
+        let state = match back.fold(Some(state), note) {
+            Ok(Some(state)) if !records.is_empty() => state,
+            Ok(_) => return Ok(records),
+            Err(error) => {
+                back.journal = known;
+                return Err(error);
+            }
+        };
         let moment = self.moment();
         let mut front = self.front();
         front.notice_calls(&self.gate, &moment);
         front.state = state;
         front.follow_all(&self.gate, &moment);
-        Ok(())
+        Ok(records)
     }
 }

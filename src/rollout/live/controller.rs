@@ -2,7 +2,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -36,10 +36,18 @@ pub struct Controller {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Says when to stop.
 #[derive(Debug, Default)]
-struct Stop {
-    stopped: Mutex<bool>,
+pub(super) struct Stop {
+    state: Mutex<State>,
     changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    is_over: bool,
+    /// Whether the thread only waits, and touches nothing.
+    is_aside: bool,
 }
 
 impl Controller {
@@ -80,43 +88,74 @@ impl Controller {
         every: Duration,
         mut act: impl FnMut() + Send + 'static,
     ) -> io::Result<Controller> {
-        let stop = Arc::new(Stop::default());
-        let stopped = Arc::clone(&stop);
-        let thread = thread::Builder::new().name(format!("stagegate-{name}")).spawn(move || {
+        Controller::run(name, move |stop| {
             loop {
                 // The panic has been printed by the hook.
                 let _ = catch_unwind(AssertUnwindSafe(&mut act));
-                if stopped.wait(every) {
+                if stop.wait(every) {
                     return;
                 }
             }
-        })?;
+        })
+    }
+
+    /// A thread that does all of this.
+    pub(super) fn run(
+        name: &str,
+        body: impl FnOnce(&Stop) + Send + 'static,
+    ) -> io::Result<Controller> {
+        let stop = Arc::new(Stop::default());
+        let theirs = Arc::clone(&stop);
+        let thread = thread::Builder::new().name(format!("stagegate-{name}"));
+        let thread = thread.spawn(move || body(&theirs))?;
         Ok(Controller { stop, thread: Some(thread) })
     }
 }
 
 impl Stop {
-    /// Whether it is over; waits that long to see.
-    fn wait(&self, time: Duration) -> bool {
-        // Nothing panics while the lock is held, so a poisoned one has sound content.
-        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(stopped, time, |stopped| !*stopped);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
+    /// Nothing panics while the lock is held, so a poisoned one has sound content.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn stop(&self) {
-        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    /// Whether it is over; waits that long to see.
+    pub(super) fn wait(&self, time: Duration) -> bool {
+        let waited = self.changed.wait_timeout_while(self.state(), time, |state| !state.is_over);
+        waited.unwrap_or_else(PoisonError::into_inner).0.is_over
+    }
+
+    /// Waits for somebody else. Who stops the thread meanwhile does not wait for that: `None`, and nothing more may be
+    /// done.
+    pub(super) fn aside<T>(&self, wait: impl FnOnce() -> T) -> Option<T> {
+        {
+            let mut state = self.state();
+            if state.is_over {
+                return None;
+            }
+            state.is_aside = true;
+        }
+        let waited = wait();
+        let mut state = self.state();
+        state.is_aside = false;
+        (!state.is_over).then_some(waited)
+    }
+
+    /// Whether the thread has something to end.
+    fn stop(&self) -> bool {
+        let mut state = self.state();
+        state.is_over = true;
         self.changed.notify_all();
+        !state.is_aside
     }
 }
 
 /// Waits until a tick that is under way is over.
 impl Drop for Controller {
     fn drop(&mut self) {
-        self.stop.stop();
+        let is_busy = self.stop.stop();
         let Some(thread) = self.thread.take() else { return };
         // Dropped by its own thread, as `told` may, it would wait for itself.
-        if thread.thread().id() != thread::current().id() {
+        if is_busy && thread.thread().id() != thread::current().id() {
             // Its panics are caught.
             let _ = thread.join();
         }

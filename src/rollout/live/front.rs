@@ -47,7 +47,15 @@ pub(super) enum Decided {
     /// It is in force and has to be recorded.
     Back(u64, Draft),
     /// It has to be recorded before it is in force.
-    Draft(Draft),
+    Draft(Draft, Place),
+}
+
+/// Where a flag was when something was decided: it may have been moved, and be back, by the time that is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) stage: StageName,
+    /// The record that has brought it there.
+    moved: u64,
 }
 
 impl Front {
@@ -68,8 +76,14 @@ impl Front {
             .find_map(|(fact, to)| matches!(fact, Fact::RolledBack { .. }).then_some(*to));
         Ok(match back {
             Some(to) => Decided::Back(self.take_back(gate, by, key, &draft, to, moment), draft),
-            None => Decided::Draft(draft),
+            None => Decided::Draft(draft, self.place(key)?),
         })
+    }
+
+    /// Where a flag is.
+    pub(super) fn place(&self, key: &str) -> Result<Place, RolloutError> {
+        let (_, state) = self.flag(key)?;
+        Ok(Place { stage: state.stage, moved: self.state.moved(key) })
     }
 
     /// What an event would make of a flag. A flag whose roll-back is not recorded yet is taken back

@@ -8,9 +8,11 @@ mod act;
 mod actor;
 mod back;
 mod controller;
+mod following;
 mod front;
 #[cfg(feature = "guard")]
 mod guarded;
+mod leading;
 mod open;
 mod read;
 mod state;
@@ -192,7 +194,7 @@ impl Rollout {
     /// person. Records roll-backs that could not be recorded before.
     #[expect(clippy::must_use_candidate, reason = "what it does is done, looked at or not")]
     pub fn tick(&self) -> TickReport {
-        self.shared.tick()
+        self.shared.tick(&|| true)
     }
 
     /// Whether the journal was begun in that boot: of a clock that names its boots, such as one for

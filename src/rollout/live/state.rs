@@ -1,5 +1,6 @@
 //! What the journal comes to: every flag's state, the plan, the time.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -18,6 +19,8 @@ pub(super) struct State {
     pub(super) document: Hash,
     /// In order of their keys.
     flags: Vec<(Box<str>, FlagState)>,
+    /// For flags that have been moved, the record that did so last.
+    moves: BTreeMap<Box<str>, u64>,
     pub(super) timeline: Timeline,
     /// The number and hash of the last record.
     pub(super) head: (u64, Hash),
@@ -34,6 +37,7 @@ impl State {
             plan,
             document,
             flags: Vec::new(),
+            moves: BTreeMap::new(),
             timeline: Timeline::default(),
             head: (0, document),
             written: None,
@@ -52,6 +56,11 @@ impl State {
     /// Where the flag lets users in; off where there is no such flag.
     pub(super) fn stage(&self, key: &str) -> StageName {
         self.flag(key).map_or(StageName::OFF, |state| state.stage)
+    }
+
+    /// The number of the record that has moved the flag last, 0 for none.
+    pub(super) fn moved(&self, key: &str) -> u64 {
+        self.moves.get(key).copied().unwrap_or(0)
     }
 
     fn place(&self, key: &str) -> Result<usize, usize> {
@@ -120,6 +129,9 @@ impl State {
         }
         let context = Context { now, by: &record.by, serving: to, next: record.seq };
         machine::apply(&flag, state, fact, to, &context);
+        if record.from != record.to {
+            self.moves.insert(key.into(), record.seq);
+        }
         Ok(())
     }
 }

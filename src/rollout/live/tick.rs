@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::back::Back;
-use super::front::Decided;
+use super::front::{Decided, Place};
 use super::status::TickReport;
 use super::telling::Done;
 use crate::rollout::machine::Draft;
@@ -12,14 +12,15 @@ use crate::rollout::{Event, RolloutError, machine};
 const BY: &str = "stagegate";
 
 /// What became of flags, in order.
-type Told = Vec<(Box<str>, Done)>;
+pub(super) type Told = Vec<(Box<str>, Done)>;
 
 /// Flags that are looked at before others may have the lock: about a tenth of a millisecond, where messages may be
 /// due. A roll-back waits for it.
 const AT_ONCE: usize = 16;
 
 impl Shared {
-    pub(super) fn tick(&self) -> TickReport {
+    /// `may` is asked before each flag that time alone would move.
+    pub(super) fn tick(&self, may: &dyn Fn() -> bool) -> TickReport {
         let (mut report, mut told) = (TickReport::default(), Vec::new());
         {
             let mut front = self.front();
@@ -30,8 +31,11 @@ impl Shared {
             let mut back = self.back();
             self.drain_in_tick(&mut back, &mut told, &mut report);
             let due = self.look(&mut told, &mut report);
-            for (flag, event) in due {
-                match self.advance(&mut back, BY, &flag, &event) {
+            for (flag, event, place) in due {
+                if !may() {
+                    break;
+                }
+                match self.advance(&mut back, BY, &flag, &event, place) {
                     Ok(done) => told.push((flag, done)),
                     Err(error) => {
                         report.error = Some(error);
@@ -52,7 +56,7 @@ impl Shared {
     }
 
     /// Records what is in force already.
-    fn drain_in_tick(&self, back: &mut Back, told: &mut Told, report: &mut TickReport) {
+    pub(super) fn drain_in_tick(&self, back: &mut Back, told: &mut Told, report: &mut TickReport) {
         match self.drain(back) {
             Ok(drained) => told.extend(drained.into_iter().filter_map(|(_, record)| {
                 let flag = record.flag.clone()?;
@@ -64,7 +68,7 @@ impl Shared {
 
     /// Goes over the flags, a few at a time: takes back what has to be, lists what is overdue, and
     /// returns the flags for which something else is to be recorded, and by which event.
-    fn look(&self, told: &mut Told, report: &mut TickReport) -> Vec<(Box<str>, Event)> {
+    fn look(&self, told: &mut Told, report: &mut TickReport) -> Vec<(Box<str>, Event, Place)> {
         let tells = self.tells();
         let (mut due, mut begin) = (Vec::new(), 0);
         loop {
@@ -89,10 +93,10 @@ impl Shared {
                         Ok(Decided::Back(_, Draft { alerts, .. })) => {
                             told.push((key.clone(), Done { alerts, ..Done::default() }));
                         }
-                        Ok(Decided::Draft(draft)) if !draft.facts.is_empty() => {
-                            due.push((key.clone(), event));
+                        Ok(Decided::Draft(draft, place)) if !draft.facts.is_empty() => {
+                            due.push((key.clone(), event, place));
                         }
-                        Ok(Decided::Draft(_)) => {}
+                        Ok(Decided::Draft(..)) => {}
                         Err(error) => report.error = not_refused(error).or(report.error.take()),
                     }
                 }

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::event::Event;
+use crate::eval::StageName;
+
 /// An event that was refused, with every condition that is not met.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -43,6 +46,21 @@ impl Unmet {
     pub(super) fn wait(self, rest: Duration) -> Unmet {
         Unmet { wait: Some(rest), ..self }
     }
+}
+
+/// The flag is no longer where it was when somebody decided to take it up.
+pub(in crate::rollout) fn moved(
+    flag: &str,
+    event: &Event,
+    from: StageName,
+    to: StageName,
+) -> Refusal {
+    let found = match from == to {
+        true => format!("`{flag}` was moved meanwhile, and is in stage `{to}` again"),
+        false => format!("`{flag}` was moved meanwhile, from `{from}` to `{to}`"),
+    };
+    let unmet = vec![Unmet::new("moved", found, "look at it once more, and decide anew")];
+    Refusal { flag: flag.into(), event: event.name(), unmet }
 }
 
 impl Refusal {

@@ -30,6 +30,17 @@ impl Writing {
         Ok(read.lines)
     }
 
+    /// Whether the last line that is durable is this one. None but this process has written it.
+    pub(super) fn ends_with(&mut self, line: &[u8]) -> io::Result<bool> {
+        let len = line.len() as u64;
+        let Some(before) = self.len.checked_sub(len + 1) else {
+            return Ok(self.len == len && self.journal.read_at(0, len)? == line);
+        };
+        // With the line end before it.
+        let last = self.journal.read_at(before, len + 1)?;
+        Ok(last.strip_prefix(b"\n") == Some(line))
+    }
+
     /// Writes a line after those that are durable.
     pub(super) fn append(&mut self, line: &[u8]) -> io::Result<()> {
         self.settle()?;

@@ -5,6 +5,7 @@
 mod bad_input;
 mod check;
 mod diff;
+mod etcd;
 mod explain;
 mod guard;
 mod harness;

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use stagegate::clock::{Boot, Clock, Moment, SystemClock, WallClock};
-use stagegate::rollout::{Record, Rollout, RolloutError, Store as _, StoreError};
-use stagegate::store::Directory;
+use stagegate::rollout::{Record, Rollout, RolloutError};
 
 use crate::escape::terminal;
 use crate::failure::Failure;
+use crate::place::{Place, Purpose};
 use crate::rollout_args::{Acting, ClockChoice, Store};
 use crate::telling::Telling;
 
@@ -50,7 +50,7 @@ pub(super) fn started(
     document: stagegate::Document,
     by: &str,
 ) -> Result<Result<Rollout, RolloutError>, Failure> {
-    let store = Directory::create(&acting.store.store).map_err(|error| of_store(&error))?;
+    let store = acting.store.store.open(Purpose::Start)?;
     let started = Rollout::start(store, clock(acting.store.clock), document, by);
     if let Ok(rollout) = &started {
         acting.telling.attach(rollout)?;
@@ -67,11 +67,11 @@ pub(super) fn acting(store: &Store, telling: &Telling) -> Result<Rollout, Failur
 
 /// The same, of which nobody is told yet.
 pub(super) fn acting_untold(store: &Store) -> Result<Rollout, Failure> {
-    let directory = Directory::open(&store.store).map_err(|error| of_store(&error))?;
-    for notice in directory.notices() {
+    let opened = store.store.open(Purpose::Act)?;
+    for notice in opened.notices() {
         anstream::eprintln!("stagegate: {}", terminal(&notice));
     }
-    let rollout = Rollout::open(directory, clock(store.clock)).map_err(|error| failed(&error))?;
+    let rollout = Rollout::open(opened, clock(store.clock)).map_err(|error| failed(&error))?;
     fits(&rollout, store.clock)?;
     Ok(rollout)
 }
@@ -85,19 +85,19 @@ pub(super) fn for_looking(store: &Store) -> Result<Rollout, Failure> {
 
 /// Every record, each proved against the one before.
 pub(super) fn proved(store: &Store) -> Result<Result<Vec<Record>, RolloutError>, Failure> {
-    let directory = Directory::read_only(&store.store).map_err(|error| of_store(&error))?;
-    let rollout = Rollout::open(directory, clock(store.clock));
+    let opened = store.store.open(Purpose::Look)?;
+    let rollout = Rollout::open(opened, clock(store.clock));
     Ok(rollout.and_then(|rollout| rollout.records(1)))
 }
 
 /// The same of a directory, by the machine's clock.
 pub(crate) fn looking(path: &Path) -> Result<Rollout, Failure> {
-    looking_by(path, ClockChoice::System)
+    looking_by(&Place::Directory(path.to_owned()), ClockChoice::System)
 }
 
-fn looking_by(path: &Path, choice: ClockChoice) -> Result<Rollout, Failure> {
-    let directory = Directory::read_only(path).map_err(|error| of_store(&error))?;
-    Rollout::open(directory, clock(choice)).map_err(|error| failed(&error))
+fn looking_by(place: &Place, choice: ClockChoice) -> Result<Rollout, Failure> {
+    let opened = place.open(Purpose::Look)?;
+    Rollout::open(opened, clock(choice)).map_err(|error| failed(&error))
 }
 
 /// A rehearsal is none any more once real time counts in it, and the other way round.
@@ -134,17 +134,6 @@ pub(crate) fn failed(error: &RolloutError) -> Failure {
         Failure::Usage(message)
     } else if error.is_damaged() {
         Failure::No(message)
-    } else {
-        Failure::Io(message)
-    }
-}
-
-fn of_store(error: &StoreError) -> Failure {
-    let message = terminal(&error.to_string());
-    if error.is_damaged() {
-        Failure::No(message)
-    } else if error.is_locked() {
-        Failure::Locked(message)
     } else {
         Failure::Io(message)
     }

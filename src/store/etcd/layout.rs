@@ -1,0 +1,70 @@
+//! Which keys there are.
+
+/// The keys below a prefix.
+#[derive(Clone, Debug)]
+pub(super) struct Layout(pub(super) String);
+
+/// Digits of the greatest number there is: as texts, keys are in the order of their numbers.
+const DIGITS: usize = 20;
+
+impl Layout {
+    /// `None` for no prefix at all.
+    pub(super) fn new(prefix: &str) -> Option<Layout> {
+        let prefix = prefix.trim_matches('/');
+        (!prefix.is_empty()).then(|| Layout(format!("/{prefix}")))
+    }
+
+    pub(super) fn record(&self, number: u64) -> String {
+        format!("{}/journal/{number:0DIGITS$}", self.0)
+    }
+
+    /// Behind every record: `0` comes after `/`.
+    pub(super) fn records_end(&self) -> String {
+        format!("{}/journal0", self.0)
+    }
+
+    /// The number of the record of a key.
+    pub(super) fn number(&self, key: &str) -> Option<u64> {
+        let digits = key.strip_prefix(&*self.0)?.strip_prefix("/journal/")?;
+        digits.parse().ok().filter(|_| digits.len() == DIGITS)
+    }
+
+    /// The number of the last record: what is watched, and tells whether one is missing.
+    pub(super) fn head(&self) -> String {
+        format!("{}/head", self.0)
+    }
+
+    /// How many bytes a document has.
+    pub(super) fn document(&self, hash: &str) -> String {
+        format!("{}/documents/{hash}", self.0)
+    }
+
+    /// A piece of a document, from 0.
+    pub(super) fn piece(&self, hash: &str, piece: usize) -> String {
+        format!("{}/documents/{hash}/{piece:04}", self.0)
+    }
+
+    pub(super) fn leader(&self) -> String {
+        format!("{}/leader", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_in_the_order_of_their_numbers() {
+        for prefix in ["shop/rollout", "/shop/rollout", "//shop/rollout/"] {
+            let Some(layout) = Layout::new(prefix) else { panic!("{prefix}") };
+            assert_eq!(layout.record(12), "/shop/rollout/journal/00000000000000000012");
+            assert_eq!(layout.number(&layout.record(u64::MAX)), Some(u64::MAX));
+            assert!(layout.record(9) < layout.record(10));
+            assert!(layout.record(u64::MAX) < layout.records_end());
+            assert_eq!(layout.number("/shop/rollout/journal/12"), None);
+            assert_eq!(layout.number(&layout.head()), None);
+        }
+        assert!(Layout::new("").is_none());
+        assert!(Layout::new("//").is_none());
+    }
+}

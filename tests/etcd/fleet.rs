@@ -1,0 +1,189 @@
+//! Three processes, two operators in each, on one journal.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use stagegate::clock::SystemClock;
+use stagegate::rollout::{Controller, Fact, Journal, Outcome, Rollout, Store};
+use stagegate::store::Etcd;
+
+use super::real::Real;
+use super::{DOCUMENT, serving, settle, until};
+
+const URL: &str = "STAGEGATE_FLEET_URL";
+const ROLE: &str = "STAGEGATE_FLEET_ROLE";
+const ROUNDS: usize = 25;
+
+/// Another process of this very program, which runs the `child` of a module alone.
+pub(crate) fn spawn(module: &str, real: &Real, role: &str) -> Child {
+    Command::new(env::current_exe().unwrap())
+        .args([&format!("{module}::child"), "--exact", "--ignored", "--nocapture"])
+        .env(URL, &real.url)
+        .env(ROLE, role)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Role and store of a child; `None` in any other process.
+pub(crate) fn role() -> Option<(String, Etcd)> {
+    let store = Etcd::new([env::var(URL).ok()?], "test/rollout").unwrap();
+    Some((env::var(ROLE).ok()?, store))
+}
+
+fn lines(child: &mut Child) -> impl Iterator<Item = String> + use<> {
+    BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap)
+}
+
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").unwrap();
+    out.flush().unwrap();
+}
+
+#[test]
+#[ignore = "what a process of the fleet runs"]
+fn child() {
+    let Some((role, store)) = role() else { return };
+    let rollout = Rollout::open(store, SystemClock::new()).unwrap();
+    if role == "watch" {
+        let following = Controller::following(&rollout, Duration::from_secs(5), |read| {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+            for record in read.iter().flatten() {
+                say(&format!("seen {} {}", record.seq, now.as_nanos()));
+            }
+        });
+        say("ready");
+        let _ = std::io::stdin().lines().next();
+        drop(following);
+        return;
+    }
+    let following = Controller::following(&rollout, Duration::from_secs(1), |_| {}).unwrap();
+    std::thread::scope(|scope| {
+        for operator in 0..2 {
+            let (rollout, who) = (&rollout, format!("{role}-{operator}"));
+            scope.spawn(move || hammer(rollout, &who));
+        }
+    });
+    // What could not be recorded at once is, now that it is quieter.
+    until("roll-backs are recorded", || {
+        let _ = rollout.refresh();
+        rollout.status().unrecorded.is_empty()
+    });
+    drop(following);
+}
+
+fn hammer(rollout: &Rollout, who: &str) {
+    let done = |outcome: Result<Outcome, _>| {
+        for record in outcome.iter().flat_map(|outcome: &Outcome| &outcome.records) {
+            say(&format!("recorded {} {}", record.seq, record.hash));
+        }
+    };
+    let operator = rollout.by(who);
+    for round in 0..ROUNDS {
+        done(operator.promote("a"));
+        done(operator.promote("a"));
+        if round % 2 == 0 {
+            let outcome = operator.roll_back("a", "race");
+            // In force at once, unless somebody has taken it up again, which takes a record.
+            if outcome.as_ref().is_ok_and(|outcome| outcome.unrecorded.is_some()) {
+                assert_eq!(serving(rollout, "a"), "off");
+            }
+            done(outcome);
+        }
+        settle(rollout, who);
+    }
+}
+
+#[test]
+fn three_processes_write_one_journal_and_lose_nothing() {
+    let Some(real) = Real::start("three processes on one journal") else { return };
+    let rollout = Rollout::start(real.store(), SystemClock::new(), DOCUMENT, "ana").unwrap();
+    let following = Controller::following(&rollout, Duration::from_secs(1), |_| {}).unwrap();
+    let mut children: Vec<Child> =
+        (0..3).map(|number| spawn("fleet", &real, &format!("p{number}"))).collect();
+    let mut acknowledged = BTreeMap::new();
+    for child in &mut children {
+        for line in lines(child) {
+            let Some((_, line)) = line.split_once("recorded ") else { continue };
+            let (number, hash) = line.split_once(' ').unwrap();
+            let known = acknowledged.insert(number.parse::<u64>().unwrap(), hash.to_owned());
+            assert!(known.is_none(), "record {number} was acknowledged twice");
+        }
+    }
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    rollout.by("ana").roll_back("a", "enough").ok();
+    drop(following);
+
+    // As `verify` does: each record by its hash over all before it.
+    let (mut store, mut journal, mut records) = (real.store(), Journal::new(), Vec::new());
+    loop {
+        let lines = store.read(journal.head().0 + 1).unwrap();
+        if lines.is_empty() {
+            break;
+        }
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            records.push(journal.read(line.strip_suffix(b"\n").unwrap()).unwrap());
+        }
+    }
+    let mut stage = None;
+    for record in records.iter().skip(1) {
+        assert!(stage.is_none() || stage == record.from, "{record}");
+        stage = record.to;
+    }
+    for (number, hash) in &acknowledged {
+        let record = &records[usize::try_from(*number).unwrap() - 1];
+        assert_eq!(
+            record.hash.to_string(),
+            *hash,
+            "record {number} was acknowledged, and is another"
+        );
+    }
+    let count = |is: fn(&Fact) -> bool| records.iter().filter(|it| is(&it.fact)).count();
+    let (up, back) = (
+        count(|fact| matches!(fact, Fact::Promoted { .. })),
+        count(|fact| matches!(fact, Fact::RolledBack { .. })),
+    );
+    assert!(up > 10 && back > 5, "{up} up, {back} back");
+    assert_eq!(serving(&rollout, "a"), "off");
+    println!(
+        "{} records of 6 operators in 3 processes, {} acknowledged and all there: {up} up, {back} back",
+        records.len(),
+        acknowledged.len(),
+    );
+}
+
+#[test]
+fn what_one_process_does_another_sees_soon() {
+    const CHANGES: usize = 100;
+    let Some(real) = Real::start("how soon others see it") else { return };
+    let rollout = Rollout::start(real.store(), SystemClock::new(), DOCUMENT, "ana").unwrap();
+    let mut watch = spawn("fleet", &real, "watch");
+    let mut told = lines(&mut watch);
+    assert!(told.by_ref().any(|line| line.ends_with("ready")));
+    let mut delays = Vec::new();
+    for round in 0..CHANGES {
+        let begin = SystemTime::now();
+        match round % 2 {
+            0 => rollout.by("ana").hold("b", "once").unwrap(),
+            _ => rollout.by("ana").resume("b", None).unwrap(),
+        };
+        let seen = format!("seen {} ", rollout.status().head.0);
+        let line = told.by_ref().find(|line| line.starts_with(&seen)).unwrap();
+        let nanos: u64 = line[seen.len()..].parse().unwrap();
+        let seen = SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos);
+        delays.push(seen.duration_since(begin).unwrap());
+    }
+    drop(watch.stdin.take());
+    assert!(watch.wait().unwrap().success());
+    delays.sort_unstable();
+    let (median, most) = (delays[CHANGES / 2], delays[CHANGES * 99 / 100]);
+    println!("from the call to another process: p50 {median:?}, p99 {most:?}");
+    assert!(most < Duration::from_secs(2), "{most:?}");
+}

@@ -1,0 +1,146 @@
+//! A real etcd.
+
+use std::ffi::OsString;
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use std::{env, fs, process};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use stagegate::http::Endpoint;
+use stagegate::store::Etcd;
+
+use super::LONG;
+
+pub(crate) struct Real {
+    program: OsString,
+    path: PathBuf,
+    port: u16,
+    peers: u16,
+    pub(crate) url: String,
+    child: Option<Child>,
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Real {
+    /// `None` where there is no program to run.
+    pub(crate) fn start(what: &str) -> Option<Real> {
+        let Some(program) = env::var_os("STAGEGATE_ETCD") else {
+            println!("not tried: {what}, for want of STAGEGATE_ETCD");
+            return None;
+        };
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("stagegate-etcd-{}-{count}", process::id()));
+        let (port, peers) = (free_port(), free_port());
+        let url = format!("http://127.0.0.1:{port}");
+        let mut real = Real { program, path, port, peers, url, child: None };
+        real.run();
+        Some(real)
+    }
+
+    /// Until it answers. A port that is taken, if only for a moment, has it end: then once more.
+    pub(crate) fn run(&mut self) {
+        let peers = format!("http://127.0.0.1:{}", self.peers);
+        let begin = Instant::now();
+        while self.child.is_none() {
+            let mut command = Command::new(&self.program);
+            command.arg("--data-dir").arg(&self.path);
+            command.args(["--listen-client-urls", &self.url, "--advertise-client-urls", &self.url]);
+            command.args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers]);
+            command.args(["--initial-cluster", &format!("default={peers}")]);
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            let mut child = command.spawn().expect("STAGEGATE_ETCD is a program");
+            while child.try_wait().unwrap().is_none() {
+                if TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+                    && ["revision", "user name"]
+                        .iter()
+                        .any(|said| self.post("/v3/kv/range", r#"{"key":"AA=="}"#).contains(said))
+                {
+                    self.child = Some(child);
+                    break;
+                }
+                assert!(begin.elapsed() < LONG);
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            assert!(begin.elapsed() < LONG);
+        }
+    }
+
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        Endpoint::new(&*self.url)
+    }
+
+    pub(crate) fn store(&self) -> Etcd {
+        Etcd::new([self.endpoint()], "test/rollout").unwrap()
+    }
+
+    /// Asks the gateway by other means than the store's.
+    pub(crate) fn post(&self, path: &str, body: &str) -> String {
+        let output = Command::new("curl")
+            .args(["--silent", "--max-time", "5", "--data", body])
+            .arg(format!("{}{path}", self.url))
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub(crate) fn revision(&self) -> u64 {
+        let answer = self.post("/v3/kv/range", r#"{"key":"AA=="}"#);
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        answer["header"]["revision"].as_str().unwrap().parse().unwrap()
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = self.child.as_ref().unwrap().id();
+        kill(Pid::from_raw(id.try_into().unwrap()), signal).unwrap();
+    }
+
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Has it start from nothing.
+    pub(crate) fn wipe(&mut self) {
+        self.kill();
+        fs::remove_dir_all(&self.path).unwrap();
+        self.run();
+    }
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// As etcd is sent bytes.
+pub(crate) fn base64(text: &str) -> String {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bits: String = text.bytes().map(|byte| format!("{byte:08b}")).collect();
+    let letters = bits.as_bytes().chunks(6).map(|six| {
+        let six = format!("{:0<6}", std::str::from_utf8(six).unwrap());
+        char::from(LETTERS[usize::from_str_radix(&six, 2).unwrap()])
+    });
+    let text: String = letters.collect();
+    let padding = (4 - text.len() % 4) % 4;
+    text + &"=".repeat(padding)
+}

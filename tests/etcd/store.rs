@@ -1,0 +1,241 @@
+//! The store alone.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use stagegate::clock::SystemClock;
+use stagegate::http::Endpoint;
+use stagegate::rollout::{Rollout, Store};
+use stagegate::store::{Etcd, conformance};
+
+use super::DOCUMENT;
+use super::between::Between;
+use super::real::{Real, base64};
+
+const SHORT: Duration = Duration::from_millis(300);
+
+#[test]
+fn it_conforms() {
+    let Some(real) = Real::start("what a store has to do") else { return };
+    assert_eq!(conformance::check(&mut real.store(), &mut real.store()), Ok(()));
+    // Another prefix is another store, also one that begins with the same letters.
+    for prefix in ["test/rollout2", "test", "test/rollout/journal"] {
+        let store = || Etcd::new([real.endpoint()], prefix).unwrap();
+        assert_eq!(conformance::check(&mut store(), &mut store()), Ok(()), "{prefix}");
+    }
+}
+
+#[test]
+fn many_records_are_read_in_pages_and_large_ones_too() {
+    let Some(real) = Real::start("pages of records") else { return };
+    let mut store = real.store();
+    let mut written = Vec::new();
+    for number in 1..=300_u64 {
+        let len = if number > 290 { 1_000_000 } else { 10 };
+        let line = format!("{number} {}\n", "x".repeat(len)).into_bytes();
+        store.append(number, &line).unwrap();
+        written.extend(line);
+    }
+    let (mut other, mut read, mut lines) = (real.store(), Vec::new(), 0);
+    loop {
+        let some = other.read(lines + 1).unwrap();
+        if some.is_empty() {
+            break;
+        }
+        lines += some.iter().filter(|byte| **byte == b'\n').count() as u64;
+        read.extend(some);
+    }
+    assert!(read == written, "{} bytes instead of {}", read.len(), written.len());
+    let error = store.append(301, &vec![b'x'; (1 << 20) + 1]).unwrap_err();
+    assert_eq!(error.to_string(), "a record of 1048577 bytes; etcd takes 1048576");
+}
+
+#[test]
+fn an_answer_that_is_lost_is_looked_for() {
+    let Some(real) = Real::start("lost answers") else { return };
+    let between = Between::new(&real.url);
+    let endpoint = Endpoint::new(&*between.url).with_deadline(SHORT);
+    let mut store = Etcd::new([endpoint], "test/rollout").unwrap();
+    store.append(1, b"1\n").unwrap();
+    between.faults.lose.store(1, Ordering::SeqCst);
+    store.append(2, b"2\n").unwrap();
+    // Both answers are lost: nobody knows, and the same once more does.
+    between.faults.lose.store(2, Ordering::SeqCst);
+    let error = store.append(3, b"3\n").unwrap_err();
+    assert!(!error.is_conflict());
+    assert!(
+        error.to_string().ends_with("; whether the record was written is not known"),
+        "{error}"
+    );
+    store.append(3, b"3\n").unwrap();
+    // What another has written meanwhile is no answer to this one.
+    let mut other = real.store();
+    other.append(4, b"4\n").unwrap();
+    between.faults.lose.store(1, Ordering::SeqCst);
+    assert!(store.append(4, b"4\n").unwrap_err().is_conflict());
+    assert_eq!(store.read(1).unwrap(), b"1\n2\n3\n4\n");
+
+    // Nobody answers: in time, and nothing is claimed.
+    between.faults.is_cut.store(true, Ordering::SeqCst);
+    let begin = Instant::now();
+    assert!(!store.read(1).unwrap_err().is_damaged());
+    real.stop();
+    between.faults.is_cut.store(false, Ordering::SeqCst);
+    let error = store.append(5, b"5\n").unwrap_err().to_string();
+    assert_eq!(
+        error.replace(&between.url, "SERVER"),
+        "`SERVER` does not answer: no answer within 300ms; whether the record was written is not known"
+    );
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    real.go_on();
+    // What stood in its queue may be there by now: then it is this one.
+    let appended = store.append(5, b"5\n");
+    assert!(appended.is_ok(), "{appended:?}");
+}
+
+#[test]
+fn the_next_server_is_asked_where_one_does_not_answer() {
+    let Some(real) = Real::start("several servers") else { return };
+    let dead = "http://127.0.0.1:9";
+    let between = Between::new(&real.url);
+    between.faults.is_cut.store(true, Ordering::SeqCst);
+    let servers =
+        [dead, &*between.url, &*real.url].map(|url| Endpoint::new(url).with_deadline(SHORT));
+    let mut store = Etcd::new(servers, "test/rollout").unwrap();
+    store.append(1, b"1\n").unwrap();
+    let asked = between.faults.requests.load(Ordering::SeqCst);
+    assert_eq!(store.read(1).unwrap(), b"1\n");
+    // It stays with the one that answers.
+    assert_eq!(between.faults.requests.load(Ordering::SeqCst), asked);
+    let mut none = Etcd::new([dead, dead], "test/rollout").unwrap();
+    let refused = format!("`{dead}` does not answer: Connection refused (os error 111)");
+    assert_eq!(none.read(1).unwrap_err().to_string(), format!("{refused}; {refused}"));
+}
+
+#[test]
+fn a_password_is_asked_for_and_a_token_that_is_lost_renewed() {
+    let Some(mut real) = Real::start("users and passwords") else { return };
+    for (path, body) in [
+        ("/v3/auth/user/add", r#"{"name":"root","password":"canary-root"}"#),
+        ("/v3/auth/role/add", r#"{"name":"root"}"#),
+        ("/v3/auth/user/grant", r#"{"user":"root","role":"root"}"#),
+        ("/v3/auth/user/add", r#"{"name":"shop","password":"canary-shop"}"#),
+        ("/v3/auth/role/add", r#"{"name":"shop"}"#),
+        ("/v3/auth/user/grant", r#"{"user":"shop","role":"shop"}"#),
+    ] {
+        assert!(real.post(path, body).contains("header"), "{path}");
+    }
+    let (key, end) = (base64("/test/rollout/"), base64("/test/rollout0"));
+    let permission = format!(r#"{{"permType":"READWRITE","key":"{key}","range_end":"{end}"}}"#);
+    let grant = format!(r#"{{"name":"shop","perm":{permission}}}"#);
+    assert!(real.post("/v3/auth/role/grant", &grant).contains("header"));
+    assert!(real.post("/v3/auth/enable", "{}").contains("header"));
+
+    let mut store = real.store().with_user("shop", "canary-shop");
+    assert_eq!(
+        conformance::check(&mut store, &mut real.store().with_user("shop", "canary-shop")),
+        Ok(())
+    );
+    let mut texts = vec![
+        format!("{store:?} {}", store.label()),
+        real.store().read(1).unwrap_err().to_string(),
+        real.store().with_user("shop", "canary-wrong").read(1).unwrap_err().to_string(),
+    ];
+    let mut elsewhere =
+        Etcd::new([real.endpoint()], "other").unwrap().with_user("shop", "canary-shop");
+    texts.push(elsewhere.read(1).unwrap_err().to_string());
+    for (text, expected) in texts.iter().zip([
+        "Etcd { store: \"etcd://SERVER/test/rollout\", .. } etcd://SERVER/test/rollout",
+        "`http://SERVER` refuses: etcdserver: user name is empty",
+        "`http://SERVER` refuses: etcdserver: authentication failed, invalid user ID or password",
+        "`http://SERVER` refuses: etcdserver: permission denied",
+    ]) {
+        assert_eq!(text.replace(&real.url["http://".len()..], "SERVER"), expected);
+        assert!(!text.contains("canary"), "{text}");
+    }
+    // It knows no token of before.
+    real.kill();
+    real.run();
+    assert_eq!(store.read(41).unwrap().split(|byte| *byte == b'\n').count(), 3);
+    // Nor once somebody else has a new password.
+    let mut root = format!("authorization: {}", token(&real));
+    let body = r#"{"name":"root","password":"canary-new"}"#;
+    root.push('\n');
+    let changed = std::process::Command::new("curl")
+        .args(["--silent", "--header", root.trim(), "--data", body])
+        .arg(format!("{}/v3/auth/user/changepw", real.url))
+        .output();
+    assert!(String::from_utf8(changed.unwrap().stdout).unwrap().contains("header"));
+    store.append(43, b"43\n").unwrap();
+}
+
+fn token(real: &Real) -> String {
+    let body = r#"{"name":"root","password":"canary-root"}"#;
+    let answer: serde_json::Value =
+        serde_json::from_str(&real.post("/v3/auth/authenticate", body)).unwrap();
+    answer["token"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_is_gone_is_told_and_nothing_begun_anew() {
+    let Some(mut real) = Real::start("wiped clusters and deleted keys") else { return };
+    let rollout = Rollout::start(real.store(), SystemClock::new(), DOCUMENT, "ana").unwrap();
+    for flag in ["a", "a", "b"] {
+        rollout.by("ana").promote(flag).unwrap();
+    }
+    let how = "the cluster was wiped or restored from a backup, or keys were deleted by hand; nothing is begun anew by itself";
+    let delete = |key: &str| {
+        let body = format!(r#"{{"key":"{}"}}"#, base64(key));
+        assert!(real.post("/v3/kv/deleterange", &body).contains("deleted"));
+    };
+    let told = |rollout: &Rollout| {
+        let label = rollout.status().store;
+        let error = rollout.refresh().unwrap_err();
+        error.to_string().replace(&label, "STORE")
+    };
+    let record = |number: u64| format!("/test/rollout/journal/{number:020}");
+    // The last one: who has seen it misses it, and who has not is told by the head.
+    delete(&record(4));
+    let gone = format!("STORE: record 4 under `/test/rollout` is not there: {how}");
+    assert_eq!(told(&rollout), gone);
+    let error = rollout.by("ana").promote("a").unwrap_err().to_string();
+    assert!(error.contains("record 4 under `/test/rollout`"), "{error}");
+    assert_eq!(super::serving(&rollout, "a"), "two");
+    let opened = Rollout::open(real.store(), SystemClock::new()).unwrap_err();
+    assert!(opened.to_string().contains("record 4 under `/test/rollout` is not there"));
+    // One in the middle.
+    delete(&record(2));
+    let opened = Rollout::open(real.store(), SystemClock::new()).unwrap_err();
+    assert!(opened.to_string().contains("record 2 under `/test/rollout` is not there"));
+    // All of them, in a cluster that is called the same.
+    let mut store = real.store();
+    let _ = store.read(1);
+    real.wipe();
+    let error = told(&rollout);
+    assert!(error.contains(how), "{error}");
+    let error = rollout.by("ana").promote("a").unwrap_err().to_string();
+    assert!(error.contains(how), "{error}");
+    // Back works, and is not recorded in what is not its journal.
+    assert!(rollout.by("ana").roll_back("a", "slow").unwrap().unrecorded.is_some());
+    assert_eq!(super::serving(&rollout, "a"), "off");
+    let fresh = Rollout::open(real.store(), SystemClock::new()).unwrap_err();
+    assert!(fresh.to_string().ends_with("there is no rollout yet; start one with a document"));
+
+    // Another cluster altogether, which has seen more.
+    let other = Real::start("another cluster").unwrap();
+    for number in 0..40 {
+        let body = format!(r#"{{"key":"{}","value":""}}"#, base64(&number.to_string()));
+        other.post("/v3/kv/put", &body);
+    }
+    let between = Between::new(&other.url);
+    let servers = [Endpoint::new(&*real.url), Endpoint::new(&*between.url)];
+    let mut store = Etcd::new(servers, "test/rollout").unwrap();
+    store.append(1, b"1\n").unwrap();
+    real.kill();
+    let error = store.read(1).unwrap_err();
+    assert!(error.is_damaged());
+    assert_eq!(
+        error.to_string().replace(&between.url, "SERVER"),
+        "`SERVER` is another cluster than before; what was decided by the one counts for nothing in the other"
+    );
+}

@@ -1,0 +1,98 @@
+//! What every store has to do, and stores that do not.
+
+use std::fs;
+
+use stagegate::rollout::{Store, StoreError};
+use stagegate::store::{Directory, Memory, conformance};
+
+#[test]
+fn the_stores_of_this_crate_conform() {
+    let store = Memory::new();
+    assert_eq!(conformance::check(&mut store.clone(), &mut store.clone()), Ok(()));
+
+    let path = std::env::temp_dir().join(format!("stagegate-stores-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&path);
+    let mut store = Directory::create(&path).unwrap();
+    let mut other = Directory::read_only(&path).unwrap();
+    assert_eq!(conformance::check(&mut store, &mut other), Ok(()));
+    drop(store);
+    let mut reopened = Directory::open(&path).unwrap();
+    assert_eq!(reopened.read(41).unwrap(), b"{\"n\":41}\n");
+    fs::remove_dir_all(&path).unwrap();
+}
+
+/// How a store is wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    LeavesGaps,
+    GivesNumbersTwice,
+    ForgetsLines,
+    TakesARepetitionForAnother,
+    TakesAnothersForItsOwn,
+    CutsDocuments,
+    MakesDocumentsUp,
+    SeesOnlyItself,
+}
+
+#[derive(Debug)]
+struct Faulty(Fault, Memory);
+
+impl Store for Faulty {
+    fn read(&mut self, from: u64) -> Result<Vec<u8>, StoreError> {
+        let from = if self.0 == Fault::ForgetsLines && from == 20 { 21 } else { from };
+        self.1.read(from)
+    }
+
+    fn append(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
+        let appended = self.1.append(number, line);
+        match self.0 {
+            Fault::LeavesGaps if number == 42 => Ok(()),
+            Fault::GivesNumbersTwice if number == 7 => Ok(()),
+            Fault::TakesARepetitionForAnother if number == 40 => {
+                self.1 = self.1.clone();
+                appended
+            }
+            Fault::TakesAnothersForItsOwn if line == b"{\"n\":41}\n" => Ok(()),
+            _ => appended,
+        }
+    }
+
+    fn keep(&mut self, hash: &str, document: &[u8]) -> Result<(), StoreError> {
+        let most = if self.0 == Fault::CutsDocuments { 1 << 20 } else { usize::MAX };
+        self.1.keep(hash, &document[..document.len().min(most)])
+    }
+
+    fn document(&mut self, hash: &str) -> Result<Vec<u8>, StoreError> {
+        let found = self.1.document(hash);
+        if self.0 == Fault::MakesDocumentsUp { Ok(found.unwrap_or_default()) } else { found }
+    }
+
+    fn label(&self) -> String {
+        "(faulty)".to_owned()
+    }
+}
+
+#[test]
+fn stores_that_do_not_conform_are_told_what_is_wrong() {
+    for (fault, expected) in [
+        (Fault::LeavesGaps, "a line with a gap before it was taken"),
+        (Fault::GivesNumbersTwice, "another line of an earlier number was taken"),
+        (Fault::ForgetsLines, "read from 20: 21 lines instead of 21, the first 0 of them right"),
+        (
+            Fault::TakesARepetitionForAnother,
+            "the same line once more, as after an answer that was lost was refused: line 41 follows, not 40",
+        ),
+        (Fault::TakesAnothersForItsOwn, "the very same line by the other handle was taken"),
+        (Fault::CutsDocuments, "a document of 5242880 bytes came back as 1048576 others"),
+        (Fault::MakesDocumentsUp, "a document that was not kept is there"),
+        (
+            Fault::SeesOnlyItself,
+            "read by the other handle from 1: 0 lines instead of 40, the first 0 of them right",
+        ),
+    ] {
+        let store = Memory::new();
+        let other = if fault == Fault::SeesOnlyItself { Memory::new() } else { store.clone() };
+        let found = conformance::check(&mut Faulty(fault, store), &mut Faulty(fault, other));
+        assert_eq!(found.unwrap_err(), expected, "{fault:?}");
+    }
+}

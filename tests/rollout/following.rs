@@ -1,0 +1,261 @@
+//! Several rollouts on one journal: following, leading, and who comes too late.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use stagegate::clock::ManualClock;
+use stagegate::rollout::{Controller, Fact, Lead, Record, Rollout, Store, StoreError, Watcher};
+use stagegate::store::Memory;
+
+use super::{monday, unmet};
+
+const DOCUMENT: &str = r#"
+schema = 1
+[flags.a]
+stages = [{ name = "one", percent = 1 }, { name = "two", percent = 2 }, { name = "all", percent = 100 }]
+[flags.b]
+stages = [{ name = "all", percent = 100, advance = "auto" }]
+"#;
+
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(60);
+
+fn two() -> (Rollout, Rollout, Memory) {
+    let (store, clock) = (Memory::new(), ManualClock::at(monday()));
+    let one = Rollout::start(store.clone(), clock.clone(), DOCUMENT, "ana").unwrap();
+    let other = Rollout::open(store.clone(), clock).unwrap();
+    (one, other, store)
+}
+
+fn promotions(rollout: &Rollout) -> usize {
+    let records = rollout.records(1).unwrap();
+    records.iter().filter(|record| matches!(record.fact, Fact::Promoted { .. })).count()
+}
+
+#[test]
+fn who_decided_on_another_stage_takes_nothing_up() {
+    let (one, other, _) = two();
+    one.by("ana").promote("a").unwrap();
+    // Still sees the flag off.
+    let refused = other.by("ben").promote("a").unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "promote of `a` is refused: 1 condition is not met\n  \
+         `a` was moved meanwhile, from `off` to `one`\n      \
+         look at it once more, and decide anew"
+    );
+    assert_eq!(promotions(&one), 1);
+    // It has looked by now, and means it.
+    other.by("ben").promote("a").unwrap();
+    assert_eq!(unmet(one.by("ana").force_to("a", "all", "late")), ["moved"]);
+    assert_eq!(one.report("a").unwrap().state.stage, "two");
+
+    // Moved, and back in the same stage.
+    one.by("ana").roll_back_to("a", "one", "slow").unwrap();
+    let refused = other.by("ben").promote("a").unwrap_err();
+    assert!(refused.refusals()[0].has("moved"));
+    for _ in 0..4 {
+        let _ = one.by("ana").step("a", None);
+    }
+    one.by("ana").close("a", "over").unwrap();
+    other.refresh().unwrap();
+    one.by("ana").promote("a").unwrap();
+    one.by("ana").roll_back_to("a", "one", "slow again").unwrap();
+    let refused = other.by("ben").force("a", "late").unwrap_err();
+    let again = "`a` was moved meanwhile, and is in stage `one` again";
+    assert!(refused.to_string().contains(again), "{refused}");
+    // Going back is refused by nothing.
+    other.by("ben").roll_back("a", "at once").unwrap();
+    assert!(!one.refresh().unwrap().is_empty());
+    assert_eq!(one.gate().evaluate("anybody", "a").stage.unwrap(), "off");
+}
+
+#[test]
+fn a_refresh_follows_others_and_keeps_what_was_taken_back_here() {
+    let (one, other, _) = two();
+    assert!(other.refresh().unwrap().is_empty());
+    one.by("ana").promote("a").unwrap();
+    one.by("ana").promote("b").unwrap();
+    let read: Vec<u64> = other.refresh().unwrap().iter().map(|record| record.seq).collect();
+    assert_eq!(read, [2, 3]);
+    assert!(other.gate().is_enabled("anybody", "b"));
+    // The application takes it back by itself while the other rollout goes on.
+    other.gate().roll_back("b").unwrap();
+    one.by("ana").promote("a").unwrap();
+    assert_eq!(other.refresh().unwrap().len(), 1);
+    assert!(!other.gate().is_enabled("anybody", "b"));
+    assert_eq!(other.gate().serving_stage("a"), "two");
+    // And it is recorded, though nobody ticks.
+    assert_eq!(one.refresh().unwrap().len(), 1);
+    assert!(!one.gate().is_enabled("anybody", "b"));
+}
+
+trait Serving {
+    fn serving_stage(&self, flag: &str) -> String;
+}
+
+impl Serving for stagegate::Gate {
+    fn serving_stage(&self, flag: &str) -> String {
+        self.evaluate("anybody", flag).stage.unwrap().to_string()
+    }
+}
+
+/// A store in memory that reads a line at a time, fails when told to, and tells of new lines.
+#[derive(Clone, Debug, Default)]
+struct Telling {
+    store: Memory,
+    /// For each read to come, whether it fails.
+    failures: Arc<Mutex<VecDeque<bool>>>,
+    head: Arc<(Mutex<u64>, Condvar)>,
+    waits: Arc<AtomicU32>,
+}
+
+impl Store for Telling {
+    fn read(&mut self, from: u64) -> Result<Vec<u8>, StoreError> {
+        if self.failures.lock().unwrap().pop_front().unwrap_or(false) {
+            return Err(StoreError::io("it was told to fail"));
+        }
+        let mut lines = self.store.read(from)?;
+        let end = lines.iter().position(|byte| *byte == b'\n');
+        lines.truncate(end.map_or(0, |end| end + 1));
+        Ok(lines)
+    }
+
+    fn append(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
+        self.store.append(number, line)?;
+        *self.head.0.lock().unwrap() = number;
+        self.head.1.notify_all();
+        Ok(())
+    }
+
+    fn keep(&mut self, hash: &str, document: &[u8]) -> Result<(), StoreError> {
+        self.store.keep(hash, document)
+    }
+
+    fn document(&mut self, hash: &str) -> Result<Vec<u8>, StoreError> {
+        self.store.document(hash)
+    }
+
+    fn watcher(&self) -> Option<Box<dyn Watcher>> {
+        Some(Box::new(self.clone()))
+    }
+
+    fn label(&self) -> String {
+        "(telling)".to_owned()
+    }
+}
+
+impl Watcher for Telling {
+    fn wait(&mut self, beyond: u64, time: Duration) -> Result<bool, StoreError> {
+        self.waits.fetch_add(1, Ordering::SeqCst);
+        let head = self.head.0.lock().unwrap();
+        let waited = self.head.1.wait_timeout_while(head, time, |head| *head <= beyond);
+        Ok(*waited.unwrap().0 > beyond)
+    }
+}
+
+#[test]
+fn what_fails_half_way_is_read_again() {
+    let (store, clock) = (Telling::default(), ManualClock::at(monday()));
+    let one = Rollout::start(store.clone(), clock.clone(), DOCUMENT, "ana").unwrap();
+    let other = Rollout::open(store.clone(), clock).unwrap();
+    for flag in ["a", "a", "b"] {
+        one.by("ana").promote(flag).unwrap();
+    }
+    *store.failures.lock().unwrap() = VecDeque::from([false, false, true]);
+    let failed = other.refresh().unwrap_err().to_string();
+    assert_eq!(failed, "(telling): it was told to fail");
+    assert_eq!(other.status().last_error.unwrap().to_string(), failed);
+    assert_eq!(other.gate().serving_stage("a"), "off");
+    assert_eq!(other.refresh().unwrap().len(), 3);
+    assert!(other.status().last_error.is_none());
+    assert_eq!(other.gate().serving_stage("a"), "two");
+    other.by("ben").promote("a").unwrap();
+}
+
+#[test]
+fn a_follower_sees_at_once_what_its_store_tells_and_ends_at_once() {
+    let (store, clock) = (Telling::default(), ManualClock::at(monday()));
+    let one = Rollout::start(store.clone(), clock.clone(), DOCUMENT, "ana").unwrap();
+    let other = Rollout::open(store.clone(), clock).unwrap();
+    let (sender, told) = mpsc::channel();
+    let begin = Instant::now();
+    let follower = Controller::following(&other, LONG, move |read| {
+        let read = read.as_ref().map(Vec::len).map_err(ToString::to_string);
+        let _ = sender.send(read);
+    });
+    let follower = follower.unwrap();
+    assert_eq!(told.recv().unwrap(), Ok(0));
+    one.by("ana").promote("b").unwrap();
+    assert_eq!(told.recv().unwrap(), Ok(1));
+    assert!(other.gate().is_enabled("anybody", "b"));
+    // One that fails is asked again soon, long before a minute is over.
+    *store.failures.lock().unwrap() = VecDeque::from([true, true]);
+    one.by("ana").promote("a").unwrap();
+    let failed = Err("(telling): it was told to fail".to_owned());
+    assert_eq!([told.recv().unwrap(), told.recv().unwrap()], [failed.clone(), failed]);
+    assert_eq!(told.recv().unwrap(), Ok(1));
+    drop(follower);
+    assert!(begin.elapsed() < LONG, "it waits for what tells it");
+}
+
+#[test]
+fn a_store_that_tells_of_what_is_not_there_is_not_asked_without_end() {
+    let (store, clock) = (Telling::default(), ManualClock::at(monday()));
+    let one = Rollout::start(store.clone(), clock, DOCUMENT, "ana").unwrap();
+    *store.head.0.lock().unwrap() = 1_000;
+    let (sender, told) = mpsc::channel();
+    let every = Duration::from_millis(200);
+    let follower = Controller::following(&one, every, move |_| sender.send(()).unwrap_or(()));
+    for _ in 0..8 {
+        told.recv().unwrap();
+    }
+    let waits = store.waits.load(Ordering::SeqCst);
+    drop(follower);
+    assert!(waits <= 8, "{waits}");
+}
+
+/// A lead that is held when told so, for as long as told.
+#[derive(Debug)]
+struct Told(mpsc::Receiver<Option<Duration>>, mpsc::Sender<()>, bool);
+
+impl Lead for Told {
+    fn hold(&mut self) -> Result<Option<Duration>, StoreError> {
+        match self.0.recv() {
+            Ok(time) => Ok(time),
+            Err(_) => Err(StoreError::io("nobody says")),
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.2 = true;
+        let _ = self.1.send(());
+    }
+}
+
+#[test]
+fn only_who_has_the_lead_does_what_is_due() {
+    let (one, _, _) = two();
+    one.by("ana").promote("b").unwrap();
+    let ((say, lead), (gave, given_up), (sender, told)) =
+        (mpsc::channel(), mpsc::channel(), mpsc::channel());
+    let controller = Controller::leading(&one, Told(lead, gave, false), LONG, move |report| {
+        let facts: Vec<String> = report.records.iter().map(Record::to_string).collect();
+        sender.send(facts).unwrap();
+    });
+    let controller = controller.unwrap();
+    say.send(None).unwrap();
+    assert!(told.recv_timeout(Duration::from_millis(300)).is_err());
+    assert!(!one.report("b").unwrap().state.complete);
+    // What is over before it could act is no lead.
+    say.send(Some(Duration::ZERO)).unwrap();
+    assert!(told.recv_timeout(Duration::from_millis(300)).is_err());
+    say.send(Some(LONG)).unwrap();
+    assert_eq!(told.recv().unwrap().len(), 1);
+    assert!(one.report("b").unwrap().state.complete);
+    drop(say);
+    drop(controller);
+    given_up.recv().unwrap();
+}
