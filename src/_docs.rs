@@ -15,6 +15,10 @@ pub mod journal {}
 #[doc = include_str!("../docs/telling.md")]
 pub mod telling {}
 
+#[cfg(feature = "follow")]
+#[doc = include_str!("../docs/following.md")]
+pub mod following {}
+
 #[cfg(feature = "guard")]
 #[doc = include_str!("../docs/guards.md")]
 pub mod guards {}

@@ -101,7 +101,7 @@
 #![forbid(unsafe_code)]
 
 pub mod _docs;
-#[cfg(any(feature = "rollout", feature = "tower"))]
+#[cfg(any(feature = "follow", feature = "rollout", feature = "tower"))]
 pub mod clock;
 mod eval;
 mod gate;
@@ -116,6 +116,8 @@ mod percent;
 mod plan;
 #[cfg(feature = "rollout")]
 pub mod rollout;
+#[cfg(feature = "follow")]
+pub mod source;
 #[cfg(feature = "rollout")]
 pub mod store;
 #[cfg(feature = "rollout")]

@@ -211,7 +211,7 @@ impl From<&Document> for Document {
 /// The content of a regular file of at most `max` bytes.
 ///
 /// Asks what the path is before opening it: opening a pipe would wait for its other end.
-fn read_file(path: &Path, max: usize) -> Result<Vec<u8>, io::Error> {
+pub(crate) fn read_file(path: &Path, max: usize) -> Result<Vec<u8>, io::Error> {
     let metadata = fs::metadata(path)?;
     if metadata.is_dir() {
         return Err(io::Error::other("it is a directory"));

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_derive::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::document::{Document, Format};
 
@@ -42,6 +43,38 @@ impl Document {
             Some(_) => Document { files: Some(self.files.unwrap_or_default()), ..self },
             None => self,
         }
+    }
+
+    /// The same document with files that were read for it already, by their names in it.
+    #[cfg_attr(not(feature = "follow"), expect(dead_code))]
+    pub(crate) fn with_files(self, files: BTreeMap<String, Arc<[u8]>>) -> Document {
+        Document { files: Some(Arc::new(Mutex::new(files))), ..self }
+    }
+
+    /// The names of the files that were read for it.
+    #[cfg_attr(not(feature = "follow"), expect(dead_code))]
+    pub(crate) fn file_names(&self) -> Vec<String> {
+        let Some(files) = &self.files else { return Vec::new() };
+        files.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// A hash of all that makes the document: its bytes, and those of the files that were read for it.
+    #[cfg_attr(not(feature = "follow"), expect(dead_code))]
+    pub(crate) fn content(&self) -> u128 {
+        let mut hash = Xxh3::new();
+        let mut add = |bytes: &[u8]| {
+            // With its length, or two files could share their bytes in another way.
+            hash.update(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes());
+            hash.update(bytes);
+        };
+        add(&self.bytes);
+        if let Some(files) = &self.files {
+            for (name, bytes) in &*files.lock().unwrap_or_else(PoisonError::into_inner) {
+                add(name.as_bytes());
+                add(bytes);
+            }
+        }
+        hash.digest128()
     }
 
     /// The document with the files that were read for it; `None` when it is not UTF-8.

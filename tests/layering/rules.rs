@@ -21,6 +21,7 @@ impl fmt::Display for Violation {
 /// Each layer and what it may import.
 const LAYERS: &[(&str, &[&str])] = &[
     ("integrate", &["rollout", "plan", "eval", "percent", "key", "clock", "http", "text"]),
+    ("source", &["gate", "plan", "eval", "percent", "key", "clock", "http", "text"]),
     ("store", &["rollout", "clock", "plan", "eval", "percent", "key"]),
     ("rollout", &["guard", "gate", "plan", "eval", "percent", "key", "clock"]),
     ("guard", &["gate", "plan", "eval", "percent", "key", "clock"]),
