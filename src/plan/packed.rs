@@ -48,10 +48,11 @@ impl Document {
     /// The same document with files that were read for it already, by their names in it.
     #[cfg_attr(not(feature = "follow"), expect(dead_code))]
     pub(crate) fn with_files(self, files: BTreeMap<String, Arc<[u8]>>) -> Document {
-        Document { files: Some(Arc::new(Mutex::new(files))), ..self }
+        let files = files.into_iter().map(|(name, bytes)| (name, Some(bytes)));
+        Document { files: Some(Arc::new(Mutex::new(files.collect()))), ..self }
     }
 
-    /// The names of the files that were read for it.
+    /// The names of the files that were read for it, or could not be.
     #[cfg_attr(not(feature = "follow"), expect(dead_code))]
     pub(crate) fn file_names(&self) -> Vec<String> {
         let Some(files) = &self.files else { return Vec::new() };
@@ -70,8 +71,10 @@ impl Document {
         add(&self.bytes);
         if let Some(files) = &self.files {
             for (name, bytes) in &*files.lock().unwrap_or_else(PoisonError::into_inner) {
-                add(name.as_bytes());
-                add(bytes);
+                if let Some(bytes) = bytes {
+                    add(name.as_bytes());
+                    add(bytes);
+                }
             }
         }
         hash.digest128()
@@ -83,7 +86,8 @@ impl Document {
             // Nothing panics while the lock is held, so a poisoned one has sound content.
             let files = files.lock().unwrap_or_else(PoisonError::into_inner);
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-            files.iter().map(|(name, bytes)| Some((name.clone(), text(bytes)?))).collect()
+            let read = files.iter().filter_map(|(name, bytes)| Some((name, bytes.as_ref()?)));
+            read.map(|(name, bytes)| Some((name.clone(), text(bytes)?))).collect()
         });
         let packed = Packed {
             name: self.name.as_deref().map(|name| Cow::Borrowed(file_name(name))),
@@ -102,7 +106,7 @@ impl Document {
         let packed: Packed<'_> = serde_json::from_slice(bytes)
             .map_err(|error| format!("it is no packed document: {error}"))?;
         let files = packed.files.into_iter();
-        let files = files.map(|(name, text)| (name, Arc::from(text.into_bytes())));
+        let files = files.map(|(name, text)| (name, Some(Arc::from(text.into_bytes()))));
         Ok(Document {
             bytes: packed.text.into_owned().into_bytes(),
             name: packed.name.map(Cow::into_owned),
