@@ -56,13 +56,14 @@
 //!   back by its triggers, and keeps a journal in a `store::Directory`.
 //! * With feature `guard`, `guard::Guard` counts outcomes where requests are served, and judges triggers by
 //!   them as often as one likes.
+//! * With feature `follow`, `source::Follower` follows a document: a `source::File`, with `http` a `source::Http`.
 //! * `integrate` connects a rollout: `JsonLines`, `Command` and `Webhook` tell what happens, `Prometheus` reads
 //!   metrics.
 //! * The command line `stagegate` (package `stagegate-cli`) checks, prints, schedules, explains and
 //!   executes documents.
 //! * Chapters: the [plan document](_docs::plans), [bucketing](_docs::bucketing), the
 //!   [design](_docs::design), the [promises](_docs::promises) and their tests; with features
-//!   `rollout` and `guard` also rollouts, the format of their journal, telling, and guards.
+//!   `rollout`, `guard` and `follow` also rollouts, the format of their journal, telling, guards, and following.
 //!
 //! # When not to use it
 //!
@@ -86,7 +87,8 @@
 //!   `pin-project-lite`.
 //! * `rollout`: modules `rollout`, `store`, `integrate` and `clock`. Costs `serde`, `serde_json`, `sha2` and
 //!   `memchr`.
-//! * `http`: `integrate::Webhook`, module `http`. Costs `ureq` with `rustls`, 23 packages in all, and a C compiler for `ring`.
+//! * `follow`: modules `source` and `clock`. Costs `notify`, `serde` and `serde_json`, 11 packages in all.
+//! * `http`: `integrate::Webhook`, module `http`; with `follow` also `source::Http`. Costs `ureq` with `rustls`, 23 packages in all, and a C compiler for `ring`.
 //! * `prometheus`: `integrate::Prometheus`. Costs the same, once.
 //! * `schema`: `model::json_schema`, the JSON Schema of documents for editors. Costs `schemars`.
 //!
@@ -120,7 +122,7 @@ pub mod rollout;
 pub mod source;
 #[cfg(feature = "rollout")]
 pub mod store;
-#[cfg(feature = "rollout")]
+#[cfg(any(feature = "rollout", feature = "_http"))]
 mod text;
 
 pub use eval::{AsUser, Evaluation, Reason, Salt, StageName, User, UserKey};

@@ -3,7 +3,9 @@
 mod client;
 mod endpoint;
 
+#[cfg(feature = "follow")]
+pub(crate) use client::Answer;
 pub(crate) use client::Client;
-#[cfg(feature = "prometheus")]
+#[cfg(any(feature = "prometheus", feature = "follow"))]
 pub(crate) use client::NoAnswer;
 pub use endpoint::{BadEndpoint, Endpoint};

@@ -11,6 +11,8 @@ mod changed;
 mod error;
 mod file;
 mod follower;
+#[cfg(feature = "_http")]
+mod http;
 mod kept;
 mod observer;
 mod options;
@@ -25,6 +27,8 @@ pub use changed::Changed;
 pub use error::{FollowError, SourceError, StartError};
 pub use file::File;
 pub use follower::Follower;
+#[cfg(feature = "_http")]
+pub use http::Http;
 pub use observer::{FollowEvent, FollowObserver};
 pub use options::{FollowOptions, WithNothing};
 pub use round::Refreshed;
