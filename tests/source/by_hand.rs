@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,13 +25,17 @@ struct Script(Arc<Mutex<Says>>);
 struct Says {
     next: Option<Box<dyn FnMut() -> Answer + Send>>,
     nudge: Option<Nudge>,
-    asked: u32,
     applied: u32,
 }
 
 impl Script {
+    /// Panics of what it says are part of the tests.
+    fn says(&self) -> MutexGuard<'_, Says> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn say(&self, answer: impl FnMut() -> Answer + Send + 'static) {
-        self.0.lock().unwrap_or_else(|e| e.into_inner()).next = Some(Box::new(answer));
+        self.says().next = Some(Box::new(answer));
     }
 
     fn has(&self, text: &str) {
@@ -40,14 +44,13 @@ impl Script {
     }
 
     fn nudge(&self) {
-        self.0.lock().unwrap_or_else(|e| e.into_inner()).nudge.as_ref().unwrap().nudge();
+        self.says().nudge.as_ref().unwrap().nudge();
     }
 }
 
 impl Source for Script {
     fn fetch(&mut self) -> Answer {
-        let mut says = self.0.lock().unwrap_or_else(|e| e.into_inner());
-        says.asked += 1;
+        let mut says = self.says();
         says.next.as_mut().unwrap()()
     }
 
@@ -60,11 +63,11 @@ impl Source for Script {
     }
 
     fn watch(&mut self, nudge: Nudge) {
-        self.0.lock().unwrap().nudge = Some(nudge);
+        self.says().nudge = Some(nudge);
     }
 
     fn applied(&mut self) {
-        self.0.lock().unwrap_or_else(|e| e.into_inner()).applied += 1;
+        self.says().applied += 1;
     }
 }
 

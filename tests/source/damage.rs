@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use stagegate::UpdateError;
 use stagegate::source::{File, FollowOptions, Follower, Freshness, StartError};
 
 use crate::world::{LONG, Log, Scratch, number_of, plan, wait_until};
@@ -69,7 +70,7 @@ fn what_is_no_file_takes_nothing_away() {
         assert!(begin.elapsed() < Duration::from_secs(5), "{what}");
 
         if path.is_dir() {
-            fs::remove_dir(&path).unwrap()
+            fs::remove_dir(&path).unwrap();
         } else {
             let _ = fs::remove_file(&path);
         }
@@ -89,7 +90,7 @@ fn a_file_that_may_not_be_read_takes_nothing_away() {
     fs::write(&path, plan(0)).unwrap();
     let (gate, follower) = Follower::start(file(&path), FollowOptions::new()).unwrap();
     fs::write(&path, plan(1)).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(&path).is_ok() {
         println!("not tried: whoever runs this may read everything");
         return;
@@ -125,7 +126,7 @@ fn documents_that_are_no_plan_are_refused_once() {
         assert_eq!((status.freshness, number_of(&gate)), (Freshness::Failed, 0));
         // Asked again, it says the same and counts no more.
         let error = follower.refresh_now().unwrap_err();
-        assert!(error.refusal().is_some_and(|refusal| refusal.is_invalid_document()), "{error}");
+        assert!(error.refusal().is_some_and(UpdateError::is_invalid_document), "{error}");
         assert_eq!(follower.status().refused, count as u64 + 1);
     }
     assert_eq!(log.lines().iter().filter(|line| line.starts_with("refused")).count(), 7);

@@ -24,7 +24,8 @@ fn write_in_place(path: &Path, text: &str, numbers: &mut Numbers, longest_pause:
     while !rest.is_empty() {
         let pause = numbers.below(longest_pause + 1);
         thread::sleep(Duration::from_micros(pause));
-        let most = 1 + numbers.below(if pause.is_multiple_of(7) { 3 } else { 200 }) as usize;
+        let most = numbers.below(if pause.is_multiple_of(7) { 3 } else { 200 });
+        let most = 1 + usize::try_from(most).unwrap();
         let (now, later) = rest.split_at(most.min(rest.len()));
         file.write_all(now).unwrap();
         rest = later;

@@ -181,6 +181,7 @@ impl Source for File {
                 let since = *self.unsettled.get_or_insert(now);
                 let bound = self.every.max(self.settle.saturating_mul(2 * SUSPICION));
                 if now.saturating_sub(since) > bound {
+                    self.unsettled = None;
                     let path = self.path.display();
                     return Err(SourceError::new(format!("`{path}` has not rested for {bound:?}")));
                 }

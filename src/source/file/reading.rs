@@ -16,6 +16,8 @@ pub(super) struct Reading {
     document: Result<Whole, String>,
     /// Those of the `users_file`s that could be read. What is wrong with others is found when they are looked for.
     files: BTreeMap<String, Whole>,
+    /// The hash of all bytes; `None` of what could not be read.
+    content: Option<u128>,
 }
 
 /// A file whose stamp was the same before and after it was read.
@@ -43,7 +45,9 @@ pub(super) fn read(path: &Path, names: &[String]) -> Option<Reading> {
             files.insert(name.clone(), file);
         }
     }
-    Some(Reading { document, files })
+    let mut reading = Reading { document, files, content: None };
+    reading.content = reading.document(path).ok().map(|document| document.content());
+    Some(reading)
 }
 
 fn whole(path: &Path, most: usize) -> Option<Result<Whole, String>> {
@@ -76,9 +80,8 @@ impl Reading {
             && self.files.iter().zip(&other.files).all(|((a, x), (b, y))| a == b && same(x, y))
     }
 
-    /// The hash of all bytes; `None` of what could not be read.
     pub(super) fn content(&self) -> Option<u128> {
-        self.document(Path::new("")).ok().map(|document| document.content())
+        self.content
     }
 
     pub(super) fn bytes(&self) -> Option<&[u8]> {

@@ -91,7 +91,13 @@ impl Watch {
             }
         })?;
         for directory in directories {
-            watcher.watch(directory, RecursiveMode::NonRecursive)?;
+            let watched = watcher.watch(directory, RecursiveMode::NonRecursive);
+            if watched.is_err() && !directory.exists() {
+                // It has gone this very moment: the next fetch looks for what has come in its place.
+                self.seen().is_lost = true;
+            } else {
+                watched?;
+            }
         }
         Ok(watcher)
     }
@@ -104,6 +110,12 @@ impl Watch {
 impl Seen {
     /// Whether something may have changed: our own reading is told of too.
     fn note(&mut self, event: &Event) -> bool {
+        if event.need_rescan() {
+            // What was lost may be anything: a file that was closed, a directory that is gone.
+            self.open.clear();
+            self.is_lost = true;
+            return true;
+        }
         let ours = || event.paths.iter().filter_map(|path| path.file_name());
         match event.kind {
             EventKind::Access(AccessKind::Close(AccessMode::Write)) => {

@@ -12,7 +12,7 @@ const MAX_RETRY_AFTER_INTERVALS: u32 = 20;
 
 /// The times between fetches.
 ///
-/// After a failure any time up to a bound ("full jitter") that begins with a sixth of the interval and doubles up to two
+/// After a failure any time up to a bound ("full jitter") that begins with half the interval and doubles up to two
 /// intervals. So a server that is in trouble is asked no more often than one that is well, on the average, and never by
 /// everybody at once.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ impl Pace {
     pub(super) fn after_failure(&mut self, retry_after: Option<Duration>, random: u64) -> Duration {
         let most = self.interval.saturating_mul(2);
         let factor = 2_u32.saturating_pow(self.failures);
-        let bound = (self.interval / 6).saturating_mul(factor).min(most);
+        let bound = (self.interval / 2).saturating_mul(factor).min(most);
         self.failures = self.failures.saturating_add(1);
         let asked = retry_after.unwrap_or_default();
         asked.min(self.interval.saturating_mul(MAX_RETRY_AFTER_INTERVALS)) + fraction(bound, random)
