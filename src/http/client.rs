@@ -93,10 +93,7 @@ impl Client {
     }
 
     /// The path that is asked for.
-    #[cfg_attr(
-        not(feature = "follow"),
-        allow(dead_code, reason = "it tells a document's notation")
-    )]
+    #[cfg_attr(not(feature = "follow"), allow(dead_code))]
     pub(crate) fn path(&self) -> &str {
         self.uri.path()
     }
@@ -136,10 +133,7 @@ impl Client {
     }
 
     /// The whole body of an answer, which has to be as it is said to be and no longer than that.
-    #[cfg_attr(
-        not(any(feature = "prometheus", feature = "follow")),
-        allow(dead_code, reason = "a webhook reads none")
-    )]
+    #[cfg_attr(not(any(feature = "prometheus", feature = "follow")), allow(dead_code))]
     pub(crate) fn read(&self, mut answer: Answer, most: u64) -> Result<Vec<u8>, NoAnswer> {
         let encoding = answer.response.headers().get("content-encoding");
         if let Some(encoding) = encoding.filter(|encoding| *encoding != "identity") {
@@ -176,10 +170,7 @@ impl Client {
 
 impl Answer {
     /// A header that is text.
-    #[cfg_attr(
-        not(feature = "follow"),
-        allow(dead_code, reason = "others look at the status alone")
-    )]
+    #[cfg_attr(not(feature = "follow"), allow(dead_code))]
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.response.headers().get(name)?.to_str().ok()
     }
