@@ -23,6 +23,10 @@ pub mod observing {}
 #[doc = include_str!("../docs/fleet.md")]
 pub mod fleet {}
 
+#[cfg(feature = "follow")]
+#[doc = include_str!("../docs/following.md")]
+pub mod following {}
+
 #[cfg(feature = "guard")]
 #[doc = include_str!("../docs/guards.md")]
 pub mod guards {}

@@ -57,13 +57,14 @@
 //!   fleet in a `store::Etcd`.
 //! * With feature `guard`, `guard::Guard` counts outcomes where requests are served, and judges triggers by
 //!   them as often as one likes.
+//! * With feature `follow`, `source::Follower` follows a document: a `source::File`, with `http` a `source::Http`.
 //! * `integrate` connects a rollout: `JsonLines`, `Command` and `Webhook` tell what happens, `Prometheus` reads
 //!   metrics; `Figures`, `Metrics` and `Tracing` let it be observed.
 //! * The command line `stagegate` (package `stagegate-cli`) checks, prints, schedules, explains and
 //!   executes documents.
 //! * Chapters: the [plan document](_docs::plans), [bucketing](_docs::bucketing), the
 //!   [design](_docs::design), the [promises](_docs::promises) and their tests; with features
-//!   `rollout` and `guard` also rollouts, the format of their journal, telling, observing, fleets, and guards.
+//!   `rollout`, `guard` and `follow` also rollouts, the format of their journal, telling, observing, fleets, guards, and following.
 //!
 //! # When not to use it
 //!
@@ -87,7 +88,8 @@
 //!   `pin-project-lite`.
 //! * `rollout`: modules `rollout`, `store`, `integrate` and `clock`. Costs `serde`, `serde_json`, `sha2` and
 //!   `memchr`.
-//! * `http`: `integrate::Webhook`, module `http`. Costs `ureq` with `rustls`, 23 packages in all, and a C compiler for `ring`.
+//! * `follow`: modules `source` and `clock`. Costs `notify`, `serde` and `serde_json`, 11 packages in all.
+//! * `http`: `integrate::Webhook`, module `http`; with `follow` also `source::Http`. Costs `ureq` with `rustls`, 23 packages in all, and a C compiler for `ring`.
 //! * `prometheus`: `integrate::Prometheus`. Costs the same, once.
 //! * `etcd`: `store::Etcd`, plan and journal of a fleet. Costs the same, once.
 //! * `metrics`: `integrate::Metrics`, counters and gauges through the facade of the `metrics` crate. Costs that and
@@ -107,7 +109,7 @@
 #![forbid(unsafe_code)]
 
 pub mod _docs;
-#[cfg(any(feature = "rollout", feature = "tower"))]
+#[cfg(any(feature = "follow", feature = "rollout", feature = "tower"))]
 pub mod clock;
 mod eval;
 mod gate;
@@ -122,9 +124,11 @@ mod percent;
 mod plan;
 #[cfg(feature = "rollout")]
 pub mod rollout;
+#[cfg(feature = "follow")]
+pub mod source;
 #[cfg(feature = "rollout")]
 pub mod store;
-#[cfg(feature = "rollout")]
+#[cfg(any(feature = "rollout", feature = "_http"))]
 mod text;
 
 pub use eval::{AsUser, Evaluation, Reason, Salt, StageName, User, UserKey};

@@ -142,6 +142,13 @@ impl Gate {
         let current = Cell::new(plan.compile());
         Gate { shared: Arc::new(Shared { current, ledger: Ledger::default(), driven: false }) }
     }
+
+    /// A gate before its first document: it has no flag, and its version is 0.
+    #[cfg_attr(not(feature = "follow"), expect(dead_code))]
+    pub(crate) fn empty() -> Gate {
+        let current = Cell::new(Snapshot::new(0, Vec::new(), None));
+        Gate { shared: Arc::new(Shared { current, ledger: Ledger::default(), driven: false }) }
+    }
 }
 
 /// Watching.

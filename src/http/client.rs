@@ -92,6 +92,35 @@ impl Client {
         Ok(self)
     }
 
+    /// The path that is asked for.
+    #[cfg_attr(not(feature = "follow"), allow(dead_code))]
+    pub(crate) fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    /// Asks for what is there, with more headers than those of every request.
+    #[cfg_attr(not(feature = "follow"), allow(dead_code, reason = "others send a body"))]
+    pub(crate) fn get(&self, more: &[(&'static str, String)]) -> Result<Answer, NoAnswer> {
+        let mut request = Request::get(self.uri.clone());
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        for (name, value) in more {
+            request = request.header(*name, value);
+        }
+        let request = request.body(()).map_err(|error| self.failed(&error.into()))?;
+        let response = self.agent.run(request).map_err(|error| self.failed(&error))?;
+        Ok(Answer { status: response.status(), response })
+    }
+
+    /// Whether bytes from the server have a header in them that was sent to it.
+    #[cfg_attr(not(feature = "follow"), allow(dead_code, reason = "others quote what they read"))]
+    pub(crate) fn is_repeated_in(&self, bytes: &[u8]) -> bool {
+        let path = self.uri.path_and_query().map(PathAndQuery::as_str);
+        let mut sent = self.secrets.iter().filter(|secret| Some(secret.as_str()) != path);
+        sent.any(|secret| bytes.windows(secret.len()).any(|found| found == secret.as_bytes()))
+    }
+
     /// Sends a body.
     pub(crate) fn post(&self, content_type: &'static str, body: &str) -> Result<Answer, NoAnswer> {
         let request = self.request(content_type, body)?;
@@ -144,6 +173,22 @@ impl Client {
             Error::Protocol(_) | Error::Http(_) => "no answer in HTTP".to_owned(),
             _ => "no connection".to_owned(),
         })
+    }
+}
+
+impl Answer {
+    /// A header that is text.
+    #[cfg_attr(not(feature = "follow"), allow(dead_code))]
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
+    /// Whether a half of the body can be told from the whole.
+    #[cfg_attr(not(feature = "follow"), allow(dead_code, reason = "others have formats that tell"))]
+    pub(crate) fn states_its_length(&self) -> bool {
+        let is_chunked = |coding: &str| coding.to_ascii_lowercase().contains("chunked");
+        self.header("content-length").is_some()
+            || self.header("transfer-encoding").is_some_and(is_chunked)
     }
 }
 

@@ -6,10 +6,10 @@ mod endpoint;
 #[cfg(feature = "etcd")]
 mod stream;
 
-#[cfg(feature = "etcd")]
+#[cfg(any(feature = "etcd", feature = "follow"))]
 pub(crate) use client::Answer;
 pub(crate) use client::Client;
-#[cfg(any(feature = "etcd", feature = "prometheus"))]
+#[cfg(any(feature = "etcd", feature = "prometheus", feature = "follow"))]
 pub(crate) use client::NoAnswer;
 pub use endpoint::{BadEndpoint, Endpoint};
 #[cfg(feature = "etcd")]

@@ -53,8 +53,8 @@ pub struct Document {
     pub(super) files: Option<Arc<Files>>,
 }
 
-/// Files by the names a document has for them.
-pub(super) type Files = Mutex<BTreeMap<String, Arc<[u8]>>>;
+/// Files by the names a document has for them; `None` of one that could not be read.
+pub(super) type Files = Mutex<BTreeMap<String, Option<Arc<[u8]>>>>;
 
 impl Document {
     /// A document of these bytes, without a name. Its notation is told by its first character:
@@ -134,15 +134,16 @@ impl Document {
         let Some(files) = &self.files else { return read() };
         // Nothing panics while the lock is held, so a poisoned one has sound content.
         let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = files.get(name) {
+        if let Some(Some(kept)) = files.get(name) {
             return Ok(Arc::clone(kept));
         }
         if self.directory.is_none() {
             return Err(io::Error::other("it was not kept with the document"));
         }
-        let bytes = read()?;
-        files.insert(name.to_owned(), Arc::clone(&bytes));
-        Ok(bytes)
+        let read = read();
+        // That it was looked for is kept too: whoever follows the document waits for it.
+        files.insert(name.to_owned(), read.as_ref().ok().cloned());
+        read
     }
 
     /// The text without a byte order mark; a problem when there is none, or too much of it.
@@ -211,7 +212,7 @@ impl From<&Document> for Document {
 /// The content of a regular file of at most `max` bytes.
 ///
 /// Asks what the path is before opening it: opening a pipe would wait for its other end.
-fn read_file(path: &Path, max: usize) -> Result<Vec<u8>, io::Error> {
+pub(crate) fn read_file(path: &Path, max: usize) -> Result<Vec<u8>, io::Error> {
     let metadata = fs::metadata(path)?;
     if metadata.is_dir() {
         return Err(io::Error::other("it is a directory"));

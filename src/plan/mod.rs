@@ -14,7 +14,7 @@ pub mod model;
 // Without a notation nothing makes a tree.
 #[cfg_attr(not(any(feature = "toml", feature = "json")), expect(dead_code))]
 mod node;
-#[cfg(feature = "rollout")]
+#[cfg(any(feature = "rollout", feature = "follow"))]
 mod packed;
 mod reach;
 mod report;
@@ -24,6 +24,8 @@ mod stages;
 
 use std::sync::Arc;
 
+#[cfg(feature = "follow")]
+pub(crate) use document::read_file;
 pub use document::{Document, Format};
 #[cfg(feature = "guard")]
 pub(crate) use doubts::StageDoubt;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_derive::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::document::{Document, Format};
 
@@ -44,13 +45,49 @@ impl Document {
         }
     }
 
+    /// The same document with files that were read for it already, by their names in it.
+    #[cfg_attr(not(feature = "follow"), expect(dead_code))]
+    pub(crate) fn with_files(self, files: BTreeMap<String, Arc<[u8]>>) -> Document {
+        let files = files.into_iter().map(|(name, bytes)| (name, Some(bytes)));
+        Document { files: Some(Arc::new(Mutex::new(files.collect()))), ..self }
+    }
+
+    /// The names of the files that were read for it, or could not be.
+    #[cfg_attr(not(feature = "follow"), expect(dead_code))]
+    pub(crate) fn file_names(&self) -> Vec<String> {
+        let Some(files) = &self.files else { return Vec::new() };
+        files.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// A hash of all that makes the document: its bytes, and those of the files that were read for it.
+    #[cfg_attr(not(feature = "follow"), expect(dead_code))]
+    pub(crate) fn content(&self) -> u128 {
+        let mut hash = Xxh3::new();
+        let mut add = |bytes: &[u8]| {
+            // With its length, or two files could share their bytes in another way.
+            hash.update(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes());
+            hash.update(bytes);
+        };
+        add(&self.bytes);
+        if let Some(files) = &self.files {
+            for (name, bytes) in &*files.lock().unwrap_or_else(PoisonError::into_inner) {
+                if let Some(bytes) = bytes {
+                    add(name.as_bytes());
+                    add(bytes);
+                }
+            }
+        }
+        hash.digest128()
+    }
+
     /// The document with the files that were read for it; `None` when it is not UTF-8.
     pub(crate) fn pack(&self) -> Option<Vec<u8>> {
         let files = self.files.as_ref().map(|files| {
             // Nothing panics while the lock is held, so a poisoned one has sound content.
             let files = files.lock().unwrap_or_else(PoisonError::into_inner);
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-            files.iter().map(|(name, bytes)| Some((name.clone(), text(bytes)?))).collect()
+            let read = files.iter().filter_map(|(name, bytes)| Some((name, bytes.as_ref()?)));
+            read.map(|(name, bytes)| Some((name.clone(), text(bytes)?))).collect()
         });
         let packed = Packed {
             name: self.name.as_deref().map(|name| Cow::Borrowed(file_name(name))),
@@ -69,7 +106,7 @@ impl Document {
         let packed: Packed<'_> = serde_json::from_slice(bytes)
             .map_err(|error| format!("it is no packed document: {error}"))?;
         let files = packed.files.into_iter();
-        let files = files.map(|(name, text)| (name, Arc::from(text.into_bytes())));
+        let files = files.map(|(name, text)| (name, Some(Arc::from(text.into_bytes()))));
         Ok(Document {
             bytes: packed.text.into_owned().into_bytes(),
             name: packed.name.map(Cow::into_owned),

@@ -25,6 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["rollout", "guard", "gate", "plan", "eval", "percent", "key", "clock", "http", "text"],
     ),
     ("store", &["rollout", "clock", "plan", "eval", "percent", "key", "http", "text"]),
+    ("source", &["gate", "plan", "eval", "percent", "key", "clock", "http", "text"]),
     ("rollout", &["guard", "gate", "plan", "eval", "percent", "key", "clock"]),
     ("guard", &["gate", "plan", "eval", "percent", "key", "clock"]),
     ("gate", &["plan", "eval", "percent", "key"]),

@@ -1,0 +1,236 @@
+//! Files that are none, and documents that are none.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use stagegate::UpdateError;
+use stagegate::source::{File, FollowOptions, Follower, Freshness, StartError};
+
+use crate::world::{LONG, Log, Scratch, number_of, plan, wait_until};
+
+fn file(path: &Path) -> File {
+    File::new(path).settle(Duration::from_millis(1)).every(Duration::from_secs(3600))
+}
+
+/// What is put in the place of a document.
+type Put = fn(&Path);
+
+/// With how the error ends.
+const NO_FILES: [(&str, Put, &str); 6] = [
+    ("nothing", |_| {}, "No such file or directory (os error 2)"),
+    ("a directory", |path| fs::create_dir(path).unwrap(), "it is a directory"),
+    (
+        "a pipe",
+        |path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success()),
+        "it is no regular file",
+    ),
+    (
+        "2 GB of nothing",
+        |path| fs::File::create(path).unwrap().set_len(2 << 30).unwrap(),
+        "it has more than 16777216 bytes",
+    ),
+    (
+        "links in a circle",
+        |path| symlink(path.file_name().unwrap(), path).unwrap(),
+        "Too many levels of symbolic links (os error 40)",
+    ),
+    (
+        "a link to nothing",
+        |path| symlink("no-such-file", path).unwrap(),
+        "No such file or directory (os error 2)",
+    ),
+];
+
+#[test]
+fn what_is_no_file_takes_nothing_away() {
+    for (what, put, why) in NO_FILES {
+        let scratch = Scratch::new();
+        let path = scratch.path("rollout.toml");
+        fs::write(&path, plan(0)).unwrap();
+        let log = Log::default();
+        let (gate, follower) = Follower::start(file(&path), log.options()).unwrap();
+        assert_eq!(follower.status().freshness, Freshness::Ready);
+
+        fs::remove_file(&path).unwrap();
+        put(&path);
+        wait_until(what, || {
+            let error = follower.status().last_error;
+            error.is_some_and(|error| error.to_string().ends_with(why))
+        });
+        let status = follower.status();
+        let text = format!("rollout document `{}` cannot be read: {why}", path.display());
+        assert_eq!(status.last_error.unwrap().to_string(), text);
+        assert_eq!((status.freshness, number_of(&gate)), (Freshness::Stale, 0), "{what}");
+        // Nothing hangs.
+        let begin = Instant::now();
+        assert!(follower.refresh_now().unwrap_err().is_unreachable());
+        assert!(begin.elapsed() < Duration::from_secs(5), "{what}");
+
+        if path.is_dir() {
+            fs::remove_dir(&path).unwrap();
+        } else {
+            let _ = fs::remove_file(&path);
+        }
+        fs::write(&path, plan(0)).unwrap();
+        assert!(follower.wait_ready(LONG), "{what}: {:?}", log.lines());
+        assert_eq!(gate.version(), 1, "what was in force all the time is no new version");
+        wait_until(what, || log.lines().last().is_some_and(|line| line == "recovered"));
+        fs::write(&path, plan(1)).unwrap();
+        wait_until(what, || number_of(&gate) == 1);
+    }
+}
+
+#[test]
+fn a_file_that_may_not_be_read_takes_nothing_away() {
+    let scratch = Scratch::new();
+    let path = scratch.path("rollout.toml");
+    fs::write(&path, plan(0)).unwrap();
+    let (gate, follower) = Follower::start(file(&path), FollowOptions::new()).unwrap();
+    fs::write(&path, plan(1)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::File::open(&path).is_ok() {
+        println!("not tried: whoever runs this may read everything");
+        return;
+    }
+    wait_until("no permission", || follower.status().freshness == Freshness::Stale);
+    assert_eq!(number_of(&gate), 0);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    wait_until("permission", || number_of(&gate) == 1);
+}
+
+#[test]
+fn documents_that_are_no_plan_are_refused_once() {
+    let scratch = Scratch::new();
+    let path = scratch.path("rollout.toml");
+    fs::write(&path, plan(0)).unwrap();
+    let log = Log::default();
+    let (gate, follower) = Follower::start(file(&path), log.options()).unwrap();
+    for (count, bad) in [
+        &b""[..],
+        b"   \n",
+        b"schema = 2\n",
+        b"\xff\xfe\n",
+        b"schema = 1\n[flags.flag-0]\nstage = \"pilto\"\n",
+        b"<!doctype html>\n",
+        b"schema = 1\n[groups.g]\nusers_file = \"none.txt\"\n[flags.a]\n",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        fs::write(&path, bad).unwrap();
+        wait_until("it is refused", || follower.status().refused == count as u64 + 1);
+        let status = follower.status();
+        assert_eq!((status.freshness, number_of(&gate)), (Freshness::Failed, 0));
+        // Asked again, it says the same and counts no more.
+        let error = follower.refresh_now().unwrap_err();
+        assert!(error.refusal().is_some_and(UpdateError::is_invalid_document), "{error}");
+        assert_eq!(follower.status().refused, count as u64 + 1);
+    }
+    assert_eq!(log.lines().iter().filter(|line| line.starts_with("refused")).count(), 7);
+    fs::write(&path, plan(0)).unwrap();
+    assert!(follower.wait_ready(LONG));
+    assert_eq!((gate.version(), follower.status().last_error.is_none()), (1, true));
+}
+
+#[test]
+fn a_document_that_skips_a_stage_is_refused_until_it_changes() {
+    let scratch = Scratch::new();
+    let path = scratch.path("rollout.toml");
+    let at = |stage: &str| format!("schema = 1\n[flags.a]\nstage = \"{stage}\"\n");
+    fs::write(&path, at("internal")).unwrap();
+    let source = File::new(&path).settle(Duration::from_micros(100));
+    let (gate, follower) = Follower::start(source, FollowOptions::new().by_hand()).unwrap();
+    fs::write(&path, at("ga")).unwrap();
+    let error = follower.refresh_now().unwrap_err();
+    assert!(error.refusal().unwrap().is_skip());
+    let text = format!(
+        "rollout document `{0}` has 1 problem\n  {0}:3:9: flags.a.stage: found \"ga\", which skips pilot, expanded: the \
+         flag is at \"internal\"\n      write \"pilot\", or give a `skip_reason` beside `stage`",
+        path.display()
+    );
+    assert_eq!(error.to_string(), text);
+    assert!(follower.refresh_now().is_err());
+    assert_eq!((follower.status().refused, gate.version()), (1, 1));
+    fs::write(&path, at("pilot")).unwrap();
+    follower.refresh_now().unwrap();
+    assert_eq!(&*gate.status().flags[0].stage, "pilot");
+    fs::write(&path, at("ga") + "skip_reason = \"incident 7\"\n").unwrap();
+    follower.refresh_now().unwrap();
+    assert!(gate.is_enabled(1, "a"));
+}
+
+#[test]
+fn there_is_nothing_to_start_from() {
+    let scratch = Scratch::new();
+    let path = scratch.path("rollout.toml");
+    let error = Follower::start(file(&path), FollowOptions::new()).unwrap_err();
+    let text = format!(
+        "nothing to start from: rollout document `{}` cannot be read: No such file or directory (os error 2)",
+        path.display()
+    );
+    assert_eq!(error.to_string(), text);
+    assert!(matches!(error, StartError::Nothing { last_known_good: None, .. }));
+}
+
+#[test]
+fn a_document_that_does_not_end_is_not_applied() {
+    let scratch = Scratch::new();
+    let path = scratch.path("rollout.toml");
+    let source = |ending| File::new(&path).settle(Duration::from_micros(100)).ending_with(ending);
+    let whole = plan(0) + "# end\n\n";
+    for cut in 0..whole.len() - 2 {
+        fs::write(&path, &whole.as_bytes()[..cut]).unwrap();
+        let options = FollowOptions::new().by_hand();
+        let error = Follower::start(source("# end"), options).map(|_| ()).unwrap_err();
+        let text = format!("nothing to start from: `{}` does not end with `# end`", path.display());
+        assert_eq!(error.to_string(), text);
+    }
+    fs::write(&path, &whole).unwrap();
+    let (gate, _) = Follower::start(source("# end"), FollowOptions::new().by_hand()).unwrap();
+    assert_eq!(number_of(&gate), 0);
+}
+
+/// In a user namespace of its own, which may have no inotify.
+#[test]
+fn without_inotify_files_are_polled() {
+    let program = std::env::current_exe().unwrap();
+    let script = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$0\" --exact \
+                  damage::child_that_polls --ignored --nocapture";
+    let child = Command::new("unshare")
+        .args(["--user", "--map-root-user", "sh", "-c", script])
+        .arg(program)
+        .output();
+    let Ok(child) = child else { return println!("not tried: there is no `unshare`") };
+    let (out, wrong) =
+        (String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
+    if !out.contains("running 1 test") {
+        return println!("not tried: {wrong}");
+    }
+    assert!(child.status.success(), "{out}{wrong}");
+}
+
+/// Run by the test above.
+#[test]
+#[ignore = "run by another test"]
+fn child_that_polls() {
+    let scratch = Scratch::new();
+    let path = scratch.path("rollout.toml");
+    fs::write(&path, plan(0)).unwrap();
+    let log = Log::default();
+    let every = Duration::from_millis(50);
+    let (gate, _follower) = Follower::start(file(&path).every(every), log.options()).unwrap();
+    for number in 1..20 {
+        fs::write(&path, plan(number)).unwrap();
+        let seen = wait_until("it is polled", || number_of(&gate) == number);
+        // From half to one and a half of it, then the rest.
+        assert!(seen < 2 * every + Duration::from_millis(100), "{seen:?}");
+    }
+    let lines = log.lines();
+    let notes: Vec<_> = lines.iter().filter(|line| line.starts_with("note")).collect();
+    let text = format!("note: `{}` is not watched, but read every 50ms: ", path.display());
+    assert!(notes.len() == 1 && notes[0].starts_with(&text), "{notes:?}");
+    println!("{}", notes[0]);
+}

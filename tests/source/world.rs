@@ -1,0 +1,134 @@
+//! What the tests of following have in common.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use std::{env, fs, process};
+
+use stagegate::source::{FollowEvent, FollowOptions};
+use stagegate::{Gate, Update};
+
+/// More than anything here takes.
+pub(crate) const LONG: Duration = Duration::from_secs(30);
+
+/// A directory that is gone with the test.
+pub(crate) struct Scratch(pub(crate) PathBuf);
+
+impl Scratch {
+    pub(crate) fn new() -> Scratch {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let shm = Path::new("/dev/shm");
+        let root = if shm.is_dir() { shm.to_owned() } else { env::temp_dir() };
+        let path = root.join(format!("stagegate-source-{}-{count}", process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Scratch(path)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A plan of several flags that all say the same number: a part of it is a plan too, and says so.
+pub(crate) fn plan(number: u32) -> String {
+    let flag = |n: u32| format!("[flags.flag-{n}]\nowner = \"o{number}\"\nstage = \"internal\"\n");
+    format!("schema = 1\n{}", (0..FLAGS + number % 3).map(flag).collect::<String>())
+}
+
+const FLAGS: u32 = 5;
+
+/// The number that a gate's plan says; fails if it is not whole.
+#[track_caller]
+pub(crate) fn number_of(gate: &Gate) -> u32 {
+    let status = gate.status();
+    let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
+    for flag in status.flags {
+        *numbers.entry(flag.owner.unwrap()).or_default() += 1;
+    }
+    assert_eq!(numbers.len(), 1, "of one document alone: {numbers:?}");
+    let (owner, count) = numbers.pop_first().unwrap();
+    let number: u32 = owner[1..].parse().unwrap();
+    assert_eq!(count, FLAGS + number % 3, "a part of number {number}");
+    number
+}
+
+/// Waits until that holds.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, holds: impl Fn() -> bool) -> Duration {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < LONG, "never: {what}");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    begin.elapsed()
+}
+
+/// What followers are told.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    pub(crate) fn options(&self) -> FollowOptions {
+        let log = self.clone();
+        FollowOptions::new().observe(move |event: &FollowEvent| {
+            let text = match event {
+                FollowEvent::Applied { version, .. } => format!("applied {version}"),
+                FollowEvent::Refused { error, .. } => format!("refused: {error}"),
+                FollowEvent::Unreachable { error, .. } => format!("unreachable: {error}"),
+                FollowEvent::Recovered => "recovered".to_owned(),
+                FollowEvent::StartedFromLastKnownGood { age, .. } => {
+                    format!("from the last known good, {age:?} old")
+                }
+                FollowEvent::Note { text, .. } => format!("note: {text}"),
+                other => format!("{other:?}"),
+            };
+            log.0.lock().unwrap().push(text);
+        })
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// Counts versions of which a part was in force.
+pub(crate) fn count_parts(gate: &Gate) -> Arc<AtomicU32> {
+    let (parts, asked) = (Arc::<AtomicU32>::default(), gate.clone());
+    let theirs = Arc::clone(&parts);
+    gate.observe(move |update: &Update<'_>| {
+        if let Update::Applied { .. } = update
+            && std::panic::catch_unwind(|| number_of(&asked)).is_err()
+        {
+            theirs.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    parts
+}
+
+/// The p50 and p99 of some times.
+pub(crate) fn quantiles(mut times: Vec<Duration>) -> (Duration, Duration) {
+    times.sort();
+    let at = |percent: usize| times[(times.len() - 1) * percent / 100];
+    (at(50), at(99))
+}
+
+/// Numbers that look random, the same each time.
+pub(crate) struct Numbers(pub(crate) u64);
+
+impl Numbers {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}

@@ -1,0 +1,220 @@
+//! Files that are written as people and programs write them.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use stagegate::source::{File, FollowOptions, Follower};
+
+use crate::world::{Log, Numbers, Scratch, count_parts, number_of, plan, quantiles, wait_until};
+
+const SETTLE: Duration = Duration::from_millis(2);
+
+fn file(path: &Path) -> File {
+    File::new(path).settle(SETTLE).every(Duration::from_secs(3600))
+}
+
+/// Cut off, then written in pieces with pauses in between.
+fn write_in_place(path: &Path, text: &str, numbers: &mut Numbers, longest_pause: u64) {
+    let mut file = OpenOptions::new().write(true).truncate(true).open(path).unwrap();
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        let pause = numbers.below(longest_pause + 1);
+        thread::sleep(Duration::from_micros(pause));
+        let most = numbers.below(if pause.is_multiple_of(7) { 3 } else { 200 });
+        let most = 1 + usize::try_from(most).unwrap();
+        let (now, later) = rest.split_at(most.min(rest.len()));
+        file.write_all(now).unwrap();
+        rest = later;
+    }
+}
+
+fn no_part_is_applied(updates: u32, settle: Duration, longest_pause: u64) {
+    let scratch = Scratch::new();
+    let path = scratch.path("rollout.toml");
+    fs::write(&path, plan(0)).unwrap();
+    let file = File::new(&path).settle(settle).every(Duration::from_secs(3600));
+    let log = Log::default();
+    let (gate, follower) = Follower::start(file, log.options()).unwrap();
+    let parts = count_parts(&gate);
+    let mut numbers = Numbers(7);
+    for number in 1..=updates {
+        write_in_place(&path, &plan(number), &mut numbers, longest_pause);
+        if number % 10 == 0 {
+            wait_until("the document is in force", || number_of(&gate) == number);
+        }
+    }
+    wait_until("the last document is in force", || number_of(&gate) == updates);
+    let status = follower.status();
+    println!("{updates} in place: {} applied, {} refused", status.applied, status.refused);
+    assert_eq!(parts.load(Ordering::Relaxed), 0, "{:?}", log.lines());
+    assert_eq!(status.refused, 0, "{:?}", log.lines());
+}
+
+#[test]
+fn what_is_written_in_place_is_applied_whole_or_not() {
+    no_part_is_applied(1_000, SETTLE, 1_000);
+}
+
+#[test]
+#[ignore = "takes an hour: cargo test --release --all-features --test source -- --ignored in_place_10_000 --nocapture"]
+fn what_is_written_in_place_10_000_times_with_long_pauses() {
+    no_part_is_applied(10_000, Duration::from_millis(100), 50_000);
+}
+
+/// As `write_in_place`, stopped at each byte for longer than a document has to rest.
+#[test]
+fn a_document_cut_at_any_byte_is_not_applied() {
+    let scratch = Scratch::new();
+    let path = scratch.path("rollout.toml");
+    let whole = plan(1);
+    fs::write(&path, &whole).unwrap();
+    let (gate, follower) = Follower::start(file(&path), FollowOptions::new()).unwrap();
+    let parts = count_parts(&gate);
+    for cut in 0..whole.len() {
+        let mut open = OpenOptions::new().write(true).truncate(true).open(&path).unwrap();
+        open.write_all(&whole.as_bytes()[..cut]).unwrap();
+        thread::sleep(SETTLE * 2);
+        open.write_all(&whole.as_bytes()[cut..]).unwrap();
+    }
+    assert_eq!(parts.load(Ordering::Relaxed), 0);
+    // The same again is nothing new.
+    thread::sleep(SETTLE * 50);
+    assert_eq!((gate.version(), follower.status().refused), (1, 0));
+}
+
+/// A writer that never comes back: a cut in the middle of a line is found, however long it rests.
+#[test]
+fn a_document_that_stays_cut_off_is_not_applied() {
+    let scratch = Scratch::new();
+    let path = scratch.path("rollout.toml");
+    let whole = plan(1);
+    fs::write(&path, &whole).unwrap();
+    let source =
+        File::new(&path).settle(Duration::from_micros(100)).ending_with("stage = \"internal\"");
+    let (gate, follower) = Follower::start(source, FollowOptions::new().by_hand()).unwrap();
+    let parts = count_parts(&gate);
+    let mut accepted = 0;
+    for cut in 0..whole.len() - 1 {
+        let is_end = whole[..cut].trim_end().ends_with("stage = \"internal\"");
+        if is_end || whole[cut..].starts_with('\n') {
+            continue;
+        }
+        fs::write(&path, &whole.as_bytes()[..cut]).unwrap();
+        accepted += u32::from(follower.refresh_now().is_ok());
+    }
+    assert_eq!((accepted, parts.load(Ordering::Relaxed), gate.version()), (0, 0, 1));
+    fs::write(&path, &whole.as_bytes()[..whole.len() - 3]).unwrap();
+    let error = follower.refresh_now().unwrap_err();
+    let text = format!(
+        "`{}` is cut off: it has the first {} of the {} bytes in force",
+        path.display(),
+        whole.len() - 3,
+        whole.len()
+    );
+    assert_eq!(error.to_string(), text);
+}
+
+#[test]
+fn saves_of_all_kinds_are_seen() {
+    let scratch = Scratch::new();
+    let path = scratch.path("rollout.toml");
+    fs::write(&path, plan(0)).unwrap();
+    let log = Log::default();
+    let (gate, _follower) = Follower::start(file(&path), log.options()).unwrap();
+    let parts = count_parts(&gate);
+    let mut number = 0;
+    for (name, save) in SAVES {
+        let mut times = Vec::new();
+        for _ in 0..100 {
+            number += 1;
+            save(&scratch, &path, &plan(number));
+            let begin = Instant::now();
+            wait_until(name, || number_of(&gate) == number);
+            times.push(begin.elapsed());
+        }
+        let (p50, p99) = quantiles(times);
+        println!("{name}: 100 of 100 seen, after {p50:?} (p50), {p99:?} (p99)");
+    }
+    assert_eq!(parts.load(Ordering::Relaxed), 0);
+}
+
+type Save = fn(&Scratch, &Path, &str);
+
+const SAVES: [(&str, Save); 7] = [
+    ("in place", |_, path, text| fs::write(path, text).unwrap()),
+    ("deleted and restored", |_, path, text| {
+        fs::remove_file(path).unwrap();
+        thread::sleep(SETTLE * 2);
+        fs::write(path, text).unwrap();
+    }),
+    // `set backupcopy=no`: the old file becomes the backup.
+    ("vim", |scratch, path, text| {
+        let backup = scratch.path("rollout.toml~");
+        fs::rename(path, &backup).unwrap();
+        fs::write(path, text).unwrap();
+        fs::remove_file(backup).unwrap();
+    }),
+    ("sed -i", |scratch, path, text| {
+        fs::write(scratch.path("sedXyZ123"), text).unwrap();
+        fs::rename(scratch.path("sedXyZ123"), path).unwrap();
+    }),
+    // A copy is the backup; the lock is a dangling link.
+    ("emacs", |scratch, path, text| {
+        let _ = std::os::unix::fs::symlink("ana@host.1:2", scratch.path(".#rollout.toml"));
+        fs::copy(path, scratch.path("rollout.toml~")).unwrap();
+        fs::write(path, text).unwrap();
+        fs::remove_file(scratch.path(".#rollout.toml")).unwrap();
+    }),
+    ("beside a noisy neighbour", |scratch, path, text| {
+        let noise = scratch.path("noise");
+        (0..20).for_each(|n| fs::write(&noise, format!("{n}")).unwrap());
+        fs::write(path, text).unwrap();
+    }),
+    ("same length, same time", |_, path, text| {
+        let before = fs::metadata(path).unwrap().modified().unwrap();
+        fs::write(path, text).unwrap();
+        OpenOptions::new().write(true).open(path).unwrap().set_modified(before).unwrap();
+    }),
+];
+
+/// As many as a disk takes, for a second: the last one counts, and the processor has time for others.
+#[test]
+fn a_storm_of_changes_is_coalesced() {
+    let scratch = Scratch::new();
+    let path = scratch.path("rollout.toml");
+    fs::write(&path, plan(0)).unwrap();
+    let (gate, follower) =
+        Follower::start(file(&path).settle(Duration::from_millis(20)), FollowOptions::new())
+            .unwrap();
+    let parts = count_parts(&gate);
+    let (begin, mut number) = (Instant::now(), 0);
+    while begin.elapsed() < Duration::from_secs(1) {
+        number += 1;
+        fs::write(scratch.path("new"), plan(number)).unwrap();
+        fs::rename(scratch.path("new"), &path).unwrap();
+    }
+    let delay = wait_until("the last one", || number_of(&gate) == number);
+    let applied = follower.status().applied;
+    println!("{number} changes in a second: {applied} applied, the last after {delay:?}");
+    assert!(applied < 100, "{applied}");
+    assert_eq!(parts.load(Ordering::Relaxed), 0);
+}
+
+/// A → B → A: each is a version of its own.
+#[test]
+fn what_was_before_is_applied_again() {
+    let scratch = Scratch::new();
+    let path = scratch.path("rollout.toml");
+    fs::write(&path, plan(0)).unwrap();
+    let source = File::new(&path).settle(Duration::from_micros(100));
+    let (gate, follower) = Follower::start(source, FollowOptions::new().by_hand()).unwrap();
+    for turn in 1..=1_000 {
+        fs::write(&path, plan(turn % 2)).unwrap();
+        follower.refresh_now().unwrap();
+        assert_eq!((number_of(&gate), gate.version()), (turn % 2, u64::from(turn) + 1));
+    }
+}
