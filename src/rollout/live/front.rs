@@ -98,7 +98,7 @@ impl Front {
     ) -> Result<Draft, RolloutError> {
         let (plan, state) = self.flag(key)?;
         let now = self.state.timeline.stamp(moment);
-        let serving = gate.serving(key).unwrap_or(StageName::OFF);
+        let serving = self.serving(gate, key);
         let context = Context { now, by, serving, next: self.state.head.0 + 1 };
         let mut draft = machine::draft(&plan, state, event, &context)
             .map_err(|refusal| RolloutError::from(Kind::Refused { refusal }))?;
