@@ -12,7 +12,7 @@ use super::pace::{Pace, random};
 use super::signal::{Nudge, Signal, Wait};
 use super::status::{FollowStatus, Freshness, Seen};
 use super::{Fetched, FollowOptions, Source};
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::gate::{Gate, UpdateError};
 use crate::plan::Document;
 
@@ -154,7 +154,7 @@ impl Shared {
             && *refused == content
         {
             let error = FollowError::from(error.clone());
-            self.failed(Freshness::Failed, &error);
+            self.state().fail(Freshness::Failed, &error);
             return Err(error);
         }
         // Its files are kept with both.
@@ -163,10 +163,13 @@ impl Shared {
                 following.applied = Some(content);
                 following.refused = None;
                 following.applied();
+                let at = self.clock.now();
+                let mut state = self.state();
+                state.applied += 1;
                 // What was wrong is told to be over by what is in force now.
-                self.state().last_error = None;
-                self.confirmed(following);
-                self.state().applied += 1;
+                state.last_error = None;
+                state.succeed(at);
+                drop(state);
                 following.events.push(FollowEvent::Applied { version });
                 following.keep(&document, &*self.clock);
                 self.news.tell(version);
@@ -176,8 +179,9 @@ impl Shared {
                 following.refused = Some((content, error.clone()));
                 following.events.push(FollowEvent::Refused { error: error.clone() });
                 let error = FollowError::from(error);
-                self.failed(Freshness::Failed, &error);
-                self.state().refused += 1;
+                let mut state = self.state();
+                state.refused += 1;
+                state.fail(Freshness::Failed, &error);
                 Err(error)
             }
         }
@@ -185,13 +189,12 @@ impl Shared {
 
     /// The source has what is in force.
     fn confirmed(&self, following: &mut Following) -> Refreshed {
-        let seen = Seen { at: self.clock.now(), age: Duration::ZERO };
+        let at = self.clock.now();
         let mut state = self.state();
         if state.last_error.take().is_some() {
             following.events.push(FollowEvent::Recovered);
         }
-        state.freshness = Freshness::Ready;
-        state.seen = Some(seen);
+        state.succeed(at);
         Refreshed::Unchanged
     }
 
@@ -202,19 +205,9 @@ impl Shared {
         if last != Some(error.to_string()) {
             following.events.push(FollowEvent::Unreachable { error: error.clone() });
         }
-        drop(state);
         let error = FollowError::from(error);
-        self.failed(Freshness::Stale, &error);
+        state.fail(Freshness::Stale, &error);
         error
-    }
-
-    fn failed(&self, freshness: Freshness, error: &FollowError) {
-        let mut state = self.state();
-        // Where there is nothing, nothing is stale.
-        if state.freshness != Freshness::NotReady {
-            state.freshness = freshness;
-        }
-        state.last_error = Some(error.clone());
     }
 
     /// Puts the last known good in force; an error says what is wrong with it, if there is one.
@@ -286,6 +279,21 @@ impl Shared {
     /// Nothing panics while the lock is held, so a poisoned one has sound content.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn succeed(&mut self, at: Moment) {
+        self.freshness = Freshness::Ready;
+        self.seen = Some(Seen { at, age: Duration::ZERO });
+    }
+
+    fn fail(&mut self, freshness: Freshness, error: &FollowError) {
+        // Where there is nothing, nothing is stale.
+        if self.freshness != Freshness::NotReady {
+            self.freshness = freshness;
+        }
+        self.last_error = Some(error.clone());
     }
 }
 

@@ -127,13 +127,15 @@ fn panics_of_sources_and_observers_are_caught() {
     let (gate, follower) = Follower::start(script.clone(), options).unwrap();
     for turn in 0..100 {
         let mut changed = follower.changed();
+        // A panic that is slow to print is met again by the next look, so one turn may count several.
+        let before = follower.status().unreachable;
         script.say(|| panic!("a source"));
         script.nudge();
-        while follower.status().unreachable <= turn {
+        while follower.status().unreachable == before {
             thread::sleep(Duration::from_micros(100));
         }
         assert_eq!(follower.status().last_error.unwrap().to_string(), "it panicked");
-        script.has(&plan(u32::try_from(turn).unwrap() % 2 + 1));
+        script.has(&plan(turn % 2 + 1));
         script.nudge();
         assert!(changed.wait(LONG).is_some());
     }
