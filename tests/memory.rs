@@ -1,0 +1,103 @@
+//! Proves that memory comes back: after 100,000 swaps, with readers that held old versions and 1,000 threads that asked
+//! once and have nothing to do. A process of its own, since it looks at all that the process holds.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Barrier, RwLock};
+use std::thread;
+
+use stagegate::{Gate, Pinned};
+
+const FLAGS: usize = 1_000;
+const IDLE: usize = 1_000;
+const SWAPS: usize = 100_000;
+/// Versions that a reader holds at a time.
+const PINS: usize = 200;
+
+/// What of this process is in memory, in bytes.
+fn resident() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
+fn gate() -> Gate {
+    let mut document = "schema = 1\n".to_owned();
+    for flag in 0..FLAGS {
+        write!(document, "[flags.f{flag}]\nstage = \"pilot\"\n").unwrap();
+    }
+    Gate::from_document(document).unwrap()
+}
+
+fn swap(gate: &Gate, times: usize) {
+    for turn in 0..times {
+        let stage = if turn % 2 == 0 { "internal" } else { "pilot" };
+        gate.set_stage(&format!("f{}", turn / 2 % FLAGS), stage).unwrap();
+    }
+}
+
+/// Takes a pin of whatever is in force, again and again, and holds each for a while. Returns how many at most.
+fn hold_old_versions(gate: &Gate, stop: &AtomicBool) -> usize {
+    let answer = |pin: &Pinned| pin.is_enabled("anybody", "f0");
+    let mut pins = VecDeque::<(Pinned, bool)>::new();
+    let mut most = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let pin = gate.pin();
+        if pins.back().is_none_or(|(last, _)| last.version() < pin.version()) {
+            let answered = answer(&pin);
+            pins.push_back((pin, answered));
+        }
+        most = most.max(pins.len());
+        if pins.len() > PINS {
+            let (oldest, answered) = pins.pop_front().unwrap();
+            assert_eq!(answer(&oldest), answered);
+        }
+    }
+    most
+}
+
+#[test]
+fn memory_comes_back_after_100_000_swaps() {
+    let gate = gate();
+    let (asked, done) = (Barrier::new(IDLE + 1), RwLock::new(()));
+    // Lets them go also when this thread panics.
+    let busy = done.write().unwrap();
+    thread::scope(|scope| {
+        for _ in 0..IDLE {
+            let small = thread::Builder::new().stack_size(64 * 1024);
+            let idle = || {
+                gate.is_enabled("anybody", "f0");
+                asked.wait();
+                drop(done.read());
+            };
+            small.spawn_scoped(scope, idle).unwrap();
+        }
+        asked.wait();
+        // What the allocator and the readers' stacks take once.
+        let readers = |swaps| {
+            let stop = AtomicBool::new(false);
+            thread::scope(|scope| {
+                let readers = [(); 2].map(|()| scope.spawn(|| hold_old_versions(&gate, &stop)));
+                swap(&gate, swaps);
+                let held = resident();
+                stop.store(true, Ordering::Relaxed);
+                (held, readers.map(|reader| reader.join().unwrap()))
+            })
+        };
+        readers(1_000);
+        swap(&gate, 2);
+        let before = resident();
+        let (during, pins) = readers(SWAPS);
+        swap(&gate, 2);
+        let after = resident();
+        println!("resident: {before} before, {during} with old versions held, {after} after");
+        assert!(pins.iter().all(|most| *most > 1), "no old version was held: {pins:?}");
+        assert!(after <= before + before / 20, "{before} before, {after} after");
+        drop(busy);
+    });
+}
