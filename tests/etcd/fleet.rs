@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::time::{Duration, Instant, SystemTime};
 
 use stagegate::clock::SystemClock;
-use stagegate::rollout::{Controller, Fact, Journal, Outcome, Rollout, Store};
+use stagegate::http::Endpoint;
+use stagegate::rollout::{Controller, Fact, Journal, Outcome, Record, Rollout, Store};
 use stagegate::store::Etcd;
 
+use super::between::Between;
 use super::real::Real;
-use super::{DOCUMENT, serving, settle, until};
+use super::{DOCUMENT, LONG, serving, settle, until};
 
 const URL: &str = "STAGEGATE_FLEET_URL";
 const ROLE: &str = "STAGEGATE_FLEET_ROLE";
@@ -186,4 +190,63 @@ fn what_one_process_does_another_sees_soon() {
     let (median, most) = (delays[CHANGES / 2], delays[CHANGES * 99 / 100]);
     println!("from the call to another process: p50 {median:?}, p99 {most:?}");
     assert!(most < Duration::from_secs(2), "{most:?}");
+}
+
+#[test]
+#[ignore = "a minute with four thousand threads"]
+fn what_a_thousand_followers_cost() {
+    const FOLLOWERS: usize = 1_000;
+    const CHANGES: usize = 20;
+    let Some(real) = Real::start("a thousand followers") else { return };
+    let between = Between::new(&real.url);
+    let rollout = Rollout::start(real.store(), SystemClock::new(), DOCUMENT, "ana").unwrap();
+    let (sender, seen) = mpsc::channel();
+    let every = Duration::from_secs(120);
+    let following: Vec<Controller> = (0..FOLLOWERS)
+        .map(|_| {
+            let endpoint = Endpoint::new(&*between.url).with_deadline(Duration::from_secs(30));
+            let store = Etcd::new([endpoint], "test/rollout").unwrap();
+            let follower = Rollout::open(store, SystemClock::new()).unwrap();
+            let sender = sender.clone();
+            let told = move |read: &Result<Vec<Record>, _>| {
+                let records = read.as_ref().map_or(&[][..], |records| records);
+                records.iter().for_each(|record| sender.send(record.seq).unwrap());
+            };
+            Controller::following(&follower, every, told).unwrap()
+        })
+        .collect();
+    // One more change than is counted: with it each has its watch open.
+    let (mut requests, mut busy) = (0, Duration::ZERO);
+    let mut delays = Vec::new();
+    for round in 0..=CHANGES {
+        if round == 1 {
+            requests = between.faults.requests.load(Ordering::SeqCst);
+            busy = real.busy();
+            delays.clear();
+        }
+        let begin = Instant::now();
+        match round % 2 {
+            0 => rollout.by("ana").hold("b", "once").unwrap(),
+            _ => rollout.by("ana").resume("b", None).unwrap(),
+        };
+        let head = rollout.status().head.0;
+        for _ in 0..FOLLOWERS {
+            assert_eq!(seen.recv_timeout(LONG).unwrap(), head);
+            delays.push(begin.elapsed());
+        }
+    }
+    let requests = between.faults.requests.load(Ordering::SeqCst) - requests;
+    let busy = real.busy().saturating_sub(busy) / u32::try_from(CHANGES).unwrap();
+    drop(following);
+    delays.sort_unstable();
+    let of = |hundredth: usize| delays[(delays.len() - 1) * hundredth / 100];
+    println!(
+        "{FOLLOWERS} followers: {} requests a change, etcd busy for {busy:?}; seen p50 {:?}, p99 {:?}, last {:?}",
+        requests as usize / CHANGES,
+        of(50),
+        of(99),
+        of(100)
+    );
+    // Each reads what is new, and that there is no more; its watch goes on.
+    assert!(requests as usize <= CHANGES * FOLLOWERS * 21 / 10, "{requests}");
 }

@@ -97,6 +97,15 @@ impl Real {
         answer["header"]["revision"].as_str().unwrap().parse().unwrap()
     }
 
+    /// How long its processors have been busy.
+    pub(crate) fn busy(&self) -> Duration {
+        let id = self.child.as_ref().unwrap().id();
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+        // After the name, which is in brackets: utime and stime, in ticks of 10 ms.
+        let fields = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
+        Duration::from_millis(fields.map(|ticks| ticks.parse::<u64>().unwrap() * 10).sum())
+    }
+
     fn signal(&self, signal: Signal) {
         let id = self.child.as_ref().unwrap().id();
         kill(Pid::from_raw(id.try_into().unwrap()), signal).unwrap();

@@ -135,7 +135,7 @@ impl Store for Etcd {
 
     fn watcher(&self) -> Option<Box<dyn Watcher>> {
         let (gateway, layout) = (self.gateway.clone(), self.layout.clone());
-        Some(Box::new(Watching { gateway, layout, revision: None }))
+        Some(Box::new(Watching::new(gateway, layout)))
     }
 
     fn label(&self) -> String {

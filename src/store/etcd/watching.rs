@@ -1,5 +1,6 @@
 //! Waiting for what others append.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde_derive::Serialize;
@@ -10,13 +11,17 @@ use super::wire::{Op, Streamed, Txn, TxnAnswer, Watched};
 use crate::http::{Lines, base64};
 use crate::rollout::{StoreError, Watcher};
 
-/// A watch of the head: a request for each wait, which goes on behind the revision that was seen last.
-#[derive(Debug)]
+/// A watch of the head, which goes on behind the revision that was seen last.
 pub(super) struct Watching {
-    pub(super) gateway: Gateway,
-    pub(super) layout: Layout,
+    gateway: Gateway,
+    layout: Layout,
     /// Everything up to here was seen. `None`: nobody knows.
-    pub(super) revision: Option<u64>,
+    revision: Option<u64>,
+    /// The last record that the open watch has told of.
+    told: u64,
+    /// What a wait before this one has left open: a watch that begins in the past is behind for up to 100 ms, as etcd
+    /// looks after those so often only (`syncWatchersLoop`), and a change that follows another would meet that.
+    open: Option<Lines>,
 }
 
 #[derive(Serialize)]
@@ -53,9 +58,18 @@ impl Watcher for Watching {
                     revision
                 }
             };
-            let watched = self.watch(beyond, revision + 1, time);
-            match watched {
-                Ok(Seen::News) => return Ok(true),
+            if self.open.is_some() && self.told > beyond {
+                return Ok(true);
+            }
+            let mut lines = match self.open.take() {
+                Some(lines) => lines,
+                None => self.watch(revision + 1, time)?,
+            };
+            match self.read(&mut lines, beyond) {
+                Ok(Seen::News) => {
+                    self.open = Some(lines);
+                    return Ok(true);
+                }
                 Ok(Seen::Nothing) => return Ok(false),
                 Ok(Seen::Compacted) => self.revision = None,
                 Err(error) => {
@@ -69,6 +83,10 @@ impl Watcher for Watching {
 }
 
 impl Watching {
+    pub(super) fn new(gateway: Gateway, layout: Layout) -> Watching {
+        Watching { gateway, layout, revision: None, told: 0, open: None }
+    }
+
     /// The number of the last record; and the revision at which that is so.
     fn head(&mut self) -> Result<(Option<u64>, u64), StoreError> {
         let success = vec![Op::get(&self.layout.head())];
@@ -79,12 +97,21 @@ impl Watching {
         Ok((head.and_then(|kv| kv.number()), revision))
     }
 
-    fn watch(&mut self, beyond: u64, from: u64, time: Duration) -> Result<Seen, StoreError> {
+    fn watch(&mut self, from: u64, time: Duration) -> Result<Lines, StoreError> {
         let key = base64::encode(self.layout.head().as_bytes());
         let create_request = Create { key, start_revision: from.to_string() };
-        let mut lines = self.gateway.stream("/v3/watch", &Watch { create_request }, time)?;
+        let lines = self.gateway.stream("/v3/watch", &Watch { create_request }, time);
+        self.told = 0;
+        if lines.is_err() {
+            self.revision = None;
+        }
+        lines
+    }
+
+    /// Up to what is beyond, or the end of the watch's time.
+    fn read(&mut self, lines: &mut Lines, beyond: u64) -> Result<Seen, StoreError> {
         loop {
-            let Some(watched) = next(&mut lines)? else { return Ok(Seen::Nothing) };
+            let Some(watched) = next(lines)? else { return Ok(Seen::Nothing) };
             self.gateway.is_known(&watched.header.cluster_id)?;
             if watched.is_compacted() {
                 return Ok(Seen::Compacted);
@@ -95,13 +122,24 @@ impl Watching {
                 let why = crate::text::beginning_of(&watched.cancel_reason);
                 return Err(StoreError::io(format!("the watch was ended: {why}")));
             }
+            let mut is_gone = false;
             for event in watched.events {
                 self.revision = self.revision.max(Some(event.kv.revision()));
-                if event.is_deletion() || event.kv.number().is_none_or(|head| head > beyond) {
-                    return Ok(Seen::News);
+                match event.kv.number() {
+                    Some(head) if !event.is_deletion() => self.told = self.told.max(head),
+                    _ => is_gone = true,
                 }
             }
+            if is_gone || self.told > beyond {
+                return Ok(Seen::News);
+            }
         }
+    }
+}
+
+impl fmt::Debug for Watching {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watching").field("revision", &self.revision).finish_non_exhaustive()
     }
 }
 
