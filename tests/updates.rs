@@ -299,3 +299,39 @@ fn observers_are_told_of_every_update_and_survive_each_other() {
     assert!(told[4].starts_with("refused: rollout document `(text)` has 1 problem"), "{}", told[4]);
     assert_eq!(told.len(), 5);
 }
+
+#[test]
+fn handles_say_what_the_gate_says_through_every_kind_of_update() {
+    // Percentages, off, everybody, another salt, groups, gone and there again.
+    let flags = [
+        r#""b": {}"#,
+        r#""a": {"stage": "pilot"}"#,
+        r#""a": {"stage": "expanded"}"#,
+        r#""a": {"stage": "ga"}"#,
+        r#""a": {"stage": "off"}"#,
+        r#""a": {"stage": "pilot", "salt": "other"}"#,
+        r#""a": {"stage": "pilot", "hold_back": {"few": "expanded"}}"#,
+        r#""a": {"stage": "pilot", "salt": "a"}"#,
+    ];
+    let document = |flags: &str| {
+        format!(
+            r#"{{"schema": 1, "groups": {{"few": {{"users": ["u1", "u2"]}}}}, "flags": {{{flags}}}}}"#
+        )
+    };
+    for first in flags {
+        let gate = Gate::from_document(document(first)).unwrap();
+        // Made before, and after each update.
+        let mut handles = vec![gate.flag("a")];
+        for next in flags.iter().chain(&flags).chain(flags.iter().rev()) {
+            // Some skip a stage, which is refused.
+            let _ = gate.update(document(next));
+            handles.push(gate.flag("a"));
+            for user in (0..200).map(|n| format!("u{n}")) {
+                let expected = gate.pin().is_enabled(&user, "a");
+                for handle in &handles {
+                    assert_eq!(handle.is_enabled(&user), expected, "{user}: {first}, then {next}");
+                }
+            }
+        }
+    }
+}

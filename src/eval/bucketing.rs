@@ -74,40 +74,74 @@ impl Percent {
 
 /// A percentage prepared for comparing: the first bucket that is not among it.
 ///
-/// 100% would be 2^64, one more than fits, so it is a case of its own.
+/// 100% would be 2^64, one more than fits. It is `u64::MAX`, which no other percentage comes to: 999,999 parts are 18 * 10^12
+/// below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Threshold {
-    below: u64,
-    everyone: bool,
-}
+pub(crate) struct Threshold(u64);
 
 impl Threshold {
-    pub(crate) const NOBODY: Threshold = Threshold { below: 0, everyone: false };
+    pub(crate) const NOBODY: Threshold = Threshold(0);
+    const EVERYONE: Threshold = Threshold(u64::MAX);
 
     /// `ceil(ppm * 2^64 / 10^6)`.
     pub(crate) fn of(percent: Percent) -> Threshold {
         let below = (u128::from(percent.ppm()) << 64).div_ceil(u128::from(PPM));
-        match u64::try_from(below) {
-            Ok(below) => Threshold { below, everyone: false },
-            Err(_) => Threshold { below: u64::MAX, everyone: true },
-        }
+        u64::try_from(below).map_or(Threshold::EVERYONE, Threshold)
     }
 
     #[inline]
     pub(crate) fn admits(self, bucket: u64) -> bool {
-        bucket < self.below || self.everyone
+        bucket < self.0 || self.is_everyone()
     }
 
     /// Whether every bucket is admitted.
     #[inline]
     pub(crate) fn is_everyone(self) -> bool {
-        self.everyone
+        self == Threshold::EVERYONE
     }
 
     /// Whether no bucket is admitted.
     #[inline]
     pub(crate) fn is_nobody(self) -> bool {
-        self.below == 0
+        self == Threshold::NOBODY
+    }
+}
+
+/// A threshold as one word, or that it takes more than a threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Quick(u64);
+
+impl Quick {
+    pub(crate) const NOBODY: Quick = Quick(Threshold::NOBODY.0);
+    /// No percentage comes to this one either: see [`Threshold`].
+    pub(crate) const ASK: Quick = Quick(u64::MAX - 1);
+
+    #[inline]
+    pub(crate) fn from_word(word: u64) -> Quick {
+        Quick(word)
+    }
+
+    #[inline]
+    pub(crate) fn to_word(self) -> u64 {
+        self.0
+    }
+
+    /// The answer for a bucket; `None` to ask.
+    #[inline]
+    pub(crate) fn is_enabled(self, bucket: impl FnOnce() -> u64) -> Option<bool> {
+        if self.0 < Quick::ASK.0 {
+            Some(bucket() < self.0)
+        } else if self == Quick::ASK {
+            None
+        } else {
+            Some(true)
+        }
+    }
+}
+
+impl From<Threshold> for Quick {
+    fn from(threshold: Threshold) -> Quick {
+        Quick(threshold.0)
     }
 }
 
@@ -124,7 +158,7 @@ mod tests {
     fn threshold_is_the_formula_at_every_edge() {
         for ppm in 0..=PPM {
             let threshold = Threshold::of(Percent::from_ppm(ppm).expect("in range"));
-            let edge = threshold.below;
+            let edge = threshold.0;
             for bucket in [0, edge.saturating_sub(1), edge, edge.saturating_add(1), u64::MAX] {
                 assert_eq!(
                     threshold.admits(bucket),

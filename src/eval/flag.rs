@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::audience::Group;
-use super::bucketing::{Salt, Threshold};
+use super::bucketing::{Quick, Salt, Threshold};
 use super::evaluation::{Evaluation, Reason};
 use super::stage::{Position, Stage, StageName};
 use super::user::AsUser;
@@ -151,6 +151,15 @@ impl Flag {
         self.declared
     }
 
+    pub(crate) fn salt(&self) -> Salt {
+        self.salt
+    }
+
+    /// What decides, where a threshold is all there is to it.
+    pub(crate) fn quick(&self) -> Quick {
+        if self.targeted { Quick::ASK } else { self.threshold.into() }
+    }
+
     pub(crate) fn key(&self) -> &Key {
         &self.definition.key
     }
@@ -162,8 +171,7 @@ impl Flag {
             return self.is_enabled_by_groups(user);
         }
         self.threshold.is_everyone()
-            || (!self.threshold.is_nobody()
-                && self.threshold.admits(self.salt.bucket_of(user.key().as_bytes())))
+            || self.threshold.admits(self.salt.bucket_of(user.key().as_bytes()))
     }
 
     /// The same where groups have a say: kept out of callers, which are many.
@@ -255,7 +263,7 @@ mod tests {
     /// `Gate` documents it: what a snapshot that a thread keeps costs.
     #[test]
     #[cfg(target_pointer_width = "64")]
-    fn a_flag_of_a_snapshot_is_40_bytes() {
-        assert_eq!(size_of::<Flag>(), 40);
+    fn a_flag_of_a_snapshot_is_32_bytes() {
+        assert_eq!(size_of::<Flag>(), 32);
     }
 }

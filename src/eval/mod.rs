@@ -9,6 +9,7 @@ mod stage;
 mod user;
 
 pub(crate) use audience::{AttributeRule, Group, UserSet};
+pub(crate) use bucketing::Quick;
 pub use bucketing::Salt;
 pub use evaluation::{Evaluation, Reason};
 pub(crate) use flag::{Flag, FlagDefinition, HoldBack, Placement};

@@ -101,6 +101,11 @@ impl Gate {
     ///
     /// It keeps working across updates, also those that take the flag away or bring it.
     ///
+    /// # Complexity
+    ///
+    /// To be made once and kept, not with each question: making one allocates, and takes the lock that updates take to swap. Each
+    /// update looks at every handle that was made and not cloned, some nanoseconds each.
+    ///
     /// # Example
     ///
     /// ```

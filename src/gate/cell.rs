@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use arc_swap::{ArcSwap, Guard};
 
 use super::retired::Retired;
+use super::shortcut::Shortcut;
+use super::shortcuts::{self, Shortcuts};
 use crate::eval::Snapshot;
 
 /// The snapshot in force.
@@ -24,6 +26,7 @@ pub(super) struct Cell {
     newest: AtomicU64,
     /// Which of a thread's places is this cell's.
     place: usize,
+    shortcuts: Shortcuts,
     retired: Retired,
 }
 
@@ -47,6 +50,7 @@ impl Cell {
             newest: AtomicU64::new(snapshot.token()),
             swap: ArcSwap::from_pointee(snapshot),
             place: NEXT.fetch_add(1, Ordering::Relaxed) % PLACES,
+            shortcuts: Shortcuts::default(),
             retired: Retired::default(),
         }
     }
@@ -89,6 +93,13 @@ impl Cell {
         loaded
     }
 
+    /// What a handle to this flag answers by.
+    pub(super) fn shortcut(&self, key: &Arc<str>) -> Arc<Shortcut> {
+        // Locked first: so it is of the snapshot in force, and the next update finds it.
+        let mut known = self.shortcuts.lock();
+        known.add(key, &self.load())
+    }
+
     /// Puts in force what `next` makes of the snapshot in force, and returns its version with what
     /// `next` had to say. When another thread was first, `next` is asked again with that thread's
     /// snapshot: no update is lost.
@@ -96,19 +107,21 @@ impl Cell {
         &self,
         mut next: impl FnMut(&Snapshot) -> Result<(Snapshot, T), E>,
     ) -> Result<(u64, T), E> {
-        let mut current = self.load();
         loop {
+            let current = self.load();
             let (snapshot, told) = next(&current)?;
             let snapshot = Arc::new(snapshot);
-            let before = self.swap.compare_and_swap(&*current, Arc::clone(&snapshot));
-            // What was compared with is kept alive by `current`: no other has its address.
-            if Arc::ptr_eq(&before, &current) {
+            let mut known = self.shortcuts.lock();
+            // What is compared with is kept alive by `current`: no other has its address.
+            if Arc::ptr_eq(&self.swap.load(), &current) {
+                let closed = known.close(&snapshot);
+                self.swap.store(Arc::clone(&snapshot));
                 self.note(&snapshot);
+                shortcuts::open(closed);
+                drop(known);
                 self.retired.add(Arc::clone(&current));
                 return Ok((snapshot.version(), told));
             }
-            self.note(&before);
-            current = before;
         }
     }
 

@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::shortcut::Shortcut;
 use super::{Gate, Pinned};
 use crate::eval::{AsUser, Evaluation, Flag, Placement, Position, Slot, Snapshot, StageName};
 
-/// One flag of a gate, found by name once and then by place.
+/// One flag of a gate, found by name once: the quickest way to ask.
 ///
 /// A handle outlives updates: when an update adds or takes away flags, the next question finds the
 /// flag's new place by itself. A handle to a flag that does not exist says off until it does.
@@ -18,8 +19,9 @@ use crate::eval::{AsUser, Evaluation, Flag, Placement, Position, Slot, Snapshot,
 ///
 /// # Complexity
 ///
-/// A question is one hash of the user's key; where groups have a say, one more a group. The first
-/// one after the set of flags has changed finds the flag by name again.
+/// [`is_enabled`](FlagHandle::is_enabled) is two loads and one hash of the user's key. Where groups have a say it asks the
+/// snapshot in force, as all other questions do, and hashes once more a group; so it does for a flag whose salt was changed after
+/// the handle was made.
 ///
 /// # Example
 ///
@@ -39,12 +41,15 @@ pub struct FlagHandle {
     /// A [`Slot`] as a word. Relaxed throughout: a slot says itself whether it fits a snapshot, so
     /// one that another thread wrote, or has not written yet, costs at most a look-up by name.
     slot: AtomicU64,
+    shortcut: Arc<Shortcut>,
 }
 
 impl FlagHandle {
     pub(super) fn new(gate: Gate, key: &str) -> FlagHandle {
-        let slot = gate.shared.current.read(|snapshot| snapshot.slot(key));
-        FlagHandle { gate, key: key.into(), slot: AtomicU64::new(slot.to_word()) }
+        let key = key.into();
+        let shortcut = gate.shared.current.shortcut(&key);
+        let slot = gate.shared.current.read(|snapshot| snapshot.slot(&key));
+        FlagHandle { gate, key, slot: AtomicU64::new(slot.to_word()), shortcut }
     }
 
     /// The flag's key.
@@ -56,10 +61,16 @@ impl FlagHandle {
     /// Whether the user has the flag: as [`Gate::is_enabled`].
     #[inline]
     pub fn is_enabled(&self, user: impl AsUser) -> bool {
+        self.shortcut.is_enabled(&user).unwrap_or_else(|| self.is_enabled_now(&user))
+    }
+
+    /// By the snapshot in force.
+    #[inline(never)]
+    fn is_enabled_now(&self, user: &impl AsUser) -> bool {
         self.gate
             .shared
             .current
-            .read(|snapshot| self.find(snapshot).is_some_and(|flag| flag.is_enabled(&user)))
+            .read(|snapshot| self.find(snapshot).is_some_and(|flag| flag.is_enabled(user)))
     }
 
     /// The same in a pinned version, of this gate or of any other.
@@ -135,7 +146,8 @@ impl FlagHandle {
 impl Clone for FlagHandle {
     fn clone(&self) -> FlagHandle {
         let slot = AtomicU64::new(self.slot.load(Ordering::Relaxed));
-        FlagHandle { gate: self.gate.clone(), key: Arc::clone(&self.key), slot }
+        let (key, shortcut) = (Arc::clone(&self.key), Arc::clone(&self.shortcut));
+        FlagHandle { gate: self.gate.clone(), key, slot, shortcut }
     }
 }
 

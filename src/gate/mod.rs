@@ -10,6 +10,8 @@ mod handle;
 mod observer;
 mod pinned;
 mod retired;
+mod shortcut;
+mod shortcuts;
 mod status;
 mod transition;
 
@@ -41,7 +43,7 @@ use observer::Ledger;
 ///
 /// A thread that has asked keeps the snapshot it saw last until it asks again or ends, and a gate
 /// the one that its last update replaced. Snapshots share what they have in common: what one has
-/// of its own is 40 bytes a flag.
+/// of its own is 32 bytes a flag.
 ///
 /// # Example
 ///

@@ -112,3 +112,48 @@ fn what_is_shared_may_be_shared() {
     shared::<stagegate::PlanError>();
     shared::<stagegate::UpdateError>();
 }
+
+/// Each step puts one pair of flags on, by one update.
+const PAIRS: u32 = 32;
+
+fn pairs_on(on: u32) -> String {
+    let mut flags = Vec::new();
+    for pair in 0..PAIRS {
+        let stage = if pair < on { "on" } else { "off" };
+        for flag in ["a", "b"] {
+            flags.push(format!(r#""{flag}{pair}": {{"plan": "p", "stage": "{stage}"}}"#));
+        }
+    }
+    let plan = r#"{"p": {"stages": [{"name": "on", "percent": 99.9999}]}}"#;
+    format!(r#"{{"schema": 1, "plans": {plan}, "flags": {{{}}}}}"#, flags.join(", "))
+}
+
+#[test]
+fn who_is_answered_by_an_update_is_answered_by_all_of_it() {
+    for _ in 0..sized(40, 2) {
+        let gate = Gate::from_document(pairs_on(0)).unwrap();
+        // In the order in which an update comes by them, and against it.
+        let handles = |flag: &str| (0..PAIRS).map(|n| gate.flag(&format!("{flag}{n}"))).collect();
+        let (first, last): (Vec<_>, Vec<_>) = (handles("a"), handles("b"));
+        let update = || {
+            for on in 1..=PAIRS {
+                gate.update(pairs_on(on)).unwrap();
+            }
+        };
+        let read = |reader: usize| {
+            for (n, (a, b)) in first.iter().zip(&last).enumerate() {
+                let (seen, other) = if reader == 0 { (a, b) } else { (b, a) };
+                let ask = |way: usize, handle: &stagegate::FlagHandle| match way % 4 {
+                    0 | 1 => handle.is_enabled("user"),
+                    2 => gate.is_enabled("user", handle.key()),
+                    _ => gate.pin().is_enabled("user", handle.key()),
+                };
+                while !ask(n, seen) {
+                    thread::yield_now();
+                }
+                assert!(ask(n / 4, other), "{} is on, {} is not yet", seen.key(), other.key());
+            }
+        };
+        super::together(vec![Box::new(update), Box::new(|| read(0)), Box::new(|| read(1))]);
+    }
+}

@@ -46,6 +46,7 @@ const HOT: &[&str] = &[
     "src/gate/cell.rs",
     "src/gate/handle.rs",
     "src/gate/pinned.rs",
+    "src/gate/shortcut.rs",
 ];
 
 /// What locks, allocates or panics.
@@ -78,6 +79,11 @@ pub(crate) const LEGITIMATE: &[(&str, &str, &str)] = &[
     ("src/eval/snapshot.rs", "let slots = flags.iter()", "an update fills the new index"),
     ("src/gate/ask.rs", ".map(answer).collect()", "`evaluate_all` gives a list, and says so"),
     ("src/gate/cell.rs", "Arc::new(snapshot)", "an update makes a new snapshot"),
+    (
+        "src/gate/cell.rs",
+        "let mut known = self.shortcuts.lock();",
+        "an update swaps, a handle is made",
+    ),
 ];
 
 const MAX_LINES: usize = 350;
