@@ -14,6 +14,7 @@ mod guard_args;
 mod output;
 mod place;
 mod rollout_args;
+mod run_args;
 mod telling;
 mod terminal;
 mod users;

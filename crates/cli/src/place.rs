@@ -56,6 +56,14 @@ impl Place {
         };
         opened.map(|store| Box::new(store) as Box<dyn Store>).map_err(|error| of_store(&error))
     }
+
+    /// The etcd, where it is one.
+    pub(crate) fn etcd(&self) -> Result<Option<Etcd>, Failure> {
+        match self {
+            Place::Directory(_) => Ok(None),
+            Place::Etcd { servers, prefix } => etcd(servers, prefix).map(Some),
+        }
+    }
 }
 
 /// Secrets come by the environment: arguments are shown to every user of the machine.

@@ -7,10 +7,13 @@ mod check;
 mod diff;
 mod etcd;
 mod explain;
+#[cfg(unix)]
+mod fleet;
 mod guard;
 mod harness;
 mod make;
 mod messages;
+mod real;
 mod responsible;
 mod rollout;
 #[cfg(unix)]
