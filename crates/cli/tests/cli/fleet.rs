@@ -1,7 +1,7 @@
 //! `run` on a real etcd: one leads, the others follow.
 
 use std::io::{BufRead, BufReader};
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,20 +14,23 @@ use crate::run::{self, get, prometheus, signal};
 /// How long anything that has to happen may take.
 const LONG: Duration = Duration::from_secs(120);
 
-const LEADS: &str = "this process leads";
+pub(crate) const LEADS: &str = "this process leads";
 const FOLLOWS: &str = "another process leads";
 
 /// A `run` that is killed with the test.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     lines: Receiver<String>,
     address: String,
 }
 
 impl Process {
-    fn spawn(real: &Real, more: &[&str]) -> Process {
+    pub(crate) fn spawn(real: &Real, more: &[&str]) -> Process {
         let arguments = ["run", "--store", &real.store, "--listen", "127.0.0.1:0"];
-        let mut child = run::spawn(&[&arguments, more].concat(), &real.path("nobody"));
+        let mut command = run::command(&[&arguments, more].concat());
+        let env = real.env.iter().map(|(name, value)| (name, value));
+        // Whoever has no use for what it complains about reads none of it.
+        let mut child = command.envs(env).stderr(Stdio::null()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
@@ -41,7 +44,7 @@ impl Process {
 
     /// The next line with this in it.
     #[track_caller]
-    fn says(&self, what: &str) -> String {
+    pub(crate) fn says(&self, what: &str) -> String {
         let begin = Instant::now();
         loop {
             let left = LONG.saturating_sub(begin.elapsed());
@@ -62,7 +65,7 @@ impl Process {
 
     /// By SIGTERM.
     #[track_caller]
-    fn ends(mut self) {
+    pub(crate) fn ends(mut self) {
         signal(&self.child, "-TERM");
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
     }

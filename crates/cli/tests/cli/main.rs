@@ -20,3 +20,5 @@ mod rollout;
 mod run;
 mod show;
 mod timeline;
+#[cfg(unix)]
+mod tls;

@@ -30,15 +30,15 @@ fn start(directory: &Path) -> String {
     store
 }
 
-pub(crate) fn spawn(arguments: &[&str], notify: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_stagegate"))
-        .args(arguments)
-        .current_dir(root())
-        .env("NOTIFY_SOCKET", notify)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+/// The program, as something begins it that reads what it says.
+pub(crate) fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stagegate"));
+    command.args(arguments).current_dir(root()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn spawn(arguments: &[&str], notify: &Path) -> Child {
+    command(arguments).env("NOTIFY_SOCKET", notify).spawn().unwrap()
 }
 
 pub(crate) fn signal(child: &Child, name: &str) {

@@ -8,7 +8,7 @@ use stagegate::rollout::{Record, Rollout, RolloutError};
 
 use crate::escape::terminal;
 use crate::failure::Failure;
-use crate::place::{Place, Purpose};
+use crate::place::{Place, Purpose, hint};
 use crate::rollout_args::{Acting, ClockChoice, Store};
 use crate::telling::Telling;
 
@@ -131,7 +131,8 @@ pub(super) fn who(acting: &Acting) -> Result<String, Failure> {
 
 /// A failure that is no refusal.
 pub(crate) fn failed(error: &RolloutError) -> Failure {
-    let message = terminal(&error.to_string());
+    let message = error.to_string();
+    let message = terminal(&message) + &hint(&message);
     if error.is_not_found() {
         Failure::Usage(message)
     } else if error.is_damaged() {
