@@ -13,6 +13,7 @@ mod failure;
 mod guard_args;
 mod output;
 mod place;
+mod published;
 mod rollout_args;
 mod run_args;
 mod telling;

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use crate::args::{Format, moment};
 use crate::place::{Place, place};
-use crate::run_args::Run;
+use crate::run_args::{Publish, Run};
 use crate::telling::Telling;
 
 #[derive(Debug, Subcommand)]
@@ -42,6 +42,8 @@ pub(crate) enum Verb {
     Tick(Tick),
     /// Do what is due, again and again, until told to stop: for a service manager.
     Run(Run),
+    /// Write the document in force with each flag's present stage in it, for instances that follow a file or a server.
+    Publish(Publish),
     /// Print the document in force, or the one that was.
     Document(Kept),
 }

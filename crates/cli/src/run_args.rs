@@ -1,6 +1,7 @@
-//! The arguments of `run`.
+//! The arguments of `run` and `publish`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -35,6 +36,21 @@ pub(crate) struct Run {
     /// On an etcd: how long after the leader's death another one leads.
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = lease)]
     pub(crate) lease: Duration,
+    /// Write the document with each flag's present stage in it here, whenever it is another: as `publish` does.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) publish: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  stagegate publish --store etcd://127.0.0.1:2379/shop/rollout --out /srv/www/rollout.toml")]
+pub(crate) struct Publish {
+    #[command(flatten)]
+    pub(crate) store: Store,
+    /// The file: replaced in one step, and only by what is another.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -55,7 +55,7 @@ impl Process {
         }
     }
 
-    fn health(&self) -> Value {
+    pub(crate) fn health(&self) -> Value {
         serde_json::from_str(&get(&self.address, "/health").1).unwrap()
     }
 

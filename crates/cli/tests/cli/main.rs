@@ -13,6 +13,8 @@ mod guard;
 mod harness;
 mod make;
 mod messages;
+#[cfg(unix)]
+mod publish;
 mod real;
 mod responsible;
 mod rollout;

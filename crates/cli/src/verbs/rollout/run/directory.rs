@@ -6,6 +6,7 @@ use stagegate::integrate::Figures;
 use stagegate::rollout::{MetricReader, RolloutError};
 
 use super::cached::Cached;
+use super::publisher::Publisher;
 use super::{Running, complain, say_read, say_tick};
 use crate::escape::terminal;
 use crate::failure::Failure;
@@ -18,11 +19,11 @@ use crate::verbs::rollout::opened;
 const BUSY: Duration = Duration::from_secs(1);
 
 pub(super) fn run(args: &Run, running: Running) {
-    let Running { sinks, mut prometheus, health, service, signals } = running;
+    let Running { sinks, mut prometheus, health, publisher, service, signals } = running;
     let mut is_ready = false;
     loop {
         let reader = prometheus.as_mut().map(|reader| reader as &mut dyn MetricReader);
-        let wait = match once(&args.store, &sinks, reader) {
+        let wait = match once(&args.store, &sinks, &publisher, reader) {
             Ok(Ticked::Done(error, figures)) => {
                 health.comes_to(sinks.add_to(figures));
                 let error = error.map(|error| terminal(&error.to_string()));
@@ -62,6 +63,7 @@ enum Ticked {
 fn once(
     store: &Store,
     sinks: &Sinks,
+    publisher: &Publisher,
     reader: Option<&mut dyn MetricReader>,
 ) -> Result<Ticked, Failure> {
     // A server may take its time, and nobody who acts is to wait for it.
@@ -85,5 +87,6 @@ fn once(
     }
     let report = rollout.tick();
     say_tick(&report);
+    publisher.publish(&rollout);
     Ok(Ticked::Done(report.error, Figures::of(&rollout.status(), &rollout.plan())))
 }

@@ -12,6 +12,7 @@ use stagegate::rollout::{Controller, Lead, Record, Rollout, RolloutError, StoreE
 use stagegate::store::Etcd;
 
 use super::health::{Health, Part};
+use super::publisher::Publisher;
 use super::{Running, say, say_read, say_tick};
 use crate::escape::terminal;
 use crate::failure::Failure;
@@ -34,11 +35,12 @@ pub(super) fn run(
     lead: Box<dyn Lead>,
     running: Running,
 ) -> Result<(), Failure> {
-    let Running { sinks, prometheus, health, service, signals } = running;
+    let Running { sinks, prometheus, health, publisher, service, signals } = running;
     let failed = |error| Failure::io("a thread for the rollout", &error);
     let lead = Shown { lead, health: Arc::clone(&health) };
     sinks.attach(rollout);
-    let seen = Seen { rollout: rollout.clone(), sinks: sinks.clone(), health };
+    let publisher = Arc::new(publisher);
+    let seen = Seen { rollout: rollout.clone(), sinks: sinks.clone(), health, publisher };
     seen.read(&Ok(Vec::new()));
     let (sender, ticks) = mpsc::sync_channel(1);
     let reader = prometheus.map(|reader| read_at(ticks, reader, seen.clone()));
@@ -93,6 +95,7 @@ struct Seen {
     rollout: Rollout,
     sinks: Sinks,
     health: Arc<Health>,
+    publisher: Arc<Publisher>,
 }
 
 impl Seen {
@@ -117,6 +120,7 @@ impl Seen {
     fn comes_to(&self) {
         let figures = Figures::of(&self.rollout.status(), &self.rollout.plan());
         self.health.comes_to(self.sinks.add_to(figures));
+        self.publisher.publish(&self.rollout);
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) enum Part {
     Store,
     Lead,
     Tick,
+    Publish,
 }
 
 #[derive(Serialize)]

@@ -4,6 +4,7 @@ mod cached;
 mod directory;
 mod fleet;
 mod health;
+mod publisher;
 mod service;
 mod signals;
 
@@ -20,6 +21,7 @@ use crate::failure::{Answer, Failure};
 use crate::run_args::Run;
 use crate::telling::Sinks;
 use health::Health;
+use publisher::Publisher;
 use service::Service;
 use signals::Signals;
 
@@ -28,6 +30,7 @@ struct Running {
     sinks: Sinks,
     prometheus: Option<Prometheus>,
     health: Arc<Health>,
+    publisher: Publisher,
     service: Service,
     signals: Signals,
 }
@@ -53,7 +56,8 @@ pub(super) fn run(args: &Run) -> Result<Answer, Failure> {
         say(&format!("listening on http://{}\n", listening.address()));
     }
     let service = Service::of_environment();
-    let running = Running { sinks, prometheus, health, service, signals };
+    let publisher = Publisher::new(args.publish.clone(), &health);
+    let running = Running { sinks, prometheus, health, publisher, service, signals };
     match fleet {
         Some((rollout, lead)) => fleet::run(args, &rollout, lead, running)?,
         None => directory::run(args, running),
