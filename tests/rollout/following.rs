@@ -261,3 +261,32 @@ fn only_who_has_the_lead_does_what_is_due() {
     drop(controller);
     given_up.recv().unwrap();
 }
+
+#[test]
+fn who_leads_says_what_others_did_and_what_failed() {
+    let (store, clock) = (Telling::default(), ManualClock::at(monday()));
+    let one = Rollout::start(store.clone(), clock.clone(), DOCUMENT, "ana").unwrap();
+    let other = Rollout::open(store.clone(), clock).unwrap();
+    let ((say, lead), (gave, _given_up), (sender, told)) =
+        (mpsc::channel(), mpsc::channel(), mpsc::channel());
+    let lead = Told(lead, gave, false);
+    let controller = Controller::leading(&other, lead, Duration::ZERO, move |report| {
+        let read: Vec<u64> = report.refreshed.iter().map(|record| record.seq).collect();
+        sender.send((read, report.error.as_ref().map(ToString::to_string))).unwrap();
+    });
+    let controller = controller.unwrap();
+    let tick = || {
+        say.send(Some(LONG)).unwrap();
+        told.recv_timeout(LONG).unwrap()
+    };
+    one.by("ana").promote("a").unwrap();
+    assert_eq!(tick(), (vec![2], None));
+    store.failures.lock().unwrap().push_back(true);
+    // Nothing is due, so the tick itself has asked for nothing.
+    let failed = "(telling): it was told to fail".to_owned();
+    assert_eq!(tick(), (vec![], Some(failed.clone())));
+    assert_eq!(other.status().last_error.unwrap().to_string(), failed);
+    assert_eq!(tick(), (vec![], None));
+    drop(say);
+    drop(controller);
+}

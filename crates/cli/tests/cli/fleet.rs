@@ -100,7 +100,7 @@ stages = [{ name = "one", percent = 1, advance = "auto" }, { name = "all", perce
 fn of_two_on_one_etcd_one_ticks_and_the_other_takes_over() {
     let Some(real) = Real::start("two controllers on one etcd") else { return };
     real.run(&["start", &real.write("rollout.toml", AUTO)]).ends(0);
-    let more = ["--every", "50ms", "--lease", "2s"];
+    let more = ["--every", "50ms", "--lease", "5s"];
     let leader = Process::spawn(&real, &more);
     leader.says(LEADS);
     let other = Process::spawn(&real, &more);
