@@ -120,6 +120,16 @@ impl Document {
         Some(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))
     }
 
+    /// The `users_file`s that are kept with the document, by their names in it: of the plan of a rollout, whose store
+    /// keeps them, all that it names.
+    #[must_use]
+    pub fn kept_files(&self) -> Vec<(String, Arc<[u8]>)> {
+        let Some(files) = &self.files else { return Vec::new() };
+        let files = files.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = files.iter().filter_map(|(name, bytes)| Some((name, bytes.as_ref()?)));
+        kept.map(|(name, bytes)| (name.clone(), Arc::clone(bytes))).collect()
+    }
+
     /// Where a `users_file` is: in the document's directory, or in the copy that was kept with it.
     pub(super) fn path_of(&self, name: &str) -> Option<PathBuf> {
         match &self.directory {

@@ -127,6 +127,7 @@ impl Story {
         (outbox.waiting, outbox.delivered, outbox.lost) = (2, 17, 1);
         Figures::of(&self.rollout.status(), &self.rollout.plan())
             .with_judgements(&self.guard.plan(), &self.judgements)
+            .with_lead(true)
             .with_outbox("chat", &outbox)
     }
 }

@@ -84,10 +84,12 @@ fn a_refresh_follows_others_and_keeps_what_was_taken_back_here() {
     // The application takes it back by itself while the other rollout goes on.
     other.gate().roll_back("b").unwrap();
     one.by("ana").promote("a").unwrap();
-    assert_eq!(other.refresh().unwrap().len(), 1);
+    let read = other.refresh().unwrap();
     assert!(!other.gate().is_enabled("anybody", "b"));
     assert_eq!(other.gate().serving_stage("a"), "two");
-    // And it is recorded, though nobody ticks.
+    // And it is recorded, though nobody ticks, and nobody else would say so.
+    let flags: Vec<_> = read.iter().map(|record| (record.seq, record.flag.as_deref())).collect();
+    assert_eq!(flags, [(4, Some("a")), (5, Some("b"))]);
     assert_eq!(one.refresh().unwrap().len(), 1);
     assert!(!one.gate().is_enabled("anybody", "b"));
 }
@@ -258,4 +260,33 @@ fn only_who_has_the_lead_does_what_is_due() {
     drop(say);
     drop(controller);
     given_up.recv().unwrap();
+}
+
+#[test]
+fn who_leads_says_what_others_did_and_what_failed() {
+    let (store, clock) = (Telling::default(), ManualClock::at(monday()));
+    let one = Rollout::start(store.clone(), clock.clone(), DOCUMENT, "ana").unwrap();
+    let other = Rollout::open(store.clone(), clock).unwrap();
+    let ((say, lead), (gave, _given_up), (sender, told)) =
+        (mpsc::channel(), mpsc::channel(), mpsc::channel());
+    let lead = Told(lead, gave, false);
+    let controller = Controller::leading(&other, lead, Duration::ZERO, move |report| {
+        let read: Vec<u64> = report.refreshed.iter().map(|record| record.seq).collect();
+        sender.send((read, report.error.as_ref().map(ToString::to_string))).unwrap();
+    });
+    let controller = controller.unwrap();
+    let tick = || {
+        say.send(Some(LONG)).unwrap();
+        told.recv_timeout(LONG).unwrap()
+    };
+    one.by("ana").promote("a").unwrap();
+    assert_eq!(tick(), (vec![2], None));
+    store.failures.lock().unwrap().push_back(true);
+    // Nothing is due, so the tick itself has asked for nothing.
+    let failed = "(telling): it was told to fail".to_owned();
+    assert_eq!(tick(), (vec![], Some(failed.clone())));
+    assert_eq!(other.status().last_error.unwrap().to_string(), failed);
+    assert_eq!(tick(), (vec![], None));
+    drop(say);
+    drop(controller);
 }

@@ -72,7 +72,8 @@ fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
-fn replace(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+/// Puts a file in the place of what was there: whole, or not at all.
+pub(crate) fn replace(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let failed =
         |error: io::Error| Failure::io(&format!("cannot write `{}`", file.display()), &error);
     let written = written_beside(file, bytes).map_err(failed)?;

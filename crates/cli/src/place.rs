@@ -56,13 +56,36 @@ impl Place {
         };
         opened.map(|store| Box::new(store) as Box<dyn Store>).map_err(|error| of_store(&error))
     }
+
+    /// The etcd, where it is one.
+    pub(crate) fn etcd(&self) -> Result<Option<Etcd>, Failure> {
+        match self {
+            Place::Directory(_) => Ok(None),
+            Place::Etcd { servers, prefix } => etcd(servers, prefix).map(Some),
+        }
+    }
+}
+
+/// Names the file of the certificates that are trusted.
+const CA: &str = "STAGEGATE_ETCD_CA";
+
+/// What to do about a server whose certificate nobody who is trusted has signed.
+pub(crate) fn hint(message: &str) -> String {
+    match message.contains("invalid peer certificate: UnknownIssuer") {
+        true => format!("; set {CA} to the PEM file of the authority that has signed it"),
+        false => String::new(),
+    }
 }
 
 /// Secrets come by the environment: arguments are shown to every user of the machine.
 fn etcd(servers: &[String], prefix: &str) -> Result<Etcd, Failure> {
     let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-    let roots = match set("STAGEGATE_ETCD_CA") {
-        Some(path) => Some(fs::read(&path).map_err(|error| Failure::io(&path, &error))?),
+    let ca = set(CA);
+    let roots = match &ca {
+        Some(path) => {
+            let failed = |error| Failure::io(&format!("{CA}: {}", terminal(path)), &error);
+            Some(fs::read(path).map_err(failed)?)
+        }
         None => None,
     };
     let endpoints = servers.iter().map(|server| {
@@ -83,6 +106,10 @@ fn etcd(servers: &[String], prefix: &str) -> Result<Etcd, Failure> {
              STAGEGATE_ETCD_PASSWORD"
                 .to_owned(),
         ),
+        BadEndpoint::Certificates => Failure::Usage(format!(
+            "{CA}: no certificate in `{}`: write the path of a PEM file",
+            terminal(&ca.unwrap_or_default())
+        )),
         bad => Failure::Usage(format!("--store: {bad}")),
     })?;
     Ok(match (set("STAGEGATE_ETCD_USER"), set("STAGEGATE_ETCD_PASSWORD")) {

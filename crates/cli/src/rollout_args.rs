@@ -1,15 +1,13 @@
 //! The arguments of the verbs that act on a rollout, or look at one.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
-use stagegate::http::Endpoint;
-use stagegate::model::{Quantity, Unit};
 
 use crate::args::{Format, moment};
 use crate::place::{Place, place};
+use crate::run_args::{Publish, Run};
 use crate::telling::Telling;
 
 #[derive(Debug, Subcommand)]
@@ -44,6 +42,8 @@ pub(crate) enum Verb {
     Tick(Tick),
     /// Do what is due, again and again, until told to stop: for a service manager.
     Run(Run),
+    /// Write the document in force with each flag's present stage in it, for instances that follow a file or a server.
+    Publish(Publish),
     /// Print the document in force, or the one that was.
     Document(Kept),
 }
@@ -321,53 +321,12 @@ pub(crate) struct Tick {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = "\
-Ends with 0 at SIGTERM or SIGINT. Between two ticks it lets go of the store, so that others may act.
-
-Example:
-  stagegate run --store /var/lib/shop/rollout --prometheus http://localhost:9090 --listen 127.0.0.1:9464")]
-pub(crate) struct Run {
-    #[command(flatten)]
-    pub(crate) store: Store,
-    #[command(flatten)]
-    pub(crate) telling: Telling,
-    /// How long from one tick to the next.
-    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration)]
-    pub(crate) every: Duration,
-    /// Where metrics are read whose source is a query, before each tick.
-    #[arg(long, env = "STAGEGATE_PROMETHEUS_URL", value_name = "URL", hide_env_values = true)]
-    pub(crate) prometheus: Option<Endpoint>,
-    /// Answer `GET /health` and `GET /metrics` here, on an address of this machine alone.
-    #[arg(long, value_name = "ADDRESS:PORT", value_parser = loopback)]
-    pub(crate) listen: Option<SocketAddr>,
-}
-
-#[derive(Args, Debug)]
 pub(crate) struct Kept {
     #[command(flatten)]
     pub(crate) store: Store,
     /// At this moment; else now.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) at: Option<SystemTime>,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    match Quantity::parse(text, Unit::Duration) {
-        Ok(Quantity::Duration(time)) => Ok(time),
-        Ok(_) => Err("no duration".to_owned()),
-        Err(error) => Err(format!("{error}; write for example 30s")),
-    }
-}
-
-fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text
-        .parse()
-        .map_err(|_| "not an address and a port; write for example 127.0.0.1:9464".to_owned())?;
-    if address.ip().is_loopback() {
-        return Ok(address);
-    }
-    Err("others would see it: write an address of this machine alone, such as 127.0.0.1:9464"
-        .to_owned())
 }
 
 fn clock(text: &str) -> Result<ClockChoice, String> {

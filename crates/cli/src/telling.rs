@@ -1,7 +1,7 @@
 //! Who else is told of what a verb does.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use clap::Args;
@@ -31,16 +31,22 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// An outbox that is waited for when the rollout is let go.
 #[derive(Debug)]
-struct Patient(&'static str, Outbox);
+struct Patient {
+    name: &'static str,
+    outbox: Outbox,
+    waited: Once,
+}
 
 /// Outboxes that are waited for when the last rollout that has them, and this, are let go.
+#[derive(Clone)]
 pub(crate) struct Sinks(Vec<Arc<Patient>>);
 
 impl Sinks {
     /// What has become of their notifications.
     pub(crate) fn add_to(&self, figures: Figures) -> Figures {
         let outboxes = self.0.iter();
-        outboxes.fold(figures, |figures, sink| figures.with_outbox(sink.0, &sink.1.status()))
+        outboxes
+            .fold(figures, |figures, sink| figures.with_outbox(sink.name, &sink.outbox.status()))
     }
 
     pub(crate) fn attach(&self, rollout: &Rollout) {
@@ -48,23 +54,40 @@ impl Sinks {
             rollout.tell(Arc::clone(sink));
         }
     }
+
+    /// Waits now, whoever has the rollout still.
+    pub(crate) fn wait(&self) {
+        self.0.iter().for_each(|sink| sink.wait());
+    }
 }
 
 impl Sink for Patient {
     fn tell(&self, notification: &Notification) {
-        self.1.tell(notification);
+        self.outbox.tell(notification);
     }
 }
 
-/// What was done is done, so it changes no exit code that somebody could not be told.
+impl Patient {
+    /// What was done is done, so it changes no exit code that somebody could not be told.
+    fn wait(&self) {
+        self.waited.call_once(|| {
+            let arrived = self.outbox.flush(PATIENCE);
+            let status = self.outbox.status();
+            if !arrived || status.lost > 0 {
+                let why = status.last_error.map(|error| format!(": {error}")).unwrap_or_default();
+                anstream::eprintln!(
+                    "stagegate: not told by --tell-{}{}",
+                    self.name,
+                    terminal(&why)
+                );
+            }
+        });
+    }
+}
+
 impl Drop for Patient {
     fn drop(&mut self) {
-        let arrived = self.1.flush(PATIENCE);
-        let status = self.1.status();
-        if !arrived || status.lost > 0 {
-            let why = status.last_error.map(|error| format!(": {error}")).unwrap_or_default();
-            anstream::eprintln!("stagegate: not told by --tell-{}{}", self.0, terminal(&why));
-        }
+        self.wait();
     }
 }
 
@@ -77,8 +100,8 @@ impl Telling {
 
     /// Those that were asked for, for more than one rollout.
     pub(crate) fn sinks(&self) -> Result<Sinks, Failure> {
-        let outboxes = self.outboxes()?.into_iter();
-        Ok(Sinks(outboxes.map(|(name, outbox)| Arc::new(Patient(name, outbox))).collect()))
+        let patient = |(name, outbox)| Arc::new(Patient { name, outbox, waited: Once::new() });
+        Ok(Sinks(self.outboxes()?.into_iter().map(patient).collect()))
     }
 
     /// An outbox for each that was asked for.

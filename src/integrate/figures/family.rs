@@ -55,6 +55,7 @@ families! {
     FLAG_USERS = gauge("stagegate_flag_users_ratio", "The share of users that the flag's stage lets in by bucket.");
     JOURNAL_RECORDS = gauge("stagegate_journal_records", "The number of the last record.");
     JOURNAL_WRITTEN = gauge("stagegate_journal_written_timestamp_seconds", "When the last record was written.");
+    LEADS = gauge("stagegate_leads", "1 while this process has the lead among the controllers of its store.");
     METRIC_RATIO = gauge("stagegate_metric_ratio", "What a metric that is a share has come to.");
     METRIC_READ = gauge("stagegate_metric_read_timestamp_seconds", "When a metric was read last, with or without data.");
     METRIC_SAMPLES = gauge("stagegate_metric_samples", "Of how many samples a metric is.");

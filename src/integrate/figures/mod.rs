@@ -85,6 +85,21 @@ impl Figures {
         self
     }
 
+    /// With whether this process has the lead: of several controllers on one store, one does.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::integrate::Figures;
+    ///
+    /// assert!(Figures::default().with_lead(true).to_string().contains("stagegate_leads 1\n"));
+    /// ```
+    #[must_use]
+    pub fn with_lead(mut self, leads: bool) -> Figures {
+        self.add(family::LEADS, [], is(leads));
+        self
+    }
+
     /// A value takes the place of another one with the same labels: no series comes twice.
     fn add<'l>(
         &mut self,

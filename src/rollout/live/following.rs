@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 impl Rollout {
     /// Reads what others have recorded since, has the gate follow, and returns it. Roll-backs of this process that are
-    /// not recorded yet stay in force, and are recorded now.
+    /// not recorded yet stay in force, are recorded now, and come last of what is returned.
     ///
     /// Sinks are not told of what others did: whoever does something tells of it, so that it is told once.
     ///
@@ -59,9 +59,12 @@ impl Shared {
         }
         let read = {
             let mut back = self.back();
-            let read = self.catch_up(&mut back);
-            match &read {
-                Ok(_) => self.drain_in_tick(&mut back, &mut told, &mut report),
+            let mut read = self.catch_up(&mut back);
+            match &mut read {
+                Ok(records) => {
+                    self.drain_in_tick(&mut back, &mut told, &mut report);
+                    records.extend(told.iter().flat_map(|(_, done)| done.records.clone()));
+                }
                 Err(error) => self.front().last_error = Some(error.clone()),
             }
             read

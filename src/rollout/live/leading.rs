@@ -62,10 +62,18 @@ fn follow(
         if monotonic() >= next && monotonic() < until {
             next = monotonic() + every;
             let _ = catch_unwind(AssertUnwindSafe(|| {
-                // What fails is in the report of the tick.
-                let _ = rollout.refresh();
+                let read = rollout.refresh();
                 if monotonic() < until {
-                    told(&rollout.shared.tick(&|| monotonic() < until));
+                    let mut report = rollout.shared.tick(&|| monotonic() < until);
+                    match read {
+                        Ok(records) => report.refreshed = records,
+                        // A tick that has nothing to record does not meet it.
+                        Err(error) => {
+                            rollout.shared.front().last_error.get_or_insert(error.clone());
+                            report.error.get_or_insert(error);
+                        }
+                    }
+                    told(&report);
                 }
             }));
         }

@@ -31,6 +31,9 @@ pub struct Outcome {
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct TickReport {
+    /// What [`Controller::leading`](super::Controller::leading) has found when it [refreshed](super::Rollout::refresh)
+    /// before the tick.
+    pub refreshed: Vec<Record>,
     /// The records written.
     pub records: Vec<Record>,
     /// Who has to be told what: flag and alert.

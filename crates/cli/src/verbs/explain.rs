@@ -216,7 +216,7 @@ impl<'s, 'p> Subject<'s, 'p> {
             enabled: evaluation.enabled,
             reason: evaluation.reason.as_str(),
             explanation: self.sentence(),
-            stage: self.flag.stage().to_string(),
+            stage: self.stage.to_string(),
             bucket: evaluation.bucket.map(|bucket| bucket.to_string()),
             bucket_ppm: evaluation.bucket.map(parts_per_million),
             cohort: evaluation.cohort.map(|stage| stage.to_string()),

@@ -1,15 +1,24 @@
 //! A rollout on an etcd: the program that `STAGEGATE_ETCD` names, which `.ci/etcd` brings.
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-use std::{env, fs};
-
-use crate::harness::{Run, stagegate};
+use crate::harness::stagegate;
+use crate::real::Real;
 
 const DOCUMENT: &str = r#"schema = 1
+[metrics.queue]
+unit = "count"
+source = "people"
 [flags.a]
-stages = [{ name = "pilot", percent = 10 }, { name = "ga", percent = 100 }]
+triggers = [
+    { metric = "queue", above = 100, no_data = "hold", action = "rollback" },
+    { incident = "security", action = "rollback" },
+]
+[[flags.a.stages]]
+name = "pilot"
+percent = 10
+checklist = [{ id = "load-test", text = "The load test passed" }]
+[[flags.a.stages]]
+name = "ga"
+percent = 100
 "#;
 
 #[test]
@@ -37,60 +46,56 @@ fn an_address_that_is_none_is_refused() {
     assert!(run.stderr.contains(expected), "{}", run.stderr);
 }
 
-struct Real(Child);
-
-impl Drop for Real {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn every_verb_works_on_an_etcd() {
-    let Some(program) = env::var_os("STAGEGATE_ETCD") else {
-        println!("not tried: the verbs on an etcd, for want of STAGEGATE_ETCD");
-        return;
-    };
-    let scratch = tempfile::tempdir().unwrap();
-    let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (clients, peers) = (free(), format!("http://{}", free()));
-    let url = format!("http://{clients}");
-    let child = Command::new(program)
-        .arg("--data-dir")
-        .arg(scratch.path().join("data"))
-        .args(["--listen-client-urls", &url, "--advertise-client-urls", &url])
-        .args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers])
-        .args(["--initial-cluster", &format!("default={peers}")])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let _real = Real(child.unwrap());
-    let store = format!("etcd://{clients}/shop/rollout");
-    let run = |arguments: &[&str]| -> Run {
-        let mut all = arguments.to_vec();
-        all.extend(["--store", &store]);
-        stagegate(&all)
-    };
-    let begin = Instant::now();
-    while run(&["status"]).stderr.contains("does not answer") {
-        assert!(begin.elapsed() < Duration::from_secs(60));
-    }
-    let document = scratch.path().join("rollout.toml");
-    fs::write(&document, DOCUMENT).unwrap();
-    let document = document.to_str().unwrap();
+    let Some(real) = Real::start("the verbs on an etcd") else { return };
+    let run = |arguments: &[&str]| real.run(arguments);
+    let document = real.write("rollout.toml", DOCUMENT);
     let none = run(&["status"]).ends(3);
     assert!(none.stderr.contains("there is no rollout yet; start one"), "{}", none.stderr);
-    let started = run(&["start", document, "--by", "ana"]).ends(0);
-    assert_eq!(started.stdout, format!("{store}: began, with 1 flag\n  a: off\n"));
-    run(&["start", document, "--by", "ana"]).ends(3);
-    run(&["promote", "a", "--by", "ana", "--yes"]).ends(0);
-    run(&["hold", "a", "--by", "ana", "--reason", "wait"]).ends(0);
+    let started = run(&["start", &document, "--by", "ana"]).ends(0);
+    assert_eq!(started.stdout, format!("{}: began, with 1 flag\n  a: off\n", real.store));
+    run(&["start", &document]).ends(3);
+    run(&["promote", "a", "--yes"]).ends(0);
+    run(&["hold", "a", "--reason", "wait"]).ends(0);
     assert!(run(&["promote", "a", "--by", "ben", "--yes"]).ends(1).stdout.contains("held by ana"));
-    run(&["rollback", "a", "--by", "ben", "--reason", "slow", "--yes"]).ends(0);
+    assert!(run(&["resume", "a", "--reason", "legal agrees"]).ends(0).stdout.contains("resumed"));
+
+    let unsigned = run(&["promote", "a", "--yes"]).ends(1);
+    assert!(unsigned.stdout.contains("`load-test` is not signed"), "{}", unsigned.stdout);
+    run(&["sign", "a", "load-test", "--by", "ben", "--evidence", "run 16"]).ends(0);
+    run(&["sign", "a", "load-test", "--undo", "--reason", "the wrong run"]).ends(0);
+    run(&["promote", "a", "--yes"]).ends(1);
+    run(&["sign", "a", "load-test", "--by", "ben", "--evidence", "run 17"]).ends(0);
+    run(&["metric", "set", "a", "queue", "7", "--samples", "20"]).ends(0);
+    run(&["promote", "a", "--yes"]).ends(0);
+
+    let beyond = run(&["metric", "set", "a", "queue", "250"]).ends(0);
+    assert!(beyond.stdout.contains("rolled back (queue > 100 (250))"), "{}", beyond.stdout);
+    let open = run(&["promote", "a", "--yes"]).ends(1);
+    assert!(open.stdout.contains("incident"), "{}", open.stdout);
+    run(&["metric", "set", "a", "queue", "7"]).ends(0);
     run(&["tick"]).ends(0);
-    assert_eq!(run(&["document"]).ends(0).stdout, DOCUMENT);
+    for _ in 0..4 {
+        if run(&["incident", "close", "a", "--note", "a worker hung", "--yes"]).code == Some(0) {
+            break;
+        }
+        run(&["incident", "step", "a", "--note", "done", "--override", "seen by eye"]).ends(0);
+    }
+    let status = run(&["status", "--format", "json"]).ends(0).json();
+    assert!(status["flags"][0]["incident"].is_null(), "{status}");
+    run(&["promote", "a", "--yes"]).ends(0);
+    run(&["incident", "report", "a", "security", "--note", "a token in a log"]).ends(0);
     assert!(run(&["history"]).ends(0).stdout.contains("pilot -> off"));
-    assert!(run(&["status"]).ends(0).stdout.starts_with(&store));
+
+    let more = DOCUMENT.to_owned() + "[flags.b]\nstages = [{ name = \"all\", percent = 100 }]\n";
+    let document = real.write("rollout.toml", &more);
+    run(&["update", &document, "--yes"]).ends(0);
+    run(&["update", &real.write("bad.toml", "schema = 2"), "--yes"]).ends(1);
+    run(&["promote", "b", "--yes"]).ends(0);
+    run(&["rollback", "b", "--by", "ben", "--reason", "slow", "--yes"]).ends(0);
+    assert_eq!(run(&["document"]).ends(0).stdout, more);
+    assert!(run(&["history"]).ends(0).stdout.contains("all -> off"));
+    assert!(run(&["status"]).ends(0).stdout.starts_with(&real.store));
     run(&["verify"]).ends(0);
 }

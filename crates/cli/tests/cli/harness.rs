@@ -32,19 +32,29 @@ pub(crate) fn stagegate(arguments: &[&str]) -> Run {
     stagegate_with(arguments, "")
 }
 
+/// The same with these variables set.
+pub(crate) fn stagegate_with_env(arguments: &[&str], env: &[(&str, &str)]) -> Run {
+    run(arguments, env, b"")
+}
+
 /// The same with this text as the standard input.
 pub(crate) fn stagegate_with(arguments: &[&str], stdin: impl AsRef<[u8]>) -> Run {
+    run(arguments, &[], stdin.as_ref())
+}
+
+fn run(arguments: &[&str], env: &[(&str, &str)], stdin: &[u8]) -> Run {
     let mut child = Command::new(env!("CARGO_BIN_EXE_stagegate"))
         .args(arguments)
         .current_dir(root())
         .env_remove("CLICOLOR_FORCE")
+        .envs(env.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     // A program that does not read its input closes it.
-    let _ = child.stdin.take().unwrap().write_all(stdin.as_ref());
+    let _ = child.stdin.take().unwrap().write_all(stdin);
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Run { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }

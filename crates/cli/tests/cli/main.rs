@@ -7,13 +7,20 @@ mod check;
 mod diff;
 mod etcd;
 mod explain;
+#[cfg(unix)]
+mod fleet;
 mod guard;
 mod harness;
 mod make;
 mod messages;
+#[cfg(unix)]
+mod publish;
+mod real;
 mod responsible;
 mod rollout;
 #[cfg(unix)]
 mod run;
 mod show;
 mod timeline;
+#[cfg(unix)]
+mod tls;

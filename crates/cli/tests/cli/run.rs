@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::harness::{root, stagegate};
 
-const DOCUMENT: &str = r#"
+pub(crate) const DOCUMENT: &str = r#"
 schema = 1
 [metrics.queue]
 unit = "count"
@@ -30,18 +30,18 @@ fn start(directory: &Path) -> String {
     store
 }
 
-fn spawn(arguments: &[&str], notify: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_stagegate"))
-        .args(arguments)
-        .current_dir(root())
-        .env("NOTIFY_SOCKET", notify)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+/// The program, as something begins it that reads what it says.
+pub(crate) fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stagegate"));
+    command.args(arguments).current_dir(root()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
 }
 
-fn signal(child: &Child, name: &str) {
+fn spawn(arguments: &[&str], notify: &Path) -> Child {
+    command(arguments).env("NOTIFY_SOCKET", notify).spawn().unwrap()
+}
+
+pub(crate) fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
 }
 
@@ -51,7 +51,7 @@ fn told(socket: &UnixDatagram) -> String {
     String::from_utf8_lossy(&bytes[..len]).into_owned()
 }
 
-fn get(address: &str, path: &str) -> (String, String) {
+pub(crate) fn get(address: &str, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -61,7 +61,7 @@ fn get(address: &str, path: &str) -> (String, String) {
 }
 
 /// Answers each query with that value, as Prometheus would.
-fn prometheus(value: u32) -> String {
+pub(crate) fn prometheus(value: u32) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {

@@ -5,6 +5,7 @@ mod consent;
 mod document;
 mod history;
 mod opened;
+mod publish;
 mod record;
 mod run;
 mod start;
@@ -37,6 +38,7 @@ pub(super) fn run(verb: Verb, output: &Output) -> Result<Answer, Failure> {
         Verb::Verify(args) => verify::run(&args, output),
         Verb::Tick(args) => tick::run(&args, output),
         Verb::Run(args) => run::run(&args),
+        Verb::Publish(args) => publish::run(&args, output),
         Verb::Document(args) => document::run(&args, output),
     }
 }

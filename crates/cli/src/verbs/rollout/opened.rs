@@ -8,7 +8,7 @@ use stagegate::rollout::{Record, Rollout, RolloutError};
 
 use crate::escape::terminal;
 use crate::failure::Failure;
-use crate::place::{Place, Purpose};
+use crate::place::{Place, Purpose, hint};
 use crate::rollout_args::{Acting, ClockChoice, Store};
 use crate::telling::Telling;
 
@@ -71,16 +71,22 @@ pub(super) fn acting_untold(store: &Store) -> Result<Rollout, Failure> {
     for notice in opened.notices() {
         anstream::eprintln!("stagegate: {}", terminal(&notice));
     }
-    let rollout = Rollout::open(opened, clock(store.clock)).map_err(|error| failed(&error))?;
-    fits(&rollout, store.clock)?;
+    by_clock(opened, store.clock)
+}
+
+/// The rollout of a store that is open already.
+pub(super) fn by_clock(
+    opened: impl stagegate::rollout::Store + 'static,
+    choice: ClockChoice,
+) -> Result<Rollout, Failure> {
+    let rollout = Rollout::open(opened, clock(choice)).map_err(|error| failed(&error))?;
+    fits(&rollout, choice)?;
     Ok(rollout)
 }
 
 /// The rollout, for looking: also while another process has it.
 pub(super) fn for_looking(store: &Store) -> Result<Rollout, Failure> {
-    let rollout = looking_by(&store.store, store.clock)?;
-    fits(&rollout, store.clock)?;
-    Ok(rollout)
+    by_clock(store.store.open(Purpose::Look)?, store.clock)
 }
 
 /// Every record, each proved against the one before.
@@ -92,12 +98,8 @@ pub(super) fn proved(store: &Store) -> Result<Result<Vec<Record>, RolloutError>,
 
 /// The same of a directory, by the machine's clock.
 pub(crate) fn looking(path: &Path) -> Result<Rollout, Failure> {
-    looking_by(&Place::Directory(path.to_owned()), ClockChoice::System)
-}
-
-fn looking_by(place: &Place, choice: ClockChoice) -> Result<Rollout, Failure> {
-    let opened = place.open(Purpose::Look)?;
-    Rollout::open(opened, clock(choice)).map_err(|error| failed(&error))
+    let opened = Place::Directory(path.to_owned()).open(Purpose::Look)?;
+    Rollout::open(opened, clock(ClockChoice::System)).map_err(|error| failed(&error))
 }
 
 /// A rehearsal is none any more once real time counts in it, and the other way round.
@@ -129,7 +131,8 @@ pub(super) fn who(acting: &Acting) -> Result<String, Failure> {
 
 /// A failure that is no refusal.
 pub(crate) fn failed(error: &RolloutError) -> Failure {
-    let message = terminal(&error.to_string());
+    let message = error.to_string();
+    let message = terminal(&message) + &hint(&message);
     if error.is_not_found() {
         Failure::Usage(message)
     } else if error.is_damaged() {

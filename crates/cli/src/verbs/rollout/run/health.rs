@@ -1,50 +1,112 @@
 //! `GET /health` and `GET /metrics`, for whoever watches.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use serde::Serialize;
+use stagegate::clock::monotonic;
 use stagegate::integrate::Figures;
 use tiny_http::{Header, Method, Request, Response, Server};
 
+use super::complain;
 use crate::failure::Failure;
 use crate::output;
 
-/// How the last tick went, and what the rollout came to.
-#[derive(Default)]
+/// What it is seen by: how the last tick went, what the rollout came to, and who leads.
+#[derive(Debug, Default)]
 pub(super) struct Health {
     state: Mutex<State>,
     figures: Mutex<Figures>,
 }
 
-#[derive(Clone, Default, Serialize)]
+#[derive(Debug, Default)]
 struct State {
-    healthy: bool,
     /// Ticks so far.
     ticks: u64,
-    /// What was wrong with the last one.
+    /// What was tried, and what was wrong with it the last time.
+    tried: BTreeMap<Part, Option<String>>,
+    /// Until when this process leads, by [`monotonic`]; `None` where nobody leads.
+    leads_until: Option<Duration>,
+}
+
+/// What may be wrong, the most telling first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    Store,
+    Lead,
+    Tick,
+    Publish,
+}
+
+#[derive(Serialize)]
+struct Page {
+    healthy: bool,
+    leads: Option<bool>,
+    ticks: u64,
     error: Option<String>,
 }
 
 impl Health {
-    pub(super) fn ticked(&self, ended: Result<(), String>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn ticked(&self, error: Option<String>) {
+        let mut state = self.state();
         state.ticks += 1;
-        (state.healthy, state.error) = (ended.is_ok(), ended.err());
+        state.tried.insert(Part::Tick, error);
     }
 
-    /// What was true at the last tick that was made. Its moments stand in it, so that it is seen to grow old.
+    /// Says what is wrong now, unless that was so before.
+    pub(super) fn complained(&self, part: Part, error: Option<String>) {
+        let before = self.state().tried.insert(part, error.clone()).flatten();
+        if let Some(error) = error.filter(|error| before.as_ref() != Some(error)) {
+            complain(&error);
+        }
+    }
+
+    /// Whether this process leads since, if that is new.
+    pub(super) fn leads_until(&self, until: Duration) -> Option<bool> {
+        let mut state = self.state();
+        let leads = until > monotonic();
+        let before = state.leads_until.replace(until);
+        if !leads {
+            // The ticks are another one's now.
+            state.tried.remove(&Part::Tick);
+        }
+        let led = before.map(|until| until > Duration::ZERO);
+        (led != Some(leads)).then_some(leads)
+    }
+
+    /// What was true when it was seen last. Its moments stand in it, so that it is seen to grow old.
     pub(super) fn comes_to(&self, figures: Figures) {
         *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures;
     }
 
-    fn state(&self) -> State {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn page(&self) -> Page {
+        let state = self.state();
+        let error = state.tried.values().flatten().next().cloned();
+        let healthy = error.is_none() && !state.tried.is_empty();
+        Page { healthy, leads: state.leads(), ticks: state.ticks, error }
     }
 
     fn metrics(&self) -> String {
-        self.figures.lock().unwrap_or_else(PoisonError::into_inner).to_string()
+        let leads = self.state().leads();
+        let figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let figures = match leads {
+            Some(leads) => figures.with_lead(leads),
+            None => figures,
+        };
+        figures.to_string()
+    }
+}
+
+impl State {
+    fn leads(&self) -> Option<bool> {
+        self.leads_until.map(|until| monotonic() < until)
     }
 }
 
@@ -82,9 +144,9 @@ fn answer(request: Request, health: &Health) {
     };
     let response = match (request.method(), request.url()) {
         (Method::Get | Method::Head, "/health") => {
-            let state = health.state();
-            let status = if state.healthy { 200 } else { 503 };
-            typed(status, output::json("run", &state).unwrap_or_default(), "application/json")
+            let page = health.page();
+            let status = if page.healthy { 200 } else { 503 };
+            typed(status, output::json("run", &page).unwrap_or_default(), "application/json")
         }
         (Method::Get | Method::Head, "/metrics") => {
             typed(200, health.metrics(), Figures::CONTENT_TYPE)

@@ -34,4 +34,10 @@ impl Signals {
     pub(super) fn come_within(&self, time: Duration) -> bool {
         self.0.recv_timeout(time).is_ok()
     }
+
+    /// Waits until one comes.
+    pub(super) fn come(&self) {
+        // Without the thread that hears them nothing more will come.
+        let _ = self.0.recv();
+    }
 }

@@ -1,0 +1,52 @@
+//! `publish`: the document in force with each flag's present stage in it, as a file.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::opened;
+use super::record::count;
+use crate::args::Format;
+use crate::escape::terminal;
+use crate::failure::{Answer, Failure};
+use crate::output::Output;
+use crate::published::Published;
+use crate::run_args::Publish;
+
+#[derive(Serialize)]
+struct PublishResult<'r> {
+    changed: bool,
+    file: &'r Path,
+    flags: Vec<FlagResult<'r>>,
+}
+
+#[derive(Serialize)]
+struct FlagResult<'r> {
+    flag: &'r str,
+    stage: &'r str,
+}
+
+pub(super) fn run(args: &Publish, output: &Output) -> Result<Answer, Failure> {
+    let rollout = opened::for_looking(&args.store)?;
+    let changed = Published::of(&rollout)?.write(&args.out)?;
+    let status = rollout.status();
+    match args.store.format {
+        Format::Human => {
+            let file = terminal(&args.out.display().to_string());
+            let what = if changed { "written" } else { "as it was" };
+            let mut text = format!("{file}: {what}, with {}\n", count(status.flags.len(), "flag"));
+            for flag in &status.flags {
+                text += &format!("  {}: {}\n", flag.flag, flag.serving);
+            }
+            output.text(&text)?;
+        }
+        Format::Json => {
+            let flags = status.flags.iter();
+            let flags =
+                flags.map(|flag| FlagResult { flag: &flag.flag, stage: flag.serving.as_str() });
+            let (file, flags) = (&*args.out, flags.collect());
+            output.json("publish", &PublishResult { changed, file, flags })?;
+        }
+    }
+    Ok(Answer::Yes)
+}

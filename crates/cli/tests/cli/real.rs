@@ -1,0 +1,129 @@
+//! A real etcd, the program that `STAGEGATE_ETCD` names, which `.ci/etcd` brings.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use tempfile::TempDir;
+
+use crate::harness::{Run, stagegate_with_env};
+
+/// How long anything that has to happen may take.
+const LONG: Duration = Duration::from_secs(60);
+
+pub(crate) struct Real {
+    child: Option<Child>,
+    scratch: TempDir,
+    clients: String,
+    peers: String,
+    scheme: &'static str,
+    more: Vec<String>,
+    /// What `--store` says.
+    pub(crate) store: String,
+    /// What is set beside it.
+    pub(crate) env: Vec<(&'static str, String)>,
+}
+
+impl Real {
+    /// `None` where there is no program to run.
+    pub(crate) fn start(what: &str) -> Option<Real> {
+        if env::var_os("STAGEGATE_ETCD").is_none() {
+            println!("not tried: {what}, for want of STAGEGATE_ETCD");
+            return None;
+        }
+        let mut real = Real::new("http", tempfile::tempdir().unwrap());
+        real.go_on();
+        Some(real)
+    }
+
+    /// One that has this certificate, of an authority of its own: files in `scratch`.
+    pub(crate) fn start_with_tls(what: &str, scratch: TempDir, name: &str) -> Option<Real> {
+        if env::var_os("STAGEGATE_ETCD").is_none() {
+            println!("not tried: {what}, for want of STAGEGATE_ETCD");
+            return None;
+        }
+        let mut real = Real::new("https", scratch);
+        let path = |end: &str| real.path(&format!("{name}.{end}")).display().to_string();
+        real.more =
+            vec!["--cert-file".to_owned(), path("pem"), "--key-file".to_owned(), path("key")];
+        real.env.push(("STAGEGATE_ETCD_CA", real.path("ca.pem").display().to_string()));
+        real.go_on();
+        Some(real)
+    }
+
+    fn new(scheme: &'static str, scratch: TempDir) -> Real {
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (clients, peers) = (free().to_string(), format!("http://{}", free()));
+        let store = format!("etcd{}://{clients}/shop/rollout", &scheme[4..]);
+        let env = vec![("STAGEGATE_BY", "ana".to_owned())];
+        Real { child: None, scratch, clients, peers, scheme, more: Vec::new(), store, env }
+    }
+
+    /// Until it answers. A port that is taken, if only for a moment, has it end: then once more.
+    pub(crate) fn go_on(&mut self) {
+        let begin = Instant::now();
+        let url = format!("{}://{}", self.scheme, self.clients);
+        while self.child.is_none() {
+            let child = Command::new(env::var_os("STAGEGATE_ETCD").unwrap())
+                .arg("--data-dir")
+                .arg(self.path("data"))
+                .args(["--listen-client-urls", &url, "--advertise-client-urls", &url])
+                .args(["--listen-peer-urls", &self.peers])
+                .args(["--initial-advertise-peer-urls", &self.peers])
+                .args(["--initial-cluster", &format!("default={}", self.peers)])
+                .args(&self.more)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn();
+            let mut child = child.unwrap();
+            while child.try_wait().unwrap().is_none() {
+                assert!(begin.elapsed() < LONG);
+                let said = self.run(&["status"]).stderr;
+                // Who knows that its certificate is not right has been answered.
+                if !said.contains("does not answer") || said.contains("invalid peer certificate") {
+                    self.child = Some(child);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// As a machine that loses its power.
+    pub(crate) fn die(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    /// Writes a file beside the data.
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    /// Runs a verb on the store.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
+        self.run_with(arguments, &self.env)
+    }
+
+    /// The same with other variables set.
+    pub(crate) fn run_with(&self, arguments: &[&str], env: &[(&str, String)]) -> Run {
+        let mut all = arguments.to_vec();
+        all.extend(["--store", &self.store]);
+        let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, &**value)).collect();
+        stagegate_with_env(&all, &env)
+    }
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        self.die();
+    }
+}
