@@ -84,8 +84,8 @@ fn count(asks: impl FnOnce() -> usize) -> (u64, usize) {
 fn asking_allocates_nothing() {
     let gate = gate();
     let handles: Vec<_> = FLAGS.iter().map(|flag| gate.flag(flag)).collect();
-    // The first question of a thread sets up arc-swap's slots for it: see the test below.
-    gate.is_enabled(1, "split");
+    // The first question of a thread to a snapshot sets up arc-swap's slots for it: see the test below.
+    gate.evaluate(1, "split");
 
     let text = "user-7".to_owned();
     let bytes = vec![0xff_u8; 1 << 16];
@@ -113,7 +113,8 @@ fn asking_allocates_nothing() {
 #[test]
 fn eight_attributes_are_built_without_allocating() {
     let gate = gate();
-    gate.is_enabled(1, "split");
+    // As above: groups have a say in "matched", so the snapshot is asked.
+    gate.evaluate(1, "split");
     let build = |count: usize| {
         let attributes = ATTRIBUTES.into_iter().cycle().take(count);
         attributes.fold(User::new("user-2000"), |user, (name, value)| user.attribute(name, value))
@@ -141,7 +142,7 @@ fn updates_and_handles_found_anew_leave_questions_free() {
 fn only_a_threads_first_question_may_allocate() {
     let gate = gate();
     let counts = thread::spawn(move || {
-        let ask = || usize::from(gate.is_enabled(1, "everybody"));
+        let ask = || usize::from(gate.evaluate(1, "everybody").enabled);
         [count(ask), count(ask), count(ask)].map(|(allocations, _)| allocations)
     });
     let [first, rest @ ..] = counts.join().unwrap();

@@ -67,7 +67,7 @@ fn memory_comes_back_after_100_000_swaps() {
         for _ in 0..IDLE {
             let small = thread::Builder::new().stack_size(64 * 1024);
             let idle = || {
-                gate.is_enabled("anybody", "f0");
+                gate.evaluate("anybody", "f0");
                 asked.wait();
                 drop(done.read());
             };

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use stagegate::{Document, Gate, Update, UpdateError};
@@ -301,7 +302,7 @@ fn observers_are_told_of_every_update_and_survive_each_other() {
 }
 
 #[test]
-fn handles_say_what_the_gate_says_through_every_kind_of_update() {
+fn every_way_of_asking_says_the_same_through_every_kind_of_update() {
     // Percentages, off, everybody, another salt, groups, gone and there again.
     let flags = [
         r#""b": {}"#,
@@ -328,10 +329,45 @@ fn handles_say_what_the_gate_says_through_every_kind_of_update() {
             handles.push(gate.flag("a"));
             for user in (0..200).map(|n| format!("u{n}")) {
                 let expected = gate.pin().is_enabled(&user, "a");
+                assert_eq!(gate.is_enabled(&user, "a"), expected, "{user}: {first}, then {next}");
                 for handle in &handles {
                     assert_eq!(handle.is_enabled(&user), expected, "{user}: {first}, then {next}");
                 }
             }
         }
     }
+}
+
+#[test]
+fn names_of_every_length_are_found_from_the_beginning_and_later() {
+    // Names that differ in their first character alone, or are longer by the last.
+    let names = |lengths: std::ops::RangeInclusive<usize>| -> Vec<String> {
+        let of = |length: usize| {
+            let middle = "m".repeat(length - 2);
+            [format!("a{middle}"), format!("a{middle}y"), format!("b{middle}y")]
+        };
+        let names: BTreeSet<String> = lengths.flat_map(of).collect();
+        names.into_iter().collect()
+    };
+    let document = |names: &[String]| {
+        let stage = |name: &str| if name.len().is_multiple_of(3) { "ga" } else { "off" };
+        let flags = names.iter().map(|name| format!(r#""{name}": {{"stage": "{}"}}"#, stage(name)));
+        format!(r#"{{"schema": 1, "flags": {{{}}}}}"#, flags.collect::<Vec<_>>().join(", "))
+    };
+    let (first, all) = (names(2..=60), names(2..=128));
+    let gate = Gate::from_document(document(&first)).unwrap();
+    for names in [&first, &all, &first] {
+        gate.update(document(names)).unwrap();
+        let pinned = gate.pin();
+        let mut on = 0;
+        for name in &all {
+            assert_eq!(gate.is_enabled(1, name), pinned.is_enabled(1, name), "{name}");
+            for other in [format!("{name}-"), name.replace('a', "c"), name[1..].to_owned()] {
+                assert_eq!(gate.is_enabled(1, &other), pinned.is_enabled(1, &other), "{other}");
+            }
+            on += usize::from(pinned.is_enabled(1, name));
+        }
+        assert!(on > 50, "{on}");
+    }
+    assert!(!gate.is_enabled(1, ""));
 }

@@ -72,6 +72,13 @@ impl Percent {
     }
 }
 
+/// Of a name, for looking it up. Names come from documents that were reviewed, not from users: it need not withstand those
+/// who choose them.
+#[inline]
+pub(crate) fn hash(name: &str) -> u64 {
+    xxh3_64(name.as_bytes())
+}
+
 /// A percentage prepared for comparing: the first bucket that is not among it.
 ///
 /// 100% would be 2^64, one more than fits. It is `u64::MAX`, which no other percentage comes to: 999,999 parts are 18 * 10^12

@@ -151,6 +151,11 @@ impl Flag {
         self.declared
     }
 
+    /// Whether questions that have a shortcut to either are answered alike.
+    pub(crate) fn asks_like(&self, other: &Flag) -> bool {
+        self.salt == other.salt && self.quick() == other.quick()
+    }
+
     pub(crate) fn salt(&self) -> Salt {
         self.salt
     }

@@ -9,8 +9,8 @@ mod stage;
 mod user;
 
 pub(crate) use audience::{AttributeRule, Group, UserSet};
-pub(crate) use bucketing::Quick;
 pub use bucketing::Salt;
+pub(crate) use bucketing::{Quick, hash};
 pub use evaluation::{Evaluation, Reason};
 pub(crate) use flag::{Flag, FlagDefinition, HoldBack, Placement};
 pub(crate) use snapshot::{Slot, Snapshot};

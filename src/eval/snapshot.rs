@@ -92,6 +92,11 @@ impl Snapshot {
     }
 
     /// Every flag, in order of their keys.
+    /// Whether both have the same flags, each at the same place.
+    pub(crate) fn has_names_of(&self, other: &Snapshot) -> bool {
+        self.index == other.index
+    }
+
     pub(crate) fn flags(&self) -> &[Flag] {
         &self.flags
     }

@@ -32,9 +32,16 @@ impl Gate {
     /// ```
     #[inline]
     pub fn is_enabled(&self, user: impl AsUser, flag: &str) -> bool {
+        let answer = self.shared.current.is_enabled(&user, flag);
+        answer.unwrap_or_else(|| self.is_enabled_now(&user, flag))
+    }
+
+    /// By the snapshot in force.
+    #[inline(never)]
+    fn is_enabled_now(&self, user: &impl AsUser, flag: &str) -> bool {
         self.shared
             .current
-            .read(|snapshot| snapshot.flag(flag).is_some_and(|flag| flag.is_enabled(&user)))
+            .read(|snapshot| snapshot.flag(flag).is_some_and(|flag| flag.is_enabled(user)))
     }
 
     /// The same decision with its reason, the flag's stage, the user's cohort and bucket.

@@ -1,15 +1,16 @@
 //! The one place that swaps.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::by_name::ByName;
 use super::retired::Retired;
 use super::shortcut::Shortcut;
 use super::shortcuts::{self, Shortcuts};
-use crate::eval::Snapshot;
+use crate::eval::{AsUser, Snapshot};
 
 /// The snapshot in force.
 ///
@@ -27,6 +28,8 @@ pub(super) struct Cell {
     /// Which of a thread's places is this cell's.
     place: usize,
     shortcuts: Shortcuts,
+    /// Empty until there is a flag.
+    by_name: OnceLock<ByName>,
     retired: Retired,
 }
 
@@ -47,6 +50,7 @@ impl Cell {
         // Relaxed: any spread over the places will do.
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         Cell {
+            by_name: ByName::new(&snapshot).map(OnceLock::from).unwrap_or_default(),
             newest: AtomicU64::new(snapshot.token()),
             swap: ArcSwap::from_pointee(snapshot),
             place: NEXT.fetch_add(1, Ordering::Relaxed) % PLACES,
@@ -86,6 +90,12 @@ impl Cell {
         ask(&loaded)
     }
 
+    /// Whether the user has the flag of this name, if no snapshot is to be asked for it.
+    #[inline]
+    pub(super) fn is_enabled(&self, user: &impl AsUser, flag: &str) -> Option<bool> {
+        self.by_name.get()?.is_enabled(user, flag)
+    }
+
     /// Lock-free, without touching a counter that other threads touch.
     pub(super) fn load(&self) -> Loaded {
         let loaded = self.swap.load();
@@ -114,10 +124,15 @@ impl Cell {
             let mut known = self.shortcuts.lock();
             // What is compared with is kept alive by `current`: no other has its address.
             if Arc::ptr_eq(&self.swap.load(), &current) {
-                let closed = known.close(&snapshot);
+                let by_name = self.by_name.get().map(|names| names.close(&current, &snapshot));
+                let handles = known.close(&snapshot);
                 self.swap.store(Arc::clone(&snapshot));
                 self.note(&snapshot);
-                shortcuts::open(closed);
+                shortcuts::open(handles);
+                match by_name {
+                    Some(closed) => shortcuts::open(closed),
+                    None => drop(ByName::new(&snapshot).map(|names| self.by_name.set(names))),
+                }
                 drop(known);
                 self.retired.add(Arc::clone(&current));
                 return Ok((snapshot.version(), told));

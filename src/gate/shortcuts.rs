@@ -1,12 +1,14 @@
-//! The shortcuts of a gate's handles, kept in step with its snapshots.
+//! The shortcuts of a gate, kept in step with its snapshots.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use super::by_name::{ByName, Name, Place};
 use super::shortcut::Shortcut;
-use crate::eval::{Quick, Slot, Snapshot};
+use crate::eval::{Flag, Quick, Slot, Snapshot};
 
-/// The shortcuts of a gate. Whoever holds the lock may swap; questions never take it.
+/// The shortcuts of a gate's handles. Whoever holds the lock may swap; questions never take it.
 #[derive(Default)]
 pub(super) struct Shortcuts(Mutex<Known>);
 
@@ -55,11 +57,7 @@ impl Known {
                 entry.slot = next.slot(&entry.key);
                 next.at(entry.slot).ok().flatten()
             });
-            let quick = shortcut.of(flag);
-            if !shortcut.is(quick) {
-                shortcut.set(Quick::ASK);
-                changed.push((shortcut, quick));
-            }
+            close(shortcut, flag, &mut changed);
         }
         changed
     }
@@ -70,8 +68,73 @@ impl Known {
     }
 }
 
+impl ByName {
+    /// `None` for a snapshot without flags: there are none to come back to.
+    pub(super) fn new(snapshot: &Snapshot) -> Option<ByName> {
+        let flags = snapshot.flags();
+        let places = flags.len() * 2;
+        let empty = || Place { shortcut: Shortcut::new(None, ""), name: Name::NONE };
+        let mut by_name = ByName {
+            places: std::iter::repeat_with(empty).take(places).collect(),
+            others: Shortcut::new(None, ""),
+        };
+        for flag in flags {
+            let key = flag.key().as_str();
+            let Some(name) = Name::of(key) else { continue };
+            let mut at = ByName::begin(key, places);
+            while by_name.places.get(at).is_some_and(|place| !place.name.is_none()) {
+                at = ByName::after(at, places);
+            }
+            *by_name.places.get_mut(at)? = Place { shortcut: Shortcut::new(Some(flag), key), name };
+        }
+        by_name.others.set(by_name.of_others(snapshot));
+        (places > 0).then_some(by_name)
+    }
+
+    /// As [`Known::close`].
+    pub(super) fn close(&self, now: &Snapshot, next: &Snapshot) -> Vec<(&Shortcut, Quick)> {
+        let mut changed = Vec::new();
+        if now.has_names_of(next) {
+            // Of 100,000 flags mostly one has moved.
+            let flags = now.flags().iter().zip(next.flags());
+            for (_, flag) in flags.filter(|(now, next)| !now.asks_like(next)) {
+                if let Some(shortcut) = self.find(flag.key().as_str()) {
+                    close(shortcut, Some(flag), &mut changed);
+                }
+            }
+        } else {
+            for place in self.places.iter().filter(|place| !place.name.is_none()) {
+                close(&place.shortcut, next.flag(place.name.as_str()), &mut changed);
+            }
+            let others = self.of_others(next);
+            if !self.others.is(others) {
+                self.others.set(Quick::ASK);
+                changed.push((&self.others, others));
+            }
+        }
+        changed
+    }
+
+    fn of_others(&self, snapshot: &Snapshot) -> Quick {
+        let is_here = |flag: &Flag| self.find(flag.key().as_str()).is_some();
+        if snapshot.flags().iter().all(is_here) { Quick::NOBODY } else { Quick::ASK }
+    }
+}
+
+fn close<S: Deref<Target = Shortcut>>(
+    shortcut: S,
+    next: Option<&Flag>,
+    changed: &mut Vec<(S, Quick)>,
+) {
+    let quick = shortcut.of(next);
+    if !shortcut.is(quick) {
+        shortcut.set(Quick::ASK);
+        changed.push((shortcut, quick));
+    }
+}
+
 /// After the swap.
-pub(super) fn open(closed: Vec<(Arc<Shortcut>, Quick)>) {
+pub(super) fn open<S: Deref<Target = Shortcut>>(closed: Vec<(S, Quick)>) {
     for (shortcut, quick) in closed {
         shortcut.set(quick);
     }
@@ -80,5 +143,11 @@ pub(super) fn open(closed: Vec<(Arc<Shortcut>, Quick)>) {
 impl fmt::Debug for Shortcuts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shortcuts").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ByName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByName").field("places", &self.places.len()).finish_non_exhaustive()
     }
 }

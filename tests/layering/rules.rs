@@ -43,6 +43,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const HOT: &[&str] = &[
     "src/eval/",
     "src/gate/ask.rs",
+    "src/gate/by_name.rs",
     "src/gate/cell.rs",
     "src/gate/handle.rs",
     "src/gate/pinned.rs",
