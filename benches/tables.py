@@ -41,22 +41,56 @@ def load(criterion):
         print(f"| {name} | {time} |")
 
 
+USERS = 1024
+
+
+def counts():
+    """(question, instructions for all users) from gungraun's output: a line that names the bench, then one with its count."""
+    found = re.findall(r"check::(\w+) (\w+):.*\n\s+Instructions:\s+(\d+)", sys.stdin.read())
+    counted = {
+        name.replace("_", " ") + ("" if case == "each" else f" {case}".replace("_", " ")): int(count)
+        for name, case, count in found
+    }
+    loop = counted.pop("no question")
+    return {name: count - loop for name, count in counted.items()}
+
+
 def instructions():
-    """From gungraun's output: a line that names the bench, then one with its count."""
-    users = 1024
-    counts = re.findall(r"check::(\w+) (\w+):.*\n\s+Instructions:\s+(\d+)", sys.stdin.read())
-    loop = next(int(count) for name, _, count in counts if name == "no_question")
-    raw = next(int(count) for name, _, count in counts if name == "raw_hash")
+    counted = counts()
     print("| question | instructions | x raw hash |\n| --- | --- | --- |")
-    for name, case, count in counts:
-        if name == "no_question":
-            continue
-        name = name.replace("_", " ") + ("" if case == "each" else f" {case}".replace("_", " "))
-        mine = int(count) - loop
-        print(f"| {name} | {mine / users:.0f} | {mine / (raw - loop):.1f} |")
+    for name, count in counted.items():
+        print(f"| {name} | {count / USERS:.0f} | {count / counted['raw hash']:.1f} |")
 
 
-if sys.argv[1] == "instructions":
+def accept(path, compiler):
+    lines = [f"{name}\t{count}" for name, count in counts().items() if name not in NOT_OURS]
+    path.write_text("\n".join([f"# {compiler}", *lines]) + "\n")
+
+
+# What the code of others does is not held to anything.
+NOT_OURS = {"raw hash", "forty lines"}
+
+
+def hold(path, compiler):
+    """To at most 2% more than what was accepted last, by the same compiler."""
+    first, *lines = path.read_text().splitlines()
+    if first != f"# {compiler}":
+        print(f"the instructions on record are of {first[2:]}, this is {compiler}: nothing is compared")
+        return
+    counted, failed = counts(), False
+    for name, before in (line.split("\t") for line in lines):
+        now, before = counted[name], int(before)
+        more = now / before - 1
+        failed |= more > 0.02
+        print(f"{name}: {now / USERS:.1f} instructions, {before / USERS:.1f} on record, {more:+.1%}")
+    if failed:
+        sys.exit("more than 2% above the record: make it less, or accept it by .ci/instructions --accept")
+
+
+what, *arguments = sys.argv[1:]
+if what == "instructions":
     instructions()
+elif what in ("accept", "hold"):
+    {"accept": accept, "hold": hold}[what](Path(arguments[0]), arguments[1])
 else:
-    {"check": check, "load": load}[sys.argv[1]](Path(sys.argv[2]))
+    {"check": check, "load": load}[what](Path(arguments[0]))
