@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
-use stagegate::{Gate, User};
+use stagegate::User;
 use support::{FLAG, FortyLines, Users};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -80,22 +80,54 @@ fn flags(criterion: &mut Criterion) {
     let mut group = group(criterion, "flags");
     for count in [10, 1_000, 100_000] {
         let gate = support::gate(&support::many_flags(count));
-        let hot = support::flag_key(count / 2);
-        ask(&mut group, &format!("{count}, the same"), |user| gate.is_enabled(user, &hot));
-        ask_around(&mut group, &format!("{count}, another each time"), &gate, count);
+        let keys: Vec<String> = (0..count).map(support::flag_key).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let forty_lines = FortyLines::new(&keys, 10);
+        let hot = keys[count / 2];
+        ask(&mut group, &format!("{count}, the same"), |user| gate.is_enabled(user, hot));
+        let name = format!("{count}, another each time");
+        ask_around(&mut group, &name, &keys, |user, key| gate.is_enabled(user, key));
+        let name = format!("{count}, another each time, forty lines");
+        ask_around(&mut group, &name, &keys, |user, key| forty_lines.is_enabled(user, key));
     }
 }
 
 /// Another flag with every question, far from the one before.
-fn ask_around(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, gate: &Gate, flags: usize) {
+fn ask_around(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    keys: &[&str],
+    question: impl Fn(&str, &str) -> bool,
+) {
     // 7919 is prime and divides none of the counts: every flag has its turn.
-    let keys: Vec<String> = (0..flags).map(|turn| support::flag_key(turn * 7919 % flags)).collect();
+    let around = (0..keys.len()).map(|turn| keys[turn * 7919 % keys.len()].to_owned());
+    let keys: Vec<String> = around.collect();
     let mut users = Users::new();
     let mut keys = keys.iter().cycle();
     group.bench_function(name, |bencher| {
-        bencher.iter(|| keys.next().map(|key| gate.is_enabled(users.next(), key)));
+        bencher.iter(|| keys.next().map(|key| question(users.next(), key)));
     });
 }
 
-criterion_group!(benches, how, stage, groups, attributes, flags);
+/// The floor is that of each length.
+fn keys(criterion: &mut Criterion) {
+    let handle = support::gate(&support::one_flag("pilot")).flag(FLAG);
+    for bytes in [4, 8, 16, 36, 64, 128, 256] {
+        let mut group = criterion.benchmark_group(format!("keys of {bytes} bytes"));
+        let users: Vec<String> = (0..support::USERS).map(|n| format!("{n:0bytes$}")).collect();
+        let mut ask = |name: &str, question: &dyn Fn(&str) -> u64| {
+            let mut at = 0;
+            group.bench_function(name, |bencher| {
+                bencher.iter(|| {
+                    at = (at + 1) % support::USERS;
+                    question(&users[at])
+                });
+            });
+        };
+        ask("raw hash", &|user| xxh3_64(user.as_bytes()));
+        ask("handle", &|user| u64::from(handle.is_enabled(user)));
+    }
+}
+
+criterion_group!(benches, how, stage, groups, attributes, flags, keys);
 criterion_main!(benches);
