@@ -37,6 +37,9 @@ pub mod cli {}
 #[doc = include_str!("../docs/bucketing.md")]
 pub mod bucketing {}
 
+#[doc = include_str!("../docs/performance.md")]
+pub mod performance {}
+
 #[doc = include_str!("../docs/design.md")]
 pub mod design {}
 

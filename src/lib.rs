@@ -62,7 +62,7 @@
 //!   metrics; `Figures`, `Metrics` and `Tracing` let it be observed.
 //! * The command line `stagegate` (package `stagegate-cli`) checks, prints, schedules, explains and
 //!   executes documents.
-//! * Chapters: the [plan document](_docs::plans), [bucketing](_docs::bucketing), the
+//! * Chapters: the [plan document](_docs::plans), [bucketing](_docs::bucketing), [performance](_docs::performance), the
 //!   [design](_docs::design), the [promises](_docs::promises) and their tests; with features
 //!   `rollout`, `guard` and `follow` also rollouts, the format of their journal, telling, observing, fleets, guards, and following.
 //!
