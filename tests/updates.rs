@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use stagegate::{Document, Gate, Update, UpdateError};
+use stagegate::{Document, Gate, Update, UpdateError, User};
 
 fn gate(stage: &str) -> Gate {
     Gate::from_document(flag_at(stage)).unwrap()
@@ -332,6 +332,52 @@ fn every_way_of_asking_says_the_same_through_every_kind_of_update() {
                 assert_eq!(gate.is_enabled(&user, "a"), expected, "{user}: {first}, then {next}");
                 for handle in &handles {
                     assert_eq!(handle.is_enabled(&user), expected, "{user}: {first}, then {next}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn whom_a_list_gains_or_loses_is_answered_for_at_once() {
+    let listed = |users: std::ops::Range<usize>| {
+        let users: Vec<String> = users.map(|n| format!(r#""u{n}""#)).collect();
+        format!(r#"{{"users": [{}]}}"#, users.join(", "))
+    };
+    let groups = [
+        listed(0..1),
+        listed(0..3),
+        listed(2..5),
+        listed(0..100),
+        listed(50..9_000),
+        listed(7..8),
+        r#"{"where": {"region": ["eu"]}}"#.to_owned(),
+        listed(3..6),
+    ];
+    let flags = [
+        r#"{"stage": "some", "stages": [{"name": "some", "percent": 10, "groups": ["g"]}, {"name": "all", "percent": 100}]}"#,
+        r#"{"stage": "pilot", "hold_back": {"g": "expanded"}}"#,
+        r#"{"stage": "ga", "hold_back": {"g": "ga"}}"#,
+        r#"{"stage": "off", "stages": [{"name": "some", "percent": 10, "groups": ["g"]}, {"name": "all", "percent": 100}]}"#,
+    ];
+    for flag in flags {
+        let document = |group: &str| {
+            format!(r#"{{"schema": 1, "groups": {{"g": {group}}}, "flags": {{"a": {flag}}}}}"#)
+        };
+        for first in &groups {
+            let gate = Gate::from_document(document(first)).unwrap();
+            let mut handles = vec![gate.flag("a")];
+            for next in groups.iter().chain(groups.iter().rev()) {
+                gate.update(document(next)).unwrap();
+                handles.push(gate.flag("a"));
+                let pinned = gate.pin();
+                for user in (0..60).chain(90..110).chain(8_995..9_005).map(|n| format!("u{n}")) {
+                    let user = User::new(&user).attribute("region", "eu");
+                    let expected = pinned.is_enabled(&user, "a");
+                    assert_eq!(gate.is_enabled(&user, "a"), expected, "{flag}: {user:?}");
+                    for handle in &handles {
+                        assert_eq!(handle.is_enabled(&user), expected, "{flag}: {user:?}");
+                    }
                 }
             }
         }

@@ -88,6 +88,11 @@ impl FlagDefinition {
         self.stages.get(..usize::from(position)).unwrap_or(&self.stages)
     }
 
+    fn groups(&self) -> impl Iterator<Item = &Group> {
+        let granted = self.stages.iter().flat_map(|stage| &stage.groups).map(|group| &**group);
+        granted.chain(self.hold_back.iter().map(|hold| &*hold.group))
+    }
+
     fn names_groups(&self) -> bool {
         !self.hold_back.is_empty() || self.stages.iter().any(|stage| !stage.groups.is_empty())
     }
@@ -151,9 +156,30 @@ impl Flag {
         self.declared
     }
 
-    /// Whether questions that have a shortcut to either are answered alike.
-    pub(crate) fn asks_like(&self, other: &Flag) -> bool {
-        self.salt == other.salt && self.quick() == other.quick()
+    /// Whether both are the same flag at the same position, and so are answered alike.
+    pub(crate) fn is_like(&self, other: &Flag) -> bool {
+        self.position == other.position && self.is_defined_like(other)
+    }
+
+    pub(crate) fn is_defined_like(&self, other: &Flag) -> bool {
+        Arc::ptr_eq(&self.definition, &other.definition)
+    }
+
+    /// How many users its groups list, those on several counted for each; `None` where an attribute may have a say.
+    pub(crate) fn most_listed(&self) -> Option<usize> {
+        let users = |group: &Group| group.rules.is_empty().then(|| group.users.len());
+        self.definition.groups().map(users).sum()
+    }
+
+    /// The buckets of these users.
+    pub(crate) fn listed(&self) -> impl Iterator<Item = u64> {
+        let users = self.definition.groups().flat_map(|group| group.users.iter());
+        users.map(|user| self.salt.bucket_of(user))
+    }
+
+    /// What decides about a user whom no group lists, where that is known of each.
+    pub(crate) fn quick_unless_listed(&self) -> Quick {
+        self.threshold.into()
     }
 
     pub(crate) fn salt(&self) -> Salt {

@@ -65,7 +65,7 @@ impl ByName {
 
 impl Name {
     /// What is left of 64 bytes.
-    const MOST: usize = 47;
+    const MOST: usize = 39;
 
     pub(super) const NONE: Name = Name { len: 0, bytes: [0; Name::MOST] };
 

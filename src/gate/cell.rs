@@ -125,7 +125,7 @@ impl Cell {
             // What is compared with is kept alive by `current`: no other has its address.
             if Arc::ptr_eq(&self.swap.load(), &current) {
                 let by_name = self.by_name.get().map(|names| names.close(&current, &snapshot));
-                let handles = known.close(&snapshot);
+                let handles = known.close(&current, &snapshot);
                 self.swap.store(Arc::clone(&snapshot));
                 self.note(&snapshot);
                 shortcuts::open(handles);

@@ -7,6 +7,7 @@ mod change;
 #[cfg(feature = "rollout")]
 mod driven;
 mod error;
+mod filter;
 mod handle;
 mod observer;
 mod pinned;
@@ -49,9 +50,10 @@ use observer::Ledger;
 ///
 /// # Complexity
 ///
-/// [`is_enabled`](Gate::is_enabled) is a hash of the flag's name, one of the user's key, and a comparison. Flags that a later document
-/// brings, those with names of more than 47 bytes, those whose salt a later document changes, and those in
-/// which groups have a say take a hundred instructions more; a [`FlagHandle`] made then does not, but for groups.
+/// [`is_enabled`](Gate::is_enabled) is a hash of the flag's name, one of the user's key, and a comparison; a look into a filter
+/// where groups list users. A hundred instructions more are taken by: who is listed; flags in which an attribute has a say, or
+/// with more than 4,096 listed users; flags that a later document brings, or gives another salt; names of more than 39
+/// bytes. A [`FlagHandle`] is made for what is there then, and for lists of any length.
 ///
 /// # Example
 ///

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::filter::Filter;
 use crate::eval::{AsUser, Flag, Quick, Salt};
 
 /// One flag of a gate, for all its handles: the salt and the threshold that the snapshot in force has for it, next to each
@@ -19,6 +20,9 @@ pub(super) struct Shortcut {
     /// there already.
     salt: Salt,
     quick: AtomicU64,
+    /// Of whom the snapshot is asked although `quick` has a threshold. Flags whose groups are lists have one: most who ask are
+    /// on none.
+    listed: Option<Box<Filter>>,
 }
 
 impl Shortcut {
@@ -27,21 +31,44 @@ impl Shortcut {
     pub(super) fn is_enabled(&self, user: &impl AsUser) -> Option<bool> {
         // Acquire: pairs with the release in `set`. What was done before this was set, a swap too, is done for this thread.
         let quick = Quick::from_word(self.quick.load(Ordering::Acquire));
-        quick.is_enabled(|| self.salt.bucket_of(user.key().as_bytes()))
+        let bucket = || self.salt.bucket_of(user.key().as_bytes());
+        match &self.listed {
+            None => quick.is_enabled(bucket),
+            Some(listed) => {
+                let bucket = bucket();
+                if listed.may_have(bucket) { None } else { quick.is_enabled(|| bucket) }
+            }
+        }
     }
 
-    pub(super) fn new(flag: Option<&Flag>, key: &str) -> Shortcut {
+    pub(super) fn new(flag: Option<&Flag>, key: &str, listed: Option<Box<Filter>>) -> Shortcut {
         // A flag that comes later has the salt that its key makes, unless its document says otherwise.
         let salt = flag.map_or_else(|| Salt::new(key), Flag::salt);
-        Shortcut { salt, quick: AtomicU64::new(flag.map_or(Quick::NOBODY, Flag::quick).to_word()) }
+        let shortcut = Shortcut { salt, quick: AtomicU64::new(Quick::ASK.to_word()), listed };
+        shortcut.set(shortcut.of(flag));
+        shortcut
     }
 
     /// What it is to be where this is the flag.
     pub(super) fn of(&self, flag: Option<&Flag>) -> Quick {
         match flag {
             None => Quick::NOBODY,
-            Some(flag) if flag.salt() == self.salt => flag.quick(),
-            Some(_) => Quick::ASK,
+            Some(flag) if flag.salt() != self.salt => Quick::ASK,
+            Some(flag) if self.knows_lists_of(flag) => flag.quick_unless_listed(),
+            Some(flag) => flag.quick(),
+        }
+    }
+
+    fn knows_lists_of(&self, flag: &Flag) -> bool {
+        let room =
+            self.listed.as_ref().map_or(0, |listed| listed.words.len() * Filter::USERS_A_WORD);
+        flag.most_listed().is_some_and(|users| users <= room)
+    }
+
+    /// To be done before the swap to a snapshot with this flag.
+    pub(super) fn add_listed(&self, flag: &Flag) {
+        if let Some(listed) = self.listed.as_ref().filter(|_| self.knows_lists_of(flag)) {
+            flag.listed().for_each(|bucket| listed.add(bucket));
         }
     }
 

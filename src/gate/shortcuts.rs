@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::by_name::{ByName, Name, Place};
+use super::filter::Filter;
 use super::shortcut::Shortcut;
 use crate::eval::{Flag, Quick, Slot, Snapshot};
 
@@ -42,13 +44,15 @@ impl Known {
             self.forget();
         }
         let slot = snapshot.slot(key);
-        let shortcut = Arc::new(Shortcut::new(snapshot.at(slot).ok().flatten(), key));
+        let flag = snapshot.at(slot).ok().flatten();
+        let listed = flag.and_then(|flag| filter(flag, usize::MAX));
+        let shortcut = Arc::new(Shortcut::new(flag, key, listed));
         self.all.push(Entry { key: Arc::clone(key), slot, shortcut: Arc::downgrade(&shortcut) });
         shortcut
     }
 
     /// Has those that this snapshot will change ask, and returns how to set them once it is in force.
-    pub(super) fn close(&mut self, next: &Snapshot) -> Vec<(Arc<Shortcut>, Quick)> {
+    pub(super) fn close(&mut self, now: &Snapshot, next: &Snapshot) -> Vec<(Arc<Shortcut>, Quick)> {
         self.forget();
         let mut changed = Vec::new();
         for entry in &mut self.all {
@@ -57,7 +61,7 @@ impl Known {
                 entry.slot = next.slot(&entry.key);
                 next.at(entry.slot).ok().flatten()
             });
-            close(shortcut, flag, &mut changed);
+            close(shortcut, now.flag(&entry.key), flag, &mut changed);
         }
         changed
     }
@@ -73,10 +77,10 @@ impl ByName {
     pub(super) fn new(snapshot: &Snapshot) -> Option<ByName> {
         let flags = snapshot.flags();
         let places = flags.len() * 2;
-        let empty = || Place { shortcut: Shortcut::new(None, ""), name: Name::NONE };
+        let empty = || Place { shortcut: Shortcut::new(None, "", None), name: Name::NONE };
         let mut by_name = ByName {
             places: std::iter::repeat_with(empty).take(places).collect(),
-            others: Shortcut::new(None, ""),
+            others: Shortcut::new(None, "", None),
         };
         for flag in flags {
             let key = flag.key().as_str();
@@ -85,7 +89,8 @@ impl ByName {
             while by_name.places.get(at).is_some_and(|place| !place.name.is_none()) {
                 at = ByName::after(at, places);
             }
-            *by_name.places.get_mut(at)? = Place { shortcut: Shortcut::new(Some(flag), key), name };
+            let shortcut = Shortcut::new(Some(flag), key, filter(flag, MOST_LISTED));
+            *by_name.places.get_mut(at)? = Place { shortcut, name };
         }
         by_name.others.set(by_name.of_others(snapshot));
         (places > 0).then_some(by_name)
@@ -97,14 +102,15 @@ impl ByName {
         if now.has_names_of(next) {
             // Of 100,000 flags mostly one has moved.
             let flags = now.flags().iter().zip(next.flags());
-            for (_, flag) in flags.filter(|(now, next)| !now.asks_like(next)) {
+            for (flag, next) in flags.filter(|(now, next)| !now.is_like(next)) {
                 if let Some(shortcut) = self.find(flag.key().as_str()) {
-                    close(shortcut, Some(flag), &mut changed);
+                    close(shortcut, Some(flag), Some(next), &mut changed);
                 }
             }
         } else {
             for place in self.places.iter().filter(|place| !place.name.is_none()) {
-                close(&place.shortcut, next.flag(place.name.as_str()), &mut changed);
+                let flag = place.name.as_str();
+                close(&place.shortcut, now.flag(flag), next.flag(flag), &mut changed);
             }
             let others = self.of_others(next);
             if !self.others.is(others) {
@@ -123,14 +129,32 @@ impl ByName {
 
 fn close<S: Deref<Target = Shortcut>>(
     shortcut: S,
+    now: Option<&Flag>,
     next: Option<&Flag>,
     changed: &mut Vec<(S, Quick)>,
 ) {
+    if let Some(next) = next.filter(|next| now.is_none_or(|now| !now.is_defined_like(next))) {
+        shortcut.add_listed(next);
+    }
     let quick = shortcut.of(next);
     if !shortcut.is(quick) {
         shortcut.set(Quick::ASK);
         changed.push((shortcut, quick));
     }
+}
+
+/// Users of a flag's lists up to which the table of names knows them: 8 KiB a flag. A handle knows them all, as somebody
+/// has made it for that flag.
+const MOST_LISTED: usize = 4096;
+
+/// With the users that a flag lists, and room for half as many more at least; `None` where there are none, or more than that.
+fn filter(flag: &Flag, most: usize) -> Option<Box<Filter>> {
+    let users = flag.most_listed().filter(|users| (1..=most).contains(users))?;
+    let words = (users * 3 / 2).div_ceil(Filter::USERS_A_WORD).next_power_of_two();
+    let words = std::iter::repeat_with(AtomicU64::default).take(words).collect();
+    let filter = Filter { words };
+    flag.listed().for_each(|bucket| filter.add(bucket));
+    Some(Box::new(filter))
 }
 
 /// After the swap.

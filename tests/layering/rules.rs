@@ -45,6 +45,7 @@ const HOT: &[&str] = &[
     "src/gate/ask.rs",
     "src/gate/by_name.rs",
     "src/gate/cell.rs",
+    "src/gate/filter.rs",
     "src/gate/handle.rs",
     "src/gate/pinned.rs",
     "src/gate/shortcut.rs",
