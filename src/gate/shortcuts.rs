@@ -82,6 +82,7 @@ impl ByName {
             places: std::iter::repeat_with(empty).take(places).collect(),
             others: Shortcut::new(None, "", None),
         };
+        let mut room = MOST_LISTED;
         for flag in flags {
             let key = flag.key().as_str();
             let Some(name) = Name::of(key) else { continue };
@@ -89,7 +90,11 @@ impl ByName {
             while by_name.places.get(at).is_some_and(|place| !place.name.is_none()) {
                 at = ByName::after(at, places);
             }
-            let shortcut = Shortcut::new(Some(flag), key, filter(flag, MOST_LISTED));
+            let listed = filter(flag, room);
+            if listed.is_some() {
+                room -= flag.most_listed().unwrap_or(0);
+            }
+            let shortcut = Shortcut::new(Some(flag), key, listed);
             *by_name.places.get_mut(at)? = Place { shortcut, name };
         }
         by_name.others.set(by_name.of_others(snapshot));
@@ -143,9 +148,9 @@ fn close<S: Deref<Target = Shortcut>>(
     }
 }
 
-/// Users of a flag's lists up to which the table of names knows them: 8 KiB a flag. A handle knows them all, as somebody
-/// has made it for that flag.
-const MOST_LISTED: usize = 4096;
+/// Users that the table of names has in its filters, of all flags together: 8 to 16 MiB, and as many hashes once. What is
+/// beyond asks the snapshot. A handle has its flag's whatever they are, as somebody has made it for that flag.
+const MOST_LISTED: usize = 1 << 22;
 
 /// With the users that a flag lists, and room for half as many more at least; `None` where there are none, or more than that.
 fn filter(flag: &Flag, most: usize) -> Option<Box<Filter>> {
