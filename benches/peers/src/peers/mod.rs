@@ -1,0 +1,37 @@
+//! The peers, a file each, behind a cargo feature each: one that does not build stops no other.
+
+use crate::work::Peer;
+
+#[cfg(feature = "forty-lines")]
+mod forty_lines;
+mod raw_hash;
+#[cfg(feature = "stagegate")]
+mod stagegate;
+
+pub use raw_hash::RawHash;
+
+/// What is done with each peer.
+pub trait Visitor {
+    fn visit<P: Peer>(&mut self);
+}
+
+macro_rules! visit {
+    ($($feature:literal: $($peer:path),+;)+) => {
+        /// Each of the peers in this program, in turn.
+        #[allow(unused_variables, reason = "a program without peers")]
+        pub fn visit(visitor: &mut impl Visitor) {
+            $(
+                #[cfg(feature = $feature)]
+                {
+                    $(visitor.visit::<$peer>();)+
+                }
+            )+
+        }
+    };
+}
+
+visit! {
+    "raw-hash": RawHash;
+    "forty-lines": forty_lines::WithArcSwap, forty_lines::WithRwLock;
+    "stagegate": stagegate::Pinned, stagegate::ByHandle, stagegate::ByName;
+}
