@@ -2,6 +2,8 @@
 
 use crate::work::Peer;
 
+#[cfg(feature = "feature-flag")]
+mod feature_flag;
 #[cfg(feature = "forty-lines")]
 mod forty_lines;
 mod raw_hash;
@@ -34,4 +36,5 @@ visit! {
     "raw-hash": RawHash;
     "forty-lines": forty_lines::WithArcSwap, forty_lines::WithRwLock;
     "stagegate": stagegate::Pinned, stagegate::ByHandle, stagegate::ByName;
+    "feature-flag": feature_flag::FeatureFlag, feature_flag::WithSubject;
 }
