@@ -9,6 +9,10 @@ mod forty_lines;
 mod raw_hash;
 #[cfg(feature = "stagegate")]
 mod stagegate;
+#[cfg(feature = "yggdrasil")]
+mod unleash_document;
+#[cfg(feature = "yggdrasil")]
+mod yggdrasil;
 
 pub use raw_hash::RawHash;
 
@@ -37,4 +41,5 @@ visit! {
     "forty-lines": forty_lines::WithArcSwap, forty_lines::WithRwLock;
     "stagegate": stagegate::Pinned, stagegate::ByHandle, stagegate::ByName;
     "feature-flag": feature_flag::FeatureFlag, feature_flag::WithSubject;
+    "yggdrasil": yggdrasil::Yggdrasil;
 }
