@@ -9,7 +9,9 @@ mod forty_lines;
 mod raw_hash;
 #[cfg(feature = "stagegate")]
 mod stagegate;
-#[cfg(feature = "yggdrasil")]
+#[cfg(feature = "unleash-client")]
+mod unleash_client;
+#[cfg(any(feature = "unleash-client", feature = "yggdrasil"))]
 mod unleash_document;
 #[cfg(feature = "yggdrasil")]
 mod yggdrasil;
@@ -42,4 +44,5 @@ visit! {
     "stagegate": stagegate::Pinned, stagegate::ByHandle, stagegate::ByName;
     "feature-flag": feature_flag::FeatureFlag, feature_flag::WithSubject;
     "yggdrasil": yggdrasil::Yggdrasil;
+    "unleash-client": unleash_client::UnleashClient, unleash_client::WithContext;
 }
