@@ -2,6 +2,8 @@
 
 use crate::work::Peer;
 
+#[cfg(feature = "eppo")]
+mod eppo;
 #[cfg(feature = "feature-flag")]
 mod feature_flag;
 #[cfg(feature = "forty-lines")]
@@ -45,4 +47,5 @@ visit! {
     "feature-flag": feature_flag::FeatureFlag, feature_flag::WithSubject;
     "yggdrasil": yggdrasil::Yggdrasil;
     "unleash-client": unleash_client::UnleashClient, unleash_client::WithContext;
+    "eppo": eppo::Eppo;
 }
