@@ -8,6 +8,10 @@ mod eppo;
 mod feature_flag;
 #[cfg(feature = "forty-lines")]
 mod forty_lines;
+#[cfg(feature = "launchdarkly")]
+mod launchdarkly;
+#[cfg(feature = "launchdarkly")]
+mod launchdarkly_flag;
 mod raw_hash;
 #[cfg(feature = "stagegate")]
 mod stagegate;
@@ -48,4 +52,5 @@ visit! {
     "yggdrasil": yggdrasil::Yggdrasil;
     "unleash-client": unleash_client::UnleashClient, unleash_client::WithContext;
     "eppo": eppo::Eppo;
+    "launchdarkly": launchdarkly::LaunchDarkly, launchdarkly::WithContext;
 }
