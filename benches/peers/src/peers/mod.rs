@@ -10,7 +10,9 @@ mod feature_flag;
 mod forty_lines;
 #[cfg(feature = "launchdarkly")]
 mod launchdarkly;
-#[cfg(feature = "launchdarkly")]
+#[cfg(feature = "launchdarkly-client")]
+mod launchdarkly_client;
+#[cfg(any(feature = "launchdarkly", feature = "launchdarkly-client"))]
 mod launchdarkly_flag;
 mod raw_hash;
 #[cfg(feature = "stagegate")]
@@ -53,4 +55,5 @@ visit! {
     "unleash-client": unleash_client::UnleashClient, unleash_client::WithContext;
     "eppo": eppo::Eppo;
     "launchdarkly": launchdarkly::LaunchDarkly, launchdarkly::WithContext;
+    "launchdarkly-client": launchdarkly_client::LaunchDarkly, launchdarkly_client::WithContext;
 }
