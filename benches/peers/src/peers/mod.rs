@@ -14,6 +14,8 @@ mod launchdarkly;
 mod launchdarkly_client;
 #[cfg(any(feature = "launchdarkly", feature = "launchdarkly-client"))]
 mod launchdarkly_flag;
+#[cfg(feature = "optimizely")]
+mod optimizely;
 mod raw_hash;
 #[cfg(feature = "stagegate")]
 mod stagegate;
@@ -56,4 +58,5 @@ visit! {
     "eppo": eppo::Eppo;
     "launchdarkly": launchdarkly::LaunchDarkly, launchdarkly::WithContext;
     "launchdarkly-client": launchdarkly_client::LaunchDarkly, launchdarkly_client::WithContext;
+    "optimizely": optimizely::Optimizely;
 }
