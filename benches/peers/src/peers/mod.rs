@@ -2,6 +2,8 @@
 
 use crate::work::Peer;
 
+#[cfg(feature = "configcat")]
+mod configcat;
 #[cfg(feature = "eppo")]
 mod eppo;
 #[cfg(feature = "feature-flag")]
@@ -59,4 +61,5 @@ visit! {
     "launchdarkly": launchdarkly::LaunchDarkly, launchdarkly::WithContext;
     "launchdarkly-client": launchdarkly_client::LaunchDarkly, launchdarkly_client::WithContext;
     "optimizely": optimizely::Optimizely;
+    "configcat": configcat::ConfigCat;
 }
