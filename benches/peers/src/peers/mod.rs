@@ -10,6 +10,8 @@ mod eppo;
 mod feature_flag;
 #[cfg(feature = "forty-lines")]
 mod forty_lines;
+#[cfg(feature = "growthbook")]
+mod growthbook;
 #[cfg(feature = "launchdarkly")]
 mod launchdarkly;
 #[cfg(feature = "launchdarkly-client")]
@@ -62,4 +64,5 @@ visit! {
     "launchdarkly-client": launchdarkly_client::LaunchDarkly, launchdarkly_client::WithContext;
     "optimizely": optimizely::Optimizely;
     "configcat": configcat::ConfigCat;
+    "growthbook": growthbook::GrowthBook;
 }
