@@ -20,6 +20,8 @@ mod launchdarkly_client;
 mod launchdarkly_flag;
 #[cfg(feature = "optimizely")]
 mod optimizely;
+#[cfg(feature = "posthog")]
+mod posthog;
 mod raw_hash;
 #[cfg(feature = "stagegate")]
 mod stagegate;
@@ -65,4 +67,5 @@ visit! {
     "optimizely": optimizely::Optimizely;
     "configcat": configcat::ConfigCat;
     "growthbook": growthbook::GrowthBook;
+    "posthog": posthog::PostHog;
 }
