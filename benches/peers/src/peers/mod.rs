@@ -8,6 +8,8 @@ mod configcat;
 mod eppo;
 #[cfg(feature = "feature-flag")]
 mod feature_flag;
+#[cfg(feature = "flagsmith")]
+mod flagsmith;
 #[cfg(feature = "forty-lines")]
 mod forty_lines;
 #[cfg(feature = "growthbook")]
@@ -68,4 +70,5 @@ visit! {
     "configcat": configcat::ConfigCat;
     "growthbook": growthbook::GrowthBook;
     "posthog": posthog::PostHog;
+    "flagsmith": flagsmith::Flagsmith;
 }
