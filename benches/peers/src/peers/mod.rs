@@ -27,6 +27,8 @@ mod posthog;
 mod raw_hash;
 #[cfg(feature = "stagegate")]
 mod stagegate;
+#[cfg(feature = "statsig")]
+mod statsig;
 #[cfg(feature = "unleash-client")]
 mod unleash_client;
 #[cfg(any(feature = "unleash-client", feature = "yggdrasil"))]
@@ -70,5 +72,6 @@ visit! {
     "configcat": configcat::ConfigCat;
     "growthbook": growthbook::GrowthBook;
     "posthog": posthog::PostHog;
+    "statsig": statsig::Statsig, statsig::WithUser;
     "flagsmith": flagsmith::Flagsmith;
 }
