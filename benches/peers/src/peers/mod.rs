@@ -8,6 +8,8 @@ mod configcat;
 mod eppo;
 #[cfg(feature = "feature-flag")]
 mod feature_flag;
+#[cfg(feature = "flagd")]
+mod flagd;
 #[cfg(feature = "flagsmith")]
 mod flagsmith;
 #[cfg(feature = "forty-lines")]
@@ -74,4 +76,5 @@ visit! {
     "posthog": posthog::PostHog;
     "statsig": statsig::Statsig, statsig::WithUser;
     "flagsmith": flagsmith::Flagsmith;
+    "flagd": flagd::Flagd;
 }
