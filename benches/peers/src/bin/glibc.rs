@@ -1,0 +1,7 @@
+//! Times with the system's allocator.
+
+#![forbid(unsafe_code)]
+
+fn main() {
+    stagegate_peers::time::main();
+}

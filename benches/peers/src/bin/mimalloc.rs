@@ -1,0 +1,10 @@
+//! Times with mimalloc.
+
+#![forbid(unsafe_code)]
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    stagegate_peers::time::main();
+}
