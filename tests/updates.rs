@@ -305,19 +305,17 @@ fn observers_are_told_of_every_update_and_survive_each_other() {
 fn every_way_of_asking_says_the_same_through_every_kind_of_update() {
     // Percentages, off, everybody, another salt, groups, gone and there again.
     let flags = [
-        r#""b": {}"#,
-        r#""a": {"stage": "pilot"}"#,
-        r#""a": {"stage": "expanded"}"#,
-        r#""a": {"stage": "ga"}"#,
-        r#""a": {"stage": "off"}"#,
-        r#""a": {"stage": "pilot", "salt": "other"}"#,
-        r#""a": {"stage": "pilot", "hold_back": {"few": "expanded"}}"#,
-        r#""a": {"stage": "pilot", "salt": "a"}"#,
+        "b = {}",
+        r#"a = { stage = "pilot" }"#,
+        r#"a = { stage = "expanded" }"#,
+        r#"a = { stage = "ga" }"#,
+        r#"a = { stage = "off" }"#,
+        r#"a = { stage = "pilot", salt = "other" }"#,
+        r#"a = { stage = "pilot", hold_back = { few = "expanded" } }"#,
+        r#"a = { stage = "pilot", salt = "a" }"#,
     ];
     let document = |flags: &str| {
-        format!(
-            r#"{{"schema": 1, "groups": {{"few": {{"users": ["u1", "u2"]}}}}, "flags": {{{flags}}}}}"#
-        )
+        format!("schema = 1\n[groups]\nfew = {{ users = [\"u1\", \"u2\"] }}\n[flags]\n{flags}")
     };
     for first in flags {
         let gate = Gate::from_document(document(first)).unwrap();
@@ -342,7 +340,7 @@ fn every_way_of_asking_says_the_same_through_every_kind_of_update() {
 fn whom_a_list_gains_or_loses_is_answered_for_at_once() {
     let listed = |users: std::ops::Range<usize>| {
         let users: Vec<String> = users.map(|n| format!(r#""u{n}""#)).collect();
-        format!(r#"{{"users": [{}]}}"#, users.join(", "))
+        format!("{{ users = [{}] }}", users.join(", "))
     };
     let groups = [
         listed(0..1),
@@ -351,19 +349,20 @@ fn whom_a_list_gains_or_loses_is_answered_for_at_once() {
         listed(0..100),
         listed(50..9_000),
         listed(7..8),
-        r#"{"where": {"region": ["eu"]}}"#.to_owned(),
+        r#"{ where = { region = ["eu"] } }"#.to_owned(),
         listed(3..6),
     ];
+    let two =
+        r#"[{ name = "some", percent = 10, groups = ["g"] }, { name = "all", percent = 100 }]"#;
     let flags = [
-        r#"{"stage": "some", "stages": [{"name": "some", "percent": 10, "groups": ["g"]}, {"name": "all", "percent": 100}]}"#,
-        r#"{"stage": "pilot", "hold_back": {"g": "expanded"}}"#,
-        r#"{"stage": "ga", "hold_back": {"g": "ga"}}"#,
-        r#"{"stage": "off", "stages": [{"name": "some", "percent": 10, "groups": ["g"]}, {"name": "all", "percent": 100}]}"#,
+        format!(r#"{{ stage = "some", stages = {two} }}"#),
+        r#"{ stage = "pilot", hold_back = { g = "expanded" } }"#.to_owned(),
+        r#"{ stage = "ga", hold_back = { g = "ga" } }"#.to_owned(),
+        format!(r#"{{ stage = "off", stages = {two} }}"#),
     ];
     for flag in flags {
-        let document = |group: &str| {
-            format!(r#"{{"schema": 1, "groups": {{"g": {group}}}, "flags": {{"a": {flag}}}}}"#)
-        };
+        let document =
+            |group: &str| format!("schema = 1\n[groups]\ng = {group}\n[flags]\na = {flag}");
         for first in &groups {
             let gate = Gate::from_document(document(first)).unwrap();
             let mut handles = vec![gate.flag("a")];
@@ -397,8 +396,8 @@ fn names_of_every_length_are_found_from_the_beginning_and_later() {
     };
     let document = |names: &[String]| {
         let stage = |name: &str| if name.len().is_multiple_of(3) { "ga" } else { "off" };
-        let flags = names.iter().map(|name| format!(r#""{name}": {{"stage": "{}"}}"#, stage(name)));
-        format!(r#"{{"schema": 1, "flags": {{{}}}}}"#, flags.collect::<Vec<_>>().join(", "))
+        let flags = names.iter().map(|name| format!("{name} = {{ stage = \"{}\" }}", stage(name)));
+        format!("schema = 1\n[flags]\n{}", flags.collect::<Vec<_>>().join("\n"))
     };
     let (first, all) = (names(2..=60), names(2..=128));
     let gate = Gate::from_document(document(&first)).unwrap();
