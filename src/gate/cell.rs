@@ -107,7 +107,8 @@ impl Cell {
     pub(super) fn shortcut(&self, key: &Arc<str>) -> Arc<Shortcut> {
         // Locked first: so it is of the snapshot in force, and the next update finds it.
         let mut known = self.shortcuts.lock();
-        known.add(key, &self.load())
+        let named = self.by_name.get().and_then(|names| names.find(key));
+        known.add(key, &self.load(), named)
     }
 
     /// Puts in force what `next` makes of the snapshot in force, and returns its version with what

@@ -22,7 +22,7 @@ use crate::eval::{AsUser, Evaluation, Flag, Placement, Position, Slot, Snapshot,
 /// [`is_enabled`](FlagHandle::is_enabled) is two loads and one hash of the user's key; a look into a filter where groups
 /// list users. Who is listed, and all where an attribute has a say, ask the snapshot in force, as all other questions do, and hash
 /// once more a group; so it is for a flag whose salt was changed, or that got groups, after the handle was made. The filter has
-/// 16 to 32 bits a listed user, for each handle that was made and not cloned.
+/// 16 to 32 bits a listed user, and is the gate's own, but where that has none.
 ///
 /// # Example
 ///

@@ -1,5 +1,6 @@
 //! What a handle answers by without looking at a snapshot.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::filter::Filter;
@@ -22,7 +23,7 @@ pub(super) struct Shortcut {
     quick: AtomicU64,
     /// Of whom the snapshot is asked although `quick` has a threshold. Flags whose groups are lists have one: most who ask are
     /// on none.
-    listed: Option<Box<Filter>>,
+    listed: Option<Arc<Filter>>,
 }
 
 impl Shortcut {
@@ -41,7 +42,7 @@ impl Shortcut {
         }
     }
 
-    pub(super) fn new(flag: Option<&Flag>, key: &str, listed: Option<Box<Filter>>) -> Shortcut {
+    pub(super) fn new(flag: Option<&Flag>, key: &str, listed: Option<Arc<Filter>>) -> Shortcut {
         // A flag that comes later has the salt that its key makes, unless its document says otherwise.
         let salt = flag.map_or_else(|| Salt::new(key), Flag::salt);
         let shortcut = Shortcut { salt, quick: AtomicU64::new(Quick::ASK.to_word()), listed };
@@ -63,6 +64,11 @@ impl Shortcut {
         let room =
             self.listed.as_ref().map_or(0, |listed| listed.words.len() * Filter::USERS_A_WORD);
         flag.most_listed().is_some_and(|users| users <= room)
+    }
+
+    /// The filter, for another shortcut to this flag.
+    pub(super) fn listed_of(&self, flag: &Flag) -> Option<&Arc<Filter>> {
+        self.listed.as_ref().filter(|_| flag.salt() == self.salt && self.knows_lists_of(flag))
     }
 
     /// To be done before the swap to a snapshot with this flag.

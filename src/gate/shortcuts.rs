@@ -38,14 +38,22 @@ impl Shortcuts {
 }
 
 impl Known {
-    /// A new one, for the snapshot in force.
-    pub(super) fn add(&mut self, key: &Arc<str>, snapshot: &Snapshot) -> Arc<Shortcut> {
+    /// A new one, for the snapshot in force; with the filter that the table of names has, if it has one.
+    pub(super) fn add(
+        &mut self,
+        key: &Arc<str>,
+        snapshot: &Snapshot,
+        named: Option<&Shortcut>,
+    ) -> Arc<Shortcut> {
         if self.all.len() >= self.many.max(FEW) {
             self.forget();
         }
         let slot = snapshot.slot(key);
         let flag = snapshot.at(slot).ok().flatten();
-        let listed = flag.and_then(|flag| filter(flag, usize::MAX));
+        let listed = flag.and_then(|flag| match named.and_then(|named| named.listed_of(flag)) {
+            Some(listed) => Some(Arc::clone(listed)),
+            None => filter(flag, usize::MAX),
+        });
         let shortcut = Arc::new(Shortcut::new(flag, key, listed));
         self.all.push(Entry { key: Arc::clone(key), slot, shortcut: Arc::downgrade(&shortcut) });
         shortcut
@@ -153,13 +161,13 @@ fn close<S: Deref<Target = Shortcut>>(
 const MOST_LISTED: usize = 1 << 22;
 
 /// With the users that a flag lists, and room for half as many more at least; `None` where there are none, or more than that.
-fn filter(flag: &Flag, most: usize) -> Option<Box<Filter>> {
+fn filter(flag: &Flag, most: usize) -> Option<Arc<Filter>> {
     let users = flag.most_listed().filter(|users| (1..=most).contains(users))?;
     let words = (users * 3 / 2).div_ceil(Filter::USERS_A_WORD).next_power_of_two();
     let words = std::iter::repeat_with(AtomicU64::default).take(words).collect();
     let filter = Filter { words };
     flag.listed().for_each(|bucket| filter.add(bucket));
-    Some(Box::new(filter))
+    Some(Arc::new(filter))
 }
 
 /// After the swap.
