@@ -12,7 +12,7 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// Sixteen bits a user: one in a hundred who is not listed may be.
+    /// Sixteen bits a user: 0.8% of those who are not listed may be, with users spread over the words as by Poisson.
     pub(super) const USERS_A_WORD: usize = 4;
 
     #[inline]

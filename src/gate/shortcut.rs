@@ -1,4 +1,4 @@
-//! What a handle answers by without looking at a snapshot.
+//! What a question is answered by without looking at a snapshot.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,19 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::filter::Filter;
 use crate::eval::{AsUser, Flag, Quick, Salt};
 
-/// One flag of a gate, for all its handles: the salt and the threshold that the snapshot in force has for it, next to each
+/// One flag of a gate, for a handle and its clones, or for those who ask by name: the salt and the threshold that the snapshot in force has for it, next to each
 /// other. Most flags most of the time need no more.
 ///
 /// # How it stays in step with the snapshots
 ///
 /// An update first sets all shortcuts that it changes to [`Quick::ASK`], then swaps the snapshot, then gives each its new
 /// threshold. Whoever asks in between asks the snapshots, of which there is one in force at any moment. So the swap is when
-/// an update happens, for handles too: a thread that was answered by the new version, in whatever way, has what was done
+/// an update happens, for shortcuts too: a thread that was answered by the new version, in whatever way, has what was done
 /// before the swap behind it, and finds no threshold of the old version any more.
 #[derive(Debug)]
 pub(super) struct Shortcut {
-    /// Never another: a flag whose salt is changed while the gate lives is looked up in the snapshot by the handles that are
-    /// there already.
+    /// Never another: a flag whose salt is changed later is looked up in the snapshot.
     salt: Salt,
     quick: AtomicU64,
     /// Of whom the snapshot is asked although `quick` has a threshold. Flags whose groups are lists have one: most who ask are

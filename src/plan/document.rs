@@ -121,7 +121,16 @@ impl Document {
     }
 
     /// The `users_file`s that are kept with the document, by their names in it: of the plan of a rollout, whose store
-    /// keeps them, all that it names.
+    /// keeps them, all that it names. Copies the names; what is in the files is shared.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::Document;
+    ///
+    /// // Read by whoever needs it, and kept by nobody.
+    /// assert!(Document::new("schema = 1\n[flags.a]").kept_files().is_empty());
+    /// ```
     #[must_use]
     pub fn kept_files(&self) -> Vec<(String, Arc<[u8]>)> {
         let Some(files) = &self.files else { return Vec::new() };
