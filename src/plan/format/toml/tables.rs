@@ -87,7 +87,7 @@ impl<'a> Tables<'a> {
         self.check_depth(0, path).map_err(refused)?;
         let parent = self.descend(0, above, Made::Above).map_err(refused)?;
         let made = if is_item { Made::Item } else { Made::Named };
-        let Some(entry) = self.find(parent, &key.text) else {
+        let Some(entry) = self.claim(parent, key) else {
             let value = match made {
                 Made::Item => Value::Array(vec![empty_table(span.clone())]),
                 _ => Value::Table(Vec::new()),
@@ -162,7 +162,7 @@ impl<'a> Tables<'a> {
     fn descend(&mut self, from: Id, path: &[Key<'a>], made: Made) -> Result<Id, Mistake> {
         let mut id = from;
         for (index, key) in path.iter().enumerate() {
-            let Some(entry) = self.find(id, &key.text) else {
+            let Some(entry) = self.claim(id, key) else {
                 let node = empty_table(key.span.clone());
                 id = self.add_table(id, key, node, made);
                 continue;
@@ -191,22 +191,17 @@ impl<'a> Tables<'a> {
 
     /// Adds an entry whose key [is not there](Tables::parent_of).
     pub(super) fn add(&mut self, id: Id, key: Key<'a>, node: Node<'a>) {
-        let Some(table) = self.tables.get_mut(id) else { return };
-        let index = table.entries.len();
-        match &mut table.by_key {
-            Some(by_key) => {
-                by_key.insert(key.text.clone(), index);
-            }
-            None if index >= FEW => {
-                let keys = table.entries.iter().map(|entry| entry.key.clone());
-                let keys = keys.chain([key.text.clone()]).zip(0..);
-                table.by_key = Some(Box::new(keys.collect()));
-            }
-            None => {}
-        }
-        table.entries.push(Entry { key: key.text, key_span: key.span, node });
+        self.claim(id, &key);
+        self.push(id, key, node);
     }
 
+    fn push(&mut self, id: Id, key: Key<'a>, node: Node<'a>) {
+        if let Some(table) = self.tables.get_mut(id) {
+            table.entries.push(Entry { key: key.text, key_span: key.span, node });
+        }
+    }
+
+    /// Makes a table of which the key [is claimed](Tables::claim).
     fn add_table(&mut self, parent: Id, key: &Key<'a>, node: Node<'a>, made: Made) -> Id {
         let id = self.tables.len();
         let Some(table) = self.tables.get_mut(parent) else { return NOWHERE };
@@ -219,7 +214,7 @@ impl<'a> Tables<'a> {
         }
         table.inner.push((entry, id));
         let key = Key { text: key.text.clone(), span: key.span.clone() };
-        self.add(parent, key, node);
+        self.push(parent, key, node);
         self.tables.push(Table::new(made, Place { table: parent, entry, item: 0 }, depth));
         id
     }
@@ -246,6 +241,23 @@ impl<'a> Tables<'a> {
             }
         }
         self.tables.pop().map(|table| table.entries).unwrap_or_default()
+    }
+
+    /// As [`find`](Tables::find); where there is no such entry, the next one has to be it.
+    fn claim(&mut self, id: Id, key: &Key<'a>) -> Option<usize> {
+        let table = self.tables.get_mut(id)?;
+        let next = table.entries.len();
+        if let Some(by_key) = &mut table.by_key {
+            let index = *by_key.entry(key.text.clone()).or_insert(next);
+            return (index < next).then_some(index);
+        }
+        let found = table.entries.iter().position(|entry| entry.key == key.text);
+        if found.is_none() && next >= FEW {
+            let keys = table.entries.iter().map(|entry| &entry.key);
+            let keys = keys.chain([&key.text]).cloned().zip(0..);
+            table.by_key = Some(Box::new(keys.collect()));
+        }
+        found
     }
 
     fn find(&self, id: Id, key: &str) -> Option<usize> {
