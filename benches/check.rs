@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
-use stagegate::User;
+use stagegate::{Evaluation, Reason, User};
 use support::{FLAG, FortyLines, Users};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -15,6 +15,20 @@ use xxhash_rust::xxh3::xxh3_64;
 fn ask<T>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, question: impl Fn(&str) -> T) {
     let mut users = Users::new();
     group.bench_function(name, |bencher| bencher.iter(|| question(users.next())));
+}
+
+/// The same for answers of 88 bytes, which are looked at where they are and not moved once more.
+fn ask_why(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    question: impl Fn(&str) -> Evaluation,
+) {
+    let mut users = Users::new();
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            black_box(&question(users.next()));
+        });
+    });
 }
 
 /// A group with its reference. The key's bytes are the same, so are the turns that users take.
@@ -36,8 +50,10 @@ fn how(criterion: &mut Criterion) {
     ask(&mut group, "pinned, handle", |user| handle.is_enabled_in(&pinned, user));
     ask(&mut group, "pinned, by name", |user| pinned.is_enabled(user, FLAG));
     ask(&mut group, "unknown flag", |user| gate.is_enabled(user, "no-such-flag"));
-    ask(&mut group, "evaluate, handle", |user| handle.evaluate(user));
-    ask(&mut group, "evaluate, by name", |user| gate.evaluate(user, FLAG));
+    ask_why(&mut group, "evaluate, handle", |user| handle.evaluate(user));
+    ask_why(&mut group, "evaluate, by name", |user| gate.evaluate(user, FLAG));
+    ask(&mut group, "enabled and reason of it, handle", |user| why(&handle.evaluate(user)));
+    ask(&mut group, "enabled and reason of it, by name", |user| why(&gate.evaluate(user, FLAG)));
     ask(&mut group, "cohort, by name", |user| gate.cohort(user, FLAG));
     ask(&mut group, "forty lines", |user| forty_lines.is_enabled(user, FLAG));
 }
@@ -57,7 +73,8 @@ fn groups(criterion: &mut Criterion) {
         let gate = support::gate(&support::with_group(&support::listed(users)));
         let handle = gate.flag(FLAG);
         ask(&mut group, &format!("{users} listed"), |user| handle.is_enabled(user));
-        ask(&mut group, &format!("{users} listed, evaluate"), |user| handle.evaluate(user));
+        let name = format!("{users} listed, evaluate");
+        ask_why(&mut group, &name, |user| handle.evaluate(user));
     }
 }
 
@@ -109,6 +126,42 @@ fn ask_around(
     });
 }
 
+/// A thousand of each, so that a microsecond is a nanosecond of one.
+fn all(criterion: &mut Criterion) {
+    let gate = support::gate(&support::many_flags(1_000));
+    let pinned = gate.pin();
+    let mut group = criterion.benchmark_group("1000 at once");
+    let mut users = Users::new();
+    group.bench_function("raw hash", |bencher| {
+        bencher.iter(|| (0..1_000).map(|_| xxh3_64(users.next().as_bytes())).for_each(look));
+    });
+    ask(&mut group, "is_enabled, by handles", {
+        let handles: Vec<_> = (0..1_000).map(|n| gate.flag(&support::flag_key(n))).collect();
+        move |user: &str| handles.iter().map(|flag| flag.is_enabled(user)).for_each(look)
+    });
+    ask(&mut group, "evaluate, by handles", {
+        let handles: Vec<_> = (0..1_000).map(|n| gate.flag(&support::flag_key(n))).collect();
+        move |user: &str| handles.iter().map(|flag| flag.evaluate(user)).for_each(look)
+    });
+    ask(&mut group, "evaluate_all, pinned", |user| pinned.evaluate_all(user).for_each(look));
+    ask(&mut group, "enabled and reason of evaluate_all, pinned", |user| {
+        pinned.evaluate_all(user).map(|(_, answer)| why(&answer)).for_each(look);
+    });
+    ask(&mut group, "evaluate_all, as a list", |user| {
+        gate.evaluate_all(user).iter().for_each(look);
+    });
+}
+
+/// What most who ask for the reason look at; what nobody looks at is not made.
+fn why(answer: &Evaluation) -> (bool, Reason) {
+    (answer.enabled, answer.reason)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "one after the other is handed to it")]
+fn look<T>(answer: T) {
+    black_box(&answer);
+}
+
 /// The floor is that of each length.
 fn keys(criterion: &mut Criterion) {
     let handle = support::gate(&support::one_flag("pilot")).flag(FLAG);
@@ -129,5 +182,5 @@ fn keys(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, how, stage, groups, attributes, flags, keys);
+criterion_group!(benches, how, stage, groups, attributes, flags, all, keys);
 criterion_main!(benches);

@@ -8,7 +8,7 @@ mod support;
 use std::hint::black_box;
 
 use gungraun::{library_benchmark, library_benchmark_group, main};
-use stagegate::{FlagHandle, Gate, Pinned};
+use stagegate::{Evaluation, FlagHandle, Gate, Pinned, Reason};
 use support::{FLAG, FortyLines, Users};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -28,7 +28,8 @@ impl<T> Asked<T> {
     #[inline(always)]
     fn everybody<A>(self, question: impl Fn(&T, &str) -> A) -> Asked<T> {
         for user in self.users.all() {
-            black_box(question(&self.what, black_box(user)));
+            // Where it is: an answer with its reason has 88 bytes, which would be moved otherwise.
+            black_box(&question(&self.what, black_box(user)));
         }
         self
     }
@@ -58,6 +59,10 @@ fn pin() -> Asked<(Pinned, FlagHandle)> {
 fn listed(users: usize) -> Asked<FlagHandle> {
     let gate = support::gate(&support::with_group(&support::listed(users)));
     Asked::new(gate.flag(FLAG), |handle, user| handle.is_enabled(user))
+}
+
+fn why(answer: &Evaluation) -> (bool, Reason) {
+    (answer.enabled, answer.reason)
 }
 
 fn handwritten() -> Asked<FortyLines> {
@@ -119,6 +124,19 @@ fn evaluate_by_name(asked: Asked<Gate>) -> Asked<Gate> {
     asked.everybody(|gate, user| gate.evaluate(user, FLAG))
 }
 
+// What nobody looks at is not made.
+#[library_benchmark]
+#[bench::each(flag_handle())]
+fn reason_handle(asked: Asked<FlagHandle>) -> Asked<FlagHandle> {
+    asked.everybody(|handle, user| why(&handle.evaluate(user)))
+}
+
+#[library_benchmark]
+#[bench::each(gate())]
+fn reason_by_name(asked: Asked<Gate>) -> Asked<Gate> {
+    asked.everybody(|gate, user| why(&gate.evaluate(user, FLAG)))
+}
+
 #[library_benchmark]
 #[bench::of_3(listed(3))]
 #[bench::of_100000(listed(100_000))]
@@ -144,6 +162,8 @@ library_benchmark_group!(
         unknown_flag,
         evaluate_handle,
         evaluate_by_name,
+        reason_handle,
+        reason_by_name,
         group,
         forty_lines
     ]

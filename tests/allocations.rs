@@ -85,7 +85,7 @@ fn asking_allocates_nothing() {
     let gate = gate();
     let handles: Vec<_> = FLAGS.iter().map(|flag| gate.flag(flag)).collect();
     // The first question of a thread to a snapshot sets up arc-swap's slots for it: see the test below.
-    gate.evaluate(1, "split");
+    gate.evaluate(1, "matched");
 
     let text = "user-7".to_owned();
     let bytes = vec![0xff_u8; 1 << 16];
@@ -114,7 +114,7 @@ fn asking_allocates_nothing() {
 fn eight_attributes_are_built_without_allocating() {
     let gate = gate();
     // As above: groups have a say in "matched", so the snapshot is asked.
-    gate.evaluate(1, "split");
+    gate.evaluate(1, "matched");
     let build = |count: usize| {
         let attributes = ATTRIBUTES.into_iter().cycle().take(count);
         attributes.fold(User::new("user-2000"), |user, (name, value)| user.attribute(name, value))
@@ -142,7 +142,7 @@ fn updates_and_handles_found_anew_leave_questions_free() {
 fn only_a_threads_first_question_may_allocate() {
     let gate = gate();
     let counts = thread::spawn(move || {
-        let ask = || usize::from(gate.evaluate(1, "everybody").enabled);
+        let ask = || usize::from(gate.evaluate(1, "matched").enabled);
         [count(ask), count(ask), count(ask)].map(|(allocations, _)| allocations)
     });
     let [first, rest @ ..] = counts.join().unwrap();

@@ -313,9 +313,27 @@ fn every_way_of_asking_says_the_same_through_every_kind_of_update() {
         r#"a = { stage = "pilot", salt = "other" }"#,
         r#"a = { stage = "pilot", hold_back = { few = "expanded" } }"#,
         r#"a = { stage = "pilot", salt = "a" }"#,
+        // Other stages, stages of the same percentage, the same stages by another name.
+        r#"a = { stage = "first", plan = "halves" }"#,
+        r#"a = { stage = "second", plan = "halves" }"#,
+        r#"a = { stage = "second", plan = "renamed" }"#,
+        r#"a = { stage = "second", plan = "others" }"#,
     ];
     let document = |flags: &str| {
-        format!("schema = 1\n[groups]\nfew = {{ users = [\"u1\", \"u2\"] }}\n[flags]\n{flags}")
+        let stages = |first: &str, percent: u32| {
+            format!(
+                "[{{ name = \"{first}\", percent = {percent} }}, \
+                 {{ name = \"second\", groups = [\"few\"] }}]"
+            )
+        };
+        format!(
+            "schema = 1\n[groups]\nfew = {{ users = [\"u1\", \"u2\"] }}\n[plans]\n\
+             halves = {{ stages = {} }}\nrenamed = {{ stages = {} }}\nothers = {{ stages = {} }}\n\
+             [flags]\n{flags}",
+            stages("first", 50),
+            stages("half", 50),
+            stages("first", 40),
+        )
     };
     for first in flags {
         let gate = Gate::from_document(document(first)).unwrap();
@@ -326,10 +344,12 @@ fn every_way_of_asking_says_the_same_through_every_kind_of_update() {
             let _ = gate.update(document(next));
             handles.push(gate.flag("a"));
             for user in (0..200).map(|n| format!("u{n}")) {
-                let expected = gate.pin().is_enabled(&user, "a");
-                assert_eq!(gate.is_enabled(&user, "a"), expected, "{user}: {first}, then {next}");
+                let expected = gate.pin().evaluate(&user, "a");
+                let by_name = (gate.is_enabled(&user, "a"), gate.evaluate(&user, "a"));
+                assert_eq!(by_name, (expected.enabled, expected), "{user}: {first}, then {next}");
                 for handle in &handles {
-                    assert_eq!(handle.is_enabled(&user), expected, "{user}: {first}, then {next}");
+                    let answers = (handle.is_enabled(&user), handle.evaluate(&user));
+                    assert_eq!(answers, by_name, "{user}: {first}, then {next}");
                 }
             }
         }

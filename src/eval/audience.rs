@@ -1,6 +1,6 @@
 //! Named sets of users: listed by key, or matched by attributes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -61,9 +61,6 @@ impl UserSet {
         self.0.iter().map(|key| &**key)
     }
 }
-
-/// A map from names, hashed as below.
-pub(crate) type NameMap<V> = HashMap<std::sync::Arc<str>, V, OneHash>;
 
 type OneHash = BuildHasherDefault<OneShotXxh3>;
 

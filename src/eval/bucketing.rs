@@ -47,8 +47,14 @@ impl Salt {
         self.bucket_of(user.key().as_bytes())
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn bucket_of(self, key: &[u8]) -> u64 {
+        // The branch leaves little to be inlined into those who ask.
+        if key.len() <= 16 { xxh3_64_with_seed(key, self.seed) } else { self.bucket_of_long(key) }
+    }
+
+    #[inline(never)]
+    fn bucket_of_long(self, key: &[u8]) -> u64 {
         xxh3_64_with_seed(key, self.seed)
     }
 }
@@ -72,13 +78,6 @@ impl Percent {
     }
 }
 
-/// Of a name, for looking it up. Names come from documents that were reviewed, not from users: it need not withstand those
-/// who choose them.
-#[inline]
-pub(crate) fn hash(name: &str) -> u64 {
-    xxh3_64(name.as_bytes())
-}
-
 /// A percentage prepared for comparing: the first bucket that is not among it.
 ///
 /// 100% would be 2^64, one more than fits. It is `u64::MAX`, which no other percentage comes to: 999,999 parts are 18 * 10^12
@@ -99,6 +98,18 @@ impl Threshold {
     #[inline]
     pub(crate) fn admits(self, bucket: u64) -> bool {
         bucket < self.0 || self.is_everyone()
+    }
+
+    /// A bucket as [`is_above`](Self::is_above) wants it: none is among 100% alone, so which of the last two it is does not matter.
+    #[inline]
+    pub(crate) fn below_everyone(bucket: u64) -> u64 {
+        bucket.min(u64::MAX - 1)
+    }
+
+    /// [`admits`](Self::admits) in one comparison, for asking many about one bucket.
+    #[inline]
+    pub(crate) fn is_above(self, below_everyone: u64) -> bool {
+        below_everyone < self.0
     }
 
     /// Whether every bucket is admitted.
@@ -133,16 +144,21 @@ impl Quick {
         self.0
     }
 
-    /// The answer for a bucket; `None` to ask.
     #[inline]
-    pub(crate) fn is_enabled(self, bucket: impl FnOnce() -> u64) -> Option<bool> {
-        if self.0 < Quick::ASK.0 {
-            Some(bucket() < self.0)
-        } else if self == Quick::ASK {
-            None
-        } else {
-            Some(true)
-        }
+    pub(crate) fn is_ask(self) -> bool {
+        self == Quick::ASK
+    }
+
+    /// Whether it takes no bucket to answer: it is to be asked, or everybody has it.
+    #[inline]
+    pub(crate) fn is_for_all(self) -> bool {
+        self.0 >= Quick::ASK.0
+    }
+
+    /// The answer for a bucket, where it is not to be asked.
+    #[inline]
+    pub(crate) fn admits(self, bucket: u64) -> bool {
+        Threshold(self.0).is_above(Threshold::below_everyone(bucket))
     }
 }
 
@@ -169,6 +185,11 @@ mod tests {
             for bucket in [0, edge.saturating_sub(1), edge, edge.saturating_add(1), u64::MAX] {
                 assert_eq!(
                     threshold.admits(bucket),
+                    specified(bucket, ppm),
+                    "bucket {bucket} at {ppm} ppm"
+                );
+                assert_eq!(
+                    threshold.is_above(Threshold::below_everyone(bucket)),
                     specified(bucket, ppm),
                     "bucket {bucket} at {ppm} ppm"
                 );

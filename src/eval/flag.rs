@@ -6,6 +6,7 @@ use super::audience::Group;
 use super::bucketing::{Quick, Salt, Threshold};
 use super::evaluation::{Evaluation, Reason};
 use super::stage::{Position, Stage, StageName};
+use super::unlisted::{Placement, Unlisted};
 use super::user::AsUser;
 use crate::key::Key;
 
@@ -26,28 +27,24 @@ pub(crate) struct Flag {
     definition: Arc<FlagDefinition>,
 }
 
-/// Where a question leaves a user, for whoever counts what becomes of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Placement {
-    pub(crate) enabled: bool,
-    /// Whether the bucket alone decided: no list has the user, and none holds them back.
-    pub(crate) by_bucket: bool,
-    pub(crate) bucket: u64,
-    pub(crate) position: Position,
-}
-
 /// What the plan says of a flag, whatever its position.
 #[derive(Debug)]
 pub(crate) struct FlagDefinition {
     pub(crate) key: Key,
     pub(crate) salt: Salt,
     pub(crate) owner: Option<Box<str>>,
-    pub(crate) description: Option<Box<str>>,
-    /// Allows an update to move the flag up more than one stage, once.
-    pub(crate) skip_reason: Option<Box<str>>,
+    /// Few flags have any: so they take no room where there are none.
+    pub(crate) remarks: Option<Box<Remarks>>,
     /// In order, percentages never falling.
     pub(crate) stages: Arc<[Stage]>,
     pub(crate) hold_back: Box<[HoldBack]>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Remarks {
+    pub(crate) description: Option<Box<str>>,
+    /// Allows an update to move the flag up more than one stage, once.
+    pub(crate) skip_reason: Option<Box<str>>,
 }
 
 /// A group that waits until a stage, whatever else would let its users in.
@@ -61,12 +58,20 @@ pub(crate) struct HoldBack {
 const NEVER: Position = Position::MAX;
 
 impl FlagDefinition {
+    pub(crate) fn description(&self) -> Option<&str> {
+        self.remarks.as_ref()?.description.as_deref()
+    }
+
+    pub(crate) fn skip_reason(&self) -> Option<&str> {
+        self.remarks.as_ref()?.skip_reason.as_deref()
+    }
+
     /// The position with that name; `off` is 0.
     pub(crate) fn position_of(&self, stage: &str) -> Option<Position> {
         if StageName::OFF == *stage {
             return Some(0);
         }
-        let index = self.stages.iter().position(|s| s.name == *stage)?;
+        let index = self.stages.iter().position(|s| *s.name() == *stage)?;
         Position::try_from(index + 1).ok()
     }
 
@@ -77,7 +82,7 @@ impl FlagDefinition {
 
     /// Every position before `NEVER` names a stage, or is 0.
     pub(crate) fn stage_name(&self, position: Position) -> Option<StageName> {
-        if position == 0 { Some(StageName::OFF) } else { self.stage(position).map(|s| s.name) }
+        if position == 0 { Some(StageName::OFF) } else { self.stage(position).map(|s| *s.name()) }
     }
 
     pub(crate) fn last(&self) -> Position {
@@ -148,6 +153,18 @@ impl Flag {
         &self.definition
     }
 
+    pub(crate) fn stages(&self) -> &Arc<[Stage]> {
+        &self.definition.stages
+    }
+
+    /// Whether these stages place users as the flag's own do, those in groups aside.
+    pub(crate) fn is_placed_by(&self, stages: &[Stage]) -> bool {
+        let own = &**self.stages();
+        let alike = |(a, b): (&Stage, &Stage)| a.name() == b.name() && a.threshold == b.threshold;
+        std::ptr::eq(own, stages)
+            || (own.len() == stages.len() && own.iter().zip(stages).all(alike))
+    }
+
     pub(crate) fn position(&self) -> Position {
         self.position
     }
@@ -196,7 +213,7 @@ impl Flag {
     }
 
     /// Whether the user has the flag.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_enabled(&self, user: &impl AsUser) -> bool {
         if self.targeted {
             return self.is_enabled_by_groups(user);
@@ -244,21 +261,32 @@ impl Flag {
         (held, definition.first_group_stage(position, key, user) <= position)
     }
 
-    /// The decision with its reason. One path yields both, from the three positions that matter.
+    /// The decision with its reason.
+    #[inline]
     pub(crate) fn evaluate(&self, user: &impl AsUser, version: u64) -> Evaluation {
         let key = user.key();
         let key = key.as_bytes();
-        let definition = &*self.definition;
         let bucket = self.salt.bucket_of(key);
+        if self.grouped {
+            return self.evaluate_by_groups(key, user, bucket, version);
+        }
+        Unlisted { bucket, position: self.position, version }.evaluate(self.stages())
+    }
 
+    /// The same where groups have a say. One path yields both, from the three positions that matter.
+    #[inline(never)]
+    fn evaluate_by_groups(
+        &self,
+        key: &[u8],
+        user: &impl AsUser,
+        bucket: u64,
+        version: u64,
+    ) -> Evaluation {
+        let definition = &*self.definition;
         let by_bucket = definition.first(definition.last(), |s| s.threshold.admits(bucket));
-        let (by_group, held_until) = if self.grouped {
-            // A group can only bring the user in earlier than the bucket does.
-            let by_group = definition.first_group_stage(by_bucket.saturating_sub(1), key, user);
-            (by_group, definition.held_until(key, user))
-        } else {
-            (NEVER, 0)
-        };
+        // A group can only bring the user in earlier than the bucket does.
+        let by_group = definition.first_group_stage(by_bucket.saturating_sub(1), key, user);
+        let held_until = definition.held_until(key, user);
         let natural = by_bucket.min(by_group);
         let cohort = if natural == NEVER { NEVER } else { natural.max(held_until) };
 

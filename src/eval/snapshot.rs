@@ -1,11 +1,12 @@
 //! One validated, immutable state of all flags.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::audience::NameMap;
 use super::evaluation::{Evaluation, Reason};
 use super::flag::Flag;
+use super::names::Names;
+use super::places::{ABSENT, Places};
 use super::user::AsUser;
 
 /// Every flag of one version.
@@ -20,14 +21,6 @@ pub(crate) struct Snapshot {
     flags: Vec<Flag>,
 }
 
-/// Where each key's flag stands. Shared by versions that have the same keys.
-#[derive(Debug)]
-struct Names {
-    /// No two indexes of the process have the same, so it says whether a remembered slot holds.
-    index: u32,
-    slots: NameMap<u32>,
-}
-
 /// Where a key's flag stood when last looked up: the index asked and the slot found in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slot {
@@ -35,8 +28,6 @@ pub(crate) struct Slot {
     /// `ABSENT` where the index has no such key.
     slot: u32,
 }
-
-const ABSENT: u32 = u32::MAX;
 
 impl Slot {
     /// Both halves in one word.
@@ -69,7 +60,7 @@ impl Snapshot {
         // snapshot it was made from, which its thread has seen.
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let token = NEXT.fetch_add(1, Ordering::Relaxed);
-        Snapshot { version, token, index: names.index, names, flags }
+        Snapshot { version, token, index: names.index(), names, flags }
     }
 
     /// The next version, with one flag replaced by one of the same key.
@@ -91,31 +82,36 @@ impl Snapshot {
         self.token
     }
 
-    /// Every flag, in order of their keys.
     /// Whether both have the same flags, each at the same place.
     pub(crate) fn has_names_of(&self, other: &Snapshot) -> bool {
         self.index == other.index
     }
 
+    /// Where the names of the flags are, and which flag is at each place.
+    pub(crate) fn places(&self) -> (&Places, &[u32]) {
+        self.names.places()
+    }
+
+    /// Every flag, in order of their keys.
     pub(crate) fn flags(&self) -> &[Flag] {
         &self.flags
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn flag(&self, key: &str) -> Option<&Flag> {
         self.find(key).map(|(_, flag)| flag)
     }
 
     /// The flag with that key, and its place in [`flags`](Self::flags).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, key: &str) -> Option<(usize, &Flag)> {
-        let slot = *self.names.slots.get(key)? as usize;
+        let slot = self.names.slot(key, &self.flags)? as usize;
         Some((slot, self.flags.get(slot)?))
     }
 
     /// What to remember of a key, for [`at`](Self::at).
     pub(crate) fn slot(&self, key: &str) -> Slot {
-        let slot = self.names.slots.get(key).copied().unwrap_or(ABSENT);
+        let slot = self.names.slot(key, &self.flags).unwrap_or(ABSENT);
         Slot { index: self.index, slot }
     }
 
@@ -147,15 +143,6 @@ impl Snapshot {
 /// A slot remembered from another index.
 #[derive(Debug)]
 pub(crate) struct OtherIndex;
-
-impl Names {
-    fn new(flags: &[Flag]) -> Names {
-        // Relaxed: all that counts is that no two calls get the same number.
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let slots = flags.iter().zip(0..).map(|(flag, slot)| (flag.key().shared(), slot)).collect();
-        Names { index: NEXT.fetch_add(1, Ordering::Relaxed), slots }
-    }
-}
 
 fn same_keys(a: &[Flag], b: &[Flag]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.key() == b.key())

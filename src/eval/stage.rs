@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::audience::Group;
 use super::bucketing::Threshold;
+use super::evaluation::Reason;
 use crate::key::{self, KeyError};
 use crate::percent::Percent;
 
@@ -19,16 +20,29 @@ pub(crate) const MAX_STAGE_NAME_BYTES: usize = 31;
 /// One step of a plan, compiled.
 #[derive(Debug)]
 pub(crate) struct Stage {
-    pub(crate) name: StageName,
-    pub(crate) percent: Percent,
+    /// Always there: the `Option` is what answers have, so that it is copied whole.
+    pub(super) name: Option<StageName>,
     pub(crate) threshold: Threshold,
+    pub(crate) percent: Percent,
+    /// What decides about users whom no group names, while a flag is here.
+    pub(super) reason: Reason,
     /// Added by this stage; those of earlier stages stay in.
     pub(crate) groups: Box<[Arc<Group>]>,
 }
 
 impl Stage {
     pub(crate) fn new(name: StageName, percent: Percent, groups: Box<[Arc<Group>]>) -> Stage {
-        Stage { name, percent, threshold: Threshold::of(percent), groups }
+        let threshold = Threshold::of(percent);
+        let reason = match percent {
+            Percent::ALL => Reason::Static,
+            Percent::NONE => Reason::Default,
+            _ => Reason::Split,
+        };
+        Stage { name: Some(name), threshold, percent, reason, groups }
+    }
+
+    pub(crate) fn name(&self) -> &StageName {
+        self.name.as_ref().unwrap_or(&StageName::OFF)
     }
 }
 

@@ -30,7 +30,7 @@ impl Gate {
     /// assert!(!gate.is_enabled(42, "no-such-flag"));
     /// # Ok::<(), stagegate::PlanError>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn is_enabled(&self, user: impl AsUser, flag: &str) -> bool {
         let answer = self.shared.current.is_enabled(&user, flag);
         answer.unwrap_or_else(|| self.is_enabled_now(&user, flag))
@@ -61,9 +61,18 @@ impl Gate {
     /// assert_eq!(gate.evaluate("user-9", "new-chekout").reason, Reason::FlagNotFound);
     /// # Ok::<(), stagegate::PlanError>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn evaluate(&self, user: impl AsUser, flag: &str) -> Evaluation {
-        self.shared.current.read(|snapshot| snapshot.evaluate(snapshot.flag(flag), &user))
+        match self.shared.current.unlisted(&user, flag) {
+            Some((unlisted, stages)) => unlisted.evaluate(stages),
+            None => self.evaluate_now(&user, flag),
+        }
+    }
+
+    /// By the snapshot in force.
+    #[inline(never)]
+    fn evaluate_now(&self, user: &impl AsUser, flag: &str) -> Evaluation {
+        self.shared.current.read(|snapshot| snapshot.evaluate(snapshot.flag(flag), user))
     }
 
     /// The earliest stage whose audience holds the user, whatever stage the flag is at; `None`

@@ -1,16 +1,22 @@
 //! What a question by name is answered by without looking at a snapshot.
 
-use super::shortcut::Shortcut;
-use crate::eval::{self, AsUser};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::shortcut::{InForce, Shortcut};
+use crate::eval::{AsUser, Places, Stage, Unlisted};
+use crate::key::Key;
 
 /// The shortcuts of the flags of a gate's first plan, by name. It stays where it is for as long as the gate lives: so a
-/// question needs nothing that keeps it from being freed, as it does for a snapshot. Flags that come later, and those with
-/// names that are too long for a place, are looked up in the snapshot.
+/// question needs nothing that keeps it from being freed, as it does for a snapshot. Flags that come later are looked up in the
+/// snapshot.
 pub(super) struct ByName {
-    /// At least twice as many as there are names, so there are always empty ones.
+    pub(super) of: Places,
     pub(super) places: Box<[Place]>,
-    /// Of all the names that are not here: nobody, or ask.
-    pub(super) others: Shortcut,
+    /// Whether the snapshot may have flags that are not here: as a shortcut's threshold, closed by an update before the swap.
+    pub(super) others: AtomicBool,
+    /// Those of each plan: most flags follow one that others follow, too.
+    pub(super) plans: Vec<Arc<[Stage]>>,
 }
 
 /// A flag, with all that a check needs of it in one cache line.
@@ -20,75 +26,87 @@ pub(super) struct Place {
     pub(super) name: Name,
 }
 
-/// In place. No flag has an empty name, so one without a name is empty.
-pub(super) struct Name {
-    len: u8,
-    bytes: [u8; Name::MOST],
+/// What a place is for.
+pub(super) enum Name {
+    /// Nothing.
+    None,
+    /// In place.
+    Short {
+        len: u8,
+        bytes: [u8; Name::SHORT],
+    },
+    Long(Arc<str>),
 }
 
 impl ByName {
     /// The answer, if the snapshot is not to be asked.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_enabled(&self, user: &impl AsUser, flag: &str) -> Option<bool> {
-        let found = self.find(flag).unwrap_or(&self.others);
-        found.is_enabled(user)
-    }
-
-    #[inline]
-    pub(super) fn find(&self, flag: &str) -> Option<&Shortcut> {
-        let mut at = ByName::begin(flag, self.places.len());
-        // Ends at an empty place.
-        loop {
-            let place = self.places.get(at)?;
-            if place.name.is(flag) {
-                return Some(&place.shortcut);
-            }
-            if place.name.len == 0 {
-                return None;
-            }
-            at = ByName::after(at, self.places.len());
+        match self.find(flag) {
+            Some(shortcut) => shortcut.is_enabled(user),
+            // Acquire: as in the shortcut.
+            None => (!self.others.load(Ordering::Acquire)).then_some(false),
         }
     }
 
-    /// Where a name is looked for first, in that many places.
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "less than `places`")]
-    pub(super) fn begin(flag: &str, places: usize) -> usize {
-        ((u128::from(eval::hash(flag)) * places as u128) >> 64) as usize
+    /// The user, and by which stages they are to be placed, if the snapshot is not to be asked.
+    #[inline(always)]
+    pub(super) fn unlisted(
+        &self,
+        user: &impl AsUser,
+        flag: &str,
+        in_force: &InForce,
+    ) -> Option<(Unlisted, &[Stage])> {
+        let shortcut = self.find(flag)?;
+        Some((shortcut.unlisted(user, in_force)?, self.stages(shortcut)))
     }
 
     #[inline]
-    pub(super) fn after(at: usize, places: usize) -> usize {
-        if at + 1 < places { at + 1 } else { 0 }
+    pub(super) fn stages(&self, shortcut: &Shortcut) -> &[Stage] {
+        self.plans.get(shortcut.plan as usize).map(|stages| &**stages).unwrap_or_default()
+    }
+
+    #[inline(always)]
+    pub(super) fn find(&self, flag: &str) -> Option<&Shortcut> {
+        let place = self.places.get(self.of.of(flag))?;
+        place.name.is(flag).then_some(&place.shortcut)
     }
 }
 
 impl Name {
     /// What is left of 64 bytes.
-    const MOST: usize = 39;
+    const SHORT: usize = 30;
 
-    pub(super) const NONE: Name = Name { len: 0, bytes: [0; Name::MOST] };
-
-    /// `None` for one that is too long.
-    pub(super) fn of(flag: &str) -> Option<Name> {
-        let mut bytes = [0; Name::MOST];
-        bytes.get_mut(..flag.len())?.copy_from_slice(flag.as_bytes());
-        Some(Name { len: u8::try_from(flag.len()).ok()?, bytes })
+    pub(super) fn of(flag: &Key) -> Name {
+        let text = flag.as_str().as_bytes();
+        let mut bytes = [0; Name::SHORT];
+        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+            (Some(place), Ok(len)) => {
+                place.copy_from_slice(text);
+                Name::Short { len, bytes }
+            }
+            _ => Name::Long(flag.shared()),
+        }
     }
 
-    pub(super) fn is_none(&self) -> bool {
-        self.len == 0
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        let bytes = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
+    pub(super) fn as_str(&self) -> Option<&str> {
+        match self {
+            Name::None => None,
+            Name::Short { len, bytes } => std::str::from_utf8(bytes.get(..usize::from(*len))?).ok(),
+            Name::Long(name) => Some(name),
+        }
     }
 
     #[inline]
     fn is(&self, flag: &str) -> bool {
-        usize::from(self.len) == flag.len()
-            && self.bytes.get(..flag.len()).is_some_and(|bytes| same(bytes, flag.as_bytes()))
+        match self {
+            Name::None => false,
+            Name::Short { len, bytes } => {
+                usize::from(*len) == flag.len()
+                    && bytes.get(..flag.len()).is_some_and(|bytes| same(bytes, flag.as_bytes()))
+            }
+            Name::Long(name) => **name == *flag,
+        }
     }
 }
 

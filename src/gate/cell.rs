@@ -8,9 +8,9 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::by_name::ByName;
 use super::retired::Retired;
-use super::shortcut::Shortcut;
-use super::shortcuts::{self, Shortcuts};
-use crate::eval::{AsUser, Snapshot};
+use super::shortcut::InForce;
+use super::shortcuts::{Resolved, Shortcuts};
+use crate::eval::{AsUser, Snapshot, Stage, Unlisted};
 
 /// The snapshot in force.
 ///
@@ -28,6 +28,7 @@ pub(super) struct Cell {
     /// Which of a thread's places is this cell's.
     place: usize,
     shortcuts: Shortcuts,
+    pub(super) in_force: InForce,
     /// Empty until there is a flag.
     by_name: OnceLock<ByName>,
     retired: Retired,
@@ -49,12 +50,14 @@ impl Cell {
     pub(super) fn new(snapshot: Snapshot) -> Cell {
         // Relaxed: any spread over the places will do.
         static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let in_force = InForce::new(snapshot.version());
         Cell {
             by_name: ByName::new(&snapshot).map(OnceLock::from).unwrap_or_default(),
             newest: AtomicU64::new(snapshot.token()),
             swap: ArcSwap::from_pointee(snapshot),
             place: NEXT.fetch_add(1, Ordering::Relaxed) % PLACES,
             shortcuts: Shortcuts::default(),
+            in_force,
             retired: Retired::default(),
         }
     }
@@ -91,9 +94,15 @@ impl Cell {
     }
 
     /// Whether the user has the flag of this name, if no snapshot is to be asked for it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_enabled(&self, user: &impl AsUser, flag: &str) -> Option<bool> {
         self.by_name.get()?.is_enabled(user, flag)
+    }
+
+    /// The user, and by which stages they are to be placed, if no snapshot is to be asked for it.
+    #[inline(always)]
+    pub(super) fn unlisted(&self, user: &impl AsUser, flag: &str) -> Option<(Unlisted, &[Stage])> {
+        self.by_name.get()?.unlisted(user, flag, &self.in_force)
     }
 
     /// Lock-free, without touching a counter that other threads touch.
@@ -104,7 +113,7 @@ impl Cell {
     }
 
     /// What a handle to this flag answers by.
-    pub(super) fn shortcut(&self, key: &Arc<str>) -> Arc<Shortcut> {
+    pub(super) fn shortcut(&self, key: &Arc<str>) -> Arc<Resolved> {
         // Locked first: so it is of the snapshot in force, and the next update finds it.
         let mut known = self.shortcuts.lock();
         let named = self.by_name.get().and_then(|names| names.find(key));
@@ -125,15 +134,18 @@ impl Cell {
             let mut known = self.shortcuts.lock();
             // What is compared with is kept alive by `current`: no other has its address.
             if Arc::ptr_eq(&self.swap.load(), &current) {
-                let by_name = self.by_name.get().map(|names| names.close(&current, &snapshot));
+                let by_name = self.by_name.get();
+                let by_name = by_name.map(|names| (names, names.close(&current, &snapshot)));
                 let handles = known.close(&current, &snapshot);
+                self.in_force.close();
                 self.swap.store(Arc::clone(&snapshot));
                 self.note(&snapshot);
-                shortcuts::open(handles);
+                handles.iter().for_each(|(handle, state)| handle.shortcut.set(*state));
                 match by_name {
-                    Some(closed) => shortcuts::open(closed),
+                    Some((names, closed)) => names.open(&closed, &current, &snapshot),
                     None => drop(ByName::new(&snapshot).map(|names| self.by_name.set(names))),
                 }
+                self.in_force.open(snapshot.version());
                 drop(known);
                 self.retired.add(Arc::clone(&current));
                 return Ok((snapshot.version(), told));

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::shortcut::Shortcut;
+use super::shortcuts::Resolved;
 use super::{Gate, Pinned};
 use crate::eval::{AsUser, Evaluation, Flag, Placement, Position, Slot, Snapshot, StageName};
 
@@ -42,15 +42,15 @@ pub struct FlagHandle {
     /// A [`Slot`] as a word. Relaxed throughout: a slot says itself whether it fits a snapshot, so
     /// one that another thread wrote, or has not written yet, costs at most a look-up by name.
     slot: AtomicU64,
-    shortcut: Arc<Shortcut>,
+    resolved: Arc<Resolved>,
 }
 
 impl FlagHandle {
     pub(super) fn new(gate: Gate, key: &str) -> FlagHandle {
         let key = key.into();
-        let shortcut = gate.shared.current.shortcut(&key);
+        let resolved = gate.shared.current.shortcut(&key);
         let slot = gate.shared.current.read(|snapshot| snapshot.slot(&key));
-        FlagHandle { gate, key, slot: AtomicU64::new(slot.to_word()), shortcut }
+        FlagHandle { gate, key, slot: AtomicU64::new(slot.to_word()), resolved }
     }
 
     /// The flag's key.
@@ -60,9 +60,9 @@ impl FlagHandle {
     }
 
     /// Whether the user has the flag: as [`Gate::is_enabled`].
-    #[inline]
+    #[inline(always)]
     pub fn is_enabled(&self, user: impl AsUser) -> bool {
-        self.shortcut.is_enabled(&user).unwrap_or_else(|| self.is_enabled_now(&user))
+        self.resolved.shortcut.is_enabled(&user).unwrap_or_else(|| self.is_enabled_now(&user))
     }
 
     /// By the snapshot in force.
@@ -89,15 +89,24 @@ impl FlagHandle {
     /// assert!(!new_checkout.is_enabled("user-42"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn is_enabled_in(&self, pinned: &Pinned, user: impl AsUser) -> bool {
         self.find(pinned.snapshot()).is_some_and(|flag| flag.is_enabled(&user))
     }
 
     /// The decision with its reason: as [`Gate::evaluate`].
-    #[inline]
+    #[inline(always)]
     pub fn evaluate(&self, user: impl AsUser) -> Evaluation {
-        self.gate.shared.current.read(|snapshot| snapshot.evaluate(self.find(snapshot), &user))
+        match self.resolved.shortcut.unlisted(&user, &self.gate.shared.current.in_force) {
+            Some(unlisted) => unlisted.evaluate(&self.resolved.stages),
+            None => self.evaluate_now(&user),
+        }
+    }
+
+    /// By the snapshot in force.
+    #[inline(never)]
+    fn evaluate_now(&self, user: &impl AsUser) -> Evaluation {
+        self.gate.shared.current.read(|snapshot| snapshot.evaluate(self.find(snapshot), user))
     }
 
     /// The same in a pinned version, of this gate or of any other.
@@ -116,6 +125,15 @@ impl FlagHandle {
     #[inline]
     #[cfg_attr(not(feature = "guard"), expect(dead_code))]
     pub(crate) fn place(&self, user: &impl AsUser) -> Option<Placement> {
+        match self.resolved.shortcut.unlisted(user, &self.gate.shared.current.in_force) {
+            Some(unlisted) => Some(unlisted.place(&self.resolved.stages)),
+            None => self.place_now(user),
+        }
+    }
+
+    /// By the snapshot in force.
+    #[inline(never)]
+    fn place_now(&self, user: &impl AsUser) -> Option<Placement> {
         self.gate.shared.current.read(|snapshot| self.find(snapshot).map(|flag| flag.place(user)))
     }
 
@@ -128,7 +146,7 @@ impl FlagHandle {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn find<'s>(&self, snapshot: &'s Snapshot) -> Option<&'s Flag> {
         match snapshot.at(Slot::from_word(self.slot.load(Ordering::Relaxed))) {
             Ok(flag) => flag,
@@ -147,8 +165,8 @@ impl FlagHandle {
 impl Clone for FlagHandle {
     fn clone(&self) -> FlagHandle {
         let slot = AtomicU64::new(self.slot.load(Ordering::Relaxed));
-        let (key, shortcut) = (Arc::clone(&self.key), Arc::clone(&self.shortcut));
-        FlagHandle { gate: self.gate.clone(), key, slot, shortcut }
+        let (key, resolved) = (Arc::clone(&self.key), Arc::clone(&self.resolved));
+        FlagHandle { gate: self.gate.clone(), key, slot, resolved }
     }
 }
 

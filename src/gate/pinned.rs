@@ -43,7 +43,7 @@ impl Pinned {
     }
 
     /// Whether the user has the flag: as [`Gate::is_enabled`](super::Gate::is_enabled).
-    #[inline]
+    #[inline(always)]
     pub fn is_enabled(&self, user: impl AsUser, flag: &str) -> bool {
         self.0.flag(flag).is_some_and(|flag| flag.is_enabled(&user))
     }

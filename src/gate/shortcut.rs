@@ -1,13 +1,13 @@
 //! What a question is answered by without looking at a snapshot.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use super::filter::Filter;
-use crate::eval::{AsUser, Flag, Quick, Salt};
+use crate::eval::{AsUser, Flag, Position, Quick, Salt, Stage, Unlisted};
 
-/// One flag of a gate, for a handle and its clones, or for those who ask by name: the salt and the threshold that the snapshot in force has for it, next to each
-/// other. Most flags most of the time need no more.
+/// One flag of a gate, for a handle and its clones, or for those who ask by name: the salt, and what the snapshot in force has
+/// for it, next to each other. Most flags most of the time need no more.
 ///
 /// # How it stays in step with the snapshots
 ///
@@ -15,6 +15,9 @@ use crate::eval::{AsUser, Flag, Quick, Salt};
 /// threshold. Whoever asks in between asks the snapshots, of which there is one in force at any moment. So the swap is when
 /// an update happens, for shortcuts too: a thread that was answered by the new version, in whatever way, has what was done
 /// before the swap behind it, and finds no threshold of the old version any more.
+///
+/// Who is told the version, too, has it from [`InForce`], which is closed from before the swap until all positions are those of
+/// the new version: a position that was read while the version stayed the same is of that version.
 #[derive(Debug)]
 pub(super) struct Shortcut {
     /// Never another: a flag whose salt is changed later is looked up in the snapshot.
@@ -23,40 +26,107 @@ pub(super) struct Shortcut {
     /// Of whom the snapshot is asked although `quick` has a threshold. Flags whose groups are lists have one: most who ask are
     /// on none.
     listed: Option<Arc<Filter>>,
+    /// Among the stages that whoever has the shortcut keeps for it.
+    position: AtomicU16,
+    /// Which of those of whoever has it: never others, either.
+    pub(super) plan: u32,
+}
+
+/// What a shortcut answers by.
+#[derive(Clone, Copy)]
+pub(super) struct State {
+    quick: Quick,
+    position: Position,
+}
+
+impl State {
+    pub(super) const ASK: State = State { quick: Quick::ASK, position: ASK };
+    pub(super) const NOBODY: State = State { quick: Quick::NOBODY, position: ASK };
+}
+
+/// A position that no flag has.
+const ASK: Position = Position::MAX;
+
+/// The version in force, while no update is under way.
+#[derive(Debug)]
+pub(super) struct InForce(AtomicU64);
+
+impl InForce {
+    /// A version that no gate comes to.
+    const CLOSED: u64 = u64::MAX;
+
+    pub(super) fn new(version: u64) -> InForce {
+        InForce(AtomicU64::new(version))
+    }
+
+    /// Before a swap.
+    pub(super) fn close(&self) {
+        // Release: whoever has been told of the swap finds it closed, or what comes after.
+        self.0.store(InForce::CLOSED, Ordering::Release);
+    }
+
+    /// After it, when every position is of this version.
+    pub(super) fn open(&self, version: u64) {
+        self.0.store(version, Ordering::Release);
+    }
 }
 
 impl Shortcut {
     /// The answer, if the snapshot is not to be asked.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_enabled(&self, user: &impl AsUser) -> Option<bool> {
         // Acquire: pairs with the release in `set`. What was done before this was set, a swap too, is done for this thread.
         let quick = Quick::from_word(self.quick.load(Ordering::Acquire));
-        let bucket = || self.salt.bucket_of(user.key().as_bytes());
+        if quick.is_for_all() && (quick.is_ask() || self.listed.is_none()) {
+            return (!quick.is_ask()).then_some(true);
+        }
+        let bucket = self.salt.bucket_of(user.key().as_bytes());
         match &self.listed {
-            None => quick.is_enabled(bucket),
-            Some(listed) => {
-                let bucket = bucket();
-                if listed.may_have(bucket) { None } else { quick.is_enabled(|| bucket) }
-            }
+            Some(listed) if listed.may_have(bucket) => None,
+            _ => Some(quick.admits(bucket)),
         }
     }
 
-    pub(super) fn new(flag: Option<&Flag>, key: &str, listed: Option<Arc<Filter>>) -> Shortcut {
+    /// The user, the flag's position and the version that says so, if the snapshot is not to be asked.
+    #[inline(always)]
+    pub(super) fn unlisted(&self, user: &impl AsUser, in_force: &InForce) -> Option<Unlisted> {
+        // Acquire: pairs with the release in `close` and `open`. If the version is still the same after the position was read,
+        // no later one has set it: its being set comes after `close`, which the second load would have to see.
+        let version = in_force.0.load(Ordering::Acquire);
+        let position = self.position.load(Ordering::Acquire);
+        let same = version == in_force.0.load(Ordering::Relaxed);
+        if !same || version == InForce::CLOSED || position == ASK {
+            return None;
+        }
+        let bucket = self.salt.bucket_of(user.key().as_bytes());
+        let listed = self.listed.as_ref().is_some_and(|listed| listed.may_have(bucket));
+        (!listed).then_some(Unlisted { bucket, position, version })
+    }
+
+    pub(super) fn new(
+        flag: Option<&Flag>,
+        key: &str,
+        plan: u32,
+        listed: Option<Arc<Filter>>,
+    ) -> Shortcut {
         // A flag that comes later has the salt that its key makes, unless its document says otherwise.
         let salt = flag.map_or_else(|| Salt::new(key), Flag::salt);
-        let shortcut = Shortcut { salt, quick: AtomicU64::new(Quick::ASK.to_word()), listed };
-        shortcut.set(shortcut.of(flag));
+        let (quick, position) = (AtomicU64::new(Quick::ASK.to_word()), AtomicU16::new(ASK));
+        let shortcut = Shortcut { salt, quick, listed, position, plan };
+        shortcut.set(shortcut.of(flag, flag.map_or(&[], |flag| flag.stages())));
         shortcut
     }
 
-    /// What it is to be where this is the flag.
-    pub(super) fn of(&self, flag: Option<&Flag>) -> Quick {
-        match flag {
-            None => Quick::NOBODY,
-            Some(flag) if flag.salt() != self.salt => Quick::ASK,
-            Some(flag) if self.knows_lists_of(flag) => flag.quick_unless_listed(),
-            Some(flag) => flag.quick(),
+    /// What it is to be where this is the flag, and these are the stages that are kept for it.
+    pub(super) fn of(&self, flag: Option<&Flag>, stages: &[Stage]) -> State {
+        let Some(flag) = flag else { return State::NOBODY };
+        if flag.salt() != self.salt {
+            return State::ASK;
         }
+        let knows_lists = self.knows_lists_of(flag);
+        let quick = if knows_lists { flag.quick_unless_listed() } else { flag.quick() };
+        let is_placed = knows_lists && flag.is_placed_by(stages);
+        State { quick, position: if is_placed { flag.position() } else { ASK } }
     }
 
     fn knows_lists_of(&self, flag: &Flag) -> bool {
@@ -77,13 +147,15 @@ impl Shortcut {
         }
     }
 
-    pub(super) fn is(&self, quick: Quick) -> bool {
+    pub(super) fn is(&self, state: State) -> bool {
         // Relaxed: whoever sets it holds the lock.
-        self.quick.load(Ordering::Relaxed) == quick.to_word()
+        self.quick.load(Ordering::Relaxed) == state.quick.to_word()
+            && self.position.load(Ordering::Relaxed) == state.position
     }
 
-    pub(super) fn set(&self, quick: Quick) {
-        // Release: pairs with the acquire in `is_enabled`.
-        self.quick.store(quick.to_word(), Ordering::Release);
+    pub(super) fn set(&self, state: State) {
+        // Release: pairs with the acquire in `is_enabled` and `unlisted`.
+        self.quick.store(state.quick.to_word(), Ordering::Release);
+        self.position.store(state.position, Ordering::Release);
     }
 }

@@ -1,14 +1,14 @@
 //! The shortcuts of a gate, kept in step with its snapshots.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::ops::Deref;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::by_name::{ByName, Name, Place};
 use super::filter::Filter;
-use super::shortcut::Shortcut;
-use crate::eval::{Flag, Quick, Slot, Snapshot};
+use super::shortcut::{Shortcut, State};
+use crate::eval::{Flag, Slot, Snapshot, Stage};
 
 /// The shortcuts of a gate's handles. Whoever holds the lock may swap; questions never take it.
 #[derive(Default)]
@@ -24,7 +24,13 @@ pub(super) struct Known {
 struct Entry {
     key: Arc<str>,
     slot: Slot,
-    shortcut: Weak<Shortcut>,
+    resolved: Weak<Resolved>,
+}
+
+/// What a handle and its clones answer by.
+pub(super) struct Resolved {
+    pub(super) shortcut: Shortcut,
+    pub(super) stages: Arc<[Stage]>,
 }
 
 /// Fewer are not worth the looking.
@@ -44,7 +50,7 @@ impl Known {
         key: &Arc<str>,
         snapshot: &Snapshot,
         named: Option<&Shortcut>,
-    ) -> Arc<Shortcut> {
+    ) -> Arc<Resolved> {
         if self.all.len() >= self.many.max(FEW) {
             self.forget();
         }
@@ -54,28 +60,31 @@ impl Known {
             Some(listed) => Some(Arc::clone(listed)),
             None => filter(flag, usize::MAX),
         });
-        let shortcut = Arc::new(Shortcut::new(flag, key, listed));
-        self.all.push(Entry { key: Arc::clone(key), slot, shortcut: Arc::downgrade(&shortcut) });
-        shortcut
+        let stages = flag.map_or_else(Arc::default, |flag| Arc::clone(flag.stages()));
+        let shortcut = Shortcut::new(flag, key, 0, listed);
+        let resolved = Arc::new(Resolved { shortcut, stages });
+        self.all.push(Entry { key: Arc::clone(key), slot, resolved: Arc::downgrade(&resolved) });
+        resolved
     }
 
     /// Has those that this snapshot will change ask, and returns how to set them once it is in force.
-    pub(super) fn close(&mut self, now: &Snapshot, next: &Snapshot) -> Vec<(Arc<Shortcut>, Quick)> {
+    pub(super) fn close(&mut self, now: &Snapshot, next: &Snapshot) -> Vec<(Arc<Resolved>, State)> {
         self.forget();
         let mut changed = Vec::new();
         for entry in &mut self.all {
-            let Some(shortcut) = entry.shortcut.upgrade() else { continue };
+            let Some(resolved) = entry.resolved.upgrade() else { continue };
             let flag = next.at(entry.slot).unwrap_or_else(|_| {
                 entry.slot = next.slot(&entry.key);
                 next.at(entry.slot).ok().flatten()
             });
-            close(shortcut, now.flag(&entry.key), flag, &mut changed);
+            let state = close(&resolved.shortcut, &resolved.stages, now.flag(&entry.key), flag);
+            changed.extend(state.map(|state| (resolved, state)));
         }
         changed
     }
 
     fn forget(&mut self) {
-        self.all.retain(|entry| entry.shortcut.strong_count() > 0);
+        self.all.retain(|entry| entry.resolved.strong_count() > 0);
         self.many = self.all.len() * 2;
     }
 }
@@ -84,76 +93,96 @@ impl ByName {
     /// `None` for a snapshot without flags: there are none to come back to.
     pub(super) fn new(snapshot: &Snapshot) -> Option<ByName> {
         let flags = snapshot.flags();
-        let places = flags.len() * 2;
-        let empty = || Place { shortcut: Shortcut::new(None, "", None), name: Name::NONE };
-        let mut by_name = ByName {
-            places: std::iter::repeat_with(empty).take(places).collect(),
-            others: Shortcut::new(None, "", None),
-        };
-        let mut room = MOST_LISTED;
-        for flag in flags {
-            let key = flag.key().as_str();
-            let Some(name) = Name::of(key) else { continue };
-            let mut at = ByName::begin(key, places);
-            while by_name.places.get(at).is_some_and(|place| !place.name.is_none()) {
-                at = ByName::after(at, places);
-            }
+        let (of, slots) = snapshot.places();
+        let empty = || Place { shortcut: Shortcut::new(None, "", 0, None), name: Name::None };
+        let mut places: Box<[Place]> = std::iter::repeat_with(empty).take(slots.len()).collect();
+        let (mut plans, mut known) = (Vec::new(), HashMap::new());
+        let (mut plan, mut room, mut placed) = (None, MOST_LISTED, 0);
+        for (flag, slot) in flags.iter().zip(0..) {
+            let key = flag.key();
+            let at = of.of(key.as_str());
+            let Some(place) = places.get_mut(at).filter(|_| slots.get(at) == Some(&slot)) else {
+                continue;
+            };
             let listed = filter(flag, room);
             if listed.is_some() {
                 room -= flag.most_listed().unwrap_or(0);
             }
-            let shortcut = Shortcut::new(Some(flag), key, listed);
-            *by_name.places.get_mut(at)? = Place { shortcut, name };
+            // Mostly that of the flag before.
+            let stages = Arc::as_ptr(flag.stages());
+            let (_, nth) =
+                plan.filter(|(last, _)| std::ptr::eq(*last, stages)).unwrap_or_else(|| {
+                    let nth = *known.entry(stages).or_insert_with(|| {
+                        plans.push(Arc::clone(flag.stages()));
+                        u32::try_from(plans.len() - 1).unwrap_or(u32::MAX)
+                    });
+                    (stages, nth)
+                });
+            plan = Some((stages, nth));
+            let shortcut = Shortcut::new(Some(flag), key.as_str(), nth, listed);
+            let taken = std::mem::replace(place, Place { shortcut, name: Name::of(key) });
+            // An empty one has nothing to drop; to look would wait for memory, of 100,000 flags 7 ms.
+            std::mem::forget(taken);
+            placed += 1;
         }
-        by_name.others.set(by_name.of_others(snapshot));
-        (places > 0).then_some(by_name)
+        let others = AtomicBool::new(placed < flags.len());
+        (!flags.is_empty()).then(|| ByName { of: of.clone(), places, others, plans })
     }
 
     /// As [`Known::close`].
-    pub(super) fn close(&self, now: &Snapshot, next: &Snapshot) -> Vec<(&Shortcut, Quick)> {
+    pub(super) fn close(&self, now: &Snapshot, next: &Snapshot) -> Vec<(&Shortcut, State)> {
         let mut changed = Vec::new();
         if now.has_names_of(next) {
             // Of 100,000 flags mostly one has moved.
             let flags = now.flags().iter().zip(next.flags());
             for (flag, next) in flags.filter(|(now, next)| !now.is_like(next)) {
                 if let Some(shortcut) = self.find(flag.key().as_str()) {
-                    close(shortcut, Some(flag), Some(next), &mut changed);
+                    let state = close(shortcut, self.stages(shortcut), Some(flag), Some(next));
+                    changed.extend(state.map(|state| (shortcut, state)));
                 }
             }
         } else {
-            for place in self.places.iter().filter(|place| !place.name.is_none()) {
-                let flag = place.name.as_str();
-                close(&place.shortcut, now.flag(flag), next.flag(flag), &mut changed);
+            for Place { shortcut, name } in &self.places {
+                let Some(flag) = name.as_str() else { continue };
+                let stages = self.stages(shortcut);
+                let state = close(shortcut, stages, now.flag(flag), next.flag(flag));
+                changed.extend(state.map(|state| (shortcut, state)));
             }
-            let others = self.of_others(next);
-            if !self.others.is(others) {
-                self.others.set(Quick::ASK);
-                changed.push((&self.others, others));
-            }
+            // Release: as for shortcuts.
+            self.others.store(true, Ordering::Release);
         }
         changed
     }
 
-    fn of_others(&self, snapshot: &Snapshot) -> Quick {
-        let is_here = |flag: &Flag| self.find(flag.key().as_str()).is_some();
-        if snapshot.flags().iter().all(is_here) { Quick::NOBODY } else { Quick::ASK }
+    /// Once the next snapshot is in force.
+    pub(super) fn open(&self, closed: &[(&Shortcut, State)], now: &Snapshot, next: &Snapshot) {
+        closed.iter().for_each(|(shortcut, state)| shortcut.set(*state));
+        if !now.has_names_of(next) {
+            self.others.store(self.lacks_one_of(next), Ordering::Release);
+        }
+    }
+
+    fn lacks_one_of(&self, snapshot: &Snapshot) -> bool {
+        snapshot.flags().iter().any(|flag| self.find(flag.key().as_str()).is_none())
     }
 }
 
-fn close<S: Deref<Target = Shortcut>>(
-    shortcut: S,
+/// Has a shortcut ask, and returns how to set it once the next snapshot is in force; `None` where that changes nothing.
+fn close(
+    shortcut: &Shortcut,
+    stages: &[Stage],
     now: Option<&Flag>,
     next: Option<&Flag>,
-    changed: &mut Vec<(S, Quick)>,
-) {
+) -> Option<State> {
     if let Some(next) = next.filter(|next| now.is_none_or(|now| !now.is_defined_like(next))) {
         shortcut.add_listed(next);
     }
-    let quick = shortcut.of(next);
-    if !shortcut.is(quick) {
-        shortcut.set(Quick::ASK);
-        changed.push((shortcut, quick));
+    let state = shortcut.of(next, stages);
+    if shortcut.is(state) {
+        return None;
     }
+    shortcut.set(State::ASK);
+    Some(state)
 }
 
 /// Users that the table of names has in its filters, of all flags together: 8 to 16 MiB, and as many hashes once. What is
@@ -168,13 +197,6 @@ fn filter(flag: &Flag, most: usize) -> Option<Arc<Filter>> {
     let filter = Filter { words };
     flag.listed().for_each(|bucket| filter.add(bucket));
     Some(Arc::new(filter))
-}
-
-/// After the swap.
-pub(super) fn open<S: Deref<Target = Shortcut>>(closed: Vec<(S, Quick)>) {
-    for (shortcut, quick) in closed {
-        shortcut.set(quick);
-    }
 }
 
 impl fmt::Debug for Shortcuts {

@@ -65,11 +65,11 @@ impl FlagStatus {
         FlagStatus {
             key: definition.key.as_str().to_owned(),
             owner: definition.owner.as_deref().map(str::to_owned),
-            description: definition.description.as_deref().map(str::to_owned),
+            description: definition.description().map(str::to_owned),
             stage: name(flag.position()),
             declared: name(flag.declared()),
             percent: definition.stage(flag.position()).map_or(Percent::NONE, |stage| stage.percent),
-            stages: definition.stages.iter().map(|stage| (stage.name, stage.percent)).collect(),
+            stages: definition.stages.iter().map(|stage| (*stage.name(), stage.percent)).collect(),
         }
     }
 }

@@ -160,7 +160,7 @@ fn position_after<'p>(
         return Ok((planned.declared, None));
     }
     // A reason is good for the one document that brings it: left behind, it would disarm the rule.
-    match new.skip_reason.as_deref().filter(|reason| old.skip_reason.as_deref() != Some(reason)) {
+    match new.skip_reason().filter(|reason| old.skip_reason() != Some(reason)) {
         Some(reason) => Ok((planned.declared, Some(reason))),
         None => Err(from),
     }
@@ -172,7 +172,7 @@ fn position_after<'p>(
 fn reached(before: &Flag, new: &FlagDefinition) -> Position {
     let position = before.position();
     let Some(now) = before.definition().stage(position) else { return 0 };
-    let same_name = new.position_of(&now.name);
+    let same_name = new.position_of(now.name());
     let same_name =
         same_name.filter(|position| new.stage(*position).is_some_and(|s| s.percent <= now.percent));
     same_name.unwrap_or_else(|| {
@@ -204,7 +204,7 @@ fn skip_problem(plan: &Plan, planned: &PlannedFlag, from: Position) -> Problem {
         skipped(definition, from, to),
         name(definition, from),
     );
-    let hint = match definition.skip_reason {
+    let hint = match definition.skip_reason() {
         None => format!("write \"{next}\", or give a `skip_reason` beside `stage`"),
         Some(_) => format!("write \"{next}\", or a new `skip_reason`: this one was used before"),
     };

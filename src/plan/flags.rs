@@ -14,7 +14,7 @@ use super::node::{Entry, Node};
 use super::reach::{self, Ends, IdleStage, IdleStages};
 use super::report::Report;
 use super::stages::{self, Plans, SharedPlan};
-use crate::eval::{FlagDefinition, HoldBack, Position, Salt, Stage, StageName};
+use crate::eval::{FlagDefinition, HoldBack, Position, Remarks, Salt, Stage, StageName};
 use crate::key::Key;
 
 /// A flag of a plan and where the document puts it.
@@ -129,8 +129,8 @@ impl<'a> FlagReader<'_, 'a> {
             salt: Salt::new(salt.as_deref().unwrap_or(self.key.as_str())),
             key: self.key,
             owner,
-            description,
-            skip_reason,
+            remarks: (description.is_some() || skip_reason.is_some())
+                .then(|| Box::new(Remarks { description, skip_reason })),
             stages: Arc::clone(compiled),
             hold_back,
         };
@@ -239,8 +239,7 @@ impl<'a> FlagReader<'_, 'a> {
         report: &mut Report<'a>,
     ) -> Option<Position> {
         let name = string(node, path, report)?;
-        let names =
-            || std::iter::once(&StageName::OFF).chain(stages.iter().map(|stage| &stage.name));
+        let names = || std::iter::once(&StageName::OFF).chain(stages.iter().map(Stage::name));
         let position = names().zip(0..).find(|(stage, _)| **stage == **name);
         if position.is_none() {
             let hint = one_of(name, names().map(StageName::as_str));

@@ -41,14 +41,14 @@ impl IdleStage {
         let because = match before.last() {
             None if stage.percent == Percent::NONE && stage.groups.is_empty() => Because::First,
             Some(last) => match everybody {
-                Some(earlier) => Because::Everybody(earlier.name),
+                Some(earlier) => Because::Everybody(*earlier.name()),
                 None if stage.percent > last.percent || adds_group() => return None,
                 None => Because::NoMore(last.percent),
             },
             None => return None,
         };
         let position = Position::try_from(before.len() + 1).ok()?;
-        Some(IdleStage { position, name: stage.name, span, because })
+        Some(IdleStage { position, name: *stage.name(), span, because })
     }
 
     /// Whether groups held back until these positions make it a stage like any other.

@@ -193,7 +193,7 @@ fn read_name<'a>(
     };
     if name == StageName::OFF {
         report.found(node, path, "the name of being before the first stage", "choose another name");
-    } else if before.iter().any(|stage| stage.name == name) {
+    } else if before.iter().any(|stage| *stage.name() == name) {
         report.found(node, path, "the name of an earlier stage", "choose another name");
     } else {
         return Some(name);
@@ -219,7 +219,7 @@ fn read_percent<'a>(
         }
     };
     if let Some(last) = before.last().filter(|last| percent < last.percent) {
-        let wrong = format!("less than the {} of stage \"{}\"", last.percent, last.name);
+        let wrong = format!("less than the {} of stage \"{}\"", last.percent, last.name());
         let hint = format!(
             "write {} or more: a stage keeps everyone the stages before it have",
             last.percent

@@ -3,9 +3,9 @@
 use std::sync::mpsc;
 use std::thread;
 
-use stagegate::Gate;
+use stagegate::{Gate, Percent};
 
-use super::sized;
+use super::{sized, together};
 
 const DOCUMENT: &str =
     r#"{"schema": 1, "flags": {"a": {"stages": [{"name": "on", "percent": 100}]}}}"#;
@@ -113,6 +113,51 @@ fn what_is_shared_may_be_shared() {
     shared::<stagegate::UpdateError>();
 }
 
+/// Version after version a flag climbs these, then begins again.
+const STEPS: u64 = 7;
+
+#[test]
+fn an_answer_and_its_version_are_of_one_update() {
+    let stages: Vec<_> = (0..STEPS)
+        .map(|step| format!(r#"{{"name": "s{step}", "percent": {}}}"#, 10 * (step + 1)))
+        .collect();
+    let flag = format!(r#"{{"stage": "s0", "stages": [{}]}}"#, stages.join(", "));
+    let document = format!(r#"{{"schema": 1, "flags": {{"a": {flag}, "b": {flag}}}}}"#);
+    let gate = Gate::from_document(document).unwrap();
+    let (a, b) = (gate.flag("a"), gate.flag("b"));
+    let rounds = sized(600_000, 500);
+    let read = || {
+        let mut last = 0;
+        for round in 0..rounds {
+            // "a" moves with every version, "b" never.
+            let answers = [
+                a.evaluate(round),
+                b.evaluate(round),
+                gate.evaluate(round, "a"),
+                gate.evaluate(round, "b"),
+                gate.pin().evaluate(round, "a"),
+                a.evaluate(round),
+            ];
+            let steps = answers.map(|answer| (answer.version - 1) % STEPS);
+            for (index, (answer, step)) in answers.into_iter().zip(steps).enumerate() {
+                let step = if index == 1 || index == 3 { 0 } else { step };
+                let stage = answer.stage.unwrap();
+                assert_eq!(*stage, *format!("s{step}"), "version {}", answer.version);
+                let percent = Percent::from_ppm((u32::try_from(step).unwrap() + 1) * 100_000);
+                assert_eq!(answer.enabled, percent.unwrap().contains(answer.bucket.unwrap()));
+                assert!(last <= answer.version, "{} after {last}", answer.version);
+                last = answer.version;
+            }
+        }
+    };
+    let update = || {
+        for version in 1..=u64::from(rounds) / 4 {
+            gate.set_stage("a", &format!("s{}", version % STEPS)).unwrap();
+        }
+    };
+    together(vec![Box::new(read), Box::new(read), Box::new(update)]);
+}
+
 /// Each step puts one pair of flags on, by one update.
 const PAIRS: u32 = 32;
 
@@ -154,6 +199,6 @@ fn who_is_answered_by_an_update_is_answered_by_all_of_it() {
                 assert!(ask(n / 4, other), "{} is on, {} is not yet", seen.key(), other.key());
             }
         };
-        super::together(vec![Box::new(update), Box::new(|| read(0)), Box::new(|| read(1))]);
+        together(vec![Box::new(update), Box::new(|| read(0)), Box::new(|| read(1))]);
     }
 }

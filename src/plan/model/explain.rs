@@ -78,7 +78,7 @@ impl<'p> FlagPlan<'p> {
         let held_back: Vec<&str> = waiting.filter(mine).map(name).collect();
         let by_percent = stage.threshold.admits(definition.salt.bucket_of(key));
         Some(StageExplanation {
-            stage: stage.name,
+            stage: *stage.name(),
             percent: stage.percent,
             enabled: held_back.is_empty() && (by_percent || !groups.is_empty()),
             by_percent,

@@ -60,7 +60,7 @@ impl<'p> FlagPlan<'p> {
     /// What the flag is.
     #[must_use]
     pub fn description(&self) -> Option<&'p str> {
-        self.definition().description.as_deref()
+        self.definition().description()
     }
 
     /// What spreads users over the flag's buckets: two flags or documents with the same salt have
@@ -73,7 +73,7 @@ impl<'p> FlagPlan<'p> {
     /// Why the flag may move up more than one stage, once, when the document comes in force.
     #[must_use]
     pub fn skip_reason(&self) -> Option<&'p str> {
-        self.definition().skip_reason.as_deref()
+        self.definition().skip_reason()
     }
 
     /// Where the document puts the flag: [`StageName::OFF`] or one of its stages.

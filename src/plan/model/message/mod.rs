@@ -163,10 +163,10 @@ fn read_stage<'a>(
     report: &mut Report<'a>,
 ) -> Option<StageName> {
     let name = string(node, path, report)?;
-    let mut names = context.stages.iter().map(|stage| stage.name);
+    let mut names = context.stages.iter().map(|stage| *stage.name());
     let stage = names.find(|stage| **stage == **name);
     if stage.is_none() {
-        let hint = one_of(name, context.stages.iter().map(|stage| stage.name.as_str()));
+        let hint = one_of(name, context.stages.iter().map(|stage| stage.name().as_str()));
         report.found(node, path, "not a stage of this plan", hint);
     }
     stage

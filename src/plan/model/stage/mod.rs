@@ -172,7 +172,7 @@ impl<'p> Stage<'p> {
     /// The stage's name.
     #[must_use]
     pub fn name(&self) -> StageName {
-        self.compiled.name
+        *self.compiled.name()
     }
 
     /// The share of all users it is for, those of the stages before included.

@@ -148,9 +148,9 @@ fn read_owner<'a>(
     report: &mut Report<'a>,
 ) -> Option<(usize, StageName, Box<str>)> {
     let path = path.field(&entry.key);
-    let mut stages = context.stages.iter().map(|stage| stage.name).enumerate();
+    let mut stages = context.stages.iter().map(|stage| *stage.name()).enumerate();
     let Some((position, stage)) = stages.find(|(_, stage)| **stage == *entry.key) else {
-        let hint = one_of(&entry.key, context.stages.iter().map(|stage| stage.name.as_str()));
+        let hint = one_of(&entry.key, context.stages.iter().map(|stage| stage.name().as_str()));
         let message = format!("found `{}`, not a stage of this plan", Excerpt(&entry.key));
         report.problem(entry.key_span.clone(), &path, message, hint);
         return None;
