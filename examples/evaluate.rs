@@ -15,13 +15,16 @@
 //! - COHORT is the earliest stage that holds the user, `-` for none; BUCKET is decimal. Neither
 //!   depends on the stage. Users have no attributes here, so groups by `where` match nobody.
 //!
+//! Where the answers go to a file or a pipe and standard error is a terminal, it shows how many users there have been.
+//!
 //! Exits with 0 when done, or when nobody reads on (`| head`); 1 for a bad document, an unknown
 //! flag or stage; 2 for wrong usage; 3 when standard input or output fails, or a line is too long.
 
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, IsTerminal, Read, Write};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use stagegate::{Gate, StageName};
 
@@ -50,7 +53,8 @@ fn main() -> ExitCode {
     };
     let keys = BufReader::with_capacity(BUFFER_BYTES, io::stdin().lock());
     let answers = BufWriter::with_capacity(BUFFER_BYTES, io::stdout().lock());
-    match answer(&gate, &flag, keys, answers) {
+    let progress = Progress::new(io::stderr().is_terminal() && !io::stdout().is_terminal());
+    match answer(&gate, &flag, keys, answers, progress) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
@@ -71,7 +75,13 @@ fn gate_at(document: &OsStr, flag: &str, stage: Option<&OsString>) -> Result<Gat
     Ok(gate)
 }
 
-fn answer(gate: &Gate, flag: &str, mut keys: impl BufRead, mut out: impl Write) -> io::Result<()> {
+fn answer(
+    gate: &Gate,
+    flag: &str,
+    mut keys: impl BufRead,
+    mut out: impl Write,
+    mut progress: Progress,
+) -> io::Result<()> {
     let flags = gate.pin();
     let mut line = Vec::new();
     for number in 1_u64.. {
@@ -92,6 +102,37 @@ fn answer(gate: &Gate, flag: &str, mut keys: impl BufRead, mut out: impl Write) 
         let cohort = answer.cohort.as_ref().map_or("-", StageName::as_str);
         out.write_all(key)?;
         writeln!(out, "\t{}\t{cohort}\t{}", answer.enabled, answer.bucket.unwrap_or_default())?;
+        progress.note(number);
     }
     out.flush()
+}
+
+/// One line on standard error, written over and over; removed when it is dropped.
+struct Progress {
+    begun: Instant,
+    is_shown: bool,
+}
+
+/// Users between two looks at the clock.
+const STEP: u64 = 1 << 20;
+
+impl Progress {
+    fn new(is_shown: bool) -> Progress {
+        Progress { begun: Instant::now(), is_shown }
+    }
+
+    fn note(&mut self, users: u64) {
+        if self.is_shown && users.is_multiple_of(STEP) {
+            let speed = u128::from(users) * 60 / self.begun.elapsed().as_micros().max(1);
+            eprint!("\r{} million users, {speed} million a minute ", users / 1_000_000);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.is_shown {
+            eprint!("\r\x1b[K");
+        }
+    }
 }
