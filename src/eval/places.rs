@@ -5,11 +5,11 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A place of its own for each of a set of names, and one of those for every other: a perfect hash function (Belazzougui,
-/// Botelho, Dietzfelbinger, *Hash, displace, and compress*, 2009). Names fall into buckets, of three on average, and each bucket has
+/// Botelho, Dietzfelbinger, *Hash, displace, and compress*, 2009). Names fall into buckets, of three at most on average, and each bucket has
 /// a pilot that takes all its names to places where no other is. So there is nothing to search, and hardly a place is empty.
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
-    /// One a bucket, one at least.
+    /// One a bucket: a power of two of them.
     pilots: Arc<[u16]>,
     count: usize,
 }
@@ -31,7 +31,7 @@ impl Places {
     /// somebody has made for falling into one bucket, are left out.
     pub(super) fn new(hashes: &[u64]) -> (Places, Box<[u32]>) {
         // Fuller buckets and fewer places would take less memory, and far longer to fill.
-        let mut pilots = vec![0; hashes.len() / 3 + 1];
+        let mut pilots = vec![0; (hashes.len() / 3 + 1).next_power_of_two()];
         let mut at = vec![ABSENT; hashes.len() + hashes.len() / 9 + 1];
 
         // All members of a bucket next to each other: `ends[b]` is where those of b begin, then where they end.
@@ -87,20 +87,19 @@ fn settle(members: &[(u64, u32)], at: &mut [u32]) -> u16 {
     pilot
 }
 
-/// One of so many, by the lower half of the hash.
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the lower half; less than `buckets`")]
+/// One of so many, a power of two, by the lowest bits of the hash.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the lowest bits")]
 fn bucket(hash: u64, buckets: usize) -> usize {
-    ((u64::from(hash as u32) * buckets as u64) >> 32) as usize
+    hash as usize & (buckets - 1)
 }
 
-/// One of so many. The pilot spreads its bucket anew: odd multipliers, of the golden ratio and of XXH64, take the lower bits to the
-/// upper ones, and the uppermost choose.
-#[inline]
+/// One of so many. The pilot spreads its bucket anew: each makes another odd multiplier (of the golden ratio), which takes the lower
+/// bits to the upper ones, and the uppermost choose.
+#[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "less than `places`")]
 fn place(hash: u64, pilot: u16, places: usize) -> usize {
-    let spread = hash ^ u64::from(pilot).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let spread = spread.wrapping_mul(0xc2b2_ae3d_27d4_eb4f);
+    let spread = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15 + 2 * u64::from(pilot));
     ((u128::from(spread) * places as u128) >> 64) as usize
 }
 
