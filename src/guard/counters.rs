@@ -158,12 +158,13 @@ impl Counters {
         }
     }
 
-    /// Begins to count a stage. What is slow by control is had anew of the stage before, where it had enough.
+    /// Begins to count a stage. What is slow by control is had anew of the stage before, where it had enough, if there `will_be`
+    /// control: without, what is slow is compared with what was slow by the same limit.
     ///
     /// Threads that are counting meanwhile may put a request of the stage before in the new one, one each.
-    pub(super) fn begin(&self, position: Position) {
+    pub(super) fn begin(&self, position: Position, will_be: bool) {
         self.position.store(NO_POSITION, Ordering::Relaxed);
-        self.freeze(|_| true);
+        self.freeze(|limit| limit == 0 || will_be);
         for shard in &self.shards {
             shard.words.iter().for_each(|word| word.store(0, Ordering::Relaxed));
             shard.with.clear();
@@ -175,9 +176,13 @@ impl Counters {
         self.position.store(position.into(), Ordering::Relaxed);
     }
 
-    /// Has the limits that are to be had of control and are not yet, once enough of its requests were timed.
-    pub(super) fn freeze_open(&self) {
+    /// Has the limits that are to be had of control and are not yet, once enough of its requests were timed; and lets those who
+    /// have erred or were slow count again, all of them, where they have become so many that few others are left. They are as
+    /// many in both arms. (Of users who were here at all, the first 65,536 say how they are split.)
+    pub(super) fn refresh(&self) {
         self.freeze(|limit| limit == 0);
+        self.erred.renew();
+        self.shares.iter().for_each(|share| share.users.renew());
     }
 
     fn freeze(&self, is_due: impl Fn(u64) -> bool) {

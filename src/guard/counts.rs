@@ -62,6 +62,9 @@ impl Look {
     }
 }
 
+/// So many standard deviations above the mean are 1% of a normal distribution.
+const Z: f64 = 2.326_347_874;
+
 /// What is counted of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -104,8 +107,12 @@ impl Share {
 
     /// What the rate is at most, with 99 of 100 certainty.
     pub(super) fn at_most(self) -> f64 {
-        const Z: f64 = 2.326_347_874;
         self.between(Z).1
+    }
+
+    /// What it is at least.
+    pub(super) fn at_least(self) -> f64 {
+        self.between(Z).0
     }
 
     /// Between which two the rate is, each so many standard deviations away (Wilson 1927).

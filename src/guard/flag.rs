@@ -87,7 +87,8 @@ impl GuardedFlag {
         }
     }
 
-    /// Counts what became of a request of a user, for those who time themselves; the flag is asked once more.
+    /// Counts what became of a request of a user, for those who time themselves. The flag is asked once more, as it is now: where a
+    /// stage may have begun since the request was answered, [`enter`](GuardedFlag::enter) knows where the user was then.
     #[inline]
     pub fn record(&self, user: impl AsUser, outcome: Outcome) {
         self.enter(user).finish(outcome);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::counters::Counters;
 use super::flag::{GuardedFlag, Link};
+use super::judge::{ALPHA, Judge, check_alpha};
 use super::measured::Wanted;
 use super::outcome::{MAX_MARKS, Mark};
 use super::watched::{self, Judgement, Values, Watched};
@@ -70,6 +71,8 @@ struct Shared {
 
 struct State {
     plan: Arc<Plan>,
+    /// Of each flag in a stage, all its triggers together.
+    alpha: f64,
     flags: BTreeMap<Box<str>, Guarded>,
     /// Metrics of one's own, by the number of their mark.
     marks: Vec<Box<str>>,
@@ -93,10 +96,36 @@ impl Guard {
     #[must_use]
     pub fn new(gate: &Gate, plan: impl Into<Arc<Plan>>) -> Guard {
         let plan = plan.into();
-        let mut state =
-            State { plan: Arc::clone(&plan), flags: BTreeMap::new(), marks: Vec::new() };
+        let (flags, marks) = (BTreeMap::new(), Vec::new());
+        let mut state = State { plan: Arc::clone(&plan), alpha: ALPHA, flags, marks };
         state.follow(gate, plan);
         Guard { shared: Arc::new(Shared { gate: gate.clone(), state: Mutex::new(state) }) }
+    }
+
+    /// The same with another probability of a false alarm than [`ALPHA`], of a flag in a stage: where a fleet of processes
+    /// judges, each by itself, and any of them takes the flag back, a share of it for each. Before the first look.
+    ///
+    /// # Panics
+    ///
+    /// If it is not between 0 and 1.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::guard::{ALPHA, Guard};
+    /// use stagegate::{Gate, Plan};
+    ///
+    /// let plan = Plan::parse("schema = 1\n[flags.search]")?;
+    /// let processes = 20.0;
+    /// let guard = Guard::new(&Gate::from_plan(&plan), plan).with_alpha(ALPHA / processes);
+    /// # drop(guard);
+    /// # Ok::<(), stagegate::PlanError>(())
+    /// ```
+    #[must_use]
+    pub fn with_alpha(self, alpha: f64) -> Guard {
+        check_alpha(alpha);
+        self.state().alpha = alpha;
+        self
     }
 
     /// Goes on by another plan, as the gate does. A flag whose stages, triggers and metrics are the same goes on as
@@ -197,8 +226,8 @@ impl Guard {
     /// Microseconds a flag.
     #[expect(clippy::must_use_candidate, reason = "the first one begins to count")]
     pub fn look(&self, now: Duration) -> Vec<Judgement> {
-        let State { plan, flags, .. } = &mut *self.state();
-        flags.iter_mut().filter_map(|(key, guarded)| guarded.look(key, plan, now)).collect()
+        let State { plan, alpha, flags, .. } = &mut *self.state();
+        flags.iter_mut().filter_map(|(key, flag)| flag.look(key, plan, *alpha, now)).collect()
     }
 
     /// The plan whose triggers it judges.
@@ -241,7 +270,7 @@ impl State {
         for key in plan.flags() {
             let Some(flag) = plan.flag(key) else { continue };
             let (known, before) = (self.flags.contains_key(key), old.flag(key));
-            if known && before.is_some_and(|before| is_same(&before, &flag)) {
+            if known && before.is_some_and(|before| watched::is_same(&before, &flag)) {
                 continue;
             }
             let metrics = flag.tracked_metrics();
@@ -257,24 +286,6 @@ impl State {
             }
         }
     }
-}
-
-/// Whether nothing of what a guard looks at differs.
-fn is_same(old: &FlagPlan<'_>, new: &FlagPlan<'_>) -> bool {
-    let groups = |flag: &FlagPlan<'_>| {
-        let groups =
-            flag.stages().map(|stage| stage.groups().map(str::to_owned).collect::<Vec<_>>());
-        groups.collect::<Vec<_>>()
-    };
-    old.triggers() == new.triggers()
-        && old.salt() == new.salt()
-        && old.tracked_metrics().eq(new.tracked_metrics())
-        && old
-            .stages()
-            .map(|it| (it.name(), it.percent()))
-            .eq(new.stages().map(|it| (it.name(), it.percent())))
-        && groups(old) == groups(new)
-        && old.hold_back().eq(new.hold_back())
 }
 
 impl Guarded {
@@ -303,17 +314,17 @@ impl Guarded {
         (self.link, self.watched, self.wanted) = (next, None, Vec::new());
     }
 
-    fn look(&mut self, key: &str, plan: &Plan, now: Duration) -> Option<Judgement> {
+    fn look(&mut self, key: &str, plan: &Plan, alpha: f64, now: Duration) -> Option<Judgement> {
         let counters = self.link.counters.as_ref()?;
         let (position, stage) = self.handle.stage()?;
         let watched = match &mut self.watched {
             Some(watched) if watched.is_at(position) => watched,
-            other => other.insert(Watched::begin(
-                counters,
-                plan.flag(key).as_ref(),
-                (position, stage),
-                now,
-            )),
+            other => {
+                let (flag, before) = (plan.flag(key), other.take());
+                let judge = flag.and_then(|flag| Judge::new(&flag, &stage));
+                let judge = judge.map(|judge| judge.with_alpha(alpha));
+                other.insert(Watched::begin(counters, judge, (position, stage), now, before))
+            }
         };
         watched.look(key, counters, &self.wanted, &mut self.values, now)
     }

@@ -2,7 +2,7 @@
 
 use super::bets::{Bets, UNEVEN};
 use super::counts::{Counts, Look, Share};
-use super::trigger::{Counting, Judged, Latency, Test};
+use super::trigger::{Counting, Judged, Latency};
 use super::verdict::Finding;
 use crate::plan::model::FlagPlan;
 
@@ -53,6 +53,10 @@ pub struct Judge {
 /// The probability that a flag that does no harm is ever taken back in a stage, all its triggers together.
 pub const ALPHA: f64 = 0.01;
 
+pub(super) fn check_alpha(alpha: f64) {
+    assert!(0.0 < alpha && alpha < 1.0, "a probability of {alpha} is none to decide by");
+}
+
 /// The same of a split of users that is as it should be and is ever called uneven.
 pub const UNEVEN_ALPHA: f64 = 0.001;
 
@@ -98,20 +102,27 @@ impl Judge {
     /// If it is not between 0 and 1.
     #[must_use]
     pub fn with_alpha(self, alpha: f64) -> Judge {
-        assert!(0.0 < alpha && alpha < 1.0, "a probability of {alpha} is none to decide by");
+        check_alpha(alpha);
         let tests = self.triggers.iter().filter(|judged| judged.test.is_sequential()).count();
         Judge { alpha: alpha / tests.max(1) as f64, ..self }
     }
 
     /// The same with what control came to in the stage before: what to compare with where nobody is
     /// without the flag by chance.
+    ///
+    /// Take it of that stage's beginning: users who have erred count no more, and with the new stage all of them are back.
     #[must_use]
     pub fn with_control_before(mut self, before: &Counts) -> Judge {
-        for judged in &mut self.triggers {
-            if let Test::Worse { kind, before: known, .. } = &mut judged.test {
-                *known = Some(Share::new(before, *kind));
-            }
-        }
+        self.triggers.iter_mut().for_each(|judged| {
+            judged.compare_with_share(|kind| Share::new(before, kind));
+        });
+        self
+    }
+
+    /// The same by the judge of the stage before, which has the same triggers.
+    pub(super) fn with_control_of(mut self, before: &Judge) -> Judge {
+        let triggers = self.triggers.iter_mut().zip(&before.triggers);
+        triggers.for_each(|(judged, before)| judged.compare_with(before));
         self
     }
 

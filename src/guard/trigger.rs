@@ -32,6 +32,10 @@ pub(super) struct Judged {
     /// Of the whole stage.
     treatment: Share,
     control: Share,
+    /// Control's as it was when it was worst for certain: mostly of the stage's beginning, as who errs counts no more.
+    worst: Share,
+    /// Whether there were requests of users on a list.
+    listed: bool,
     /// Since all was well last: when that was.
     recent: Pair,
     since: Option<Duration>,
@@ -73,9 +77,29 @@ impl Judged {
                 metric.stale_after,
             ),
         };
-        let (treatment, control, recent) = (Share::default(), Share::default(), Pair::default());
-        let (last, since) = (None, None);
-        Judged { test, minimum_sample, stale_after, last, treatment, control, recent, since }
+        Judged {
+            test,
+            minimum_sample,
+            stale_after,
+            last: None,
+            treatment: Share::default(),
+            control: Share::default(),
+            worst: Share::default(),
+            listed: false,
+            recent: Pair::default(),
+            since: None,
+        }
+    }
+
+    /// Has control's figures to compare with, where nobody is without the flag by chance, of the judge of the stage before.
+    pub(super) fn compare_with(&mut self, before: &Judged) {
+        self.compare_with_share(|_| before.worst);
+    }
+
+    pub(super) fn compare_with_share(&mut self, share: impl Fn(Kind) -> Share) {
+        if let Test::Worse { kind, before, .. } = &mut self.test {
+            *before = Some(share(*kind)).filter(|share| share.of > 0);
+        }
     }
 
     pub(super) fn look(&mut self, look: &Look, alpha: f64) -> Verdict {
@@ -88,11 +112,15 @@ impl Judged {
                 (all, Share::default())
             }
             Test::Worse { kind, .. } | Test::Sustained { kind, .. } => {
+                self.listed |= Share::new(&look.listed, *kind).of > 0;
                 (Share::new(&look.treatment, *kind), Share::new(&look.control, *kind))
             }
         };
         self.treatment.add(treatment);
         self.control.add(control);
+        if self.control.at_least() >= self.worst.at_least() {
+            self.worst = self.control;
+        }
         if treatment.of > 0 {
             self.last = Some(look.at);
         }
@@ -123,7 +151,11 @@ impl Judged {
     }
 
     fn verdict(&self, at: Duration, alpha: f64) -> Verdict {
-        let Some(last) = self.last else { return Verdict::NoData };
+        let Some(last) = self.last else {
+            // All who have it are on a list.
+            let alone = self.listed.then_some(Verdict::Insufficient(Missing::Control));
+            return alone.unwrap_or(Verdict::NoData);
+        };
         let age = at.saturating_sub(last);
         if age > self.stale_after {
             return Verdict::Stale(age);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::counters::{Counters, Total};
-use super::counts::{Counts, Look};
+use super::counts::Look;
 use super::judge::Judge;
 use super::measured::{self, Measurement, Wanted};
 use super::outcome::Mark;
@@ -87,21 +87,46 @@ pub(super) fn wanted(flag: &FlagPlan<'_>, mark: impl Fn(&str) -> Mark) -> (Layou
     (Layout { latencies, marks, timed }, wanted)
 }
 
+/// Whether nothing of what a guard looks at differs.
+pub(super) fn is_same(old: &FlagPlan<'_>, new: &FlagPlan<'_>) -> bool {
+    let groups = |flag: &FlagPlan<'_>| {
+        let groups =
+            flag.stages().map(|stage| stage.groups().map(str::to_owned).collect::<Vec<_>>());
+        groups.collect::<Vec<_>>()
+    };
+    old.triggers() == new.triggers()
+        && old.salt() == new.salt()
+        && old.tracked_metrics().eq(new.tracked_metrics())
+        && old
+            .stages()
+            .map(|it| (it.name(), it.percent()))
+            .eq(new.stages().map(|it| (it.name(), it.percent())))
+        && groups(old) == groups(new)
+        && old.hold_back().eq(new.hold_back())
+}
+
 impl Watched {
-    /// Counts from now on are of this stage.
+    /// Counts from now on are of this stage, and judged so; `before` was what is over.
     pub(super) fn begin(
         counters: &Counters,
-        flag: Option<&FlagPlan<'_>>,
+        judge: Option<Judge>,
         (position, stage): (Position, StageName),
         now: Duration,
+        before: Option<Watched>,
     ) -> Watched {
-        // What control was, where there was any: the stage to come may have none.
-        let control = counters.look(now, &Total::default(), &counters.total()).control;
-        let judge = flag.and_then(|flag| Judge::new(flag, &stage)).map(|judge| match control {
-            Counts { requests: 0, .. } => judge,
-            control => judge.with_control_before(&control),
+        // Where there will be no control, what it was is compared with, and what is slow stays what it was then.
+        let has_control = judge.as_ref().is_none_or(|judge| judge.share() < 1.0);
+        let before = before.filter(|_| !has_control).and_then(|before| {
+            let mut judge = before.judge?;
+            // With what was counted since the last look.
+            judge.look(&counters.look(now, &before.before, &counters.total()));
+            Some(judge)
         });
-        counters.begin(position);
+        let judge = judge.map(|judge| match before {
+            Some(before) => judge.with_control_of(&before),
+            None => judge,
+        });
+        counters.begin(position, has_control);
         Watched {
             position,
             stage,
@@ -133,7 +158,7 @@ impl Watched {
         values: &mut Values,
         now: Duration,
     ) -> Option<Judgement> {
-        counters.freeze_open();
+        counters.refresh();
         let total = counters.total();
         let measured = self.measure(counters, wanted, &total, now);
         let mut judgement = Judgement {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use stagegate::clock::{Clock, ManualClock};
 use stagegate::guard::{Guard, Outcome, Verdict};
-use stagegate::model::Phase;
+use stagegate::model::{Phase, Quantity};
 use stagegate::rollout::{Cause, Controller, Event, Fact, Record, Rollout, Store, StoreError};
 use stagegate::store::Memory;
 
@@ -123,6 +123,44 @@ fn a_decision_is_asked_for_once() {
     rollout.judge(&guard);
     assert_eq!(acts(&rollout).len(), 2, "it is latched for the stage");
     rollout.by("ana").promote("search").unwrap();
+}
+
+/// Of a value that only the guard is told nobody else knows, so it is the guard that acts.
+#[test]
+fn a_value_that_the_guard_alone_is_told_takes_the_flag_back() {
+    let document = r#"
+        schema = 1
+        [metrics.queue]
+        unit = "count"
+        source = "application"
+        [flags.search]
+        stage = "pilot"
+        stages = [{ name = "pilot", percent = 50 }, { name = "ga", percent = 100 }]
+        triggers = [{ metric = "queue", above = 10, no_data = "hold", action = "rollback" }]
+    "#;
+    let clock = ManualClock::at(SystemTime::UNIX_EPOCH);
+    let rollout = Rollout::start(Memory::new(), clock.clone(), document, "ana").unwrap();
+    let guard = Guard::new(rollout.gate(), rollout.plan());
+    rollout.judge(&guard);
+    clock.advance(Duration::from_secs(1));
+    guard.read("search", "queue", Quantity::Count(11), None);
+    assert_eq!(rollout.judge(&guard)[0].acts.len(), 1);
+    assert!(!(0..100).any(|user| rollout.gate().is_enabled(user, "search")));
+}
+
+/// Twice as many errors as control has are found; not by a guard that is to be wrong once in 10^300 stages.
+#[test]
+fn a_guard_may_be_told_how_seldom_to_be_wrong() {
+    let found = |alpha: f64| {
+        let (rollout, clock, _) = begun();
+        let guard = Guard::new(rollout.gate(), rollout.plan()).with_alpha(alpha);
+        rollout.judge(&guard);
+        (0..40).any(|number| {
+            minute(&guard, &clock, number, (10, 5));
+            rollout.judge(&guard).iter().any(|judged| !judged.judgement.breached.is_empty())
+        })
+    };
+    assert_eq!([0.01, 1e-300].map(found), [true, false]);
 }
 
 /// Something serves users who should not have it: the figures are not to be trusted, and nothing goes on.

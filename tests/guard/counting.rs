@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use stagegate::guard::{Guard, Judgement, Outcome, Verdict};
+use stagegate::guard::{Guard, Judgement, Missing, Outcome, Verdict};
 use stagegate::model::Quantity;
 use stagegate::{Gate, Plan};
 
@@ -249,7 +249,7 @@ fn listed_users_are_in_no_arm_whatever_their_bucket() {
     (0..100)
         .for_each(|user| guard.flag("search").record(&*format!("member-{user}"), Outcome::error()));
     let judgement = look(&guard, 1);
-    assert_eq!(judgement.findings[0].verdict, Verdict::NoData);
+    assert_eq!(judgement.findings[0].verdict, Verdict::Insufficient(Missing::Control));
     assert!(text(&judgement, 1).starts_with("100.000% (100 of 100) with the flag"));
 }
 

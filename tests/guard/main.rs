@@ -12,6 +12,7 @@
 #[cfg(feature = "rollout")]
 mod acting;
 mod counting;
+mod ga;
 mod measuring;
 mod power;
 mod quiet;

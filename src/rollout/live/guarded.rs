@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use super::front::Decided;
 use super::{Controller, Rollout};
 use crate::guard::{Evidence, Guard, Judgement, Measurement, Verdict};
+use crate::plan::model::TriggerCause;
 use crate::rollout::{Event, Notification, NotificationKind, Outcome, RolloutError, machine};
 
 /// In whose name.
@@ -109,12 +110,13 @@ impl Rollout {
     /// than the stage says. A roll-back is in force when this returns. What the guard has measured counts for the
     /// stage's criteria, its alerts, and what an incident verifies.
     ///
-    /// Call it as often as a fault may go unseen: each second, say; [`Controller::judging`](super::Controller::judging)
-    /// does. The guard follows the rollout's document.
+    /// Call it as often as a fault may go unseen, each second, say, and not where a request waits for it;
+    /// [`Controller::judging`](super::Controller::judging) does. The guard follows the rollout's document.
     ///
     /// # Complexity
     ///
-    /// Microseconds a flag where nothing is wrong.
+    /// Microseconds a flag, and a record in the store for what is done and for what has been measured: so this may wait for a
+    /// disk, and the controller does not.
     ///
     /// # Example
     ///
@@ -214,11 +216,12 @@ impl Rollout {
         for trigger in &judgement.breached {
             let found = judgement.findings.iter().find(|finding| finding.trigger == *trigger);
             let Some(Verdict::Breach(evidence)) = found.map(|it| &it.verdict) else { continue };
-            // A value that is beyond its limit was acted upon when it was read.
-            if matches!(evidence, Evidence::Value { .. }) {
+            let Some(trigger) = self.place_of(guard, &judgement.flag, *trigger) else { continue };
+            // What the rollout was told itself it has acted upon then.
+            let is_value = matches!(evidence, Evidence::Value { .. });
+            if is_value && self.was_told(&judgement.flag, trigger) {
                 continue;
             }
-            let Some(trigger) = self.place_of(guard, &judgement.flag, *trigger) else { continue };
             events.push(Event::Breach { trigger, evidence: evidence.to_string() });
         }
         if judgement.became_uneven {
@@ -226,6 +229,15 @@ impl Rollout {
             events.push(Event::Hold { why: why.to_owned() });
         }
         events
+    }
+
+    /// Whether a trigger's metric has been read, and not by a guard.
+    fn was_told(&self, flag: &str, trigger: usize) -> bool {
+        let front = self.shared.front();
+        let Ok((plan, state)) = front.flag(flag) else { return false };
+        let cause = plan.triggers().get(trigger).map(|trigger| &trigger.cause);
+        let Some(TriggerCause::Metric { metric, .. }) = cause else { return false };
+        state.evidence.get(&metric.name).is_some_and(|evidence| !evidence.judged)
     }
 
     /// Whether the flag's stage or triggers ask for a metric now.

@@ -1,0 +1,136 @@
+//! The last stage: everybody has the flag, and is compared with those who did not in the stage before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stagegate::guard::{Guard, GuardedFlag, Judgement, Missing, Outcome, Verdict};
+use stagegate::{Gate, Plan};
+
+fn guarded(metric: &str) -> (Gate, Guard, GuardedFlag) {
+    let document = format!(
+        r#"
+        schema = 1
+        [groups.team]
+        users = ["ana"]
+        [flags.search]
+        stage = "half"
+        stages = [
+            {{ name = "internal", groups = ["team"] }},
+            {{ name = "half", percent = 50 }},
+            {{ name = "ga", percent = 100 }},
+        ]
+        triggers = [
+            {{ metric = "{metric}", worse_than_control_by = "50%", no_data = "hold", action = "rollback" }},
+        ]
+        "#
+    );
+    let plan = Arc::new(Plan::parse(document).unwrap());
+    let gate = Gate::from_plan(&plan);
+    let guard = Guard::new(&gate, plan);
+    let search = guard.flag("search");
+    guard.look(Duration::ZERO);
+    (gate, guard, search)
+}
+
+/// A look after each thousand requests, a second each.
+struct Clock(u32);
+
+impl Clock {
+    fn look(&mut self, guard: &Guard) -> Judgement {
+        self.0 += 1;
+        guard.look(Duration::from_secs(1) * self.0).pop().unwrap()
+    }
+
+    /// One request of each user; the last judgement, or the first that breaches.
+    fn serve(
+        &mut self,
+        guard: &Guard,
+        users: std::ops::Range<u64>,
+        request: impl Fn(u64),
+    ) -> Judgement {
+        for user in users.clone() {
+            request(user);
+            if user % 1_000 == 999 {
+                let judgement = self.look(guard);
+                if !judgement.breached.is_empty() {
+                    return judgement;
+                }
+            }
+        }
+        self.look(guard)
+    }
+}
+
+/// One user of a hundred errs at once and so counts no more; with the new stage all of them are back.
+#[test]
+fn who_has_erred_in_the_stage_before_is_no_evidence_against_the_last_one() {
+    let (gate, guard, search) = guarded("error_rate");
+    let mut clock = Clock(0);
+    let serve = |user: u64, one_of: u64| {
+        let outcome = if user.is_multiple_of(one_of) { Outcome::error() } else { Outcome::ok() };
+        search.record(user, outcome);
+    };
+    for _ in 0..30 {
+        let judgement = clock.serve(&guard, 0..10_000, |user| serve(user, 100));
+        assert!(judgement.breached.is_empty(), "{:?}", judgement.findings);
+    }
+    gate.set_stage("search", "ga").unwrap();
+    clock.look(&guard);
+    for _ in 0..3 {
+        let judgement = clock.serve(&guard, 0..10_000, |user| serve(user, 100));
+        assert_eq!(judgement.findings[0].verdict, Verdict::Pass);
+    }
+    // Three times as many are.
+    assert_eq!(clock.serve(&guard, 10_000..40_000, |user| serve(user, 33)).breached, [0]);
+}
+
+/// The service has become quicker while half of its users had the flag. What was slow then is slow now.
+#[test]
+fn what_is_slow_stays_where_there_is_nobody_to_have_it_of() {
+    let (gate, guard, search) = guarded("latency_p95");
+    let mut clock = Clock(0);
+    let serve = |user: u64, milliseconds: u64| {
+        // One of twenty takes five times as long.
+        let times = if user % 20 == 7 { 5 } else { 1 };
+        let took = Duration::from_millis((milliseconds + user % 50) * times);
+        search.record(user, Outcome::ok().took(took));
+    };
+    clock.serve(&guard, 0..3_000, |user| serve(user, 1_000));
+    for _ in 0..5 {
+        let judgement = clock.serve(&guard, 10_000..40_000, |user| serve(user, 100));
+        assert!(judgement.breached.is_empty(), "{:?}", judgement.findings);
+    }
+    gate.set_stage("search", "ga").unwrap();
+    clock.look(&guard);
+    let judgement = clock.serve(&guard, 10_000..40_000, |user| serve(user, 100));
+    assert_eq!(judgement.findings[0].verdict, Verdict::Pass);
+    assert_eq!(clock.serve(&guard, 40_000..60_000, |user| serve(user, 8_000)).breached, [0]);
+}
+
+/// A list alone: there is data, and nobody by chance to compare with.
+#[test]
+fn a_stage_of_a_list_has_nobody_to_compare_with() {
+    let (gate, guard, search) = guarded("error_rate");
+    gate.set_stage("search", "internal").unwrap();
+    guard.look(Duration::from_secs(1));
+    search.record("ana", Outcome::error());
+    for user in 0..1_000 {
+        search.record(user, Outcome::ok());
+    }
+    let judgement = guard.look(Duration::from_secs(2)).pop().unwrap();
+    assert_eq!(judgement.findings[0].verdict, Verdict::Insufficient(Missing::Control));
+}
+
+/// A day with errors of 600,000 users fills what remembers them. Then it begins anew, for all alike, and a fault is still found.
+#[test]
+fn so_many_have_erred_that_nobody_is_left_to_count() {
+    let (gate, guard, search) = guarded("error_rate");
+    let mut clock = Clock(0);
+    let judgement = clock.serve(&guard, 0..600_000, |user| search.record(user, Outcome::error()));
+    assert!(judgement.breached.is_empty(), "{:?}", judgement.findings);
+    let serve = |user: u64| {
+        let fails = user.is_multiple_of(100) || (gate.is_enabled(user, "search") && user % 10 == 3);
+        search.record(user, if fails { Outcome::error() } else { Outcome::ok() });
+    };
+    assert_eq!(clock.serve(&guard, 600_000..630_000, serve).breached, [0]);
+}
