@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -217,6 +218,65 @@ fn counts_of_many_threads_are_exact() {
 }
 
 /// What is asked while it is counted is what is asked otherwise: with groups, at every stage.
+#[test]
+fn a_request_that_outlives_its_stage_is_counted_in_none() {
+    let (gate, guard) = guarded();
+    let search = guard.flag("search");
+    let requests: Vec<_> = (0..1_000_u64).map(|user| search.enter(user)).collect();
+    gate.set_stage("search", "ga").unwrap();
+    look(&guard, 1);
+    requests.into_iter().for_each(|request| request.finish(Outcome::error()));
+    assert_eq!(look(&guard, 2).findings[1].verdict, Verdict::NoData);
+}
+
+/// Threads count while the flag goes from everybody to nobody and back. Requests fail without the flag alone, so an error that is
+/// counted while everybody has it was put into the wrong stage: one a thread at most.
+#[test]
+fn of_a_stage_that_is_over_each_thread_counts_one_request_at_most() {
+    const THREADS: usize = 2;
+    let document = r#"
+        schema = 1
+        [flags.search]
+        stage = "ga"
+        stages = [
+            { name = "canary", percent = 0.0001, metrics = { error_rate = { target = "< 1%" } } },
+            { name = "ga", percent = 100, metrics = { error_rate = { target = "< 1%" } } },
+        ]
+    "#;
+    let plan = Arc::new(Plan::parse(document).unwrap());
+    let gate = Gate::from_plan(&plan);
+    let guard = Guard::new(&gate, plan);
+    let (search, stop) = (guard.flag("search"), AtomicBool::new(false));
+    guard.look(Duration::ZERO);
+    let count = |first: u64| {
+        for user in (first..).step_by(THREADS).take_while(|_| !stop.load(Ordering::Relaxed)) {
+            let request = search.enter(user % 60_000);
+            let outcome = if request.is_enabled() { Outcome::ok() } else { Outcome::error() };
+            request.finish(outcome);
+        }
+    };
+    thread::scope(|scope| {
+        (0..THREADS as u64).for_each(|first| drop(scope.spawn(move || count(first))));
+        let mut seconds = 0;
+        let mut look = || {
+            seconds += 10;
+            guard.look(SECOND * seconds)
+        };
+        for _ in 0..300 {
+            gate.set_stage("search", "canary").unwrap();
+            look();
+            gate.set_stage("search", "ga").unwrap();
+            // This begins the stage, and the next one measures all of it.
+            look();
+            let measured = (0..1_000_000).find_map(|_| look().pop()?.measured.pop()).unwrap();
+            let Quantity::Percent(rate) = measured.value else { panic!("{measured:?}") };
+            let errors = u64::from(rate.ppm()) * measured.samples / 1_000_000;
+            assert!(errors <= THREADS as u64, "{errors} of {}", measured.samples);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
 #[test]
 fn a_request_is_answered_as_the_gate_answers() {
     let (gate, guard) = guarded();

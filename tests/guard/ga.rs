@@ -6,7 +6,9 @@ use std::time::Duration;
 use stagegate::guard::{Guard, GuardedFlag, Judgement, Missing, Outcome, Verdict};
 use stagegate::{Gate, Plan};
 
-fn guarded(metric: &str) -> (Gate, Guard, GuardedFlag) {
+use crate::world::{Random, Users};
+
+fn guarded(metric: &str, worse_by: &str) -> (Gate, Guard, GuardedFlag) {
     let document = format!(
         r#"
         schema = 1
@@ -20,7 +22,7 @@ fn guarded(metric: &str) -> (Gate, Guard, GuardedFlag) {
             {{ name = "ga", percent = 100 }},
         ]
         triggers = [
-            {{ metric = "{metric}", worse_than_control_by = "50%", no_data = "hold", action = "rollback" }},
+            {{ metric = "{metric}", worse_than_control_by = "{worse_by}", no_data = "hold", action = "rollback" }},
         ]
         "#
     );
@@ -64,7 +66,7 @@ impl Clock {
 /// One user of a hundred errs at once and so counts no more; with the new stage all of them are back.
 #[test]
 fn who_has_erred_in_the_stage_before_is_no_evidence_against_the_last_one() {
-    let (gate, guard, search) = guarded("error_rate");
+    let (gate, guard, search) = guarded("error_rate", "50%");
     let mut clock = Clock(0);
     let serve = |user: u64, one_of: u64| {
         let outcome = if user.is_multiple_of(one_of) { Outcome::error() } else { Outcome::ok() };
@@ -87,7 +89,7 @@ fn who_has_erred_in_the_stage_before_is_no_evidence_against_the_last_one() {
 /// The service has become quicker while half of its users had the flag. What was slow then is slow now.
 #[test]
 fn what_is_slow_stays_where_there_is_nobody_to_have_it_of() {
-    let (gate, guard, search) = guarded("latency_p95");
+    let (gate, guard, search) = guarded("latency_p95", "50%");
     let mut clock = Clock(0);
     let serve = |user: u64, milliseconds: u64| {
         // One of twenty takes five times as long.
@@ -107,10 +109,41 @@ fn what_is_slow_stays_where_there_is_nobody_to_have_it_of() {
     assert_eq!(clock.serve(&guard, 40_000..60_000, |user| serve(user, 8_000)).breached, [0]);
 }
 
+/// Users of very different activity, of whom some err with every other request: nothing is wrong in the last stage, and the flag
+/// stays, though the limit is 1%. By the counts of all of the stage before it would be taken back in 32 of 200 runs.
+#[test]
+fn the_last_stage_is_hardly_ever_taken_back_for_nothing() {
+    let runs = 200;
+    let taken_back = (0..runs).filter(|seed| {
+        let (gate, guard, search) = guarded("error_rate", "1%");
+        let mut random = Random::new(*seed);
+        let users = Users::new(1.2, &mut random);
+        let mut clock = Clock(0);
+        let mut stage = |looks: usize| {
+            (0..looks).any(|_| {
+                for _ in 0..1_000 {
+                    let user = users.of_a_request(&mut random) as u64;
+                    let fails = random.share() < if user.is_multiple_of(50) { 0.5 } else { 0.002 };
+                    search.record(user, if fails { Outcome::error() } else { Outcome::ok() });
+                }
+                !clock.look(&guard).breached.is_empty()
+            })
+        };
+        let early = stage(100);
+        gate.set_stage("search", "ga").unwrap();
+        guard.look(Duration::from_secs(100));
+        early || stage(60)
+    });
+    let taken_back = taken_back.count();
+    // By more than that a true share of 1% would be exceeded in one of a thousand tests.
+    assert!(taken_back <= 7, "{taken_back} of {runs}");
+    println!("taken back in the last stage: {taken_back} of {runs}");
+}
+
 /// A list alone: there is data, and nobody by chance to compare with.
 #[test]
 fn a_stage_of_a_list_has_nobody_to_compare_with() {
-    let (gate, guard, search) = guarded("error_rate");
+    let (gate, guard, search) = guarded("error_rate", "50%");
     gate.set_stage("search", "internal").unwrap();
     guard.look(Duration::from_secs(1));
     search.record("ana", Outcome::error());
@@ -124,7 +157,7 @@ fn a_stage_of_a_list_has_nobody_to_compare_with() {
 /// A day with errors of 600,000 users fills what remembers them. Then it begins anew, for all alike, and a fault is still found.
 #[test]
 fn so_many_have_erred_that_nobody_is_left_to_count() {
-    let (gate, guard, search) = guarded("error_rate");
+    let (gate, guard, search) = guarded("error_rate", "50%");
     let mut clock = Clock(0);
     let judgement = clock.serve(&guard, 0..600_000, |user| search.record(user, Outcome::error()));
     assert!(judgement.breached.is_empty(), "{:?}", judgement.findings);

@@ -57,7 +57,7 @@ pub(crate) enum Unit {
 const USERS: usize = 20_000;
 
 /// Users by their activity: who a request is of, found in constant time (Walker 1974, Vose 1991).
-struct Users {
+pub(crate) struct Users {
     keep: Vec<f64>,
     alias: Vec<u32>,
     /// Where in the split a user is.
@@ -66,7 +66,7 @@ struct Users {
 }
 
 impl Users {
-    fn new(shape: f64, random: &mut Random) -> Users {
+    pub(crate) fn new(shape: f64, random: &mut Random) -> Users {
         let mut keep: Vec<f64> = (0..USERS).map(|_| random.share().powf(-1.0 / shape)).collect();
         let mean = keep.iter().sum::<f64>() / USERS as f64;
         keep.iter_mut().for_each(|weight| *weight /= mean);
@@ -85,7 +85,7 @@ impl Users {
         Users { keep, alias, bucket, erred: vec![false; USERS] }
     }
 
-    fn of_a_request(&self, random: &mut Random) -> usize {
+    pub(crate) fn of_a_request(&self, random: &mut Random) -> usize {
         let user = (random.next() % USERS as u64) as usize;
         if random.share() < self.keep[user] { user } else { self.alias[user] as usize }
     }
