@@ -6,6 +6,7 @@
 mod between;
 mod faults;
 mod fleet;
+mod guarded;
 mod handover;
 mod real;
 mod store;

@@ -8,13 +8,16 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use stagegate::clock::ManualClock;
 use stagegate::http::Endpoint;
 use stagegate::integrate::Prometheus;
-use stagegate::rollout::MetricReader;
+use stagegate::rollout::{MetricReader, Rollout};
+use stagegate::store::Memory;
 
 use super::Scratch;
 use super::prometheus::metric;
@@ -218,6 +221,48 @@ fn one_that_stops_hangs_or_dies_is_an_error_in_time_and_then_well_again() {
         real.run();
         real.wait_for("percent", "vector(4.2)", &ok("4.2%"));
     }
+}
+
+/// Questions are answered while a reading hangs; its data are too old soon after, and the flag is taken back as the trigger says.
+#[test]
+fn a_rollout_whose_prometheus_stands_still_answers_and_then_has_no_data() {
+    let Some(real) = Real::start("a rollout without its Prometheus", &[], "") else { return };
+    real.wait_for("percent", "vector(4.2)", &ok("4.2%"));
+    let document = r#"
+        schema = 1
+        [metrics.queue]
+        unit = "count"
+        source = { prometheus = "vector(4)" }
+        stale_after = "1m"
+        [flags.a]
+        stage = "half"
+        stages = [{ name = "half", percent = 50 }, { name = "all", percent = 100 }]
+        triggers = [{ metric = "queue", above = 10, no_data = "rollback", action = "rollback" }]
+    "#;
+    let clock = ManualClock::at(SystemTime::now());
+    let rollout = Rollout::start(Memory::new(), clock.clone(), document, "ana").unwrap();
+    let mut reader = real.reader(SHORT);
+    assert_eq!(rollout.read(&mut reader).read.len(), 1);
+
+    real.stop();
+    let asked = thread::scope(|scope| {
+        let reading = scope.spawn(|| rollout.read(&mut reader));
+        let mut asked = 0_u64;
+        while !reading.is_finished() {
+            assert!(rollout.gate().evaluate(asked, "a").stage.is_some_and(|stage| stage == "half"));
+            asked += 1;
+        }
+        let failed = reading.join().unwrap().failed;
+        assert!(failed[0].1.to_string().ends_with("no answer within 300ms"), "{failed:?}");
+        asked
+    });
+    // Thirty million a second, where nothing else runs.
+    assert!(asked > 10_000, "{asked} questions in 300 ms");
+    clock.advance(Duration::from_secs(61));
+    rollout.tick();
+    assert!(!(0..100).any(|user| rollout.gate().is_enabled(user, "a")));
+    let cause = rollout.report("a").unwrap().state.incident.unwrap().cause.unwrap();
+    assert_eq!(cause.to_string(), "queue > 10 (no data for 1m 1s)");
 }
 
 #[test]
