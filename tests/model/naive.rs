@@ -363,9 +363,9 @@ impl Naive {
         let trigger = self.plan.trigger.as_ref();
         let trigger = trigger.filter(|it| it.rolls_back == rolls_back && self.stage > 0)?;
         let last = self.readings.last().filter(|last| !last.judged)?;
-        let enough = trigger.samples.is_none_or(|least| last.samples.is_some_and(|n| n >= least));
+        let too_few = last.samples.is_some_and(|n| trigger.samples.is_some_and(|least| n < least));
         let lasted = self.lasted(|value| value > trigger.above)?;
-        let fires = enough && self.is_fresh() && lasted >= trigger.lasts;
+        let fires = !too_few && self.is_fresh() && lasted >= trigger.lasts;
         fires.then_some((trigger.above, trigger.lasts))
     }
 

@@ -126,7 +126,7 @@ fn a_trigger_takes_the_flag_back_and_latches_until_its_incident_is_closed() {
     assert_eq!(unmet(ana.force("search", "trust me")), ["incident"]);
     assert_eq!(unmet(ana.close("search", "done")), ["incident"]);
     assert_eq!(unmet(ana.step("search", None)), ["verify"]);
-    ana.measure("search", "error_rate", percent("6%"), None).unwrap();
+    ana.measure("search", "error_rate", percent("6%"), Some(99)).unwrap();
     assert_eq!(unmet(ana.step("search", None)), ["verify"], "it has not recovered");
     ana.measure("search", "error_rate", percent("0.2%"), None).unwrap();
     let report = rollout.tick();

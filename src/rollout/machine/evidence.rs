@@ -228,11 +228,17 @@ fn is_fired(case: &Case<'_, '_>, trigger: &Trigger, name: &str, evidence: &Evide
         return false;
     };
     let fresh = case.now.age_of(&evidence.read).is_some_and(|age| age <= metric.stale_after);
-    let enough = minimum_sample.is_none_or(|least| evidence.samples.is_some_and(|n| n >= least));
+    let enough = is_enough(evidence.samples, *minimum_sample);
     let since = evidence.holding.get(&*limit.to_string());
     let long =
         since.is_some_and(|since| case.now.spent_since(since) >= sustained.unwrap_or_default());
     &*metric.name == name && fresh && enough && long
+}
+
+/// Whether a reading is of as many samples as are asked for. One that does not say of how many it is was
+/// read whole, as monitoring has it: nobody who asks for some means that it never counts.
+fn is_enough(samples: Option<u64>, least: Option<u64>) -> bool {
+    least.zip(samples).is_none_or(|(least, samples)| samples >= least)
 }
 
 fn evidence_text(evidence: &Evidence) -> String {
