@@ -119,6 +119,7 @@ pub(crate) const STEPS: &[Step] = &[
     act!("ana", sign, "search", "load-test", None),
     after!(DAY * 3),
     act!("ana", sign, "search", "load-test", None),
+    act!("metrics", measure, "search", "error_rate", percent("0.3%"), Some(80)),
     act!("ana", promote, "search"),
     act!("metrics", measure, "search", "error_rate", percent("0.4%"), Some(900)),
     |rollout, _| {
@@ -140,6 +141,7 @@ pub(crate) const STEPS: &[Step] = &[
     act!("ben", close, "search", "an index was missing"),
     act!("ana", sign, "search", "load-test", None),
     after!(DAY),
+    act!("metrics", measure, "search", "error_rate", percent("0.3%"), Some(80)),
     act!("ana", promote, "search"),
     act!("metrics", measure, "search", "error_rate", None, None),
     act!("metrics", measure, "search", "error_rate", percent("0.2%"), None),
@@ -148,6 +150,7 @@ pub(crate) const STEPS: &[Step] = &[
     after!(HOUR * 3),
     act!("ana", sign, "search", "watch", None),
     after!(HOUR * 4),
+    act!("metrics", measure, "search", "error_rate", percent("0.3%"), Some(50_000)),
     act!("ana", promote, "search"),
     act!("ana", promote, "other"),
     |rollout, _| rollout.by("stagegate").act("other", &Event::Tell).map(|_| ()),

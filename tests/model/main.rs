@@ -227,7 +227,8 @@ impl Pair {
             // 10: no data is not health.
             let left = place(before).checked_sub(1);
             let left = left.and_then(|index| self.naive.plan.stages.get(index));
-            if forced.is_none() && left.is_some_and(|stage| stage.below.is_some()) {
+            let watched = self.naive.plan.trigger.is_some();
+            if forced.is_none() && left.is_some_and(|stage| stage.below.is_some() || watched) {
                 let evidence = &before.state.evidence["error_rate"];
                 let age = up.at.duration_since(evidence.read.at);
                 let by_wall = age.is_ok_and(|age| age <= Duration::from_secs(600));
@@ -255,7 +256,8 @@ impl Pair {
 }
 
 /// What has to be there to go on, and then the promotion.
-fn goes_on(stage: Option<&Stage>) -> Vec<Event> {
+fn goes_on(plan: &Plan, stage: usize) -> Vec<Event> {
+    let stage = stage.checked_sub(1).and_then(|index| plan.stages.get(index));
     let Some(stage) = stage else { return vec![Event::Promote] };
     let mut events = vec![Event::Advance(stage.min)];
     events.extend(stage.check.map(|_| Event::Sign("check")));
@@ -264,6 +266,8 @@ fn goes_on(stage: Option<&Stage>) -> Vec<Event> {
         let rest = (0..=lasts / 300)
             .flat_map(|_| [Event::Measure(Some(0), Some(900)), Event::Advance(301)]);
         events.extend(rest);
+    }
+    if stage.below.is_some() || plan.trigger.is_some() {
         events.push(Event::Measure(Some(0), Some(900)));
     }
     events.push(if stage.auto { Event::Tick } else { Event::Promote });
@@ -396,7 +400,7 @@ fn runs(plan: &Plan, drawn: &[Drawn]) {
             Drawn::One(event) => vec![event.clone()],
             Drawn::GoesOn => {
                 let naive = &pair.naive;
-                goes_on(naive.stage.checked_sub(1).and_then(|index| naive.plan.stages.get(index)))
+                goes_on(&naive.plan, naive.stage)
             }
             Drawn::Settles => SETTLES.to_vec(),
             Drawn::Edited(other, choice) => {

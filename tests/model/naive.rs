@@ -42,6 +42,16 @@ pub(crate) struct Trigger {
     pub(crate) no_data_rolls_back: bool,
 }
 
+impl Trigger {
+    /// A reading is of a number of samples, and it is too small.
+    fn is_short_of(&self, samples: Option<u64>) -> bool {
+        match (samples, self.samples) {
+            (Some(samples), Some(least)) => samples < least,
+            _ => false,
+        }
+    }
+}
+
 impl Plan {
     pub(crate) fn document(&self) -> String {
         let mut text = "schema = 1\n[flags.a]\n".to_owned();
@@ -322,6 +332,15 @@ impl Naive {
                 kinds.push("checklist");
             }
         }
+        // What the stage asks of the error rate is asked of something that was read; else a trigger asks.
+        if stage.below.is_none()
+            && let Some(trigger) = &self.plan.trigger
+        {
+            let last = self.readings.last().filter(|last| last.value.is_some());
+            if !self.is_fresh() || last.is_none_or(|last| trigger.is_short_of(last.samples)) {
+                kinds.push("trigger");
+            }
+        }
         kinds
     }
 
@@ -363,9 +382,9 @@ impl Naive {
         let trigger = self.plan.trigger.as_ref();
         let trigger = trigger.filter(|it| it.rolls_back == rolls_back && self.stage > 0)?;
         let last = self.readings.last().filter(|last| !last.judged)?;
-        let enough = trigger.samples.is_none_or(|least| last.samples.is_some_and(|n| n >= least));
+        let too_few = trigger.is_short_of(last.samples);
         let lasted = self.lasted(|value| value > trigger.above)?;
-        let fires = enough && self.is_fresh() && lasted >= trigger.lasts;
+        let fires = !too_few && self.is_fresh() && lasted >= trigger.lasts;
         fires.then_some((trigger.above, trigger.lasts))
     }
 
@@ -545,7 +564,12 @@ impl Naive {
         if let Some(last) = self.readings.last() {
             let soon = !self.now().is_older(last.at, STALE / 2);
             let (_, is_beyond, _) = truth(value);
-            let same = truth(last.value) == truth(value) && last.judged == judged;
+            let short = |samples| {
+                self.plan.trigger.as_ref().is_some_and(|trigger| trigger.is_short_of(samples))
+            };
+            let same = truth(last.value) == truth(value)
+                && last.judged == judged
+                && short(last.samples) == short(samples);
             if soon && same && (judged || !is_beyond) {
                 return Ok(());
             }

@@ -94,6 +94,14 @@ impl Story {
         for flag in ["checkout", "search"] {
             ana.promote(flag).unwrap();
         }
+        let milliseconds = |count| Quantity::Duration(Duration::from_millis(count));
+        for (metric, value) in [
+            ("error_rate", Quantity::parse("0.2%", Unit::Percent).unwrap()),
+            ("complaints", Quantity::Count(0)),
+            ("latency_p95", milliseconds(240)),
+        ] {
+            ana.measure("checkout", metric, Some(value), None).unwrap();
+        }
         ana.promote("checkout").unwrap();
         self.judge();
         self.clock.advance(Duration::from_secs(20));

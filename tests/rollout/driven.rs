@@ -33,8 +33,8 @@ fn what_the_application_takes_down_by_itself_is_recorded_and_latched() {
     assert_eq!(
         told,
         [
-            "#5 2026-01-06T09:00:00Z application: search: rolled back (taken down by the application), pilot -> off",
-            "#6 2026-01-06T09:00:00Z stagegate: search: incident: verify done"
+            "#7 2026-01-06T09:00:00Z application: search: rolled back (taken down by the application), pilot -> off",
+            "#8 2026-01-06T09:00:00Z stagegate: search: incident: verify done"
         ]
     );
     assert_eq!(rollout.report("search").unwrap().standing, Standing::RolledBack);

@@ -7,6 +7,7 @@ mod clocks;
 mod dead_store;
 mod driven;
 mod following;
+mod missing;
 mod races;
 mod reading;
 mod refusals;
@@ -92,6 +93,13 @@ pub(crate) fn count(text: &str) -> Option<Quantity> {
     Some(Quantity::parse(text, Unit::Count).unwrap())
 }
 
+/// What the triggers watch is read, and well.
+pub(crate) fn reads(rollout: &Rollout) {
+    let monitor = rollout.by("monitor");
+    monitor.measure("search", "error_rate", percent("0.4%"), Some(900)).unwrap();
+    monitor.measure("search", "complaints", count("1"), None).unwrap();
+}
+
 /// At `pilot`, with nothing shown yet.
 pub(crate) fn piloted() -> (Rollout, ManualClock, Memory) {
     let (rollout, clock, store) = begun();
@@ -99,6 +107,7 @@ pub(crate) fn piloted() -> (Rollout, ManualClock, Memory) {
     ana.promote("search").unwrap();
     clock.advance(DAY);
     ana.sign("search", "load-test", None).unwrap();
+    reads(&rollout);
     ana.promote("search").unwrap();
     (rollout, clock, store)
 }

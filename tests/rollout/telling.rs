@@ -76,6 +76,7 @@ fn messages_come_at_their_moments_and_once() {
     rollout.tick();
     assert_eq!(told.letters(), [""; 0]);
     clock.advance(DAY);
+    ana.measure("search", "error_rate", percent("0.4%"), None).unwrap();
     ana.promote("search").unwrap();
     rollout.tick();
     assert_eq!(
@@ -115,6 +116,7 @@ fn what_is_late_or_uncertain_is_not_sent() {
     clock.advance(2 * DAY);
     rollout.tick();
     assert_eq!(told.letters(), [""; 0]);
+    ana.measure("search", "error_rate", percent("0.4%"), None).unwrap();
     ana.promote("search").unwrap();
     rollout.tick();
     assert_eq!(told.letters().len(), 2);
@@ -127,6 +129,7 @@ fn what_is_late_or_uncertain_is_not_sent() {
     rollout.tick();
     assert_eq!(told.letters(), [""; 0], "three days before is a week ago");
     // A stage that was taken back before anybody was told of it is not announced.
+    ana.measure("search", "error_rate", percent("0.4%"), None).unwrap();
     ana.promote("search").unwrap();
     ana.roll_back("search", "no").unwrap();
     rollout.tick();

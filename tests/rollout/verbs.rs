@@ -2,7 +2,7 @@
 
 use stagegate::rollout::{AlertKind, Fact, Standing};
 
-use super::{DAY, HOUR, begun, count, is_the_same_reopened, percent, piloted, unmet};
+use super::{DAY, HOUR, begun, count, is_the_same_reopened, percent, piloted, reads, unmet};
 
 #[test]
 fn a_flag_goes_from_off_to_complete_and_every_step_survives_a_restart() {
@@ -15,10 +15,11 @@ fn a_flag_goes_from_off_to_complete_and_every_step_survives_a_restart() {
     ana.promote("search").unwrap();
     reopened();
     assert!(gate.is_enabled("ana", "search"));
-    assert_eq!(unmet(ana.promote("search")), ["min_duration", "checklist"]);
+    assert_eq!(unmet(ana.promote("search")), ["min_duration", "checklist", "trigger", "trigger"]);
 
     clock.advance(DAY);
     ana.sign("search", "load-test", Some("https://ci.example/7")).unwrap();
+    reads(&rollout);
     reopened();
     ana.promote("search").unwrap();
     reopened();
@@ -46,7 +47,7 @@ fn a_flag_goes_from_off_to_complete_and_every_step_survives_a_restart() {
     reopened();
     assert!(gate.is_enabled("anybody", "search"));
 
-    assert_eq!(unmet(ana.promote("search")), ["watch"]);
+    assert_eq!(unmet(ana.promote("search")), ["watch", "trigger", "trigger"]);
     for _ in 0..2 {
         ana.sign("search", "watch", None).unwrap();
         clock.advance(2 * HOUR);
@@ -57,6 +58,7 @@ fn a_flag_goes_from_off_to_complete_and_every_step_survives_a_restart() {
     assert_eq!(report.records[0].fact.to_string(), "check 3 of the watch missed");
     assert_eq!(report.alerts[0].1.kind, AlertKind::WatchMissed);
     reopened();
+    reads(&rollout);
     let outcome = ana.promote("search").unwrap();
     assert_eq!(outcome.state.standing(), Standing::Complete);
     assert_eq!(outcome.state.stage, "ga");
@@ -100,6 +102,8 @@ fn force_skips_with_a_reason_and_records_what_it_skipped() {
     assert!(grounds.iter().map(|it| &**it).eq([
         "0s of at least 1d spent in stage `internal`",
         "`load-test` is not signed: The load test passed",
+        "`error_rate` has not been read in stage `internal`",
+        "`complaints` has not been read in stage `internal`",
         "skips pilot",
     ]));
     is_the_same_reopened(&rollout, &store, &clock);
@@ -122,11 +126,11 @@ fn a_trigger_takes_the_flag_back_and_latches_until_its_incident_is_closed() {
 
     clock.advance(DAY);
     ana.sign("search", "load-test", None).unwrap();
-    assert_eq!(unmet(ana.promote("search")), ["incident"]);
+    assert_eq!(unmet(ana.promote("search")), ["incident", "trigger", "trigger"]);
     assert_eq!(unmet(ana.force("search", "trust me")), ["incident"]);
     assert_eq!(unmet(ana.close("search", "done")), ["incident"]);
     assert_eq!(unmet(ana.step("search", None)), ["verify"]);
-    ana.measure("search", "error_rate", percent("6%"), None).unwrap();
+    ana.measure("search", "error_rate", percent("6%"), Some(99)).unwrap();
     assert_eq!(unmet(ana.step("search", None)), ["verify"], "it has not recovered");
     ana.measure("search", "error_rate", percent("0.2%"), None).unwrap();
     let report = rollout.tick();
@@ -136,6 +140,7 @@ fn a_trigger_takes_the_flag_back_and_latches_until_its_incident_is_closed() {
     assert_eq!(unmet(ana.close("search", "  ")), ["note"]);
     ana.close("search", "an index").unwrap();
     is_the_same_reopened(&rollout, &store, &clock);
+    reads(&rollout);
     ana.promote("search").unwrap();
     assert_eq!(unmet(ana.close("search", "again")), ["no_incident"]);
 }
@@ -199,6 +204,7 @@ fn signatures_expire_and_can_be_taken_back() {
     clock.advance(2 * DAY);
     assert_eq!(rollout.tick().records.len(), 0);
     clock.advance(HOUR);
+    reads(&rollout);
     assert_eq!(unmet(ana.promote("search")), ["checklist"]);
     let report = rollout.tick();
     assert_eq!(report.records[0].by, "stagegate".into());

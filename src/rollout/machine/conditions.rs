@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use super::case::{Case, Next};
+use super::evidence;
 use super::refusal::Unmet;
+use super::state::Evidence;
 use super::text::Spent;
 use crate::plan::model::{
-    Bound, ChecklistItem, Criterion, Date, Metric, Quantity, StageDetails, Watch,
+    Bound, ChecklistItem, Criterion, Date, Metric, Quantity, StageDetails, TriggerCause, Watch,
 };
 
 /// A condition as it stands: the ground it gives, or why it is not met.
@@ -74,7 +76,44 @@ fn of_stage(case: &Case<'_, '_>, details: &StageDetails) -> Vec<Condition> {
     for ChecklistItem { id, text, owner, expires } in &details.checklist {
         conditions.push(signed(case, "checklist", id, text, owner.as_deref(), *expires));
     }
+    conditions.extend(watched(case, details).into_iter().map(|metric| known(case, metric)));
     conditions
+}
+
+/// The metrics that triggers watch and the stage itself asks nothing of, each once.
+fn watched<'p>(case: &Case<'_, 'p>, details: &StageDetails) -> Vec<&'p Metric> {
+    let criteria = details.criteria.iter().filter_map(|criterion| match criterion {
+        Criterion::Metric { metric, .. } => Some(metric),
+        Criterion::Manual { .. } => None,
+    });
+    let tracked = details.metrics.iter().map(|tracked| &tracked.metric);
+    let asked: Vec<&str> = tracked.chain(criteria).map(|metric| &*metric.name).collect();
+    let mut watched: Vec<&Metric> = Vec::new();
+    for (_, trigger) in case.triggers() {
+        let TriggerCause::Metric { metric, .. } = &trigger.cause else { continue };
+        let is_told =
+            asked.contains(&&*metric.name) || watched.iter().any(|known| known.name == metric.name);
+        if !is_told {
+            watched.push(metric);
+        }
+    }
+    watched
+}
+
+/// A metric that nobody reads fires no trigger, and that is no sign of health.
+fn known(case: &Case<'_, '_>, metric: &Metric) -> Condition {
+    let name = &metric.name;
+    let (evidence, _) = reading(case, "trigger", metric, "a trigger watches it")?;
+    let least = evidence::least(case.plan, name);
+    if !evidence::is_enough(evidence.samples, least) {
+        let samples = evidence.samples.unwrap_or_default();
+        let noun = if samples == 1 { "sample" } else { "samples" };
+        let found = format!("the last reading of `{name}` is of {samples} {noun}");
+        let least = least.unwrap_or_default();
+        let hint = format!("report it from more: a trigger that watches it asks for {least}");
+        return Err(Unmet::new("trigger", found, hint));
+    }
+    Ok(format!("{name} is known: {}", evidence::evidence_text(evidence)))
 }
 
 fn min_duration(case: &Case<'_, '_>, min: Duration) -> Condition {
@@ -125,26 +164,7 @@ fn metric(
 ) -> Condition {
     let name = &metric.name;
     let refuse = |found: String, hint: String| Err(Unmet::new(kind, found, hint));
-    let Some(evidence) = case.state.evidence.get(name) else {
-        let found = format!("`{name}` has not been read in stage `{}`", case.state.stage);
-        return refuse(found, format!("report it: it has to be {target}"));
-    };
-    let fresh = case.now.age_of(&evidence.read).filter(|age| *age <= metric.stale_after);
-    if fresh.is_none() {
-        let age = case.now.age_of(&evidence.read).map_or_else(
-            || "from before the clock was set back".to_owned(),
-            |age| format!("{} old", Spent(age)),
-        );
-        let found = format!(
-            "the last reading of `{name}` is {age}, and counts for {}",
-            Spent(metric.stale_after)
-        );
-        return refuse(found, format!("report it again: it has to be {target}"));
-    }
-    let Some(value) = evidence.value else {
-        let found = format!("`{name}` has no data");
-        return refuse(found, format!("no data is not health: it has to be {target}"));
-    };
+    let (evidence, value) = reading(case, kind, metric, &format!("it has to be {target}"))?;
     if !target.holds(value) {
         let found = format!("`{name}` is {value}");
         return refuse(found, format!("it has to be {target}"));
@@ -165,6 +185,39 @@ fn metric(
             Err(Unmet::new(kind, found, hint).wait(rest))
         }
     }
+}
+
+/// The last reading of a metric, if it is of this stage, counts still and has a value; `asks` is what
+/// of it is asked for.
+fn reading<'c>(
+    case: &Case<'c, '_>,
+    kind: &'static str,
+    metric: &Metric,
+    asks: &str,
+) -> Result<(&'c Evidence, Quantity), Unmet> {
+    let name = &metric.name;
+    let refuse = |found: String, hint: String| Err(Unmet::new(kind, found, hint));
+    let Some(evidence) = case.state.evidence.get(name) else {
+        let found = format!("`{name}` has not been read in stage `{}`", case.state.stage);
+        return refuse(found, format!("report it: {asks}"));
+    };
+    let fresh = case.now.age_of(&evidence.read).filter(|age| *age <= metric.stale_after);
+    if fresh.is_none() {
+        let age = case.now.age_of(&evidence.read).map_or_else(
+            || "from before the clock was set back".to_owned(),
+            |age| format!("{} old", Spent(age)),
+        );
+        let found = format!(
+            "the last reading of `{name}` is {age}, and counts for {}",
+            Spent(metric.stale_after)
+        );
+        return refuse(found, format!("report it again: {asks}"));
+    }
+    let Some(value) = evidence.value else {
+        let found = format!("`{name}` has no data");
+        return refuse(found, format!("no data is not health: {asks}"));
+    };
+    Ok((evidence, value))
 }
 
 fn signed(

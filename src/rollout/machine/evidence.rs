@@ -191,8 +191,10 @@ fn is_nothing_new(
     let soon = case.now.age_of(&before.read).is_some_and(|age| age <= metric.stale_after / 2);
     let beyond =
         |test: &Test| matches!(test, Test::Limit(_)) && after.holding.contains_key(&test.text());
+    let least = least(case.plan, name);
     let same = before.value.is_some() == after.value.is_some()
         && before.judged == after.judged
+        && is_enough(before.samples, least) == is_enough(after.samples, least)
         && before.holding.keys().eq(after.holding.keys());
     // A guard reads all the time, and its limits are no matter of single readings.
     let needed = match after.judged {
@@ -228,14 +230,31 @@ fn is_fired(case: &Case<'_, '_>, trigger: &Trigger, name: &str, evidence: &Evide
         return false;
     };
     let fresh = case.now.age_of(&evidence.read).is_some_and(|age| age <= metric.stale_after);
-    let enough = minimum_sample.is_none_or(|least| evidence.samples.is_some_and(|n| n >= least));
+    let enough = is_enough(evidence.samples, *minimum_sample);
     let since = evidence.holding.get(&*limit.to_string());
     let long =
         since.is_some_and(|since| case.now.spent_since(since) >= sustained.unwrap_or_default());
     &*metric.name == name && fresh && enough && long
 }
 
-fn evidence_text(evidence: &Evidence) -> String {
+/// Of how many samples readings of a metric have to be: as many as the trigger on it that asks for most.
+pub(super) fn least(plan: &FlagPlan<'_>, name: &str) -> Option<u64> {
+    let least = plan.triggers().iter().filter_map(|trigger| match &trigger.cause {
+        TriggerCause::Metric { metric, minimum_sample, .. } if *metric.name == *name => {
+            *minimum_sample
+        }
+        _ => None,
+    });
+    least.max()
+}
+
+/// Whether a reading is of as many samples as are asked for. One that does not say of how many it is was
+/// read whole, as monitoring has it: nobody who asks for some means that it never counts.
+pub(super) fn is_enough(samples: Option<u64>, least: Option<u64>) -> bool {
+    least.zip(samples).is_none_or(|(least, samples)| samples >= least)
+}
+
+pub(super) fn evidence_text(evidence: &Evidence) -> String {
     let control = evidence.control.map(|value| format!(", {value} without the flag"));
     let samples = evidence.samples.map(|count| format!(", of {count} samples"));
     let value = value_text(evidence.value);

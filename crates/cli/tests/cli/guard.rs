@@ -51,6 +51,21 @@ fn a_fault_is_found_at_its_row() {
     assert_eq!((&json["first_fire"], &json["rows"]), (&serde_json::Value::Null, &89.into()));
 }
 
+/// A trigger with `no_data = "rollback"` did not fire where there never were any data.
+#[test]
+fn data_that_never_come_take_back_as_in_a_rollout() {
+    let replay = |more: &[&str]| {
+        let of = ["guard", "replay", "crates/cli/tests/data/guard/silent.toml", "-f", "search"];
+        let file = ["--stage", "pilot", "crates/cli/tests/data/guard/silent.csv"];
+        stagegate(&[&of[..], &file, more].concat()).ends(0)
+    };
+    is_on_record("guard/silent.txt", &replay(&[]).stdout);
+    let json = replay(&["--format", "json"]).json();
+    assert_eq!(json["first_fire"], serde_json::json!({ "row": 3, "trigger": 1 }));
+    let first = &json["triggers"][1];
+    assert_eq!((&first["verdict"], &first["detail"]), (&"no_data".into(), &"no data".into()));
+}
+
 #[test]
 fn what_is_wrong_with_a_file_is_told_line_by_line() {
     let mut text = String::new();

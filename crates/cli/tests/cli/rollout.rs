@@ -139,6 +139,8 @@ fn a_rollout_from_start_to_end_reads_as_on_record() {
         &["sign", "search", "load-test", "--by", "ben", "--evidence", "https://example.org/17"],
     );
     shop.at = "2026-01-06T09:00:00Z";
+    shop.run(0, &["metric", "set", "search", "error_rate", "0.2%", "--by", "ana"]);
+    shop.run(0, &["metric", "set", "search", "complaints", "0", "--by", "ana"]);
     shop.run(2, &["promote", "search", "--by", "ana", "--users", &users]);
     shop.run(2, &["promote", "search", "--by", "ana", "--traffic", "30000"]);
     shop.run(0, &["promote", "search", "--by", "ana", "--yes"]);
@@ -201,7 +203,7 @@ fn a_rollout_from_start_to_end_reads_as_on_record() {
     shop.run(0, &["history"]);
     shop.run(
         0,
-        &["history", "--flag", "search", "--since", "2026-01-12T09:16:00Z", "--from", "14"],
+        &["history", "--flag", "search", "--since", "2026-01-12T09:16:00Z", "--from", "16"],
     );
     shop.run(0, &["verify"]);
     is_on_record("rollout/transcript.txt", &shop.transcript);

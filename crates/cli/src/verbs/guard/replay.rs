@@ -1,6 +1,7 @@
 //! `guard replay`: when triggers would have fired.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -35,7 +36,8 @@ pub(super) fn run(args: &Replay, output: &Output) -> Result<Answer, Failure> {
         rows += 1;
         for (told, finding) in told.iter_mut().zip(judge.look(&row.look)) {
             if told.fired.is_none() {
-                told.fired = fires(told.trigger, &finding.verdict).then_some((rows, row.time));
+                let fires = fires(told.trigger, &finding.verdict, row.look.at);
+                told.fired = fires.then_some((rows, row.time));
                 told.verdict = finding.verdict;
             }
         }
@@ -50,11 +52,18 @@ pub(super) fn run(args: &Replay, output: &Output) -> Result<Answer, Failure> {
     Ok(Answer::Yes)
 }
 
-/// Whether a trigger does what it does: on a breach, and where it says so when data stay away.
-fn fires(trigger: &Trigger, verdict: &Verdict) -> bool {
-    let on_no_data =
-        matches!(trigger.cause, TriggerCause::Metric { no_data: NoData::RollBack, .. });
-    verdict.is_breach() || (on_no_data && matches!(verdict, Verdict::Stale(_)))
+/// Whether a trigger does what it does, so long after the first row: on a breach, and where it says so when
+/// data stay away. If there never were any, the first row is what they are missing since, as in a rollout the
+/// begin of the stage.
+fn fires(trigger: &Trigger, verdict: &Verdict, spent: Duration) -> bool {
+    let TriggerCause::Metric { metric, no_data: NoData::RollBack, .. } = &trigger.cause else {
+        return verdict.is_breach();
+    };
+    match verdict {
+        Verdict::NoData => spent > metric.stale_after,
+        Verdict::Stale(_) => true,
+        _ => verdict.is_breach(),
+    }
 }
 
 fn human(flag: FlagPlan<'_>, args: &Replay, rows: usize, told: &[Told<'_>]) -> String {
