@@ -88,6 +88,16 @@ pub trait File: Send + fmt::Debug {
     ///
     /// As the system says.
     fn try_lock(&mut self) -> io::Result<bool>;
+
+    /// Lets go of it. Closing it does, too, but for a program that another thread of this process is about to start: until it
+    /// runs, it has whatever is open.
+    ///
+    /// # Errors
+    ///
+    /// As the system says.
+    fn unlock(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The files of the system.
@@ -178,5 +188,9 @@ impl File for fs::File {
             Err(fs::TryLockError::WouldBlock) => Ok(false),
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
+    }
+
+    fn unlock(&mut self) -> io::Result<()> {
+        fs::File::unlock(self)
     }
 }

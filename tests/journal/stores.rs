@@ -1,6 +1,9 @@
 //! What every store has to do, and stores that do not.
 
 use std::fs;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use stagegate::rollout::{Store, StoreError};
 use stagegate::store::{Directory, Memory, conformance};
@@ -18,6 +21,29 @@ fn the_stores_of_this_crate_conform() {
     drop(store);
     let mut reopened = Directory::open(&path).unwrap();
     assert_eq!(reopened.read(41).unwrap(), b"{\"n\":41}\n");
+    fs::remove_dir_all(&path).unwrap();
+}
+
+/// A child has whatever is open until it runs its program: it kept the lock of a store that was dropped meanwhile.
+#[test]
+fn a_store_that_was_dropped_can_be_opened_while_programs_are_started() {
+    let path = std::env::temp_dir().join(format!("stagegate-forked-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&path);
+    drop(Directory::create(&path).unwrap());
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                // A directory to run in has the child forked, and not made in one step.
+                let mut program = Command::new("true");
+                program.current_dir("/").status().unwrap();
+            }
+        });
+        let opened: Result<Vec<_>, _> =
+            (0..2_000).map(|_| Directory::open(&path).map(drop)).collect();
+        stop.store(true, Ordering::Relaxed);
+        opened.unwrap();
+    });
     fs::remove_dir_all(&path).unwrap();
 }
 

@@ -11,7 +11,7 @@ use super::files::{File, Files, SystemFiles};
 use crate::rollout::{Store, StoreError};
 use reading::Place;
 use tail::Tail;
-use writing::Writing;
+use writing::{Lock, Writing};
 
 /// A directory that holds a rollout's documents and its journal.
 ///
@@ -155,6 +155,7 @@ impl Directory {
             let hint = "wait until it ends, or ask it to act; looking is possible meanwhile";
             return Err(StoreError::locked(format!("another process has `{path}`: {hint}")));
         }
+        let lock = Lock(lock);
         let path = self.path.join(JOURNAL);
         let journal = self.files.open(&path, create);
         let mut journal = journal.map_err(|error| self.failed("be opened", &error))?;

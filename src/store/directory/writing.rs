@@ -5,12 +5,23 @@ use std::io;
 use super::reading::Place;
 use crate::store::File;
 
+/// What has the directory for this process, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Lock(pub(super) Box<dyn File>);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Where that fails, closing it will do, in a moment.
+        let _ = self.0.unlock();
+    }
+}
+
 /// A journal that this process writes.
 #[derive(Debug)]
 pub(super) struct Writing {
     pub(super) journal: Box<dyn File>,
-    /// Held, not used: closing it lets go of the lock.
-    pub(super) _lock: Box<dyn File>,
+    /// Held, not used.
+    pub(super) _lock: Lock,
     /// The bytes of the lines that are durable.
     pub(super) len: u64,
     /// Their number, once somebody has read them.
