@@ -48,7 +48,8 @@ impl Gate {
     ///
     /// # Complexity
     ///
-    /// As [`is_enabled`](Gate::is_enabled), and the groups of later stages too. Never allocates.
+    /// As [`is_enabled`](Gate::is_enabled), and for the cohort one comparison a stage and the groups of later ones; what nobody looks at
+    /// of the answer is not made. Never allocates.
     ///
     /// # Example
     ///
