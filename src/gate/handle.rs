@@ -20,9 +20,9 @@ use crate::eval::{AsUser, Evaluation, Flag, Placement, Position, Slot, Snapshot,
 /// # Complexity
 ///
 /// [`is_enabled`](FlagHandle::is_enabled) is two loads and one hash of the user's key; a look into a filter where groups
-/// list users. Who is listed, and all where an attribute has a say, ask the snapshot in force, as all other questions do, and hash
-/// once more a group; so it is for a flag whose salt was changed, or that got groups, after the handle was made. The filter has
-/// 16 to 32 bits a listed user, and is the gate's own, but where that has none.
+/// list users. [`evaluate`](FlagHandle::evaluate) is that, and what is looked at of the answer. Who is listed, and all where an
+/// attribute has a say, ask the snapshot in force, and hash once more a group; so it is for a flag whose salt was changed, or that got
+/// groups, after the handle was made. The filter has 16 to 32 bits a listed user, and is the gate's own, but where that has none.
 ///
 /// # Example
 ///
