@@ -262,7 +262,7 @@ impl Flag {
     }
 
     /// The decision with its reason.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn evaluate(&self, user: &impl AsUser, version: u64) -> Evaluation {
         let key = user.key();
         let key = key.as_bytes();

@@ -14,7 +14,7 @@ pub(crate) struct Unlisted {
 
 impl Unlisted {
     /// The decision with its reason.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn evaluate(self, stages: &[Stage]) -> Evaluation {
         let Unlisted { bucket, version, .. } = self;
         // Percentages never fall, so these are the first ones. To look at all takes less time than to foresee the last. Nothing
