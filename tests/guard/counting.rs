@@ -255,26 +255,32 @@ fn of_a_stage_that_is_over_each_thread_counts_one_request_at_most() {
             request.finish(outcome);
         }
     };
-    thread::scope(|scope| {
+    let measured = thread::scope(|scope| {
         (0..THREADS as u64).for_each(|first| drop(scope.spawn(move || count(first))));
         let mut seconds = 0;
         let mut look = || {
             seconds += 10;
             guard.look(SECOND * seconds)
         };
-        for _ in 0..300 {
-            gate.set_stage("search", "canary").unwrap();
+        let mut stage = || {
+            gate.set_stage("search", "canary").ok()?;
             look();
-            gate.set_stage("search", "ga").unwrap();
+            gate.set_stage("search", "ga").ok()?;
             // This begins the stage, and the next one measures all of it.
             look();
-            let measured = (0..1_000_000).find_map(|_| look().pop()?.measured.pop()).unwrap();
-            let Quantity::Percent(rate) = measured.value else { panic!("{measured:?}") };
-            let errors = u64::from(rate.ppm()) * measured.samples / 1_000_000;
-            assert!(errors <= THREADS as u64, "{errors} of {}", measured.samples);
-        }
+            (0..1_000_000).find_map(|_| look().pop()?.measured.pop())
+        };
+        let all: Vec<_> = (0..300).map(|_| stage()).collect();
+        // Before anything can fail: the threads end.
         stop.store(true, Ordering::Relaxed);
+        all
     });
+    for measured in measured {
+        let measured = measured.unwrap();
+        let Quantity::Percent(rate) = measured.value else { panic!("{measured:?}") };
+        let errors = u64::from(rate.ppm()) * measured.samples / 1_000_000;
+        assert!(errors <= THREADS as u64, "{errors} of {}", measured.samples);
+    }
 }
 
 #[test]
