@@ -9,7 +9,7 @@ fn every_test_named_beside_a_promise_exists() {
     let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
     let (mut source, mut named) = (String::new(), 0);
     for quoted in read("docs/promises.md").split('`').skip(1).step_by(2) {
-        if quoted.starts_with("tests/") {
+        if quoted.starts_with("tests/") || quoted.starts_with("src/") {
             source = read(quoted);
             assert!(!source.is_empty(), "no file {quoted}");
         } else if quoted.contains('_') {
