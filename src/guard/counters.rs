@@ -158,13 +158,13 @@ impl Counters {
         }
     }
 
-    /// Begins to count a stage. What is slow by control is had anew of the stage before, where it had enough, if there `will_be`
-    /// control: without, what is slow is compared with what was slow by the same limit.
+    /// Begins to count a stage. What is slow by control is had anew of the stage before, where it had enough, if it `has_control`:
+    /// without, what is slow is compared with what was slow by the same limit.
     ///
     /// Threads that are counting meanwhile may put a request of the stage before in the new one, one each.
-    pub(super) fn begin(&self, position: Position, will_be: bool) {
+    pub(super) fn begin(&self, position: Position, has_control: bool) {
         self.position.store(NO_POSITION, Ordering::Relaxed);
-        self.freeze(|limit| limit == 0 || will_be);
+        self.freeze(|limit| limit == 0 || has_control);
         for shard in &self.shards {
             shard.words.iter().for_each(|word| word.store(0, Ordering::Relaxed));
             shard.with.clear();
