@@ -56,6 +56,7 @@ impl Names {
 }
 
 #[cfg(test)]
+#[cfg(feature = "toml")]
 mod tests {
     use super::*;
     use crate::plan::Plan;
