@@ -17,7 +17,7 @@ fn ask<T>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, question: impl F
     group.bench_function(name, |bencher| bencher.iter(|| question(users.next())));
 }
 
-/// The same for answers of 88 bytes, which are looked at where they are and not moved once more.
+/// The same for answers of 96 bytes, which are looked at where they are and not moved once more.
 fn ask_why(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
