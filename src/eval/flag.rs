@@ -40,7 +40,8 @@ pub(crate) struct FlagDefinition {
     pub(crate) hold_back: Box<[HoldBack]>,
 }
 
-#[derive(Debug, Default)]
+/// What people say of a flag.
+#[derive(Debug)]
 pub(crate) struct Remarks {
     pub(crate) description: Option<Box<str>>,
     /// Allows an update to move the flag up more than one stage, once.
@@ -242,8 +243,7 @@ impl Flag {
     pub(crate) fn place(&self, user: &impl AsUser) -> Placement {
         let bucket = self.salt.bucket_of(user.key().as_bytes());
         let position = self.position;
-        let within = !self.threshold.is_nobody()
-            && (self.threshold.is_everyone() || self.threshold.admits(bucket));
+        let within = self.threshold.admits(bucket);
         if !self.targeted {
             return Placement { enabled: within, by_bucket: position > 0, bucket, position };
         }

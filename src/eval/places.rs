@@ -142,13 +142,13 @@ mod tests {
     fn the_same_hashes_and_crowds_are_left_out_and_harm_nobody_else() {
         let names = names(1_000);
         let mut hashes = hashes(&names);
-        // Two of one hash, and forty of one bucket, as the lower half says which.
+        // Two of one hash, and forty of one bucket, as the lowest bits say which.
         hashes.extend([7, 7]);
         hashes.extend((1..=40).map(|upper| upper << 32 | 0x8000_0000));
         let (places, at) = Places::new(&hashes);
         let is_left_out = |nth: usize| !at.iter().any(|name| *name as usize == nth);
         assert!((1_000..1_002).all(is_left_out) && (1_002..1_042).all(is_left_out));
-        // With them go those that chance has put into their buckets: some four each.
+        // With them go those that chance has put into their buckets: some three each.
         let found = names.iter().zip(0..).filter(|(name, nth)| at[places.of(name)] == *nth).count();
         assert!((980..1_000).contains(&found), "{found} of 1,000 are found");
     }

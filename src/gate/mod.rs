@@ -51,7 +51,7 @@ use observer::Ledger;
 /// # Complexity
 ///
 /// [`is_enabled`](Gate::is_enabled) is a hash of the flag's name, one of the user's key, and a comparison; a look into a filter
-/// where groups list users. [`evaluate`](Gate::evaluate) is that, and what is looked at of the answer. Some 160 instructions more
+/// where groups list users. [`evaluate`](Gate::evaluate) is that, and what is looked at of the answer. Some 150 instructions more
 /// are taken by: who is listed; flags in which an attribute has a say; where all flags together list more than 4 million users,
 /// those with later keys; flags that a later document brings, or gives another salt, or for `evaluate` other stages. A
 /// [`FlagHandle`] is made for what is there then, and for lists of any length.

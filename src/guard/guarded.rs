@@ -112,13 +112,26 @@ impl Guard {
     /// # Example
     ///
     /// ```
-    /// use stagegate::guard::{ALPHA, Guard};
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use stagegate::guard::{ALPHA, Guard, Outcome};
     /// use stagegate::{Gate, Plan};
     ///
-    /// let plan = Plan::parse("schema = 1\n[flags.search]")?;
-    /// let processes = 20.0;
-    /// let guard = Guard::new(&Gate::from_plan(&plan), plan).with_alpha(ALPHA / processes);
-    /// # drop(guard);
+    /// let plan = Arc::new(Plan::parse(r#"
+    ///     schema = 1
+    ///     [flags.search]
+    ///     stage = "ga"
+    ///     triggers = [{ metric = "error_rate", above = "50%", no_data = "hold", action = "rollback" }]
+    /// "#)?);
+    /// let gate = Gate::from_plan(&plan);
+    /// let found = |alpha: f64| {
+    ///     let guard = Guard::new(&gate, Arc::clone(&plan)).with_alpha(alpha);
+    ///     guard.look(Duration::ZERO);
+    ///     (0..20).for_each(|user| guard.flag("search").record(user, Outcome::error()));
+    ///     !guard.look(Duration::from_secs(1))[0].breached.is_empty()
+    /// };
+    /// // One of 20 processes; and one that is hardly ever to be wrong.
+    /// assert!(found(ALPHA / 20.0) && !found(1e-12));
     /// # Ok::<(), stagegate::PlanError>(())
     /// ```
     #[must_use]

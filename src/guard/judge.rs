@@ -111,6 +111,29 @@ impl Judge {
     /// without the flag by chance.
     ///
     /// Take it of that stage's beginning: users who have erred count no more, and with the new stage all of them are back.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stagegate::Plan;
+    /// use stagegate::guard::{Counts, Judge, Look};
+    ///
+    /// let plan = Plan::parse(r#"
+    ///     schema = 1
+    ///     [flags.search]
+    ///     triggers = [
+    ///         { metric = "error_rate", worse_than_control_by = "50%", no_data = "hold", action = "rollback" },
+    ///     ]
+    /// "#)?;
+    /// let mut look = Look::new(Duration::from_secs(60));
+    /// look.treatment = Counts { requests: 1_000, errors: 50, ..Counts::default() };
+    /// let judge = || Judge::new(&plan.flag("search").unwrap(), "ga").unwrap();
+    /// assert_eq!(judge().look(&look)[0].verdict.name(), "insufficient");
+    /// let before = Counts { requests: 9_000, errors: 90, ..Counts::default() };
+    /// assert!(judge().with_control_before(&before).look(&look)[0].verdict.is_breach());
+    /// # Ok::<(), stagegate::PlanError>(())
+    /// ```
     #[must_use]
     pub fn with_control_before(mut self, before: &Counts) -> Judge {
         self.triggers.iter_mut().for_each(|judged| {
