@@ -133,7 +133,8 @@ mod text;
 
 pub use eval::{AsUser, Evaluation, Reason, Salt, StageName, User, UserKey};
 pub use gate::{
-    Change, FlagHandle, FlagStatus, Gate, Observer, Pinned, Status, Update, UpdateError,
+    AudienceChange, Change, FlagHandle, FlagStatus, Gate, Observer, Pinned, Status, Update,
+    UpdateError,
 };
 pub use percent::{ParsePercentError, Percent};
 pub use plan::{Document, Format, Plan, PlanError, Problem, limits, model};

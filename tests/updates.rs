@@ -171,23 +171,35 @@ fn a_reason_left_in_the_document_does_not_bring_a_rolled_back_flag_back() {
 }
 
 #[test]
-fn what_a_call_promoted_the_document_takes_back() {
+fn a_flag_that_calls_moved_up_survives_an_edit_of_something_else() {
     let gate = gate("internal");
-    gate.set_stage("a", "pilot").unwrap();
-    gate.update(flag_at("internal")).unwrap();
-    assert_eq!(stage_of(&gate), "internal");
+    for stage in ["pilot", "expanded", "ga"] {
+        gate.set_stage("a", stage).unwrap();
+    }
+    gate.update("schema = 1\n[flags.a]\nstage = \"internal\"\n[flags.b]\nstage = \"off\"\n")
+        .unwrap();
+    assert_eq!(stage_of(&gate), "ga");
+    assert!((0..1000).all(|user| gate.is_enabled(user, "a")));
+    // Another stage is what the document wants.
+    gate.update(flag_at("pilot")).unwrap();
+    assert_eq!(stage_of(&gate), "pilot");
 }
 
 #[test]
 fn editing_a_percentage_is_no_way_around_a_stage() {
     let gate = Gate::from_document(own_stages("s2", &[0, 10, 25, 100])).unwrap();
-    // s2 is what used to be everybody: from what 10% have, that skips s1 of the new plan.
-    let error = gate.update(own_stages("s3", &[5, 50, 100])).unwrap_err();
-    assert_eq!(
-        error.problems()[0].message(),
-        "found \"s3\", which skips s2: the flag is at \"s1\""
-    );
-    gate.update(own_stages("s2", &[5, 50, 100])).unwrap();
+    for (stage, percents, found) in [("s3", [5, 50, 100], 100), ("s2", [5, 50, 100], 50)] {
+        let error = gate.update(own_stages(stage, &percents)).unwrap_err();
+        assert!(error.is_skip());
+        assert_eq!(
+            error.problems()[0].message(),
+            format!(
+                "found \"{stage}\", which admits {found}% of users: \
+                 the plan in force allows at most 25%, at its next stage \"s3\""
+            )
+        );
+    }
+    gate.update(own_stages("s2", &[5, 25, 100])).unwrap();
     assert_eq!(stage_of(&gate), "s2");
 }
 
@@ -198,7 +210,7 @@ fn stages_renamed_in_place_are_found_by_their_share() {
         format!(
             "schema = 1\ngroups.staff.users = []\n[flags.a]\nstage = \"{stage}\"\n\
              stages = [{{ name = \"staff\", groups = [\"staff\"] }}, \
-             {{ name = \"few\", percent = 10 }}, {{ name = \"many\", percent = 50 }}, \
+             {{ name = \"few\", percent = 10 }}, {{ name = \"many\", percent = 25 }}, \
              {{ name = \"all\", percent = 100 }}]"
         )
     };
@@ -380,9 +392,14 @@ fn whom_a_list_gains_or_loses_is_answered_for_at_once() {
         r#"{ stage = "ga", hold_back = { g = "ga" } }"#.to_owned(),
         format!(r#"{{ stage = "off", stages = {two} }}"#),
     ];
+    let mut reasons = 0..;
     for flag in flags {
-        let document =
-            |group: &str| format!("schema = 1\n[groups]\ng = {group}\n[flags]\na = {flag}");
+        let mut document = |group: &str| {
+            // Each takes the flag from many, or matches others, and says why.
+            let reason = reasons.next().unwrap();
+            let flag = flag.replacen('{', &format!("{{ skip_reason = \"{reason}\", "), 1);
+            format!("schema = 1\n[groups]\ng = {group}\n[flags]\na = {flag}")
+        };
         for first in &groups {
             let gate = Gate::from_document(document(first)).unwrap();
             let mut handles = vec![gate.flag("a")];
@@ -417,7 +434,10 @@ fn names_of_every_length_are_found_from_the_beginning_and_later() {
     let document = |names: &[String]| {
         let stage = |name: &str| if name.len().is_multiple_of(3) { "ga" } else { "off" };
         let flags = names.iter().map(|name| format!("{name} = {{ stage = \"{}\" }}", stage(name)));
-        format!("schema = 1\n[flags]\n{}", flags.collect::<Vec<_>>().join("\n"))
+        format!(
+            "schema = 1\n[limits]\nper_update = 100\n[flags]\n{}",
+            flags.collect::<Vec<_>>().join("\n")
+        )
     };
     let (first, all) = (names(2..=60), names(2..=128));
     let gate = Gate::from_document(document(&first)).unwrap();

@@ -15,6 +15,8 @@ pub(crate) struct Group {
     pub(crate) users: UserSet,
     /// Empty: nobody matches by attributes.
     pub(crate) rules: Box<[AttributeRule]>,
+    /// Number of users that its `users_file` lists; `None` for a group without one.
+    pub(crate) by_file: Option<usize>,
 }
 
 impl Group {
@@ -26,13 +28,18 @@ impl Group {
 }
 
 /// One attribute and the values that match; spelled exactly, upper and lower case differ.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct AttributeRule {
     pub(crate) name: Box<str>,
     pub(crate) values: Box<[Box<str>]>,
 }
 
 impl AttributeRule {
+    /// Whether every user who matches this rule matches the other one, too.
+    pub(crate) fn implies(&self, other: &AttributeRule) -> bool {
+        self.name == other.name && self.values.iter().all(|value| other.values.contains(value))
+    }
+
     fn matches(&self, user: &impl AsUser) -> bool {
         user.attribute(&self.name)
             .is_some_and(|found| self.values.iter().any(|value| **value == *found))

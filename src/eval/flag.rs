@@ -90,11 +90,12 @@ impl FlagDefinition {
         Position::try_from(self.stages.len()).unwrap_or(NEVER)
     }
 
-    fn stages_until(&self, position: Position) -> &[Stage] {
+    pub(crate) fn stages_until(&self, position: Position) -> &[Stage] {
         self.stages.get(..usize::from(position)).unwrap_or(&self.stages)
     }
 
-    fn groups(&self) -> impl Iterator<Item = &Group> {
+    /// The groups of its stages and hold-backs; one that is named twice comes twice.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &Group> {
         let granted = self.stages.iter().flat_map(|stage| &stage.groups).map(|group| &**group);
         granted.chain(self.hold_back.iter().map(|hold| &*hold.group))
     }
@@ -135,6 +136,11 @@ impl Flag {
             definition,
         };
         flag.at(declared)
+    }
+
+    /// The same flag under another definition with the same stages.
+    pub(super) fn under(&self, definition: Arc<FlagDefinition>) -> Flag {
+        Flag { definition, ..self.clone() }
     }
 
     /// The same flag at another position.

@@ -7,6 +7,7 @@ use super::evaluation::{Evaluation, Reason};
 use super::flag::Flag;
 use super::names::Names;
 use super::places::{ABSENT, Places};
+use super::removed::Removed;
 use super::user::AsUser;
 
 /// Every flag of one version.
@@ -19,6 +20,7 @@ pub(crate) struct Snapshot {
     names: Arc<Names>,
     /// In order of their keys.
     flags: Vec<Flag>,
+    removed: Removed,
 }
 
 /// Where a key's flag stood when last looked up: the index asked and the slot found in it.
@@ -52,15 +54,20 @@ impl Snapshot {
             Some(previous) if same_keys(&previous.flags, &flags) => Arc::clone(&previous.names),
             _ => Arc::new(Names::new(&flags)),
         };
-        Snapshot::of(version, names, flags)
+        let removed = match previous {
+            None => Removed::default(),
+            Some(previous) if Arc::ptr_eq(&previous.names, &names) => previous.removed.clone(),
+            Some(previous) => previous.removed.after(version, &previous.flags, &flags),
+        };
+        Snapshot::of(version, names, flags, removed)
     }
 
-    fn of(version: u64, names: Arc<Names>, flags: Vec<Flag>) -> Snapshot {
+    fn of(version: u64, names: Arc<Names>, flags: Vec<Flag>, removed: Removed) -> Snapshot {
         // Relaxed: all that counts is that each call gets a number, higher than that of the
         // snapshot it was made from, which its thread has seen.
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let token = NEXT.fetch_add(1, Ordering::Relaxed);
-        Snapshot { version, token, index: names.index(), names, flags }
+        Snapshot { version, token, index: names.index(), names, flags, removed }
     }
 
     /// The next version, with one flag replaced by one of the same key.
@@ -69,7 +76,13 @@ impl Snapshot {
         if let Some(place) = flags.get_mut(slot) {
             *place = flag;
         }
-        Snapshot::of(self.version + 1, Arc::clone(&self.names), flags)
+        let (names, removed) = (Arc::clone(&self.names), self.removed.clone());
+        Snapshot::of(self.version + 1, names, flags, removed)
+    }
+
+    /// The flag of that key as it was when it was removed, without listed users.
+    pub(crate) fn removed(&self, key: &str) -> Option<&Flag> {
+        self.removed.flag(key)
     }
 
     pub(crate) fn version(&self) -> u64 {

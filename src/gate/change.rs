@@ -10,19 +10,18 @@ use crate::plan::{Document, Plan};
 impl Gate {
     /// Puts another document in force: each flag goes where the document has it.
     ///
-    /// A flag may go down any number of stages, or up one; up more than one needs a `skip_reason`
-    /// beside its `stage`, and another than the document before had. A flag that a call took below
-    /// its document's `stage` stays there until a document has another `stage` for it, so a
-    /// rolled-back flag is not brought back by an edit of something else. Where stages were edited,
-    /// a flag counts as being no further than what lets in nobody new, so editing a percentage is
-    /// no way around a stage. A flag that is new starts where its document says. The exact rules
-    /// stand in the chapter on [plans](crate::_docs::plans).
+    /// Without a new `skip_reason` beside its `stage`, a flag lets in only users whom the plan in force admits at the flag's
+    /// current stage or its next stage, whatever the document edits. At most `limits.per_update` of its users may lose it at
+    /// once, unless the flag moves to a lower stage. A flag that a call moved stays where it is until a document has another
+    /// `stage` for it, so a rolled-back flag is not brought back by an edit of something else. A new flag starts where its
+    /// document says; one that was removed goes on from where it was. The chapter on [plans](crate::_docs::plans) has the
+    /// exact rules.
     ///
     /// Returns the new version.
     ///
     /// # Errors
     ///
-    /// [`UpdateError`] when the document is no plan, or skips a stage, or a rollout drives the gate;
+    /// [`UpdateError`] when the document is no plan, needs a reason and has none, or a rollout drives the gate;
     /// nothing has changed then.
     ///
     /// # Example

@@ -33,8 +33,9 @@ pub struct UpdateError {
 pub(super) enum Kind {
     #[error(transparent)]
     Document { error: PlanError },
-    #[error(transparent)]
-    DocumentSkips { error: PlanError },
+    /// What needs a reason and has none; `is_skip`: it lets somebody in.
+    #[error("{error}")]
+    Unreasoned { error: PlanError, is_skip: bool },
     #[error(
         "flag `{flag}` is at `{from}`: going to `{to}` skips {skipped}; go to `{next}`, or force it and give a reason"
     )]
@@ -56,10 +57,18 @@ pub(super) enum Kind {
 }
 
 impl UpdateError {
-    /// Whether a stage would have been skipped without a reason.
+    /// Whether the update would let in users too early without a reason: by skipping a stage, or by an edit of the plan.
     #[must_use]
     pub fn is_skip(&self) -> bool {
-        matches!(*self.kind, Kind::Skip { .. } | Kind::DocumentSkips { .. } | Kind::NoReason { .. })
+        let lets_in = matches!(*self.kind, Kind::Unreasoned { is_skip: true, .. });
+        lets_in || matches!(*self.kind, Kind::Skip { .. } | Kind::NoReason { .. })
+    }
+
+    /// Whether the document would take flags from more users at once than `limits.per_update` allows, without a reason, or
+    /// empties a list of users.
+    #[must_use]
+    pub fn is_shrink(&self) -> bool {
+        matches!(*self.kind, Kind::Unreasoned { is_skip: false, .. })
     }
 
     /// Whether a rollout drives the gate, so that only it takes flags up and puts documents in
@@ -85,7 +94,7 @@ impl UpdateError {
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         match &*self.kind {
-            Kind::Document { error } | Kind::DocumentSkips { error } => error.problems(),
+            Kind::Document { error } | Kind::Unreasoned { error, .. } => error.problems(),
             _ => &[],
         }
     }

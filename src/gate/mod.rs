@@ -6,6 +6,7 @@ mod cell;
 mod change;
 #[cfg(feature = "rollout")]
 mod driven;
+mod edit;
 mod error;
 mod filter;
 mod handle;
@@ -20,6 +21,11 @@ mod transition;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use edit::AudienceChange;
+#[cfg_attr(not(feature = "rollout"), expect(unused_imports))]
+pub(crate) use edit::{
+    Comparison, Edit, Objection, PER_UPDATE, emptied, new_reason, too_many_gone,
+};
 pub use error::UpdateError;
 pub use handle::FlagHandle;
 pub use observer::{Change, Observer, Update};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::edit::AudienceChange;
 use super::error::UpdateError;
 use crate::eval::StageName;
 
@@ -16,7 +17,7 @@ pub enum Update<'a> {
     Applied {
         /// The version that it made.
         version: u64,
-        /// The flags whose stage it changed, in order of their keys.
+        /// The flags whose stage or audience it changed, in order of their keys.
         changes: &'a [Change],
     },
     /// It was refused; what was in force still is.
@@ -27,9 +28,9 @@ pub enum Update<'a> {
     },
 }
 
-/// A flag that an update moved, added or took away.
+/// A flag that an update moved, added or took away, or whose audience it edited.
 ///
-/// Printed as `new-checkout: internal -> pilot`, with the reason if there is one.
+/// Printed as `new-checkout: internal -> pilot` or `new-checkout: pilot, team: +994 users`, with the reason if there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
@@ -39,7 +40,9 @@ pub struct Change {
     pub from: Option<StageName>,
     /// Its stage now; `None` for a flag that is gone.
     pub to: Option<StageName>,
-    /// Why: the reason that a document or a call gave for skipping stages, where it did.
+    /// What a document changed of the stage's audience, beside moving the flag.
+    pub audience: Vec<AudienceChange>,
+    /// The reason that a document or a call gave for what needs one.
     pub reason: Option<String>,
 }
 
@@ -48,7 +51,11 @@ impl fmt::Display for Change {
         let name = |stage: &Option<StageName>| {
             stage.map_or_else(|| "(none)".to_owned(), |s| s.to_string())
         };
-        write!(f, "{}: {} -> {}", self.flag, name(&self.from), name(&self.to))?;
+        match self.from == self.to {
+            true => write!(f, "{}: {}", self.flag, name(&self.to))?,
+            false => write!(f, "{}: {} -> {}", self.flag, name(&self.from), name(&self.to))?,
+        }
+        self.audience.iter().try_for_each(|change| write!(f, ", {change}"))?;
         self.reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({})", reason.escape_debug()))
     }
 }

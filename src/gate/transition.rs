@@ -1,10 +1,16 @@
 //! From one snapshot to the next: which moves are allowed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::edit::{
+    AudienceChange, Comparison, Edit, Objection, PER_UPDATE, emptied, name, new_reason,
+    too_many_gone,
+};
 use super::error::{Kind, UpdateError};
 use super::observer::Change;
-use crate::eval::{Flag, FlagDefinition, Position, Snapshot, Stage, StageName};
+use crate::eval::{Flag, FlagDefinition, Position, Snapshot, StageName};
+use crate::percent::Percent;
 use crate::plan::{Plan, PlannedFlag, Problem, nearest, one_of};
 
 /// One flag to a stage. Up more than one stage only with a reason.
@@ -84,40 +90,80 @@ fn moved(
         flag: definition.key.shared(),
         from: Some(name(definition, from)),
         to: Some(name(definition, to)),
+        audience: Vec::new(),
         reason: reason.map(str::to_owned),
     };
     let changes = if from == to { Vec::new() } else { vec![change] };
     (snapshot.with(slot, flag.at(to)), changes)
 }
 
-/// Every flag to where a plan has it. Every skip is told, not only the first.
+/// Every flag to where a plan has it. Everything that needs a reason is told, not only the first.
 pub(super) fn to_plan(
     snapshot: &Snapshot,
     plan: &Plan,
 ) -> Result<(Snapshot, Vec<Change>), UpdateError> {
-    let (mut flags, mut changes, mut skips) = (Vec::new(), Vec::new(), Vec::new());
+    let mut comparison = Comparison::default();
+    let (mut flags, mut changes, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    let mut on = BTreeSet::new();
     for planned in plan.planned() {
-        let before = snapshot.flag(planned.definition.key.as_str());
+        let key = planned.definition.key.as_str();
+        let before = snapshot.flag(key);
         let flag = Flag::new(Arc::clone(&planned.definition), planned.declared);
-        // A flag that is new starts where its document says, as at the start of a process.
-        let after = before.map_or(Ok((planned.declared, None)), |b| position_after(b, planned));
-        match after {
-            Ok((position, reason)) => {
-                let flag = flag.at(position);
-                changes.extend(change(before, &flag, reason));
-                flags.push(flag);
-            }
-            Err(from) => skips.push(skip_problem(plan, planned, from)),
+        // A flag that is new starts where its document says, as at the start of a process. One that was removed goes on from
+        // where it was.
+        let Some(known) = before.or_else(|| snapshot.removed(key)) else {
+            changes.extend(change(before, &flag, Vec::new(), None));
+            on.extend((planned.declared > 0).then_some(key));
+            flags.push(flag);
+            continue;
+        };
+        let position = position_after(known, planned, &mut comparison);
+        on.extend((position > 0).then_some(key));
+        let edit = edit_of(known, planned, position, plan.per_update());
+        let objections = edit.objections(&mut comparison);
+        let (old, new) = (known.definition(), &*planned.definition);
+        let reason = new_reason(old, new).filter(|_| !objections.is_empty());
+        if objections.is_empty() || reason.is_some() {
+            let flag = flag.at(position);
+            let audience =
+                if before.is_some() { edit.changes(&mut comparison) } else { Vec::new() };
+            changes.extend(change(before, &flag, audience, reason));
+            flags.push(flag);
+        } else {
+            refused.push((problem(plan, planned, known, position, &objections), objections));
         }
     }
-    if !skips.is_empty() {
-        skips.sort_by_key(|problem| problem.span().start);
-        return Err(Kind::DocumentSkips { error: plan.error(skips) }.into());
+    let is_gone = |flag: &&Flag| plan.flag(flag.key().as_str()).is_none();
+    let is_on = |flag: &&Flag| flag.position() > 0;
+    let in_force = snapshot.flags().iter();
+    let gone = in_force.clone().filter(is_on).filter(is_gone).count();
+    let too_many = too_many_gone(plan, in_force.clone().filter(is_on).count(), gone);
+    let groups = in_force.flat_map(|flag| flag.definition().groups());
+    let emptied = emptied(plan, groups, |planned| on.contains(planned.definition.key.as_str()));
+    let is_skip = refused.iter().flat_map(|(_, all)| all).any(|one| one.kind != PER_UPDATE);
+    let mut problems: Vec<Problem> = refused.into_iter().map(|(problem, _)| problem).collect();
+    problems.extend(too_many);
+    problems.extend(emptied);
+    if !problems.is_empty() {
+        problems.sort_by_key(|problem| problem.span().start);
+        return Err(Kind::Unreasoned { error: plan.error(problems), is_skip }.into());
     }
     let next = Snapshot::new(snapshot.version() + 1, flags, Some(snapshot));
-    changes.extend(gone(snapshot, &next));
+    changes.extend(gone_flags(snapshot, &next));
     changes.sort_by(|a, b| a.flag.cmp(&b.flag));
     Ok((next, changes))
+}
+
+fn edit_of<'e>(
+    known: &'e Flag,
+    planned: &'e PlannedFlag,
+    position: Position,
+    per_update: Percent,
+) -> Edit<'e> {
+    let (old, current) = (known.definition(), known.position());
+    // One stage up is what any update may do.
+    let allowed = current.saturating_add(1).min(old.last());
+    Edit::new(old, (current, allowed), &planned.definition, position, per_update)
 }
 
 /// Every flag to where whoever drives the gate has it.
@@ -125,89 +171,103 @@ pub(super) fn to_plan(
 pub(super) fn to_flags(snapshot: &Snapshot, flags: Vec<Flag>) -> (Snapshot, Vec<Change>) {
     let before = |flag: &Flag| snapshot.flag(flag.key().as_str());
     let mut changes: Vec<Change> =
-        flags.iter().filter_map(|flag| change(before(flag), flag, None)).collect();
+        flags.iter().filter_map(|flag| change(before(flag), flag, Vec::new(), None)).collect();
     let next = Snapshot::new(snapshot.version() + 1, flags, Some(snapshot));
-    changes.extend(gone(snapshot, &next));
+    changes.extend(gone_flags(snapshot, &next));
     changes.sort_by(|a, b| a.flag.cmp(&b.flag));
     (next, changes)
 }
 
 /// The flags that the next snapshot no longer has.
-fn gone<'s>(snapshot: &'s Snapshot, next: &'s Snapshot) -> impl Iterator<Item = Change> + use<'s> {
+fn gone_flags<'s>(
+    snapshot: &'s Snapshot,
+    next: &'s Snapshot,
+) -> impl Iterator<Item = Change> + use<'s> {
     let flags = snapshot.flags().iter().filter(|flag| next.flag(flag.key().as_str()).is_none());
     flags.map(|flag| Change {
         flag: flag.key().shared(),
         from: flag.definition().stage_name(flag.position()),
         to: None,
+        audience: Vec::new(),
         reason: None,
     })
 }
 
-/// Where a flag is once its new definition is in force, and the reason if that skips a stage; `Err`
-/// with where it counts as being, when there is none.
-fn position_after<'p>(
-    before: &Flag,
-    planned: &'p PlannedFlag,
-) -> Result<(Position, Option<&'p str>), Position> {
+/// Where a flag is once its new definition is in force: where the document puts it, unless a call has moved the flag since a
+/// document said the same.
+fn position_after<'f>(
+    before: &'f Flag,
+    planned: &'f PlannedFlag,
+    comparison: &mut Comparison<'f>,
+) -> Position {
     let (old, new) = (before.definition(), &*planned.definition);
-    let from = reached(before, new);
-    let taken_down = before.position() < before.declared();
-    let declared_again = old.stage_name(before.declared()) == new.stage_name(planned.declared);
-    if taken_down && declared_again {
-        return Ok((from.min(planned.declared), None));
+    let (current, declared) = (before.position(), before.declared());
+    let declared_again = old.stage_name(declared) == new.stage_name(planned.declared);
+    if current == declared || !declared_again {
+        return planned.declared;
     }
-    if !is_skip(from, planned.declared) {
-        return Ok((planned.declared, None));
-    }
-    // A reason is good for the one document that brings it: left behind, it would disarm the rule.
-    match new.skip_reason().filter(|reason| old.skip_reason() != Some(reason)) {
-        Some(reason) => Ok((planned.declared, Some(reason))),
-        None => Err(from),
-    }
-}
-
-/// How far into the new definition a flag counts as being: at the stage of the same name, if that
-/// one's percentage is no more than its users have now; else past every stage from the first on
-/// that lets in nobody new, by percentage or, beyond as many stages as it had reached, by a group.
-fn reached(before: &Flag, new: &FlagDefinition) -> Position {
-    let position = before.position();
-    let Some(now) = before.definition().stage(position) else { return 0 };
-    let same_name = new.position_of(now.name());
-    let same_name =
-        same_name.filter(|position| new.stage(*position).is_some_and(|s| s.percent <= now.percent));
-    same_name.unwrap_or_else(|| {
-        let lets_nobody_in = |(stage, nth): &(&Stage, Position)| {
-            stage.percent <= now.percent && (stage.groups.is_empty() || *nth <= position)
-        };
-        let covered = new.stages.iter().zip(1..).take_while(lets_nobody_in).last();
-        covered.map_or(0, |(_, nth)| nth)
-    })
+    let same = new.position_of(&name(old, current));
+    let mut lets_in_nobody = |position: &Position| {
+        // Compared with who has the flag now: no edit brings back what a call has taken down, nor takes it further up.
+        let edit = Edit::new(old, (current, current), new, *position, Percent::ALL);
+        edit.lets_in_nobody(comparison)
+    };
+    let highest = match same {
+        Some(same) if current > declared => return same,
+        Some(same) => same.min(planned.declared),
+        None if current > declared => new.last(),
+        None => planned.declared,
+    };
+    (0..=highest).rev().find(|position| lets_in_nobody(position)).unwrap_or(0)
 }
 
 fn is_skip(from: Position, to: Position) -> bool {
     to > from.saturating_add(1)
 }
 
-fn change(before: Option<&Flag>, after: &Flag, reason: Option<&str>) -> Option<Change> {
+fn change(
+    before: Option<&Flag>,
+    after: &Flag,
+    audience: Vec<AudienceChange>,
+    reason: Option<&str>,
+) -> Option<Change> {
     let stage = |flag: &Flag| flag.definition().stage_name(flag.position());
     let (from, to) = (before.and_then(stage), stage(after));
     let reason = reason.map(str::to_owned);
-    (from != to).then(|| Change { flag: after.key().shared(), from, to, reason })
+    let flag = after.key().shared();
+    (from != to || !audience.is_empty()).then_some(Change { flag, from, to, audience, reason })
 }
 
-fn skip_problem(plan: &Plan, planned: &PlannedFlag, from: Position) -> Problem {
-    let definition = &*planned.definition;
-    let (to, next) = (planned.declared, name(definition, from + 1));
-    let message = format!(
-        "found \"{}\", which skips {}: the flag is at \"{}\"",
-        name(definition, to),
-        skipped(definition, from, to),
-        name(definition, from),
-    );
-    let hint = match definition.skip_reason() {
-        None => format!("write \"{next}\", or give a `skip_reason` beside `stage`"),
-        Some(_) => format!("write \"{next}\", or a new `skip_reason`: this one was used before"),
-    };
+fn problem(
+    plan: &Plan,
+    planned: &PlannedFlag,
+    known: &Flag,
+    to: Position,
+    objections: &[Objection],
+) -> Problem {
+    let (old, new) = (known.definition(), &*planned.definition);
+    let (stage, current) = (name(new, to), known.position());
+    let used = new.skip_reason().is_some();
+    // Of a plain skip people want to know what it skips.
+    let next = name(old, current.saturating_add(1));
+    let skips = old.position_of(&stage).filter(|place| is_skip(current, *place));
+    if let Some(place) = skips.filter(|_| new.position_of(&next).is_some()) {
+        let message = format!(
+            "found \"{stage}\", which skips {}: the flag is at \"{}\"",
+            skipped(old, current, place),
+            name(old, current),
+        );
+        let hint = match used {
+            false => format!("write \"{next}\", or give a `skip_reason` beside `stage`"),
+            true => {
+                format!("write \"{next}\", or a new `skip_reason`: this one was used before")
+            }
+        };
+        return plan.problem(planned, message, hint);
+    }
+    let what: Vec<&str> = objections.iter().map(|objection| &*objection.what).collect();
+    let message = format!("found \"{stage}\", which {}", what.join("; it "));
+    let hint = objections.first().map(|objection| objection.remedy(used)).unwrap_or_default();
     plan.problem(planned, message, hint)
 }
 
@@ -215,10 +275,6 @@ fn skip_problem(plan: &Plan, planned: &PlannedFlag, from: Position) -> Problem {
 fn skipped(definition: &FlagDefinition, from: Position, to: Position) -> String {
     let names = (from + 1..to).map(|position| name(definition, position).to_string());
     names.collect::<Vec<_>>().join(", ")
-}
-
-fn name(definition: &FlagDefinition, position: Position) -> StageName {
-    definition.stage_name(position).unwrap_or(StageName::OFF)
 }
 
 fn unknown_flag(snapshot: &Snapshot, key: &str) -> UpdateError {

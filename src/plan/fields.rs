@@ -31,6 +31,14 @@ impl<'p> Path<'p> {
         Path { parent: Some(self), segment: Segment::Field(name) }
     }
 
+    /// The path that these fields lead to from here, as text.
+    pub(super) fn below(&self, fields: &[&str]) -> String {
+        match fields.split_first() {
+            Some((name, rest)) => self.field(name).below(rest),
+            None => self.to_string(),
+        }
+    }
+
     pub(super) fn index(&'p self, index: usize) -> Path<'p> {
         Path { parent: Some(self), segment: Segment::Index(index) }
     }

@@ -1,6 +1,7 @@
 //! `[groups.NAME]`: users by key, by file, by attributes.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Component, Path as FilePath};
 use std::sync::Arc;
 
@@ -16,7 +17,11 @@ use crate::key::Key;
 /// The groups of a document. One that could not be read is there all the same, so that naming it
 /// is no second problem.
 #[derive(Default)]
-pub(super) struct Groups(BTreeMap<Key, Option<Arc<Group>>>);
+pub(super) struct Groups {
+    by_name: BTreeMap<Key, Option<Arc<Group>>>,
+    /// The groups whose `users_file` lists nobody, though the document does not allow that, and where it names the file.
+    pub(super) empty_lists: Vec<(Arc<Group>, Range<usize>)>,
+}
 
 impl Groups {
     /// The group of that name; a problem when the document has none.
@@ -27,10 +32,10 @@ impl Groups {
         path: &Path<'_>,
         report: &mut Report<'a>,
     ) -> Option<Arc<Group>> {
-        if let Some(group) = self.0.get(name) {
+        if let Some(group) = self.by_name.get(name) {
             return group.clone();
         }
-        let names = self.0.keys().map(Key::as_str);
+        let names = self.by_name.keys().map(Key::as_str);
         report.found(wrong_at, path, "not a group of this document", one_of(name, names));
         None
     }
@@ -42,10 +47,10 @@ impl Groups {
         path: &Path<'_>,
         report: &mut Report<'_>,
     ) -> Option<Arc<Group>> {
-        if let Some(group) = self.0.get(&*entry.key) {
+        if let Some(group) = self.by_name.get(&*entry.key) {
             return group.clone();
         }
-        let hint = one_of(&entry.key, self.0.keys().map(Key::as_str));
+        let hint = one_of(&entry.key, self.by_name.keys().map(Key::as_str));
         let message =
             format!("found `{}`, not a group of this document", super::error::Excerpt(&entry.key));
         report.problem(entry.key_span.clone(), path, message, hint);
@@ -61,25 +66,33 @@ pub(super) fn read<'a>(
 ) -> Groups {
     let Some(node) = node else { return Groups::default() };
     let path = root.field("groups");
-    let mut groups = BTreeMap::new();
+    let mut groups = Groups::default();
     for (key, entry) in named(node, &path, MAX_GROUPS, report) {
-        let group = read_group(&key, &entry.node, &path.field(&entry.key), document, report);
-        groups.insert(key, group.map(Arc::new));
+        let read = read_group(&key, &entry.node, &path.field(&entry.key), document, report);
+        let group = read.map(|(group, empty_at)| {
+            let group = Arc::new(group);
+            groups.empty_lists.extend(empty_at.map(|at| (Arc::clone(&group), at)));
+            group
+        });
+        groups.by_name.insert(key, group);
     }
-    Groups(groups)
+    groups
 }
 
+/// A group, and where it names a file that lists nobody.
 fn read_group<'a>(
     name: &Key,
     node: &Node<'a>,
     path: &Path<'_>,
     document: &Document,
     report: &mut Report<'a>,
-) -> Option<Group> {
+) -> Option<(Group, Option<Range<usize>>)> {
     let mut fields = Fields::open(node, path, report)?;
     let (listed, file, rules) =
         (fields.take("users"), fields.take("users_file"), fields.take("where"));
+    let may_be_empty = fields.take("may_be_empty");
     fields.finish(report);
+    let may_be_empty = read_may_be_empty(may_be_empty, file, &path.field("may_be_empty"), report);
     if listed.is_none() && file.is_none() && rules.is_none() {
         let hint = "write `users`, `users_file` or `where`";
         report.problem(node.span.clone(), path, "found a group without users".to_owned(), hint);
@@ -89,11 +102,42 @@ fn read_group<'a>(
     if let Some(node) = listed {
         read_users(node, &path.field("users"), &mut users, report);
     }
-    if let Some(node) = file {
-        read_users_file(node, &path.field("users_file"), document, &mut users, report);
-    }
+    let by_file = file.and_then(|node| {
+        read_users_file(node, &path.field("users_file"), document, &mut users, report)
+    });
     let rules = rules.map(|node| read_rules(node, &path.field("where"), report));
-    Some(Group { name: name.clone(), users, rules: rules.unwrap_or_default() })
+    let empty = file.filter(|_| by_file == Some(0) && !may_be_empty);
+    if let Some(node) = empty {
+        let name = report.slice(&node.span);
+        let message = format!("found {}, a file that lists no users", super::error::Excerpt(name));
+        let hint = "write `may_be_empty = true` beside it if that is meant";
+        report.warning(node.span.clone(), &path.field("users_file"), message, hint);
+    }
+    let group = Group { name: name.clone(), users, rules: rules.unwrap_or_default(), by_file };
+    Some((group, empty.map(|node| node.span.clone())))
+}
+
+/// Whether the group's file may list nobody; a problem where there is no file.
+fn read_may_be_empty<'a>(
+    node: Option<&Node<'a>>,
+    file: Option<&Node<'a>>,
+    path: &Path<'_>,
+    report: &mut Report<'a>,
+) -> bool {
+    let Some(node) = node else { return false };
+    if file.is_none() {
+        let hint = "leave it out: it is for groups with a `users_file`";
+        report.found(node, path, "beside no `users_file`", hint);
+        return false;
+    }
+    match report.slice(&node.span) {
+        "true" => true,
+        "false" => false,
+        _ => {
+            report.found(node, path, "neither true nor false", "write `true` or `false`");
+            false
+        }
+    }
 }
 
 fn read_users<'a>(node: &Node<'a>, path: &Path<'_>, users: &mut UserSet, report: &mut Report<'a>) {
@@ -127,42 +171,40 @@ fn bad_user_key(key: &str) -> Option<(String, &'static str)> {
     }
 }
 
-/// One key a line, relative to the document. An empty line is nothing; a line end may be CRLF.
+/// One key a line, relative to the document. An empty line is nothing; a line end may be CRLF. Returns how many users the
+/// file lists.
 fn read_users_file<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
     document: &Document,
     users: &mut UserSet,
     report: &mut Report<'a>,
-) {
-    let Some(name) = text(node, path, report) else { return };
+) -> Option<usize> {
+    let name = text(node, path, report)?;
     let below = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
     if !FilePath::new(name).components().all(below) {
         let hint = "write a path below the document's directory";
-        return report.found(node, path, "not a path below the document's directory", hint);
+        report.found(node, path, "not a path below the document's directory", hint);
+        return None;
     }
     let Some(file) = document.path_of(name) else {
         let hint = "read the document from a file, or give it a directory";
-        return report.found(node, path, "which a document without a directory cannot have", hint);
+        report.found(node, path, "which a document without a directory cannot have", hint);
+        return None;
     };
     let bytes = match document.users_file(name, &file) {
         Ok(bytes) => bytes,
         Err(error) => {
             let wrong = format!("which cannot be read: {error}");
-            return report.found(
-                node,
-                path,
-                wrong,
-                "write the path of a file with one user key a line",
-            );
+            let hint = "write the path of a file with one user key a line";
+            report.found(node, path, wrong, hint);
+            return None;
         }
     };
     let label: Arc<str> = file.display().to_string().into();
-    let Some(content) = report.utf8_in(Arc::clone(&label), &bytes, "the file", path) else {
-        return;
-    };
+    let content = report.utf8_in(Arc::clone(&label), &bytes, "the file", path)?;
     let content = content.strip_prefix('\u{feff}').unwrap_or(content);
-    let mut start = 0;
+    let (mut start, mut listed) = (0, 0);
     for (index, raw) in content.split('\n').enumerate() {
         let key = raw.strip_suffix('\r').unwrap_or(raw);
         let problem = if key.is_empty() { None } else { bad_user_key(key) };
@@ -182,13 +224,15 @@ fn read_users_file<'a>(
                 hint: hint.to_owned(),
             });
             if full {
-                return;
+                return None;
             }
         } else if !key.is_empty() {
             users.insert(key.as_bytes());
+            listed += 1;
         }
         start += raw.len() + 1;
     }
+    Some(listed)
 }
 
 fn read_rules<'a>(

@@ -22,6 +22,7 @@ mod report;
 mod schema;
 mod stages;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 #[cfg(feature = "follow")]
@@ -34,7 +35,8 @@ pub use error::{PlanError, Problem};
 pub(crate) use fields::{nearest, one_of};
 pub(crate) use flags::PlannedFlag;
 
-use crate::eval::{Flag, Snapshot};
+use crate::eval::{Flag, Group, Snapshot};
+use crate::percent::{ParsePercentError, Percent};
 use fields::{Fields, Path};
 use model::{FlagPlan, Metric, Metrics};
 use report::Report;
@@ -59,8 +61,22 @@ pub struct Plan {
     /// In order of their keys.
     flags: Vec<PlannedFlag>,
     metrics: Arc<Metrics>,
+    per_update: Percent,
+    /// Groups whose `users_file` lists nobody, and where the document names the file.
+    empty_lists: Arc<[(Arc<Group>, Range<usize>)]>,
     warnings: Arc<[Problem]>,
 }
+
+/// What a document says beside its flags that an update needs.
+struct Root {
+    flags: Vec<PlannedFlag>,
+    metrics: Metrics,
+    per_update: Percent,
+    empty_lists: Vec<(Arc<Group>, Range<usize>)>,
+}
+
+/// The percentage of users whom an update may take a flag from, unless the document says otherwise.
+const PER_UPDATE: u32 = 50;
 
 impl Plan {
     /// Reads a document: everything about it is checked before anything is returned.
@@ -82,9 +98,10 @@ impl Plan {
         });
         let warnings = report.finish()?.into();
         match read {
-            Some((flags, metrics)) => {
+            Some(Root { flags, metrics, per_update, empty_lists }) => {
                 let (document, metrics) = (Arc::new(document), Arc::new(metrics));
-                Ok(Plan { document, flags, metrics, warnings })
+                let empty_lists = empty_lists.into();
+                Ok(Plan { document, flags, metrics, per_update, empty_lists, warnings })
             }
             None => Err(PlanError::unexplained(document.label().into())),
         }
@@ -123,6 +140,28 @@ impl Plan {
         self.flags.iter().map(|flag| flag.definition.key.as_str())
     }
 
+    /// How much one update may take a flag from users by: `limits.per_update`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::Plan;
+    ///
+    /// let plan = Plan::parse("schema = 1\n[limits]\nper_update = 20\n[flags.a]")?;
+    /// assert_eq!(plan.per_update().to_string(), "20");
+    /// assert_eq!(Plan::parse("schema = 1\n[flags.a]")?.per_update().to_string(), "50");
+    /// # Ok::<(), stagegate::PlanError>(())
+    /// ```
+    #[must_use]
+    pub fn per_update(&self) -> Percent {
+        self.per_update
+    }
+
+    /// The groups whose `users_file` lists nobody, though the document does not allow that, and where it names the file.
+    pub(crate) fn empty_lists(&self) -> impl Iterator<Item = (&Group, &Range<usize>)> {
+        self.empty_lists.iter().map(|(group, at)| (&**group, at))
+    }
+
     /// The document it was read from.
     #[must_use]
     pub fn document(&self) -> &Document {
@@ -136,16 +175,21 @@ impl Plan {
 
     /// Where a flag's `stage` stands in the document, as the place of a problem.
     pub(crate) fn problem(&self, flag: &PlannedFlag, message: String, hint: String) -> Problem {
-        let root = Path::root();
-        let flags = root.field("flags");
-        let path = flags.field(flag.definition.key.as_str());
-        Problem {
-            file: self.document.label().into(),
-            place: self.document.place(&flag.declared_at),
-            path: path.field("stage").to_string(),
-            message,
-            hint,
-        }
+        let fields = ["flags", flag.definition.key.as_str(), "stage"];
+        self.problem_at(&flag.declared_at, &fields, message, hint)
+    }
+
+    /// A problem at these bytes, which are the field that these names lead to.
+    pub(crate) fn problem_at(
+        &self,
+        at: &Range<usize>,
+        fields: &[&str],
+        message: String,
+        hint: impl Into<String>,
+    ) -> Problem {
+        let place = self.document.place(at);
+        let (file, path) = (self.document.label().into(), Path::root().below(fields));
+        Problem { file, place, path, message, hint: hint.into() }
     }
 
     pub(crate) fn planned(&self) -> impl Iterator<Item = &PlannedFlag> {
@@ -164,11 +208,12 @@ fn read_root<'a>(
     root: &node::Node<'a>,
     document: &Document,
     report: &mut Report<'a>,
-) -> Option<(Vec<PlannedFlag>, Metrics)> {
+) -> Option<Root> {
     let path = Path::root();
     let mut fields = Fields::open(root, &path, report)?;
     read_schema(&mut fields, report);
     read_algorithm(&mut fields, report);
+    let per_update = read_limits(fields.take("limits"), &path, report);
     let groups = groups::read(fields.take("groups"), &path, document, report);
     let metrics = Metrics::read(fields.take("metrics"), &path, report);
     let (plans, idle) = stages::read_plans(fields.take("plans"), &path, &groups, &metrics, report);
@@ -180,7 +225,33 @@ fn read_root<'a>(
     };
     let context = flags::Context { groups: &groups, metrics: &metrics, plans: &plans };
     let flags = flags::read(flags, &path, &context, idle, report)?;
-    Some((flags, metrics))
+    Some(Root { flags, metrics, per_update, empty_lists: groups.empty_lists })
+}
+
+/// `[limits]`: what one update may do.
+fn read_limits<'a>(
+    node: Option<&node::Node<'a>>,
+    root: &Path<'_>,
+    report: &mut Report<'a>,
+) -> Percent {
+    let default = Percent::from_whole(PER_UPDATE).unwrap_or(Percent::ALL);
+    let path = root.field("limits");
+    let Some(mut fields) = node.and_then(|node| Fields::open(node, &path, report)) else {
+        return default;
+    };
+    let per_update = fields.take("per_update");
+    fields.finish(report);
+    let Some(node) = per_update else { return default };
+    let path = path.field("per_update");
+    let hint = "write a number from 0 to 100 without quotes: a percentage of users";
+    if !node.is_number() {
+        report.found(node, &path, "not a number", hint);
+        return default;
+    }
+    report.slice(&node.span).parse().unwrap_or_else(|error: ParsePercentError| {
+        report.found(node, &path, error, hint);
+        default
+    })
 }
 
 fn read_schema<'a>(fields: &mut Fields<'_, 'a>, report: &mut Report<'a>) {

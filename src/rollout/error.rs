@@ -19,6 +19,9 @@ pub(super) enum Kind {
     /// Of an update: each flag that stands in its way.
     #[error("{}", .refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     UpdateRefused { refusals: Vec<Refusal> },
+    /// Of an update: it takes flags from too many at once.
+    #[error(transparent)]
+    Shrinks { error: PlanError },
     #[error(transparent)]
     Document { error: PlanError },
     #[error("no flag `{}`: {hint}", crate::plan::Excerpt(flag))]
@@ -36,10 +39,14 @@ pub(super) enum Kind {
 }
 
 impl RolloutError {
-    /// Whether a condition is not met: [`refusals`](RolloutError::refusals) has which.
+    /// Whether a condition is not met: [`refusals`](RolloutError::refusals) has which, flag by flag. Where an update removes
+    /// most flags or empties a list of users, [`plan_error`](RolloutError::plan_error) has it instead.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        matches!(*self.kind, Kind::Refused { .. } | Kind::UpdateRefused { .. })
+        matches!(
+            *self.kind,
+            Kind::Refused { .. } | Kind::UpdateRefused { .. } | Kind::Shrinks { .. }
+        )
     }
 
     /// Whether there is no such flag or stage.
@@ -73,11 +80,11 @@ impl RolloutError {
         }
     }
 
-    /// The document's problems, where it is no plan.
+    /// The document's problems, where it is no plan or takes flags from too many at once.
     #[must_use]
     pub fn plan_error(&self) -> Option<&PlanError> {
         match &*self.kind {
-            Kind::Document { error } => Some(error),
+            Kind::Document { error } | Kind::Shrinks { error } => Some(error),
             _ => None,
         }
     }

@@ -35,7 +35,7 @@ fn a_document_keeps_the_state_and_says_what_has_to_be_shown_anew() {
     // Fewer users are others: nothing that was seen of the ten percent is of the five.
     assert_eq!(
         reset(changed("percent = 10", "percent = 5")),
-        ["search has to show anew: time, metric complaints"]
+        ["search: 10% -> 5%; has to show anew: time, metric complaints"]
     );
     assert_eq!(rollout.report("search").unwrap().spent, std::time::Duration::ZERO);
 }
@@ -48,8 +48,8 @@ fn a_document_is_no_way_up() {
     assert_eq!(
         error.to_string(),
         "update of `search` is refused: 1 condition is not met\n  \
-         it is in stage `pilot` with 10%, which the document makes 50%\n      \
-         add a stage for the larger share, and promote to it"
+         stage `pilot` admits 50% of users: the plan in force allows at most 10%, at its stage \"pilot\"\n      \
+         keep to that, or give a `skip_reason` beside `stage`"
     );
     let error = ana.update(changed("name = \"pilot\"", "name = \"beta\"")).unwrap_err();
     assert_eq!(unmet::<()>(Err(error)), ["stage"]);
@@ -104,4 +104,95 @@ fn a_users_file_is_kept_with_the_document() {
     std::fs::remove_dir_all(&directory).unwrap();
     let again = stagegate::rollout::Rollout::open(store, clock).unwrap();
     assert!(again.gate().is_enabled("ana", "search"));
+}
+
+/// A flag of one percent and a team, with a stage after it.
+fn one_percent(team: &str, more: &str) -> String {
+    format!(
+        "schema = 1\n[groups.team]\n{team}\n[flags.a]\n{more}\nstages = [{{ name = \"pilot\", percent = 1, groups = [\"team\"], min_duration = \"7d\" }}, {{ name = \"ga\", percent = 100 }}]\n[flags.b]\n"
+    )
+}
+
+fn users(count: usize) -> String {
+    format!("users = {:?}", (0..count).map(|n| format!("u{n}")).collect::<Vec<_>>())
+}
+
+fn started(document: String) -> stagegate::rollout::Rollout {
+    let (store, clock) = (stagegate::store::Memory::new(), super::begun().1);
+    let rollout = stagegate::rollout::Rollout::start(store, clock, document, "ana").unwrap();
+    rollout.by("ana").promote("a").unwrap();
+    rollout
+}
+
+#[test]
+fn a_longer_list_is_told_and_a_wider_group_or_another_salt_needs_a_reason() {
+    let rollout = started(one_percent(&users(6), ""));
+    let ana = rollout.by("ana");
+    let changes = ana.update(one_percent(&users(1000), "")).unwrap();
+    assert_eq!(
+        changes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["a: team: +994 users"]
+    );
+    let record = rollout.records(1).unwrap().pop().unwrap();
+    assert!(record.to_string().ends_with("ana: another document: a: team: +994 users"), "{record}");
+
+    let error = ana.update(one_percent(&users(1000), "salt = \"other\"")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "update of `a` is refused: 1 condition is not met\n  \
+         stage `pilot` admits other users than the plan in force, as the salt changed\n      \
+         keep to that, or give a `skip_reason` beside `stage`"
+    );
+    assert_eq!(unmet::<()>(Err(error)), ["salt"]);
+    let everybody = "where = { plan = [\"free\", \"pro\"] }";
+    let wider = one_percent(&format!("{}\n{everybody}", users(1000)), "");
+    assert_eq!(unmet(ana.update(&*wider)), ["group"]);
+    let reasoned = wider.replace("[flags.a]", "[flags.a]\nskip_reason = \"agreed\"");
+    let changes = ana.update(reasoned).unwrap();
+    assert_eq!(
+        changes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["a: team: matches more users; has to show anew: time (agreed)"]
+    );
+}
+
+#[test]
+fn a_removed_flag_comes_back_with_its_stage_and_its_incident() {
+    let (store, clock) = (stagegate::store::Memory::new(), super::begun().1);
+    let document = one_percent(&users(1), "");
+    let rollout =
+        stagegate::rollout::Rollout::start(store.clone(), clock.clone(), &*document, "ana")
+            .unwrap();
+    let ana = rollout.by("ana");
+    ana.promote("a").unwrap();
+    ana.roll_back("a", "data loss").unwrap();
+    ana.update("schema = 1\n[flags.b]\n").unwrap();
+    let at_ga = one_percent(&users(1), "stage = \"ga\"");
+    for document in [at_ga.clone(), at_ga.replace("[flags.a]", "[flags.a]\nskip_reason = \"now\"")]
+    {
+        let refused = unmet(ana.update(document));
+        assert_eq!(refused[..2], ["removed", "incident"]);
+    }
+    assert!(!rollout.gate().is_enabled("u", "a"));
+    let changes = ana.update(&*document).unwrap();
+    assert_eq!(changes.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a is back, at off"]);
+    is_the_same_reopened(&rollout, &store, &clock);
+    let report = rollout.report("a").unwrap();
+    assert_eq!(report.standing, Standing::RolledBack);
+    assert!(report.unmet.iter().any(|unmet| unmet.kind == "incident"));
+}
+
+#[test]
+fn an_update_that_takes_flags_from_most_users_needs_a_reason() {
+    let rollout = started(one_percent(&users(1000), ""));
+    let ana = rollout.by("ana");
+    assert_eq!(unmet(ana.update(one_percent(&users(100), ""))), ["per_update"]);
+    let reasoned = one_percent(&users(100), "skip_reason = \"the beta is over\"");
+    let changes = ana.update(reasoned).unwrap();
+    assert_eq!(
+        changes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["a: team: -900 users (the beta is over)"]
+    );
+    // Nobody is asked about a flag that is off.
+    ana.roll_back("a", "x").unwrap();
+    ana.update(one_percent(&users(1), "")).unwrap();
 }

@@ -155,7 +155,10 @@ impl Edit {
             }
             Edit::AddGroup { flag, stage, users } => {
                 let name = free_group_name(doc);
-                let group = Group { name: name.clone(), users: users.clone(), rules: Vec::new() };
+                // Whom the plan lists for a later stage a new group may not let in early.
+                let mut users = users.clone();
+                users.retain(|user| doc.groups.iter().all(|group| !group.users.contains(user)));
+                let group = Group { name: name.clone(), users, rules: Vec::new() };
                 doc.groups.push(group);
                 let stages = own_stages(&mut doc.flags[flag.index(count)]);
                 let stage = stage.index(stages.len());

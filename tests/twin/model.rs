@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 pub(crate) struct Doc {
     pub(crate) groups: Vec<Group>,
     pub(crate) flags: Vec<Flag>,
+    /// `limits.per_update`, in percent.
+    pub(crate) per_update: Option<u32>,
 }
 
 /// Users by key, by attributes, or both.
@@ -103,6 +105,9 @@ impl Doc {
     pub(crate) fn toml(&self) -> String {
         let doc = self.with_every_stage_reached();
         let mut out = "schema = 1\n".to_owned();
+        if let Some(per_update) = doc.per_update {
+            writeln!(out, "[limits]\nper_update = {per_update}").unwrap();
+        }
         for group in &doc.groups {
             writeln!(out, "[groups.{}]", quoted(&group.name)).unwrap();
             // `where` alone, `users` alone, or both: a group needs one.
@@ -181,7 +186,16 @@ impl Doc {
         let (groups, flags) = (object(groups), object(flags));
         let plans = object(plans);
         // The order of the tables is none of the meaning: here the flags come first.
-        object([("flags", flags), ("plans", plans), ("groups", groups), ("schema", "1".to_owned())])
+        let mut fields = vec![
+            ("flags", flags),
+            ("plans", plans),
+            ("groups", groups),
+            ("schema", "1".to_owned()),
+        ];
+        if let Some(per_update) = doc.per_update {
+            fields.push(("limits", object([("per_update", per_update.to_string())])));
+        }
+        object(fields)
     }
 
     /// A stage that lets in nobody new is refused, unless somebody is held back until it. Groups

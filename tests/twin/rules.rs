@@ -1,16 +1,19 @@
-//! The rules that `Gate::update`, `set_stage` and `force_stage` document, sentence by sentence.
+//! The rules of `Gate::update`, `set_stage` and `force_stage` as the documentation states them: a naive twin that asks every
+//! user of a small world, before and after.
 
 use std::collections::BTreeMap;
 
-use super::model::{Doc, Flag, Stage};
+use super::model::{Doc, Flag};
+use super::oracle::Person;
 
 /// Where every flag of a gate is.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     pub(crate) version: u64,
     pub(crate) flags: BTreeMap<String, FlagState>,
-    /// The flags of the document in force, as it has them.
-    document: BTreeMap<String, Flag>,
+    document: Doc,
+    /// Flags that an update removed, with the document that had them last.
+    removed: BTreeMap<String, (FlagState, Doc)>,
 }
 
 /// What a gate tells of itself: all but the document.
@@ -52,66 +55,132 @@ impl FlagState {
         self.position.checked_sub(1).map_or(0, |index| self.stages[index].1)
     }
 
-    /// "A stage whose percentage was raised counts as reached only up to what the flag's users have
-    /// now": the stage of the same name if it has not grown, else the last that one gets to without
-    /// letting in anybody: by a larger percentage, or a group where there was no stage before.
-    fn reached_of(&self, new: &FlagState, stages: &[Stage]) -> usize {
-        if self.position == 0 {
-            return 0;
-        }
-        let name = self.name(self.position);
-        let same = new.stages.iter().position(|(n, ppm)| n == name && *ppm <= self.ppm());
-        let mut covered = 0;
-        while covered < stages.len()
-            && new.stages[covered].1 <= self.ppm()
-            && (stages[covered].groups.is_empty() || covered < self.position)
-        {
-            covered += 1;
-        }
-        same.map_or(covered, |index| index + 1)
+    fn position_of(&self, name: &str) -> Option<usize> {
+        (0..=self.stages.len()).find(|position| self.name(*position) == name)
+    }
+}
+
+/// A flag under a document.
+#[derive(Clone, Copy)]
+struct Placed<'d> {
+    doc: &'d Doc,
+    flag: &'d Flag,
+}
+
+impl<'d> Placed<'d> {
+    fn of(doc: &'d Doc, key: &str) -> Placed<'d> {
+        Placed { doc, flag: doc.flag(key).unwrap() }
     }
 
-    pub(crate) fn is_taken_down(&self) -> bool {
-        self.position < self.declared
+    fn admits(self, position: usize, person: &Person) -> bool {
+        self.doc.answer_at(self.flag, position, person).enabled
     }
 
-    /// "...until a document has another `stage` for it."
-    pub(crate) fn is_declared_again_by(&self, new: &FlagState) -> bool {
-        self.name(self.declared) == new.name(new.declared)
+    /// The groups of the stages from one position to another that list the person.
+    fn listing(self, from: usize, to: usize, person: &Person) -> Vec<String> {
+        let stages = self.flag.stages();
+        let named = stages.into_iter().skip(from - 1).take(to + 1 - from).flat_map(|s| s.groups);
+        let lists = |name: &String| {
+            let group = self.doc.groups.iter().find(|group| group.name == *name).unwrap();
+            group.users.iter().any(|user| user.as_bytes() == person.key)
+        };
+        named.filter(lists).collect()
+    }
+
+    fn has_group(self, to: usize, name: &str) -> bool {
+        self.flag.stages().iter().take(to).any(|stage| stage.groups.iter().any(|g| g == name))
+    }
+
+    fn last(self) -> usize {
+        self.flag.stages().len()
+    }
+
+    /// "An update may only let in users whom the plan in force admits at its current stage or its next stage": whether this
+    /// plan, at `to`, keeps to what `old` admits up to `allowed`. "Users who join a list pass, unless the group is new to the
+    /// flag's audience and the plan in force lists them for a later stage."
+    fn keeps_to(self, to: usize, old: Placed<'_>, allowed: usize, world: &[Person]) -> bool {
+        let joins = |group: &String, person: &Person| {
+            let later = old.listing(allowed + 1, old.last().max(allowed), person);
+            old.has_group(allowed, group) || later.is_empty()
+        };
+        self.lets_in_only(to, old, allowed, world, joins)
+    }
+
+    /// "...lets in nobody who does not have it now, but for users who join a list that is there already".
+    fn keeps(self, to: usize, old: Placed<'_>, now: usize, world: &[Person]) -> bool {
+        self.lets_in_only(to, old, now, world, |group, _| old.has_group(now, group))
+    }
+
+    fn lets_in_only(
+        self,
+        to: usize,
+        old: Placed<'_>,
+        allowed: usize,
+        world: &[Person],
+        joins: impl Fn(&String, &Person) -> bool,
+    ) -> bool {
+        let is_exempt = |person: &Person| {
+            let waits = old.doc.held_until(old.flag, person) > allowed;
+            !waits && self.listing(1, to, person).iter().any(|group| joins(group, person))
+        };
+        let is_kept = |person: &Person| {
+            !self.admits(to, person) || old.admits(allowed, person) || is_exempt(person)
+        };
+        to == 0 || world.iter().all(is_kept)
     }
 }
 
 impl State {
     pub(crate) fn new(doc: &Doc) -> State {
         let flags = doc.flags.iter().map(|flag| (flag.key.clone(), FlagState::new(flag)));
-        let document = doc.flags.iter().map(|flag| (flag.key.clone(), flag.clone()));
-        State { version: 1, flags: flags.collect(), document: document.collect() }
+        let (flags, document) = (flags.collect(), doc.clone());
+        State { version: 1, flags, document, removed: BTreeMap::new() }
     }
 
-    pub(crate) fn update(&mut self, doc: &Doc) -> Result<(), Refusal> {
+    /// `world`: everybody who may ask.
+    pub(crate) fn update(&mut self, doc: &Doc, world: &[Person]) -> Result<(), Refusal> {
         let mut next = State::new(doc);
         next.version = self.version + 1;
+        next.removed.clone_from(&self.removed);
         for flag in &doc.flags {
-            // A flag that is new starts where its document says.
-            let Some(old) = self.flags.get(&flag.key) else { continue };
-            let new = next.flags.get_mut(&flag.key).unwrap();
-            let reached = old.reached_of(new, &flag.stages());
-            let old_reason = &self.document[&flag.key].skip_reason;
-            let new_reason = flag.skip_reason.is_some() && flag.skip_reason != *old_reason;
-            if old.is_taken_down() && old.is_declared_again_by(new) {
-                // It stays; its stage may stand elsewhere now, or be gone.
-                new.position = reached.min(new.declared);
-            } else if new.declared > reached + 1 && !new_reason {
+            let key = &flag.key;
+            next.removed.remove(key);
+            let in_force = self.flags.get(key).map(|state| (state, &self.document));
+            let removed = self.removed.get(key).map(|(state, doc)| (state, doc));
+            // A flag that is new starts where its document says. One that was removed goes on from where it was.
+            let Some((old, old_doc)) = in_force.or(removed) else { continue };
+            let (before, after) = (Placed::of(old_doc, key), Placed { doc, flag });
+            let new = next.flags.get_mut(key).unwrap();
+            new.position = position_after(old, before, new, after, world);
+            let old_reason = &before.flag.skip_reason;
+            let is_reasoned = flag.skip_reason.is_some() && flag.skip_reason != *old_reason;
+            let allowed = (old.position + 1).min(before.last());
+            if !is_reasoned && !after.keeps_to(new.position, before, allowed, world) {
                 return Err(Refusal::Skip);
+            }
+        }
+        for (key, state) in &self.flags {
+            if !next.flags.contains_key(key) {
+                // Of its groups only the attributes are remembered, and none of its reasons.
+                let mut doc = self.document.clone();
+                doc.groups.iter_mut().for_each(|group| group.users.clear());
+                doc.flags.iter_mut().for_each(|flag| flag.skip_reason = None);
+                next.removed.insert(key.clone(), (state.clone(), doc));
             }
         }
         *self = next;
         Ok(())
     }
 
+    /// Whether the flag is enabled for somebody.
+    pub(crate) fn is_enabled(&self, key: &str, person: &Person) -> bool {
+        let state = self.flags.get(key);
+        state.is_some_and(|state| Placed::of(&self.document, key).admits(state.position, person))
+    }
+
     /// What a gate tells of itself.
     pub(crate) fn told(version: u64, flags: BTreeMap<String, FlagState>) -> State {
-        State { version, flags, document: BTreeMap::new() }
+        State { version, flags, ..State::default() }
     }
 
     /// "Any number down, or one up", or anywhere with a reason that is not blank.
@@ -122,8 +191,7 @@ impl State {
         reason: Option<&str>,
     ) -> Result<(), Refusal> {
         let flag = self.flags.get_mut(key).ok_or(Refusal::NotFound)?;
-        let found = (0..=flag.stages.len()).find(|position| flag.name(*position) == stage);
-        let to = found.ok_or(Refusal::NotFound)?;
+        let to = flag.position_of(stage).ok_or(Refusal::NotFound)?;
         let allowed = match reason {
             Some(reason) => !reason.trim().is_empty(),
             None => to <= flag.position + 1,
@@ -135,4 +203,31 @@ impl State {
         self.version += 1;
         Ok(())
     }
+}
+
+/// "The flag goes where the document puts it. If a call has moved it and the document says what the one before said, it stays:
+/// at the stage of the same name; where a call took it down, or there is no such stage, at the highest stage that lets in
+/// nobody who does not have it now, but for users who join a list that is there already, and no higher than the document says if a call took it down."
+fn position_after(
+    old: &FlagState,
+    before: Placed<'_>,
+    new: &FlagState,
+    after: Placed<'_>,
+    world: &[Person],
+) -> usize {
+    let says_the_same = old.name(old.declared) == new.name(new.declared);
+    if old.position == old.declared || !says_the_same {
+        return new.declared;
+    }
+    let same = new.position_of(old.name(old.position));
+    let was_taken_down = old.position < old.declared;
+    if let Some(same) = same.filter(|_| !was_taken_down) {
+        return same;
+    }
+    let highest = match was_taken_down {
+        true => same.unwrap_or(new.declared).min(new.declared),
+        false => new.stages.len(),
+    };
+    let keeps = |position: &usize| after.keeps(*position, before, old.position, world);
+    (0..=highest).rev().find(keeps).unwrap()
 }

@@ -24,7 +24,7 @@ pub(crate) fn doc() -> impl Strategy<Value = Doc> {
         let flags = flags.prop_flat_map(move |keys| {
             keys.into_iter().map(|key| flag(key, names.clone())).collect::<Vec<_>>()
         });
-        (groups, flags).prop_map(|(groups, flags)| Doc { groups, flags })
+        (groups, flags).prop_map(|(groups, flags)| Doc { groups, flags, per_update: None })
     })
 }
 
@@ -124,7 +124,7 @@ pub(crate) fn doc_and_shuffled() -> impl Strategy<Value = (Doc, Doc)> {
                 }
                 flags.iter_mut().for_each(reverse_sets);
             }
-            (doc, Doc { groups, flags })
+            (doc, Doc { groups, flags, per_update: None })
         })
     })
 }

@@ -235,7 +235,7 @@ impl<'p> FlagPlan<'p> {
         self.sections().traffic.as_ref()
     }
 
-    pub(super) fn definition(&self) -> &'p FlagDefinition {
+    pub(crate) fn definition(&self) -> &'p FlagDefinition {
         &self.planned.definition
     }
 

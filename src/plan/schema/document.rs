@@ -8,7 +8,7 @@ use super::sections::{
     Calendar, Message, Responsibility, Risk, RollBack, Timeline, Traffic, Trigger, Variables,
 };
 use super::stage::Stage;
-use super::values::{Algorithm, Duration, Key, StageName, Text, UserKey, Version};
+use super::values::{Algorithm, Duration, Key, Percent, StageName, Text, UserKey, Version};
 
 /// Who gets which feature, and in which steps.
 #[derive(JsonSchema)]
@@ -18,6 +18,8 @@ pub(super) struct Document {
     schema: Version,
     /// How users are spread over buckets.
     algorithm: Option<Algorithm>,
+    /// How much one update may change.
+    limits: Option<Limits>,
     /// The flags by key.
     #[schemars(extend("minProperties" = 1, "maxProperties" = 100_000))]
     flags: BTreeMap<Key, Flag>,
@@ -30,6 +32,14 @@ pub(super) struct Document {
     /// Plans that flags share.
     #[schemars(extend("maxProperties" = 10_000))]
     plans: Option<BTreeMap<Key, Plan>>,
+}
+
+/// How much one update may change.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Limits {
+    /// The percentage of users whom one update may take a flag from without a `skip_reason`; by default 50.
+    per_update: Option<Percent>,
 }
 
 /// Fields that a flag and a shared plan both have.
@@ -86,7 +96,8 @@ with_sections! {
         owner: Option<Text>,
         /// What the flag is.
         description: Option<Text>,
-        /// Allows an update to move the flag up more than one stage; another reason each time.
+        /// Allows an update to let in users whom the plan in force does not admit yet, or to take the flag from many at once;
+        /// another reason each time.
         skip_reason: Option<Text>,
     }
 }
@@ -108,6 +119,8 @@ pub(super) struct Group {
     users: Option<Vec<UserKey>>,
     /// The path of a file with one user key a line, below the document's directory.
     users_file: Option<Text>,
+    /// Whether the file may list nobody; by default an update refuses a file that has become empty.
+    may_be_empty: Option<bool>,
     /// The values that each of these attributes may have.
     #[schemars(rename = "where", extend("minProperties" = 1))]
     attributes: Option<BTreeMap<String, Values>>,

@@ -267,9 +267,38 @@ pub struct Changed {
     /// Whether the flag is new.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub new: bool,
+    /// Whether an earlier document removed the flag: it goes on with its hold and its incident.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub back: bool,
+    /// What is different of the stage's audience, as text: `team: +994 users`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audience: Vec<Box<str>>,
+    /// The document's `skip_reason`, where the change needs one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Box<str>>,
     /// What it has to show anew: `time`, `metric NAME`, `item ID`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reset: Vec<Box<str>>,
+}
+
+impl Changed {
+    /// A flag at a stage after the update, `None` for one that is gone, with nothing else to tell.
+    pub(in crate::rollout) fn of(flag: &str, stage: Option<StageName>) -> Changed {
+        Changed {
+            flag: flag.into(),
+            stage,
+            new: false,
+            back: false,
+            audience: Vec::new(),
+            reason: None,
+            reset: Vec::new(),
+        }
+    }
+
+    /// Whether there is nothing to record.
+    pub(in crate::rollout) fn is_nothing(&self) -> bool {
+        self.audience.is_empty() && self.reset.is_empty() && self.reason.is_none()
+    }
 }
 
 fn one() -> u32 {

@@ -101,9 +101,22 @@ impl Display for Changed {
         let flag = &self.flag;
         match self.stage {
             None => write!(f, "{flag} is gone"),
+            Some(stage) if self.back => write!(f, "{flag} is back, at {stage}"),
             Some(stage) if self.new => write!(f, "{flag} is new, at {stage}"),
-            Some(_) => write!(f, "{flag} has to show anew: {}", self.reset.join(", ")),
-        }
+            Some(_) => {
+                let audience = self.audience.join(", ");
+                let reset = match self.reset.is_empty() {
+                    true => String::new(),
+                    false => format!("has to show anew: {}", self.reset.join(", ")),
+                };
+                match (audience.is_empty(), reset.is_empty()) {
+                    (false, false) => write!(f, "{flag}: {audience}; {reset}"),
+                    (false, true) => write!(f, "{flag}: {audience}"),
+                    _ => write!(f, "{flag} {reset}"),
+                }
+            }
+        }?;
+        self.reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({reason})"))
     }
 }
 

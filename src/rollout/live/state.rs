@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::clock::{Boot, Moment};
 use crate::eval::StageName;
 use crate::plan::Plan;
-use crate::rollout::machine;
+use crate::rollout::machine::{self, Removed};
 use crate::rollout::stamp::Timeline;
 use crate::rollout::{Context, Fact, FlagState, Hash, Record, Stamp};
 
@@ -19,6 +19,8 @@ pub(super) struct State {
     pub(super) document: Hash,
     /// In order of their keys.
     flags: Vec<(Box<str>, FlagState)>,
+    /// Flags that a document removed: one that is added again goes on from there.
+    removed: Arc<BTreeMap<Box<str>, Removed>>,
     /// For flags that have been moved, the record that did so last.
     moves: BTreeMap<Box<str>, u64>,
     pub(super) timeline: Timeline,
@@ -37,6 +39,7 @@ impl State {
             plan,
             document,
             flags: Vec::new(),
+            removed: Arc::default(),
             moves: BTreeMap::new(),
             timeline: Timeline::default(),
             head: (0, document),
@@ -51,6 +54,11 @@ impl State {
 
     pub(super) fn flag(&self, key: &str) -> Option<&FlagState> {
         self.place(key).ok().and_then(|place| self.flags.get(place)).map(|(_, state)| state)
+    }
+
+    /// The flag of that key as it was when a document removed it.
+    pub(super) fn removed(&self, key: &str) -> Option<&Removed> {
+        self.removed.get(key)
     }
 
     /// Where the flag lets users in; off where there is no such flag.
@@ -95,10 +103,20 @@ impl State {
         for change in changes {
             match (self.place(&change.flag), change.stage) {
                 (Err(place), Some(stage)) => {
-                    self.flags.insert(place, (change.flag.clone(), FlagState::new(stage, now)));
+                    let removed = Arc::make_mut(&mut self.removed).remove(&change.flag);
+                    let state = match removed.filter(|_| change.back) {
+                        Some(removed) => machine::restored(&removed.state, stage, now),
+                        None => FlagState::new(stage, now),
+                    };
+                    self.flags.insert(place, (change.flag.clone(), state));
                 }
                 (Ok(place), None) => {
-                    self.flags.remove(place);
+                    let (flag, state) = self.flags.remove(place);
+                    if let Some(plan) = self.plan.flag(&flag) {
+                        let definition = Arc::new(plan.definition().without_users());
+                        let removed = Removed { definition, state };
+                        Arc::make_mut(&mut self.removed).insert(flag, removed);
+                    }
                 }
                 (Ok(place), Some(_)) => {
                     if let Some((_, state)) = self.flags.get_mut(place) {

@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use super::back::Happened;
 use super::open::packed;
+use super::state::State;
 use super::{Back, Rollout, Shared};
-use crate::plan::{Document, Plan};
+use crate::eval::StageName;
+use crate::gate::{Comparison, emptied, too_many_gone};
+use crate::plan::{Document, Plan, Problem};
 use crate::rollout::error::Kind;
-use crate::rollout::{Changed, Fact, Hash, RolloutError, StoreError, machine};
+use crate::rollout::machine::{self, Replanned};
+use crate::rollout::{Changed, Fact, Hash, RolloutError, StoreError};
 
 impl Rollout {
     pub(super) fn update(
@@ -67,32 +71,56 @@ impl Shared {
     /// What the document changes, flag by flag; every flag that stands in its way.
     fn changes(&self, plan: &Plan) -> Result<Vec<Changed>, RolloutError> {
         let front = self.front();
+        let mut comparison = Comparison::default();
         let (mut changed, mut refusals) = (Vec::new(), Vec::new());
         for key in plan.flags() {
             let Some(new) = plan.flag(key) else { continue };
-            let known = front.flag(key);
-            let Ok((old, state)) = known else {
-                let stage = Some(new.stage());
-                changed.push(Changed { flag: key.into(), stage, new: true, reset: Vec::new() });
+            let Ok((old, state)) = front.flag(key) else {
+                match front.state.removed(key) {
+                    Some(removed) => match machine::returned(removed, &new, &mut comparison) {
+                        Ok(back) => changed.push(back),
+                        Err(refusal) => refusals.push(refusal),
+                    },
+                    None => {
+                        let stage = Some(new.stage());
+                        changed.push(Changed { new: true, ..Changed::of(key, stage) });
+                    }
+                }
                 continue;
             };
-            match machine::replan(&old, &new, state) {
-                Ok(reset) if reset.is_empty() => {}
-                Ok(reset) => {
+            match machine::replan(&old, &new, state, plan.per_update(), &mut comparison) {
+                Ok(replanned) => {
+                    let audience = replanned.audience.iter();
+                    let audience = audience.map(|change| change.to_string().into()).collect();
+                    let Replanned { reset, reason, .. } = replanned;
                     let stage = Some(state.stage);
-                    changed.push(Changed { flag: key.into(), stage, new: false, reset });
+                    let change = Changed { audience, reason, reset, ..Changed::of(key, stage) };
+                    changed.extend((!change.is_nothing()).then_some(change));
                 }
                 Err(refusal) => refusals.push(refusal),
             }
         }
         let gone = front.state.flags().iter().filter(|(key, _)| plan.flag(key).is_none());
-        changed.extend(gone.map(|(key, _)| Changed {
-            flag: key.clone(),
-            stage: None,
-            new: false,
-            reset: Vec::new(),
-        }));
+        changed.extend(gone.map(|(key, _)| Changed::of(key, None)));
         changed.sort_by(|a, b| a.flag.cmp(&b.flag));
-        if refusals.is_empty() { Ok(changed) } else { Err(Kind::UpdateRefused { refusals }.into()) }
+        if !refusals.is_empty() {
+            return Err(Kind::UpdateRefused { refusals }.into());
+        }
+        let problems = shrinks(&front.state, plan, &changed);
+        match problems.is_empty() {
+            true => Ok(changed),
+            false => Err(Kind::Shrinks { error: plan.error(problems) }.into()),
+        }
     }
+}
+
+/// What a document takes from many at once beside what it changes of single flags.
+fn shrinks(state: &State, plan: &Plan, changed: &[Changed]) -> Vec<Problem> {
+    let is_on = |key: &str| state.stage(key) != StageName::OFF;
+    let on = state.flags().iter().filter(|(key, _)| is_on(key)).count();
+    let gone = changed.iter().filter(|change| change.stage.is_none() && is_on(&change.flag));
+    let mut problems: Vec<Problem> = too_many_gone(plan, on, gone.count()).into_iter().collect();
+    let in_force = state.plan.planned().flat_map(|flag| flag.definition.groups());
+    problems.extend(emptied(plan, in_force, |flag| is_on(flag.definition.key.as_str())));
+    problems
 }

@@ -30,8 +30,9 @@ use event::{Event, Reading};
 use evidence::Read;
 pub(super) use evidence::wanted;
 use refusal::{Refusal, Unmet};
-pub(super) use replan::{replan, reset};
+pub(super) use replan::{Replanned, replan, reset, restored, returned};
 use state::FlagState;
+pub(super) use state::Removed;
 
 /// What an event makes of a flag.
 #[derive(Clone, Debug)]

@@ -5,50 +5,147 @@ use super::case::{position_of, stage_of};
 use super::evidence;
 use super::people;
 use super::refusal::{Refusal, Unmet};
-use super::state::FlagState;
+use super::state::{FlagState, Removed};
 use crate::eval::StageName;
+use crate::gate::{AudienceChange, Comparison, Edit, Objection, PER_UPDATE, new_reason};
+use crate::percent::Percent;
 use crate::plan::model::{FlagPlan, StageDetails};
 use crate::plan::one_of;
+use crate::rollout::Changed;
 
-/// What a flag has to show anew under another plan: `time`, `metric NAME`, `item ID`, `complete`.
+/// What another plan changes for a flag.
+#[derive(Debug, Default)]
+pub(in crate::rollout) struct Replanned {
+    /// What the flag has to show again: `time`, `metric NAME`, `item ID`, `complete`.
+    pub(in crate::rollout) reset: Vec<Box<str>>,
+    pub(in crate::rollout) audience: Vec<AudienceChange>,
+    /// The document's reason, where the change needs one.
+    pub(in crate::rollout) reason: Option<Box<str>>,
+}
+
+/// What another plan changes for a flag, which stays in its stage.
+///
+/// Without a reason the plan may let in nobody whom the plan in force does not admit at this stage: what the next stage
+/// adds, its conditions decide. [`Edit`] has the rule.
 ///
 /// # Errors
 ///
 /// [`Refusal`] when the flag cannot stay where it is under the new plan.
-pub(in crate::rollout) fn replan(
-    old: &FlagPlan<'_>,
-    new: &FlagPlan<'_>,
+pub(in crate::rollout) fn replan<'p>(
+    old: &FlagPlan<'p>,
+    new: &FlagPlan<'p>,
     state: &FlagState,
-) -> Result<Vec<Box<str>>, Refusal> {
-    let refuse = |kind, found, hint: String| {
-        let unmet = vec![Unmet::new(kind, found, hint)];
-        Err(Refusal { flag: new.key().into(), event: "update", unmet })
-    };
-    if state.stage == StageName::OFF {
-        return Ok(resets(old, new, state));
-    }
-    let Some(after) = stage_of(new, state.stage) else {
+    per_update: Percent,
+    comparison: &mut Comparison<'p>,
+) -> Result<Replanned, Refusal> {
+    let (before, after) = (old.definition(), new.definition());
+    let current = before.position_of(&state.stage).unwrap_or(0);
+    let Some(to) = after.position_of(&state.stage) else {
         let names: Vec<_> = new.stages().map(|stage| stage.name()).collect();
         let found = format!("it is in stage `{}`, which the document does not have", state.stage);
         let known = one_of(&state.stage, names.iter().map(StageName::as_str));
-        return refuse("stage", found, format!("keep the stage, or roll back first ({known})"));
+        let hint = format!("keep the stage, or roll back first ({known})");
+        return Err(refused(new, vec![Unmet::new("stage", found, hint)]));
     };
-    let before = stage_of(old, state.stage).map(|stage| stage.percent());
-    if let Some(before) = before.filter(|before| after.percent() > *before) {
-        let found = format!(
-            "it is in stage `{}` with {before}%, which the document makes {}%",
-            state.stage,
-            after.percent()
-        );
-        let hint = "add a stage for the larger share, and promote to it".to_owned();
-        return refuse("percent", found, hint);
+    let edit = Edit::new(before, (current, current), after, to, per_update);
+    let objections = edit.objections(comparison);
+    let reason = new_reason(before, after).filter(|_| !objections.is_empty());
+    if reason.is_none() && !objections.is_empty() {
+        let used = after.skip_reason().is_some();
+        return Err(refused(new, unmet_of(state.stage, &objections, used)));
     }
-    Ok(resets(old, new, state))
+    let lets_in = objections.iter().any(|objection| objection.kind != PER_UPDATE);
+    if lets_in {
+        let unmet = ended_first(state);
+        if !unmet.is_empty() {
+            return Err(refused(new, unmet));
+        }
+    }
+    let audience = edit.changes(comparison);
+    let reset = resets(old, new, state, &audience);
+    Ok(Replanned { reset, audience, reason: reason.map(Into::into) })
 }
 
-fn resets(old: &FlagPlan<'_>, new: &FlagPlan<'_>, state: &FlagState) -> Vec<Box<str>> {
+/// Where a flag that was removed comes back to, under a plan that declares it again.
+///
+/// # Errors
+///
+/// [`Refusal`] when the plan lets in users whom the flag's stage did not admit when it was removed, without a reason or while
+/// an incident or a hold bars promotion.
+pub(in crate::rollout) fn returned<'p>(
+    removed: &'p Removed,
+    new: &FlagPlan<'p>,
+    comparison: &mut Comparison<'p>,
+) -> Result<Changed, Refusal> {
+    let (before, after, state) = (&*removed.definition, new.definition(), &removed.state);
+    let current = before.position_of(&state.stage).unwrap_or(0);
+    let to = after.position_of(&new.stage()).unwrap_or(0);
+    let edit = Edit::new(before, (current, current), after, to, Percent::ALL);
+    let objections = edit.objections(comparison);
+    let reason = new_reason(before, after).filter(|_| !objections.is_empty());
+    let mut unmet = Vec::new();
+    if !objections.is_empty() {
+        unmet = ended_first(state);
+        if reason.is_none() {
+            let used = after.skip_reason().is_some();
+            unmet.extend(unmet_of(new.stage(), &objections, used));
+        }
+    }
+    if !unmet.is_empty() {
+        let found = format!("it was removed in stage `{}`", state.stage);
+        let hint = format!("add it again with `stage = \"{}\"`", state.stage);
+        unmet.insert(0, Unmet::new("removed", found, hint));
+        return Err(refused(new, unmet));
+    }
+    let reason = reason.map(Into::into);
+    Ok(Changed { new: true, back: true, reason, ..Changed::of(new.key(), Some(new.stage())) })
+}
+
+/// The state of a flag that comes back: nobody had it meanwhile, so it shows everything again.
+pub(in crate::rollout) fn restored(removed: &FlagState, stage: StageName, now: Stamp) -> FlagState {
+    let complete = removed.complete && removed.stage == stage;
+    let (hold, incident) = (removed.hold.clone(), removed.incident.clone());
+    FlagState { complete, hold, incident, ..FlagState::new(stage, now) }
+}
+
+fn refused(plan: &FlagPlan<'_>, unmet: Vec<Unmet>) -> Refusal {
+    Refusal { flag: plan.key().into(), event: "update", unmet }
+}
+
+fn unmet_of(stage: StageName, objections: &[Objection], used: bool) -> Vec<Unmet> {
+    let unmet = objections.iter().map(|objection| {
+        let found = format!("stage `{stage}` {}", objection.what);
+        Unmet::new(objection.kind, found, objection.remedy(used))
+    });
+    unmet.collect()
+}
+
+/// What bars promotion, forced or not, and so an update that lets in users.
+fn ended_first(state: &FlagState) -> Vec<Unmet> {
+    let mut unmet = Vec::new();
+    if let Some(hold) = &state.hold {
+        let found = format!("held by {}: {}", hold.by, hold.why);
+        unmet.push(Unmet::new("held", found, "resume it first"));
+    }
+    if let Some(incident) = &state.incident {
+        let found = format!("incident {} is open: {}", incident.number, incident.about);
+        unmet.push(Unmet::new("incident", found, "go through its steps and close it first"));
+    }
+    unmet
+}
+
+fn resets(
+    old: &FlagPlan<'_>,
+    new: &FlagPlan<'_>,
+    state: &FlagState,
+    changes: &[AudienceChange],
+) -> Vec<Box<str>> {
     let mut resets: Vec<Box<str>> = Vec::new();
-    let others = audience(old, state.stage) != audience(new, state.stage);
+    // A few more people on a list are no other audience.
+    let matches_others =
+        |change: &AudienceChange| matches!(change, AudienceChange::Attributes { .. });
+    let others = audience(old, state.stage) != audience(new, state.stage)
+        || changes.iter().any(matches_others);
     if others && state.stage != StageName::OFF {
         resets.push("time".into());
     }

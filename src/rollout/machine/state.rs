@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::eval::StageName;
+use crate::eval::{FlagDefinition, StageName};
 use crate::plan::model::{Phase, Quantity, When};
 use crate::rollout::{Cause, Stamp};
 
@@ -34,6 +35,14 @@ pub struct FlagState {
     pub(in crate::rollout) owed: Vec<Owed>,
     /// The moments whose messages were sent, of stages that are not behind; of weeks the last.
     pub(in crate::rollout) messaged: Vec<(StageName, When, u32)>,
+}
+
+/// A flag that a document removed.
+#[derive(Clone, Debug)]
+pub(in crate::rollout) struct Removed {
+    /// Its plan then, without listed users.
+    pub(in crate::rollout) definition: Arc<FlagDefinition>,
+    pub(in crate::rollout) state: FlagState,
 }
 
 /// A moment of the communication plan that has come.

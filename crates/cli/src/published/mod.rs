@@ -40,12 +40,22 @@ pub(crate) struct Declared {
     skip_reason: Option<String>,
 }
 
+/// Characters of a document's reason that a published one repeats: with the rest it fits the limit of a text.
+const MOST_OF_A_REASON: usize = 900;
+
 impl Declared {
-    /// By what answers, which is below what is recorded while a roll-back waits for the store.
-    pub(crate) fn of(report: &FlagReport) -> Declared {
+    /// The stage by which questions are answered, which is below what is recorded while a rollback waits for the store.
+    /// `reason` is the `skip_reason` of the rollout's document: a new one is a new reason for followers, too.
+    pub(crate) fn of(report: &FlagReport, reason: Option<&str>) -> Declared {
         let stage = report.serving.to_string();
         let since = jiff::Timestamp::try_from(report.state.since.at).unwrap_or_default();
-        let skip_reason = (stage != "off").then(|| format!("the rollout is here since {since}"));
+        let reason = reason.map(|reason| {
+            let most: String = reason.chars().take(MOST_OF_A_REASON).collect();
+            format!(": {most}")
+        });
+        let reason = reason.unwrap_or_default();
+        let skip_reason =
+            (stage != "off").then(|| format!("the rollout is here since {since}{reason}"));
         Declared { stage, skip_reason }
     }
 }
@@ -59,7 +69,10 @@ impl Published {
                 break (plan, status);
             }
         };
-        let flags = status.flags.iter().map(|flag| (flag.flag.clone(), Declared::of(flag)));
+        let flags = status.flags.iter().map(|flag| {
+            let reason = plan.flag(&flag.flag).and_then(|flag| flag.skip_reason());
+            (flag.flag.clone(), Declared::of(flag, reason))
+        });
         Published::new(plan.document(), flags.collect())
     }
 

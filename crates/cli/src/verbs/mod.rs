@@ -2,7 +2,7 @@
 
 mod check;
 mod completions;
-mod diff;
+pub(crate) mod diff;
 mod explain;
 mod guard;
 mod init;

@@ -38,6 +38,12 @@ pub(crate) fn run(args: &Diff, output: &Output) -> Result<Answer, Failure> {
     Ok(Answer::Yes)
 }
 
+/// What changes for users from one plan to another, as people read it.
+pub(crate) fn between(old: &Plan, new: &Plan) -> String {
+    let comparison = Comparison::of(old, new);
+    report::human(&comparison, None, &[])
+}
+
 /// Asks both documents about every user, for the flags that a user may see a change of.
 fn evaluate<'p>(
     file: &Path,

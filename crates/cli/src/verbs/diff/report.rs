@@ -29,50 +29,13 @@ pub(super) struct Report<'r, 'p> {
 impl<'r, 'p> Report<'r, 'p> {
     pub(super) fn print(&self, format: Format, output: &Output) -> Result<(), Failure> {
         match format {
-            Format::Human => output.text(&self.human()),
+            Format::Human => output.text(&human(self.comparison, self.tally, self.refused)),
             Format::Json => output.json("diff", &self.outcome()),
         }
     }
 
-    fn human(&self) -> String {
-        let (mut text, counts) = (String::new(), self.counts());
-        for flag in &self.comparison.flags {
-            // Writing to a `String` does not fail.
-            let _ = writeln!(text, "{}", flag.key);
-            for change in &flag.changes {
-                let _ = writeln!(text, "  {change}");
-            }
-            if !flag.without_effect.is_empty() {
-                let sections = flag.without_effect.join(", ");
-                let _ = writeln!(text, "  changes nothing for users: {sections}");
-            }
-            if let (Some(tally), Some(counted)) = (self.tally, counts.get(flag.key)) {
-                people(tally.users, counted, &mut text);
-            }
-            text += "\n";
-        }
-        if self.comparison.metrics {
-            text += "changes nothing for users: the document's metrics\n\n";
-        }
-        if !self.comparison.is_for_users() {
-            text += "Nothing changes for users.\n";
-        }
-        for problem in self.refused {
-            let (path, message) = (problem.path(), problem.message());
-            let _ = writeln!(text, "A running gate refuses this: {path}: {message}");
-            let _ = writeln!(text, "  {}", problem.hint());
-        }
-        text.truncate(text.trim_end().len());
-        text + "\n"
-    }
-
-    fn counts(&self) -> HashMap<&'p str, &'r FlagTally<'p>> {
-        let flags = self.tally.map(|tally| &*tally.flags).unwrap_or_default();
-        flags.iter().map(|flag| (flag.key, flag)).collect()
-    }
-
     fn outcome(&self) -> Outcome<'r> {
-        let counts = self.counts();
+        let counts = counts(self.tally);
         let flags = self.comparison.flags.iter().map(|flag| FlagOutcome {
             flag: flag.key,
             changes: &flag.changes,
@@ -94,6 +57,48 @@ impl<'r, 'p> Report<'r, 'p> {
             refused: self.refused.iter().map(Finding::error).collect(),
         }
     }
+}
+
+/// For people.
+pub(super) fn human(
+    comparison: &Comparison<'_>,
+    tally: Option<&Tally<'_>>,
+    refused: &[Problem],
+) -> String {
+    let (mut text, counts) = (String::new(), counts(tally));
+    for flag in &comparison.flags {
+        // Writing to a `String` does not fail.
+        let _ = writeln!(text, "{}", flag.key);
+        for change in &flag.changes {
+            let _ = writeln!(text, "  {change}");
+        }
+        if !flag.without_effect.is_empty() {
+            let sections = flag.without_effect.join(", ");
+            let _ = writeln!(text, "  changes nothing for users: {sections}");
+        }
+        if let (Some(tally), Some(counted)) = (tally, counts.get(flag.key)) {
+            people(tally.users, counted, &mut text);
+        }
+        text += "\n";
+    }
+    if comparison.metrics {
+        text += "changes nothing for users: the document's metrics\n\n";
+    }
+    if !comparison.is_for_users() {
+        text += "Nothing changes for users.\n";
+    }
+    for problem in refused {
+        let (path, message) = (problem.path(), problem.message());
+        let _ = writeln!(text, "A running gate refuses this: {path}: {message}");
+        let _ = writeln!(text, "  {}", problem.hint());
+    }
+    text.truncate(text.trim_end().len());
+    text + "\n"
+}
+
+fn counts<'p, 't>(tally: Option<&'t Tally<'p>>) -> HashMap<&'p str, &'t FlagTally<'p>> {
+    let flags = tally.map(|tally| &*tally.flags).unwrap_or_default();
+    flags.iter().map(|flag| (flag.key, flag)).collect()
 }
 
 fn people(users: u64, counted: &FlagTally<'_>, text: &mut String) {

@@ -1,6 +1,7 @@
 //! `start` and `update`: a document for a rollout.
 
 use serde::Serialize;
+use stagegate::Plan;
 
 use super::act::refused;
 use super::consent;
@@ -12,6 +13,7 @@ use crate::escape::terminal;
 use crate::failure::{Answer, Failure};
 use crate::output::Output;
 use crate::rollout_args::{Document, Update};
+use crate::verbs;
 
 #[derive(Serialize)]
 struct Started<'s> {
@@ -69,6 +71,10 @@ struct ChangeResult<'u> {
     flag: &'u str,
     stage: Option<&'u str>,
     new: bool,
+    /// Whether an earlier document had removed it.
+    back: bool,
+    audience: Vec<&'u str>,
+    reason: Option<&'u str>,
     reset: Vec<&'u str>,
 }
 
@@ -84,11 +90,16 @@ pub(super) fn update(args: &Update, output: &Output) -> Result<Answer, Failure> 
             Ok(changes) => changes,
             Err(error) => return refused(&error, format, "update", output),
         };
-        let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
-        consent::ask(&match changes.is_empty() {
-            true => "the document changes no flag's state".to_owned(),
-            false => terminal(&changes.join("; ")),
-        })?;
+        let changes = changes.iter().map(|change| terminal(&change.to_string()) + "\n");
+        let changes: String = changes.collect();
+        let changes = match &*changes {
+            "" => "the document changes no flag's state",
+            changes => changes.trim_end(),
+        };
+        // The same words as `diff`: people consent to what users will notice, and to what the rollout does about it.
+        let plan = Plan::parse(document.clone()).map_err(|error| Failure::Io(error.to_string()))?;
+        let users = verbs::diff::between(&rollout.plan(), &plan);
+        consent::ask(&format!("{}\n{changes}", users.trim_end()))?;
     }
     let rollout = opened::acting(&args.acting.store, &args.acting.telling)?;
     let changes = match rollout.by(&by).update(document) {
@@ -110,6 +121,9 @@ pub(super) fn update(args: &Update, output: &Output) -> Result<Answer, Failure> 
                 flag: &change.flag,
                 stage: change.stage.as_deref(),
                 new: change.new,
+                back: change.back,
+                audience: change.audience.iter().map(|what| &**what).collect(),
+                reason: change.reason.as_deref(),
                 reset: change.reset.iter().map(|what| &**what).collect(),
             });
             let changes = changes.collect();

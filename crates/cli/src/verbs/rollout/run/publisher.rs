@@ -30,7 +30,8 @@ impl Publisher {
         let Some(file) = &self.file else { return };
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let status = rollout.status();
-        let present = (status.document, status.flags.iter().map(Declared::of).collect());
+        let present =
+            (status.document, status.flags.iter().map(|flag| Declared::of(flag, None)).collect());
         if last.as_ref() == Some(&present) {
             return;
         }
