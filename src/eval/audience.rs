@@ -26,7 +26,6 @@ impl Group {
 }
 
 /// One attribute and the values that match; spelled exactly, upper and lower case differ.
-#[derive(Debug)]
 pub(crate) struct AttributeRule {
     pub(crate) name: Box<str>,
     pub(crate) values: Box<[Box<str>]>,
@@ -40,7 +39,7 @@ impl AttributeRule {
 }
 
 /// Listed user keys.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct UserSet(HashSet<Box<[u8]>, OneHash>);
 
 impl UserSet {

@@ -17,6 +17,7 @@ mod shortcuts;
 mod status;
 mod transition;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -86,12 +87,11 @@ use observer::Ledger;
 /// assert!(!gate.is_enabled(&user, "new-checkout"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Gate {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     current: Cell,
     ledger: Ledger,
@@ -208,5 +208,18 @@ impl Gate {
     /// ```
     pub fn observe(&self, observer: impl Observer + 'static) {
         self.shared.ledger.observe(Arc::new(observer));
+    }
+}
+
+/// The version and the number of flags: no user and no document.
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (version, flags) =
+            self.shared.current.read(|snapshot| (snapshot.version(), snapshot.flags().len()));
+        f.debug_struct("Gate")
+            .field("version", &version)
+            .field("flags", &flags)
+            .field("driven", &self.shared.driven)
+            .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! A plan's text, and where it came from.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::Range;
@@ -42,7 +43,7 @@ pub enum Format {
 /// assert_eq!(toml.evaluate(7, "a"), json.evaluate(7, "a"));
 /// # Ok::<(), stagegate::PlanError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Document {
     pub(super) bytes: Vec<u8>,
     pub(super) name: Option<String>,
@@ -195,6 +196,24 @@ impl Document {
     pub(super) fn format_of(&self, text: &str) -> Format {
         let told = if text.trim_start().starts_with('{') { Format::Json } else { Format::Toml };
         self.format.unwrap_or(told)
+    }
+}
+
+/// The name and sizes, without the text: it may list users.
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Nothing panics while the lock is held, so a poisoned one has sound content.
+        let files = self
+            .files
+            .as_ref()
+            .map_or(0, |files| files.lock().unwrap_or_else(PoisonError::into_inner).len());
+        f.debug_struct("Document")
+            .field("name", &self.label())
+            .field("format", &self.format)
+            .field("directory", &self.directory)
+            .field("bytes", &self.bytes.len())
+            .field("files", &files)
+            .finish()
     }
 }
 

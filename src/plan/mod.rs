@@ -22,6 +22,7 @@ mod report;
 mod schema;
 mod stages;
 
+use std::fmt;
 use std::sync::Arc;
 
 #[cfg(feature = "follow")]
@@ -53,7 +54,7 @@ use report::Report;
 /// assert_eq!(plan.flags().collect::<Vec<_>>(), ["new-checkout"]);
 /// # Ok::<(), stagegate::PlanError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Plan {
     document: Arc<Document>,
     /// In order of their keys.
@@ -157,6 +158,18 @@ impl Plan {
         let flags =
             self.planned().map(|flag| Flag::new(Arc::clone(&flag.definition), flag.declared));
         Snapshot::new(1, flags.collect(), None)
+    }
+}
+
+/// Its document and numbers, without users and texts.
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("document", &self.document)
+            .field("flags", &self.flags.len())
+            .field("metrics", &self.metrics.declared().count())
+            .field("warnings", &self.warnings.len())
+            .finish()
     }
 }
 
