@@ -32,9 +32,8 @@ impl Shop {
 
     fn run_with(&self, arguments: &[&str], env: &[(&str, &str)]) -> Run {
         let store = self.path("store").display().to_string();
-        let mut all = arguments.to_vec();
-        all.extend(["--store", &store, "--by", "ana"]);
-        stagegate_with_env(&all, env)
+        let ours = [("STAGEGATE_STORE", &*store), ("STAGEGATE_BY", "ana")];
+        stagegate_with_env(arguments, &[&ours, env].concat())
     }
 }
 
@@ -66,4 +65,17 @@ fn a_program_that_is_told_gets_no_password_of_the_store() {
     let environment = fs::read_to_string(&seen).unwrap();
     assert!(environment.contains("PAGER_TOKEN=t0ken\n"), "{environment}");
     assert!(!environment.contains("s3cret"), "{environment}");
+}
+
+#[test]
+fn a_misspelt_incident_does_not_end_with_0_and_leave_the_flag_at_100_percent() {
+    let shop = Shop::new("triggers = [{ incident = \"security\", action = \"rollback\" }]");
+    let run = shop.run(&["incident", "report", "a", "securty"]).ends(1);
+    let refusal = "report of `a` is refused: 1 condition is not met\n  \
+                   found `securty`, not a kind of incident that the flag's plan or stagegate knows\n      \
+                   did you mean `security`? write one of: security, data_integrity, critical_bug\n";
+    assert_eq!(run.stdout, refusal);
+    shop.run(&["incident", "report", "a", "security"]).ends(0);
+    let status = shop.run(&["status", "--format", "json"]).ends(0).json();
+    assert_eq!(status["flags"][0]["stage"], "off");
 }
