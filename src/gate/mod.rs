@@ -156,6 +156,12 @@ impl Gate {
         Gate { shared: Arc::new(Shared { current, ledger: Ledger::default(), driven: false }) }
     }
 
+    /// Whether a rollout drives it, and refuses every other update that moves a flag up.
+    #[cfg_attr(not(feature = "follow"), expect(dead_code))]
+    pub(crate) fn is_driven(&self) -> bool {
+        self.shared.driven
+    }
+
     /// A gate before its first document: it has no flag, and its version is 0.
     #[cfg_attr(not(feature = "follow"), expect(dead_code))]
     pub(crate) fn empty() -> Gate {
