@@ -227,8 +227,16 @@ impl<'a> User<'a> {
 /// The length of the key and the names of the attributes: key and values are personal data.
 impl fmt::Debug for User<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: SmallVec<[&str; 8]> = self.attributes.iter().map(|(name, _)| *name).collect();
-        f.debug_struct("User").field("key", &self.key).field("attributes", &names).finish()
+        let attributes = Names(&self.attributes);
+        f.debug_struct("User").field("key", &self.key).field("attributes", &attributes).finish()
+    }
+}
+
+struct Names<'n>(&'n [(&'n str, &'n str)]);
+
+impl fmt::Debug for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 

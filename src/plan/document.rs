@@ -258,12 +258,18 @@ pub(crate) fn read_file(path: &Path, max: usize) -> Result<Vec<u8>, io::Error> {
     if !metadata.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
+    read_open(File::open(path)?, max)
+}
+
+/// The content of an open file, at most `max` bytes.
+pub(crate) fn read_open(file: File, max: usize) -> Result<Vec<u8>, io::Error> {
     let too_large = || io::Error::other(format!("it has more than {max} bytes"));
     let bound = u64::try_from(max).unwrap_or(u64::MAX);
-    if metadata.len() > bound {
+    let len = file.metadata()?.len();
+    if len > bound {
         return Err(too_large());
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
-    File::open(path)?.take(bound.saturating_add(1)).read_to_end(&mut bytes)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
+    file.take(bound.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() > max { Err(too_large()) } else { Ok(bytes) }
 }

@@ -25,9 +25,9 @@ mod stages;
 use std::fmt;
 use std::sync::Arc;
 
-#[cfg(feature = "follow")]
-pub(crate) use document::read_file;
 pub use document::{Document, Format};
+#[cfg(feature = "follow")]
+pub(crate) use document::{read_file, read_open};
 #[cfg(feature = "guard")]
 pub(crate) use doubts::StageDoubt;
 pub(crate) use error::Excerpt;
