@@ -130,6 +130,8 @@ pub mod source;
 pub mod store;
 #[cfg(any(feature = "rollout", feature = "_http"))]
 mod text;
+#[cfg(any(feature = "rollout", feature = "follow"))]
+mod trust;
 
 pub use eval::{AsUser, Evaluation, Reason, Salt, StageName, User, UserKey};
 pub use gate::{

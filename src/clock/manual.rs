@@ -40,11 +40,21 @@ impl ManualClock {
         ManualClock(Arc::new(Mutex::new(Hands { wall, uptime: Duration::ZERO, boots: 0 })))
     }
 
-    /// Time passes.
+    /// Lets time pass. Both clocks stop at the last moment that the system can tell.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use stagegate::clock::{Clock, ManualClock};
+    ///
+    /// let clock = ManualClock::at(SystemTime::UNIX_EPOCH);
+    /// clock.advance(Duration::MAX);
+    /// assert_eq!(clock.now().uptime, Duration::MAX);
+    /// assert_eq!(clock.now().wall.checked_add(Duration::from_nanos(1)), None);
+    /// ```
     pub fn advance(&self, time: Duration) {
         self.change(|hands| {
-            hands.wall += time;
-            hands.uptime += time;
+            hands.wall = later(hands.wall, time);
+            hands.uptime = hands.uptime.saturating_add(time);
         });
     }
 
@@ -56,9 +66,9 @@ impl ManualClock {
     /// Restarts the machine, which was off for that long.
     pub fn restart(&self, off: Duration) {
         self.change(|hands| {
-            hands.wall += off;
+            hands.wall = later(hands.wall, off);
             hands.uptime = Duration::ZERO;
-            hands.boots += 1;
+            hands.boots = hands.boots.wrapping_add(1);
         });
     }
 
@@ -66,6 +76,22 @@ impl ManualClock {
         // Nothing panics while the lock is held, so a poisoned one has sound content.
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// That much later, or the last moment that the system can tell.
+fn later(mut wall: SystemTime, time: Duration) -> SystemTime {
+    if let Some(later) = wall.checked_add(time) {
+        return later;
+    }
+    // There is no name for that moment: it is come to by steps, each half of the one before.
+    let mut step = time;
+    while !step.is_zero() {
+        match wall.checked_add(step) {
+            Some(later) => wall = later,
+            None => step /= 2,
+        }
+    }
+    wall
 }
 
 impl Clock for ManualClock {

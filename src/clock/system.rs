@@ -85,7 +85,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Moment {
-        let running = || self.uptime + self.started.elapsed();
+        let running = || self.uptime.saturating_add(self.started.elapsed());
         let uptime = self.shared.as_deref().and_then(uptime).unwrap_or_else(running);
         Moment::new(SystemTime::now(), uptime, self.boot.clone())
     }
@@ -109,7 +109,7 @@ fn uptime(file: &fs::File) -> Option<Duration> {
     let text = std::str::from_utf8(bytes.get(..len)?).ok()?;
     let (seconds, hundredths) = text.split_whitespace().next()?.split_once('.')?;
     let hundredths = Duration::from_millis(hundredths.parse::<u64>().ok()?.checked_mul(10)?);
-    Some(Duration::from_secs(seconds.parse().ok()?) + hundredths)
+    Duration::from_secs(seconds.parse().ok()?).checked_add(hundredths)
 }
 
 /// There is no such file.

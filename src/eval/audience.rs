@@ -28,7 +28,7 @@ impl Group {
 }
 
 /// One attribute and the values that match; spelled exactly, upper and lower case differ.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct AttributeRule {
     pub(crate) name: Box<str>,
     pub(crate) values: Box<[Box<str>]>,
@@ -47,7 +47,7 @@ impl AttributeRule {
 }
 
 /// Listed user keys.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct UserSet(HashSet<Box<[u8]>, OneHash>);
 
 impl UserSet {

@@ -6,6 +6,7 @@ mod evaluation;
 mod flag;
 mod names;
 mod places;
+mod private;
 mod removed;
 mod snapshot;
 mod stage;

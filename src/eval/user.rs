@@ -115,10 +115,10 @@ impl UserKey<'_> {
     }
 }
 
-/// The key as text, with anything that is not printable escaped.
+/// The length of the key. A user key is personal data: log [`as_bytes`](UserKey::as_bytes) where that is intended.
 impl fmt::Debug for UserKey<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "UserKey(\"{}\")", self.as_bytes().escape_ascii())
+        write!(f, "UserKey({} bytes)", self.as_bytes().len())
     }
 }
 
@@ -201,7 +201,7 @@ integers_are_users!(u8, i8; u16, i16; u32, i32; u64, i64; u128, i128; usize, isi
 /// assert_eq!(AsUser::attribute(&user, "plan"), Some("pro"));
 /// assert_eq!(AsUser::attribute(&user, "team"), None);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct User<'a> {
     key: UserKey<'a>,
     attributes: SmallVec<[(&'a str, &'a str); 8]>,
@@ -221,6 +221,22 @@ impl<'a> User<'a> {
     pub fn attribute(mut self, name: &'a str, value: &'a str) -> User<'a> {
         self.attributes.push((name, value));
         self
+    }
+}
+
+/// The length of the key and the names of the attributes: key and values are personal data.
+impl fmt::Debug for User<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let attributes = Names(&self.attributes);
+        f.debug_struct("User").field("key", &self.key).field("attributes", &attributes).finish()
+    }
+}
+
+struct Names<'n>(&'n [(&'n str, &'n str)]);
+
+impl fmt::Debug for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 

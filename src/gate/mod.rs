@@ -18,6 +18,7 @@ mod shortcuts;
 mod status;
 mod transition;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -92,12 +93,11 @@ use observer::Ledger;
 /// assert!(!gate.is_enabled(&user, "new-checkout"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Gate {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     current: Cell,
     ledger: Ledger,
@@ -162,6 +162,12 @@ impl Gate {
         Gate { shared: Arc::new(Shared { current, ledger: Ledger::default(), driven: false }) }
     }
 
+    /// Whether a rollout drives it, and refuses every other update that moves a flag up.
+    #[cfg_attr(not(feature = "follow"), expect(dead_code))]
+    pub(crate) fn is_driven(&self) -> bool {
+        self.shared.driven
+    }
+
     /// A gate before its first document: it has no flag, and its version is 0.
     #[cfg_attr(not(feature = "follow"), expect(dead_code))]
     pub(crate) fn empty() -> Gate {
@@ -214,5 +220,18 @@ impl Gate {
     /// ```
     pub fn observe(&self, observer: impl Observer + 'static) {
         self.shared.ledger.observe(Arc::new(observer));
+    }
+}
+
+/// The version and the number of flags: no user and no document.
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (version, flags) =
+            self.shared.current.read(|snapshot| (snapshot.version(), snapshot.flags().len()));
+        f.debug_struct("Gate")
+            .field("version", &version)
+            .field("flags", &flags)
+            .field("driven", &self.shared.driven)
+            .finish_non_exhaustive()
     }
 }

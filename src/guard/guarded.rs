@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::counters::Counters;
 use super::flag::{GuardedFlag, Link};
-use super::judge::{ALPHA, Judge, check_alpha};
+use super::judge::{ALPHA, Judge, usable};
 use super::measured::Wanted;
 use super::outcome::{MAX_MARKS, Mark};
 use super::watched::{self, Judgement, Values, Watched};
@@ -105,9 +105,7 @@ impl Guard {
     /// The same with another probability of a false alarm than [`ALPHA`], of a flag in a stage: where a fleet of processes
     /// judges, each by itself, and any of them takes the flag back, a share of it for each. Before the first look.
     ///
-    /// # Panics
-    ///
-    /// If it is not between 0 and 1.
+    /// Of a value that is not between 0 and 1, the nearest one that is counts. NaN counts as [`ALPHA`].
     ///
     /// # Example
     ///
@@ -136,8 +134,7 @@ impl Guard {
     /// ```
     #[must_use]
     pub fn with_alpha(self, alpha: f64) -> Guard {
-        check_alpha(alpha);
-        self.state().alpha = alpha;
+        self.state().alpha = usable(alpha);
         self
     }
 

@@ -53,8 +53,12 @@ pub struct Judge {
 /// The probability that a flag that does no harm is ever taken back in a stage, all its triggers together.
 pub const ALPHA: f64 = 0.01;
 
-pub(super) fn check_alpha(alpha: f64) {
-    assert!(0.0 < alpha && alpha < 1.0, "a probability of {alpha} is none to decide by");
+/// The nearest probability that can be decided by; [`ALPHA`] for what is no number.
+pub(super) fn usable(alpha: f64) -> f64 {
+    match alpha.is_nan() {
+        true => ALPHA,
+        false => alpha.clamp(f64::MIN_POSITIVE, 1.0 - f64::EPSILON),
+    }
 }
 
 /// The same of a split of users that is as it should be and is ever called uneven.
@@ -97,12 +101,10 @@ impl Judge {
 
     /// The same with another probability of a false alarm than [`ALPHA`], all triggers together.
     ///
-    /// # Panics
-    ///
-    /// If it is not between 0 and 1.
+    /// Of a value that is not between 0 and 1, the nearest one that is counts. NaN counts as [`ALPHA`].
     #[must_use]
     pub fn with_alpha(self, alpha: f64) -> Judge {
-        check_alpha(alpha);
+        let alpha = usable(alpha);
         let tests = self.triggers.iter().filter(|judged| judged.test.is_sequential()).count();
         Judge { alpha: alpha / tests.max(1) as f64, ..self }
     }

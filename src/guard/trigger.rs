@@ -132,7 +132,7 @@ impl Judged {
                 }
                 _ => bets.look(
                     treatment.hits,
-                    treatment.hits + control.hits,
+                    treatment.hits.saturating_add(control.hits),
                     odds_share(treatment.of as f64, control.of as f64, *times),
                 ),
             },

@@ -38,11 +38,14 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 const USER_AGENT: &str = concat!("stagegate/", env!("CARGO_PKG_VERSION"));
 
+/// The longest deadline, 136 years: added to the time of now, a longer one may be beyond what the system can tell.
+pub(super) const LONGEST: Duration = Duration::from_secs(1 << 32);
+
 impl Client {
     /// For the server of that endpoint; `deadline` where it has none.
     pub(crate) fn new(endpoint: &Endpoint, deadline: Duration) -> Result<Client, BadEndpoint> {
         let uri = endpoint.uri()?;
-        let deadline = endpoint.deadline.unwrap_or(deadline);
+        let deadline = endpoint.deadline.unwrap_or(deadline).min(LONGEST);
         let headers = endpoint.headers.iter().map(header).collect::<Result<Vec<_>, _>>()?;
         let is_encrypted = uri.scheme_str() == Some("https");
         let config = Agent::config_builder()

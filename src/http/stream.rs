@@ -6,7 +6,7 @@ use std::time::Duration;
 use ureq::http::HeaderValue;
 use ureq::{Body, BodyReader, Error};
 
-use super::client::{Answer, Client, NoAnswer};
+use super::client::{Answer, Client, LONGEST, NoAnswer};
 
 /// The lines of an answer, as they come.
 pub(crate) struct Lines {
@@ -38,7 +38,7 @@ impl Client {
 
     /// The same with that long for a request.
     pub(crate) fn within(mut self, deadline: Duration) -> Client {
-        self.deadline = deadline;
+        self.deadline = deadline.min(LONGEST);
         self
     }
 

@@ -1,6 +1,7 @@
 //! Notifications to a program.
 
-use std::ffi::OsString;
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::process::{self, Child, ChildStderr, Stdio};
@@ -14,8 +15,12 @@ use crate::plan::model::Quantity;
 use crate::rollout::{Delivery, Notification, Undelivered};
 use crate::text;
 
-/// Runs a program for each [`Notification`]: no shell, its JSON on the standard input, `STAGEGATE_KIND` and
+/// A program that runs for each [`Notification`]: no shell, its JSON on the standard input, `STAGEGATE_KIND` and
 /// `STAGEGATE_FLAG` in the environment.
+///
+/// The program does not inherit the application's environment, which often holds secrets. It gets `PATH`, `HOME`,
+/// `LANG`, `LC_ALL`, `TZ` and `TMPDIR` (on Windows also `SystemRoot`, `ComSpec`, `PATHEXT`, `TEMP`, `TMP` and
+/// `USERPROFILE`), and what [`passing`](Command::passing) and [`with_variable`](Command::with_variable) name.
 ///
 /// What ends with 0 has delivered it, whether it has read its input or not. What it writes to the standard output
 /// is thrown away; the end of what it writes to standard error goes into the error, so it should print no secret
@@ -36,8 +41,35 @@ use crate::text;
 pub struct Command {
     program: OsString,
     arguments: Vec<OsString>,
+    variables: Vec<(OsString, Variable)>,
     deadline: Duration,
 }
+
+#[derive(Clone, PartialEq, Eq)]
+enum Variable {
+    /// As the application has it when the program starts.
+    Inherited,
+    Given(OsString),
+}
+
+/// The variables of the application that every program gets. None of them is a place for secrets.
+const INHERITED: &[&str] = match cfg!(windows) {
+    false => &["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"],
+    true => &[
+        "PATH",
+        "HOME",
+        "LANG",
+        "LC_ALL",
+        "TZ",
+        "TMPDIR",
+        "SystemRoot",
+        "ComSpec",
+        "PATHEXT",
+        "TEMP",
+        "TMP",
+        "USERPROFILE",
+    ],
+};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -55,13 +87,42 @@ impl Command {
     /// Runs that program: a path, or a name that is looked for in `PATH`.
     #[must_use]
     pub fn new(program: impl Into<OsString>) -> Command {
-        Command { program: program.into(), arguments: Vec::new(), deadline: DEADLINE }
+        let (arguments, variables) = (Vec::new(), Vec::new());
+        Command { program: program.into(), arguments, variables, deadline: DEADLINE }
     }
 
     /// With one more argument.
     #[must_use]
     pub fn with_argument(mut self, argument: impl Into<OsString>) -> Command {
         self.arguments.push(argument.into());
+        self
+    }
+
+    /// Passes one more variable of the application's environment to the program. A variable that is
+    /// not set when the program starts is not passed.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::integrate::Command;
+    ///
+    /// let page = Command::new("page").passing("PAGER_TOKEN").with_variable("CHANNEL", "#releases");
+    /// assert!(format!("{page:?}").contains(r#"variables: ["PAGER_TOKEN", "CHANNEL"]"#));
+    /// ```
+    #[must_use]
+    pub fn passing(mut self, name: impl Into<OsString>) -> Command {
+        self.variables.push((name.into(), Variable::Inherited));
+        self
+    }
+
+    /// Sets one more variable in the program's environment. `Debug` does not print the value.
+    #[must_use]
+    pub fn with_variable(
+        mut self,
+        name: impl Into<OsString>,
+        value: impl Into<OsString>,
+    ) -> Command {
+        self.variables.push((name.into(), Variable::Given(value.into())));
         self
     }
 
@@ -72,10 +133,22 @@ impl Command {
         self
     }
 
+    fn environment(&self) -> impl Iterator<Item = (OsString, OsString)> {
+        let inherited = |name: &OsStr| Some((name.to_owned(), env::var_os(name)?));
+        let safe = INHERITED.iter().filter_map(move |name| inherited(OsStr::new(name)));
+        let named = self.variables.iter().filter_map(move |(name, variable)| match variable {
+            Variable::Inherited => inherited(name),
+            Variable::Given(value) => Some((name.clone(), value.clone())),
+        });
+        safe.chain(named)
+    }
+
     fn run(&self, notification: &Notification) -> io::Result<Result<(), String>> {
         let begin = monotonic();
         let mut child = process::Command::new(&self.program)
             .args(&self.arguments)
+            .env_clear()
+            .envs(self.environment())
             .env("STAGEGATE_KIND", notification.kind.name())
             .env("STAGEGATE_FLAG", &*notification.flag)
             .stdin(Stdio::piped())
@@ -136,12 +209,13 @@ impl Delivery for Command {
     }
 }
 
-/// The arguments may hold what is nobody's business.
+/// Arguments and values of variables may be secret.
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Command")
             .field("program", &self.program)
             .field("arguments", &self.arguments.len())
+            .field("variables", &self.variables.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("deadline", &self.deadline)
             .finish()
     }

@@ -1,6 +1,7 @@
 //! A plan's text, and where it came from.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::Range;
@@ -42,7 +43,7 @@ pub enum Format {
 /// assert_eq!(toml.evaluate(7, "a"), json.evaluate(7, "a"));
 /// # Ok::<(), stagegate::PlanError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Document {
     pub(super) bytes: Vec<u8>,
     pub(super) name: Option<String>,
@@ -198,6 +199,24 @@ impl Document {
     }
 }
 
+/// The name and sizes, without the text: it may list users.
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Nothing panics while the lock is held, so a poisoned one has sound content.
+        let files = self
+            .files
+            .as_ref()
+            .map_or(0, |files| files.lock().unwrap_or_else(PoisonError::into_inner).len());
+        f.debug_struct("Document")
+            .field("name", &self.label())
+            .field("format", &self.format)
+            .field("directory", &self.directory)
+            .field("bytes", &self.bytes.len())
+            .field("files", &files)
+            .finish()
+    }
+}
+
 impl From<&str> for Document {
     fn from(text: &str) -> Document {
         Document::new(text)
@@ -239,12 +258,18 @@ pub(crate) fn read_file(path: &Path, max: usize) -> Result<Vec<u8>, io::Error> {
     if !metadata.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
+    read_open(File::open(path)?, max)
+}
+
+/// The content of an open file, at most `max` bytes.
+pub(crate) fn read_open(file: File, max: usize) -> Result<Vec<u8>, io::Error> {
     let too_large = || io::Error::other(format!("it has more than {max} bytes"));
     let bound = u64::try_from(max).unwrap_or(u64::MAX);
-    if metadata.len() > bound {
+    let len = file.metadata()?.len();
+    if len > bound {
         return Err(too_large());
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
-    File::open(path)?.take(bound.saturating_add(1)).read_to_end(&mut bytes)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
+    file.take(bound.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() > max { Err(too_large()) } else { Ok(bytes) }
 }

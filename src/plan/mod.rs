@@ -22,12 +22,13 @@ mod report;
 mod schema;
 mod stages;
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-#[cfg(feature = "follow")]
-pub(crate) use document::read_file;
 pub use document::{Document, Format};
+#[cfg(feature = "follow")]
+pub(crate) use document::{read_file, read_open};
 #[cfg(feature = "guard")]
 pub(crate) use doubts::StageDoubt;
 pub(crate) use error::Excerpt;
@@ -55,7 +56,7 @@ use report::Report;
 /// assert_eq!(plan.flags().collect::<Vec<_>>(), ["new-checkout"]);
 /// # Ok::<(), stagegate::PlanError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Plan {
     document: Arc<Document>,
     /// In order of their keys.
@@ -201,6 +202,18 @@ impl Plan {
         let flags =
             self.planned().map(|flag| Flag::new(Arc::clone(&flag.definition), flag.declared));
         Snapshot::new(1, flags.collect(), None)
+    }
+}
+
+/// Its document and numbers, without users and texts.
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("document", &self.document)
+            .field("flags", &self.flags.len())
+            .field("metrics", &self.metrics.declared().count())
+            .field("warnings", &self.warnings.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -87,7 +87,7 @@ impl From<UpdateError> for FollowError {
     }
 }
 
-/// Why there is no gate to start with.
+/// Why nothing is followed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -99,6 +99,12 @@ pub enum StartError {
         /// What is wrong with the last known good, where there is one.
         last_known_good: Option<String>,
     },
+    /// A rollout drives the gate, and refuses every update that is not its own.
+    #[error(
+        "a rollout drives this gate, so it cannot follow a source. Change its plan with `Rollout::update`, \
+         or follow with a gate of its own: `Follower::start`"
+    )]
+    Driven,
     /// The system gives no thread.
     #[error("no thread to follow with: {0}")]
     Thread(#[from] io::Error),

@@ -139,7 +139,7 @@ impl Gate {
     ///
     /// # Errors
     ///
-    /// When the system gives no thread.
+    /// [`StartError`] when a rollout drives this gate, or the system gives no thread.
     ///
     /// # Example
     ///
@@ -161,8 +161,11 @@ impl Gate {
         &self,
         source: impl Source + 'static,
         options: FollowOptions,
-    ) -> io::Result<Follower> {
-        Follower::new(self.clone(), Box::new(source), options).spawn(true)
+    ) -> Result<Follower, StartError> {
+        if self.is_driven() {
+            return Err(StartError::Driven);
+        }
+        Ok(Follower::new(self.clone(), Box::new(source), options).spawn(true)?)
     }
 }
 

@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::plan::limits::{MAX_DOCUMENT_BYTES, MAX_USERS_FILE_BYTES};
-use crate::plan::{Document, read_file};
+use crate::plan::{Document, read_open};
+use crate::trust::{self, Owner};
 
 /// How the file begins: what it is, and its version.
 const MAGIC: &str = "stagegate-last-known-good 1";
@@ -38,8 +39,15 @@ impl Kept {
         self.replace(&[head.as_bytes(), &packed]).map_err(|error| self.unwritten(error))
     }
 
-    fn replace(&self, parts: &[&[u8]]) -> io::Result<()> {
+    /// Where the file is.
+    fn directory(&self) -> &Path {
         let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        directory.unwrap_or(Path::new("."))
+    }
+
+    fn replace(&self, parts: &[&[u8]]) -> io::Result<()> {
+        make_private(self.directory())?;
+        trust::directory(self.directory(), Owner::Us)?;
         let mut name = self.path.file_name().unwrap_or_default().to_owned();
         name.push(".new");
         let new = self.path.with_file_name(name);
@@ -60,13 +68,12 @@ impl Kept {
         file.sync_all()?;
         fs::rename(&new, &self.path)?;
         // Other systems have no such thing: there a name is as durable as its file.
-        let directory = directory.unwrap_or(Path::new("."));
-        if cfg!(unix) { fs::File::open(directory)?.sync_all() } else { Ok(()) }
+        if cfg!(unix) { fs::File::open(self.directory())?.sync_all() } else { Ok(()) }
     }
 
     /// The document and when it was written; `None` where there is no file, else what is wrong with it.
     pub(super) fn read(&self) -> Result<(Document, SystemTime), Option<String>> {
-        let bytes = match read_file(&self.path, MAX_BYTES) {
+        let bytes = match self.bytes() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(None),
             read => read.map_err(|error| Some(self.wrong(&error)))?,
         };
@@ -80,6 +87,13 @@ impl Kept {
         Ok((document, written))
     }
 
+    /// What the file holds. A file that others can change is refused: they would decide who has which flag.
+    fn bytes(&self) -> io::Result<Vec<u8>> {
+        trust::directory(self.directory(), Owner::Us)?;
+        let file = trust::open(&self.path, fs::OpenOptions::new().read(true), Owner::Us)?;
+        read_open(file, MAX_BYTES)
+    }
+
     /// What is wrong with it, for people.
     pub(super) fn wrong(&self, error: &dyn fmt::Display) -> String {
         format!("the last known good `{}` is ignored: {error}", self.path.display())
@@ -88,6 +102,18 @@ impl Kept {
     fn unwritten(&self, error: impl fmt::Display) -> String {
         format!("the last known good `{}` is not written: {error}", self.path.display())
     }
+}
+
+/// Makes a directory that only its owner may enter, with those above it, where there is none.
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(path)
 }
 
 /// Seconds and checksum, and what follows.

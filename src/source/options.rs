@@ -60,8 +60,10 @@ impl FollowOptions {
         self
     }
 
-    /// Keeps what was put in force last in this file, for a start without the source. One file for each gate and process;
-    /// its directory has to be there, and writable.
+    /// Keeps what was put in force last in this file, for a start without the source. One file for each gate and process.
+    ///
+    /// Its directory is made where it is missing, for its owner alone. On Unix, a directory or file that other users can
+    /// write to, or that belongs to another user than this one or root, is neither read nor written.
     #[must_use]
     pub fn last_known_good(mut self, path: impl Into<PathBuf>) -> FollowOptions {
         self.last_known_good = Some(path.into());

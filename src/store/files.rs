@@ -5,6 +5,8 @@ use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use crate::trust::{self, Owner};
+
 /// What a directory store does with files. [`SystemFiles`] does it; a test may do it badly: fail
 /// the n-th call, write a half, forget what was not synced.
 pub trait Files: Send + fmt::Debug {
@@ -15,15 +17,26 @@ pub trait Files: Send + fmt::Debug {
     /// As the system says.
     fn create_directory(&mut self, path: &Path) -> io::Result<()>;
 
+    /// Refuses a directory that others can change, and what is no directory. `for_writing`: also
+    /// one that belongs to another user than this one or root.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, and what to run; as the system says, `NotFound` where there is none.
+    fn check_directory(&mut self, path: &Path, for_writing: bool) -> io::Result<()> {
+        let _ = (path, for_writing);
+        Ok(())
+    }
+
     /// Opens a regular file that only its owner may read, for reading and writing; makes it where
-    /// `create` says so. A link is refused.
+    /// `create` says so. A link is refused, and a file that others can change.
     ///
     /// # Errors
     ///
     /// As the system says; `NotFound` where there is none and none is to be made.
     fn open(&mut self, path: &Path, create: bool) -> io::Result<Box<dyn File>>;
 
-    /// Opens a regular file for reading alone. A link is refused.
+    /// Opens a regular file for reading alone. A link is refused, and a file that others can write to.
     ///
     /// # Errors
     ///
@@ -116,11 +129,11 @@ impl Files for SystemFiles {
         builder.create(path)
     }
 
+    fn check_directory(&mut self, path: &Path, for_writing: bool) -> io::Result<()> {
+        trust::directory(path, if for_writing { Owner::Us } else { Owner::Any })
+    }
+
     fn open(&mut self, path: &Path, create: bool) -> io::Result<Box<dyn File>> {
-        match is_regular(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
         let mut options = fs::OpenOptions::new();
         options.read(true).write(true).create(create);
         #[cfg(unix)]
@@ -128,12 +141,11 @@ impl Files for SystemFiles {
             use std::os::unix::fs::OpenOptionsExt;
             options.mode(0o600);
         }
-        Ok(Box::new(options.open(path)?))
+        Ok(Box::new(trust::open(path, &options, Owner::Us)?))
     }
 
     fn open_to_read(&mut self, path: &Path) -> io::Result<Box<dyn File>> {
-        is_regular(path)?;
-        Ok(Box::new(fs::File::open(path)?))
+        Ok(Box::new(trust::open(path, fs::OpenOptions::new().read(true), Owner::Any)?))
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
@@ -143,15 +155,6 @@ impl Files for SystemFiles {
     fn sync_directory(&mut self, path: &Path) -> io::Result<()> {
         // Other systems have no such thing: there a name is as durable as its file.
         if cfg!(unix) { fs::File::open(path)?.sync_all() } else { Ok(()) }
-    }
-}
-
-/// A pipe would have whoever opens it wait, and a link leads somewhere else.
-fn is_regular(path: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(path)?.is_file() {
-        Ok(())
-    } else {
-        Err(io::Error::other("it is no regular file"))
     }
 }
 

@@ -32,6 +32,36 @@ fn a_program_has_the_notification_on_its_input_and_two_words_in_its_environment(
 }
 
 #[test]
+fn a_program_gets_no_secret_of_the_applications_environment() {
+    let scratch = Scratch::new();
+    let path = scratch.path("environment");
+    let names = |command: Command| {
+        let mut command = command.with_argument(&path);
+        command.deliver(&notification("held")).unwrap();
+        let environment = fs::read_to_string(&path).unwrap();
+        let names = environment.lines().filter_map(|line| line.split_once('='));
+        // Those that the shell adds by itself.
+        let names = names.filter(|(name, _)| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name));
+        names.map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Vec<_>>()
+    };
+    // What stands in for a secret: cargo sets it for every test.
+    let secret = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+    let print = || sh(r#"env > "$0""#);
+    let safe =
+        ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "STAGEGATE_KIND", "STAGEGATE_FLAG"];
+    let found = names(print());
+    assert!(found.iter().all(|(name, _)| safe.contains(&name.as_str())), "{found:?}");
+    assert!(found.iter().any(|(name, _)| name == "PATH"), "{found:?}");
+
+    let asked = print().passing("CARGO_MANIFEST_DIR").passing("NOT_SET_ANYWHERE");
+    let found = names(asked.with_variable("CHANNEL", "#releases"));
+    let has = |name: &str, value: &str| found.contains(&(name.to_owned(), value.to_owned()));
+    assert!(has("CARGO_MANIFEST_DIR", &secret) && has("CHANNEL", "#releases"), "{found:?}");
+    assert!(has("STAGEGATE_KIND", "held") && has("STAGEGATE_FLAG", "search"), "{found:?}");
+    assert!(!found.iter().any(|(name, _)| name == "NOT_SET_ANYWHERE"), "{found:?}");
+}
+
+#[test]
 fn a_program_need_not_read_its_input() {
     // More than a pipe holds.
     let long = "x".repeat(1_000_000);
@@ -108,10 +138,11 @@ fn what_a_program_leaves_behind_holds_nobody_up() {
 }
 
 #[test]
-fn arguments_are_not_printed() {
+fn arguments_and_values_are_not_printed() {
     let command = Command::new("page").with_argument("--token=secret");
+    let command = command.with_variable("TOKEN", "secret").passing("CHANNEL");
     assert_eq!(
         format!("{command:?}"),
-        r#"Command { program: "page", arguments: 1, deadline: 30s }"#,
+        r#"Command { program: "page", arguments: 1, variables: ["TOKEN", "CHANNEL"], deadline: 30s }"#,
     );
 }

@@ -8,6 +8,8 @@ mod damage;
 mod disk;
 mod faults;
 mod golden;
+#[cfg(unix)]
+mod permissions;
 mod power;
 mod reading;
 mod stores;

@@ -166,7 +166,7 @@ pub(crate) const STEPS: &[Step] = &[
         let event = Event::Judged { stage, metric, value, control, samples };
         rollout.by("guard").act("search", &event).map(|_| ())
     },
-    act!("ana", report, "other", "complaint", Some("of one client")),
+    act!("ana", report, "other", "critical_bug", Some("of one client")),
     act!("ana", close, "other", "it was something else"),
     act!("ana", roll_back, "other", ""),
     act!("ana", report, "search", "security", Some("a token in a log")),

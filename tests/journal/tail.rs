@@ -55,7 +55,7 @@ fn an_end_torn_at_any_byte_is_cut_off_and_kept() {
         let rollout = Rollout::open(store, clock()).unwrap();
         assert_eq!(rollout.status().head.0, lines as u64);
         rollout.by("ana").roll_back("search", "after the crash").unwrap();
-        rollout.by("ana").report("other", "noise", None).unwrap();
+        rollout.by("ana").report("other", "critical_bug", None).unwrap();
         let head = rollout.status().head;
         assert!(head.0 > lines as u64);
         drop(rollout);

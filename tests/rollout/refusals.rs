@@ -28,6 +28,7 @@ fn refusals_name_what_was_found_and_what_to_do() {
     note(ana.sign("search", "feedbak", None));
     note(ana.unsign("search", "feedback", None));
     note(ana.report("search", " ", None));
+    note(ana.report("search", "securty", None));
     note(ana.step("search", None));
     note(ana.act("search", &Event::Breach { trigger: 9, evidence: "x".to_owned() }));
     note(ana.roll_back_to("search", "ga", "x"));

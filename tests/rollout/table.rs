@@ -18,7 +18,7 @@ fn event(name: &str) -> Event {
         "hold" => Event::Hold { why: why() },
         "resume" => Event::Resume { why: None },
         "roll back" => Event::RollBack { to: None, reason: why() },
-        "report" => Event::Report { kind: why(), note: None },
+        "report" => Event::Report { kind: "critical_bug".to_owned(), note: None },
         "step" => Event::Step { note: None, overriding: None },
         "close" => Event::Close { note: why() },
         other => panic!("no event {other}"),

@@ -172,13 +172,13 @@ fn a_verification_that_fails_is_escalated_one_by_one() {
 fn an_incident_takes_back_where_a_trigger_says_so_and_bars_promotion_where_none_does() {
     let (rollout, clock, store) = piloted();
     let ana = rollout.by("ana");
-    let outcome = ana.report("search", "typo-on-page", Some("in the title")).unwrap();
+    let outcome = ana.report("search", "critical_bug", Some("in the title")).unwrap();
     assert_eq!(outcome.state.standing(), Standing::Running);
     assert_eq!(outcome.alerts[0].kind, AlertKind::Decision);
     assert!(unmet(ana.force("search", "no matter")).contains(&"incident"));
     ana.close("search", "it is no incident").unwrap();
 
-    ana.report("search", "slow", None).unwrap();
+    ana.report("search", "data_integrity", None).unwrap();
     ana.step("search", Some("we take it back")).unwrap();
     let outcome = ana.step("search", None).unwrap();
     assert_eq!(outcome.state.standing(), Standing::RolledBack);

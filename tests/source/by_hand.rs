@@ -6,11 +6,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use stagegate::clock::ManualClock;
+use stagegate::rollout::Rollout;
 use stagegate::source::{
-    Fetched, FollowEvent, FollowOptions, Follower, Freshness, Nudge, Refreshed, Source, SourceError,
+    Fetched, FollowEvent, FollowOptions, Follower, Freshness, Nudge, Refreshed, Source,
+    SourceError, StartError,
 };
+use stagegate::store::Memory;
 use stagegate::{Document, Gate};
 
 use crate::world::{LONG, Log, plan};
@@ -256,4 +260,20 @@ fn a_gate_that_is_there_follows() {
     let begin = Instant::now();
     drop(follower);
     assert!(begin.elapsed() < Duration::from_millis(500));
+}
+
+#[test]
+fn a_gate_that_a_rollout_drives_is_refused_at_the_call_and_not_at_every_update() {
+    let plan = "schema = 1\n[flags.a]\nstage = \"off\"\n";
+    let clock = ManualClock::at(SystemTime::UNIX_EPOCH);
+    let rollout = Rollout::start(Memory::new(), clock, plan, "ana").unwrap();
+    let script = Script::default();
+    let error = rollout.gate().follow(script.clone(), FollowOptions::new()).unwrap_err();
+    assert!(matches!(error, StartError::Driven));
+    assert_eq!(
+        error.to_string(),
+        "a rollout drives this gate, so it cannot follow a source. Change its plan with `Rollout::update`, \
+         or follow with a gate of its own: `Follower::start`",
+    );
+    assert!(script.says().nudge.is_none(), "the source is not started");
 }

@@ -1,7 +1,8 @@
 //! Starts without a source.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use stagegate::clock::ManualClock;
@@ -145,4 +146,58 @@ fn with_nothing_all_is_off_if_that_is_wanted() {
     follower.refresh_now().unwrap();
     assert!(gate.is_enabled("ana", "a"));
     assert_eq!((follower.status().freshness, gate.version()), (Freshness::Ready, 1));
+}
+
+#[test]
+fn a_last_known_good_that_others_can_change_is_neither_read_nor_written() {
+    let world = World::new();
+    let (path, directory) = (world.scratch.path("rollout.toml"), world.scratch.path("kept/deep"));
+    let kept = directory.join("rollout.last");
+    let set_mode =
+        |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    let start = || {
+        let options = world.log.options().clock(world.clock.clone()).by_hand();
+        Follower::start(world.source(), options.last_known_good(&kept))
+    };
+    fs::write(&path, plan(0)).unwrap();
+    drop(start().unwrap());
+    let mode = fs::metadata(&directory).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o700, "the directory is made, for its owner alone");
+    fs::remove_file(&path).unwrap();
+    drop(start().unwrap());
+
+    for (place, mode, right) in [(&directory, 0o777, 0o700), (&kept, 0o620, 0o600)] {
+        set_mode(place, mode);
+        let (shown, hint) = (
+            place.display(),
+            if right == 0o700 { ", or choose a directory of your own" } else { "" },
+        );
+        let error = start().unwrap_err().to_string();
+        let expected = format!(
+            "`{}` is ignored: others can write to `{shown}` (mode {mode:04o}): run `chmod {right:o} {shown}`{hint}",
+            kept.display(),
+        );
+        assert!(error.ends_with(&expected), "{error}\nis not\n{expected}");
+        set_mode(place, right);
+        drop(start().unwrap());
+    }
+
+    // A link may lead to a file of somebody else's.
+    let elsewhere = world.scratch.path("elsewhere");
+    fs::rename(&kept, &elsewhere).unwrap();
+    symlink(&elsewhere, &kept).unwrap();
+    let error = start().unwrap_err().to_string();
+    assert!(error.ends_with("is ignored: it is no regular file"), "{error}");
+    fs::remove_file(&kept).unwrap();
+
+    set_mode(&directory, 0o1777);
+    fs::write(&path, plan(1)).unwrap();
+    drop(start().unwrap());
+    let shown = directory.display();
+    let expected = format!(
+        "is not written: others can write to `{shown}` (mode 1777): run `chmod 700 {shown}`, or choose a directory of your own"
+    );
+    let lines = world.log.lines();
+    assert!(lines.iter().any(|line| line.ends_with(&expected)), "{lines:?}");
+    assert!(!kept.exists());
 }

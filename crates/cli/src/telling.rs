@@ -1,5 +1,6 @@
 //! Who else is told of what a verb does.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -21,6 +22,9 @@ pub(crate) struct Telling {
     /// Run this program for each thing that happens, with its JSON on the standard input and no arguments.
     #[arg(long, env = "STAGEGATE_TELL_COMMAND", value_name = "PROGRAM")]
     pub(crate) tell_command: Option<PathBuf>,
+    /// Pass these variables of the environment to that program too; it gets PATH, HOME, LANG, LC_ALL, TZ and TMPDIR
+    #[arg(long, env = "STAGEGATE_TELL_ENV", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) tell_env: Vec<OsString>,
     /// Post what happens to this URL, as JSON. Rather by the environment: others see the arguments of a program.
     #[arg(long, env = "STAGEGATE_TELL_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) tell_url: Option<Endpoint>,
@@ -111,7 +115,9 @@ impl Telling {
             outboxes.push(outbox("file", JsonLines::new(path))?);
         }
         if let Some(program) = &self.tell_command {
-            outboxes.push(outbox("command", Command::new(program))?);
+            let command = Command::new(program);
+            let command = self.tell_env.iter().fold(command, Command::passing);
+            outboxes.push(outbox("command", command)?);
         }
         if let Some(endpoint) = &self.tell_url {
             let webhook = Webhook::new(endpoint.clone());

@@ -1,6 +1,7 @@
 //! All that a plan says of one flag.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::SystemTime;
 
 use crate::eval::FlagDefinition;
@@ -35,7 +36,7 @@ use crate::plan::model::trigger::{Trigger, TriggerCause};
 /// assert!(!flag.triggers().is_empty());
 /// # Ok::<(), stagegate::PlanError>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct FlagPlan<'p> {
     pub(super) planned: &'p PlannedFlag,
 }
@@ -241,5 +242,16 @@ impl<'p> FlagPlan<'p> {
 
     fn sections(&self) -> &'p Sections {
         &self.planned.sections
+    }
+}
+
+/// The flag's key, its stage and numbers: not its salt, which may be secret, nor its people.
+impl fmt::Debug for FlagPlan<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FlagPlan")
+            .field("key", &self.key())
+            .field("stage", &self.stage())
+            .field("stages", &self.stages().len())
+            .finish_non_exhaustive()
     }
 }

@@ -154,9 +154,11 @@ impl Actor<'_> {
 
     /// Reports an incident. Takes the flag back where the plan has a trigger for that.
     ///
+    /// `kind` is `security`, `data_integrity`, `critical_bug`, or one that a trigger of the flag names.
+    ///
     /// # Errors
     ///
-    /// As [`act`](Actor::act).
+    /// As [`act`](Actor::act). Another kind is refused, and the error lists those that are known.
     pub fn report(
         &self,
         flag: &str,

@@ -53,14 +53,14 @@ fn follow(
         // The panic has been printed by the hook.
         match catch_unwind(AssertUnwindSafe(|| lead.hold())) {
             Ok(Ok(Some(time))) => {
-                until = asked + time;
+                until = asked.saturating_add(time);
                 ask_after = time / 3;
             }
             Ok(Ok(None)) => until = Duration::ZERO,
             Ok(Err(_)) | Err(_) => {}
         }
         if monotonic() >= next && monotonic() < until {
-            next = monotonic() + every;
+            next = monotonic().saturating_add(every);
             let _ = catch_unwind(AssertUnwindSafe(|| {
                 let read = rollout.refresh();
                 if monotonic() < until {

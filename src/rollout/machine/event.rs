@@ -56,7 +56,8 @@ pub enum Event {
     },
     /// Reports an incident.
     Report {
-        /// Its kind: `security`, `data_integrity`, `critical_bug` or one of the team's own.
+        /// Its kind: `security`, `data_integrity`, `critical_bug`, or one that a trigger of the flag names.
+        /// Another kind is refused.
         kind: String,
         /// What was seen.
         note: Option<String>,

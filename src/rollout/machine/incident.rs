@@ -10,14 +10,23 @@ use super::rollback;
 use super::state::Incident;
 use super::text::Spent;
 use crate::eval::StageName;
-use crate::plan::model::{Action, Limit, Metric, Phase, TriggerCause};
+use crate::plan::model::{Action, IncidentKind, Limit, Metric, Phase, TriggerCause};
+use crate::plan::{Excerpt, one_of};
 use crate::rollout::{Cause, Fact};
 
-/// Somebody or something reports an incident.
+/// A person or a program reports an incident. A kind that nothing answers to is refused: the flag would
+/// stay on because of a spelling mistake.
 pub(super) fn report(case: &Case<'_, '_>, kind: &str, note: Option<&str>) -> Decision {
-    if kind.trim().is_empty() {
-        let hint = "name its kind, for example `security`";
-        return Err(vec![Unmet::new("report", "the incident is of no kind", hint)]);
+    let kinds = kinds(case);
+    if !kinds.contains(&kind) {
+        let found = match kind.trim().is_empty() {
+            true => "the incident is of no kind".to_owned(),
+            false => format!(
+                "found `{}`, not a kind of incident that the flag's plan or stagegate knows",
+                Excerpt(kind)
+            ),
+        };
+        return Err(vec![Unmet::new("report", found, one_of(kind, kinds.into_iter()))]);
     }
     let note: Option<Box<str>> = note.map(Into::into);
     let mut draft = case.stays(Fact::Reported { kind: kind.into(), note: note.clone() });
@@ -34,6 +43,19 @@ pub(super) fn report(case: &Case<'_, '_>, kind: &str, note: Option<&str>) -> Dec
         draft.alerts.push(asks(case, text));
     }
     Ok(draft)
+}
+
+/// The kinds that every plan knows, then those that the flag's triggers name.
+fn kinds<'p>(case: &Case<'p, '_>) -> Vec<&'p str> {
+    let mut kinds: Vec<&str> = IncidentKind::KNOWN.iter().map(IncidentKind::as_str).collect();
+    for (_, trigger) in case.triggers() {
+        if let TriggerCause::Incident(kind) = &trigger.cause
+            && !kinds.contains(&kind.as_str())
+        {
+            kinds.push(kind.as_str());
+        }
+    }
+    kinds
 }
 
 /// A trigger asks whether the flag is taken back: an incident, so that nothing is promoted meanwhile and somebody

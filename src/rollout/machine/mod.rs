@@ -123,7 +123,8 @@ pub fn transition(
 ) -> Result<Transition, Refusal> {
     let draft = draft(plan, state, event, context)?;
     let mut state = state.clone();
-    for ((fact, to), next) in draft.facts.iter().zip(context.next..) {
+    for ((fact, to), place) in draft.facts.iter().zip(0..) {
+        let next = context.next.saturating_add(place);
         apply(plan, &mut state, fact, *to, &Context { next, ..*context });
     }
     Ok(Transition { state, facts: draft.facts, alerts: draft.alerts })

@@ -4,6 +4,7 @@ mod places;
 mod reading;
 mod watch;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -57,10 +58,16 @@ pub struct File {
     note: Option<String>,
 }
 
-#[derive(Debug)]
 struct Applied {
     content: u128,
     bytes: Vec<u8>,
+}
+
+/// Without the bytes: they may list users.
+impl fmt::Debug for Applied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Applied({} bytes)", self.bytes.len())
+    }
 }
 
 /// How much longer a file rests that looks as if it were being written.

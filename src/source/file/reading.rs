@@ -1,6 +1,7 @@
 //! What a file and those it names hold, read once.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ pub(super) struct Reading {
 }
 
 /// A file whose stamp was the same before and after it was read.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Whole {
     bytes: Arc<[u8]>,
     stamp: Stamp,
@@ -64,6 +65,16 @@ fn whole(path: &Path, most: usize) -> Option<Result<Whole, String>> {
         // It came in between.
         (Ok(_), None) => return None,
     })
+}
+
+/// Without the bytes: they may list users.
+impl fmt::Debug for Whole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Whole")
+            .field("bytes", &self.bytes.len())
+            .field("stamp", &self.stamp)
+            .finish()
+    }
 }
 
 impl Reading {

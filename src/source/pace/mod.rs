@@ -51,6 +51,7 @@ pub(super) fn random() -> u64 {
 
 /// That part of a time which a number is of all numbers.
 fn fraction(time: Duration, random: u64) -> Duration {
-    let nanos = (time.as_nanos() * u128::from(random)) >> 64;
+    let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    let nanos = (u128::from(time) * u128::from(random)) >> 64;
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }

@@ -21,7 +21,9 @@ use writing::{Lock, Writing};
 /// lock                   taken by the process that writes
 /// ```
 ///
-/// Only their owner may read and write them. A line that a crash has cut off is taken from the
+/// Only their owner may read and write them. On Unix, a directory or file is refused that group or
+/// others can write to, that is a link, or that belongs to another user than this one or root; the
+/// error says what to run. A line that a crash has cut off is taken from the
 /// journal's end when it is opened, and kept beside it; a [notice](Store::notices) says so. Any
 /// other damage is an error, and nothing is touched. The chapter on the journal has the format.
 ///
@@ -65,8 +67,8 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when there is a journal already, another process has it, or it cannot be
-    /// made.
+    /// [`StoreError`] when there is a journal already, another process has it, others can change
+    /// the directory, or it cannot be made.
     pub fn create(path: impl AsRef<Path>) -> Result<Directory, StoreError> {
         Directory::create_with(path, SystemFiles)
     }
@@ -95,8 +97,8 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when there is no journal, another process has it, it is damaged, or cannot be
-    /// read.
+    /// [`StoreError`] when there is no journal, another process has it, others can change it, it is
+    /// damaged, or cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Directory, StoreError> {
         Directory::open_with(path, SystemFiles)
     }
@@ -121,9 +123,10 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when there is no journal.
+    /// [`StoreError`] when there is no journal, or others can write to it.
     pub fn read_only(path: impl AsRef<Path>) -> Result<Directory, StoreError> {
         let mut store = Directory::unopened(path.as_ref(), Box::new(SystemFiles));
+        store.check(false)?;
         store.read(1)?;
         Ok(store)
     }
@@ -134,10 +137,28 @@ impl Directory {
     }
 
     fn make(&mut self) -> io::Result<()> {
+        match self.files.check_directory(&self.path, true) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         self.files.create_directory(&self.path.join(DOCUMENTS))?;
         self.files.sync_directory(&self.path)?;
         let above = self.path.parent().filter(|above| !above.as_os_str().is_empty());
         self.files.sync_directory(above.unwrap_or(Path::new(".")))
+    }
+
+    /// Refuses a store that others can change.
+    fn check(&mut self, for_writing: bool) -> Result<(), StoreError> {
+        let checked = self.files.check_directory(&self.path, for_writing);
+        let documents = self.path.join(DOCUMENTS);
+        let checked = checked.and_then(|()| self.files.check_directory(&documents, for_writing));
+        match checked {
+            // Reading the journal, or a document, says what is missing.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(self.failed("be used", &error))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn open_for_writing(&mut self, create: bool) -> Result<(), StoreError> {
@@ -148,6 +169,7 @@ impl Directory {
                 _ => self.failed("be opened", &error),
             });
         }
+        self.check(true)?;
         let lock = self.path.join("lock");
         let mut lock = self.files.open(&lock, true).map_err(|e| self.failed("be locked", &e))?;
         if !lock.try_lock().map_err(|error| self.failed("be locked", &error))? {

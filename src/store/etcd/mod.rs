@@ -63,6 +63,9 @@ pub struct Etcd {
     page: u64,
 }
 
+/// Seconds of a lease at most: etcd grants no longer one.
+const MAX_TTL: u64 = 9_000_000_000;
+
 impl Etcd {
     /// The store under a prefix of keys, on the servers of one cluster. Asks nobody yet.
     ///
@@ -109,7 +112,7 @@ impl Etcd {
     /// Who dies with it holds up the others for that long (in whole seconds, 2 at least).
     #[must_use]
     pub fn lead(&self, ttl: Duration) -> Box<dyn Lead> {
-        let ttl = ttl.as_secs().max(2);
+        let ttl = ttl.as_secs().clamp(2, MAX_TTL);
         let (gateway, layout, name) =
             (self.gateway.clone(), self.layout.clone(), self.mark.clone());
         Box::new(Leading { gateway, layout, name, ttl, lease: None })

@@ -63,7 +63,7 @@ impl Watcher for Watching {
             }
             let mut lines = match self.open.take() {
                 Some(lines) => lines,
-                None => self.watch(revision + 1, time)?,
+                None => self.watch(revision.saturating_add(1), time)?,
             };
             match self.read(&mut lines, beyond) {
                 Ok(Seen::News) => {

@@ -5,6 +5,7 @@
 mod bad_input;
 mod check;
 mod diff;
+mod edges;
 mod etcd;
 mod explain;
 #[cfg(unix)]

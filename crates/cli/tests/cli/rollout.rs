@@ -183,7 +183,7 @@ fn a_rollout_from_start_to_end_reads_as_on_record() {
     );
     shop.run(
         0,
-        &["incident", "report", "search", "data_loss", "--note", "one order", "--by", "ana"],
+        &["incident", "report", "search", "data_integrity", "--note", "one order", "--by", "ana"],
     );
     shop.run(2, &["rollback", "search", "--reason", "to be sure", "--by", "ana"]);
     shop.run(

@@ -208,16 +208,15 @@ fn read_incident<'a>(
     report: &mut Report<'a>,
 ) -> Option<IncidentKind> {
     let name = string(node, path, report)?;
-    let known = [IncidentKind::Security, IncidentKind::DataIntegrity, IncidentKind::CriticalBug];
-    let names = known.each_ref().map(IncidentKind::as_str);
-    if let Some(index) = names.iter().position(|known| known == name) {
-        return known.into_iter().nth(index);
+    if let Some(known) = IncidentKind::KNOWN.iter().find(|known| known.as_str() == name) {
+        return Some(known.clone());
     }
     if let Err(error) = key::check(name, MAX_KEY_BYTES) {
         report.found(node, path, &error, error.hint());
         return None;
     }
-    if let Some(near) = nearest(name, names.into_iter()) {
+    let names = IncidentKind::KNOWN.iter().map(IncidentKind::as_str);
+    if let Some(near) = nearest(name, names) {
         let message =
             format!("found \"{name}\", an incident of your own that is nearly \"{near}\"");
         let hint = format!("did you mean `{near}`? only what is reported as \"{name}\" fires it");

@@ -199,6 +199,10 @@ impl fmt::Display for IncidentKind {
 }
 
 impl IncidentKind {
+    /// Those that every plan knows.
+    pub(crate) const KNOWN: &[IncidentKind] =
+        &[IncidentKind::Security, IncidentKind::DataIntegrity, IncidentKind::CriticalBug];
+
     /// The name in a document.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -180,7 +180,9 @@ impl Outbox {
             done: Condvar::new(),
         });
         let theirs = Arc::clone(&shared);
-        let thread = thread::Builder::new().name(format!("stagegate-{name}"));
+        // The system takes no name with a NUL.
+        let thread = format!("stagegate-{}", name.replace('\0', ""));
+        let thread = thread::Builder::new().name(thread);
         thread.spawn(move || theirs.run(delivery))?;
         Ok(Outbox { shared })
     }
@@ -287,7 +289,8 @@ impl Shared {
 fn jittered(bound: Duration) -> Duration {
     // Each `RandomState` has keys of its own.
     let random = u128::from(RandomState::new().hash_one(()));
-    let nanos = (bound.as_nanos() * random) >> 64;
+    let bound = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
+    let nanos = (u128::from(bound) * random) >> 64;
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 

@@ -1,0 +1,89 @@
+//! Mode bits and owners.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::Owner;
+
+/// The bits of a mode that let group and others write.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+const ROOT: u32 = 0;
+
+pub(super) fn check(path: &Path, metadata: &Metadata, owner: Owner) -> io::Result<()> {
+    let us = if owner == Owner::Us { user() } else { None };
+    match wrong(metadata.mode(), metadata.uid(), us, metadata.is_dir(), path) {
+        Some(wrong) => Err(io::Error::new(io::ErrorKind::PermissionDenied, wrong)),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn is_same(a: &Metadata, b: &Metadata) -> bool {
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+/// What is wrong with a file or directory of this mode and owner, for a process of user `us`; `None` where
+/// the owner does not matter.
+fn wrong(
+    mode: u32,
+    owner: u32,
+    us: Option<u32>,
+    is_directory: bool,
+    path: &Path,
+) -> Option<String> {
+    let path = path.display();
+    if let Some(us) = us.filter(|us| owner != *us && owner != ROOT) {
+        return Some(format!(
+            "`{path}` belongs to user {owner}, who can change it: run this as that user, or `chown -R {us} {path}`"
+        ));
+    }
+    if mode & WRITABLE_BY_OTHERS == 0 {
+        return None;
+    }
+    let mode = mode & 0o7777;
+    let found = format!("others can write to `{path}` (mode {mode:04o})");
+    Some(match is_directory {
+        true => format!("{found}: run `chmod 700 {path}`, or choose a directory of your own"),
+        false => format!("{found}: run `chmod 600 {path}`"),
+    })
+}
+
+/// The effective user of this process; `None` where the system does not say so in a file.
+fn user() -> Option<u32> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    // Real, effective, saved, of the file system.
+    users.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_user_and_root_may_own_and_write() {
+        let refused = |mode, owner, us| wrong(mode, owner, us, true, Path::new("/d")).is_some();
+        for mode in [0o700, 0o755, 0o600, 0o644, 0o1700] {
+            assert!(!refused(mode, 7, Some(7)) && !refused(mode, 0, Some(7)), "{mode:o}");
+            assert!(refused(mode, 8, Some(7)) && refused(mode, 7, Some(0)), "{mode:o}");
+            assert!(!refused(mode, 8, None), "{mode:o}");
+        }
+        for mode in [0o777, 0o770, 0o702, 0o1777, 0o2775, 0o660] {
+            for us in [Some(7), None] {
+                assert!(refused(mode, 7, us), "{mode:o}");
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_user_is_who_owns_what_the_process_makes() {
+        let path = std::env::temp_dir().join(format!("stagegate-user-{}", std::process::id()));
+        fs::write(&path, "").expect("a file for the test");
+        let owner = fs::metadata(&path).expect("it is there").uid();
+        fs::remove_file(&path).expect("it is there");
+        assert_eq!(user(), Some(owner));
+    }
+}

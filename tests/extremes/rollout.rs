@@ -1,0 +1,308 @@
+//! Rollouts: every verb, at every end of time.
+
+use std::time::{Duration, SystemTime};
+
+use stagegate::clock::{Clock, ManualClock};
+use stagegate::model::{Quantity, Unit};
+use stagegate::rollout::{
+    Context, Controller, Delivery, Event, FlagState, Hash, Journal, Lead, MetricReader,
+    Notification, NotificationKind, Outbox, ReadError, Reading, Retry, Rollout, RolloutError,
+    Sample, Sink, Stamp, Store, StoreError, Undelivered, overdue, transition, unmet,
+};
+use stagegate::store::Memory;
+use stagegate::{Plan, StageName};
+
+use crate::calls::Calls;
+use crate::plan::DOCUMENT;
+use crate::values::{DURATIONS, NUMBERS, texts, times};
+
+pub(crate) fn call(calls: &mut Calls) {
+    for at in times() {
+        live(calls, at);
+        machine(calls, at);
+    }
+    texts_of_people(calls);
+    journal(calls);
+    controllers(calls);
+    outboxes(calls);
+}
+
+/// A rollout that begins at a moment, and whose clock then does all it can.
+fn live(calls: &mut Calls, at: SystemTime) {
+    let (store, clock) = (Memory::new(), ManualClock::at(at));
+    let started = calls
+        .call("Rollout::start", || Rollout::start(store.clone(), clock.clone(), DOCUMENT, "ana"));
+    // A moment that a journal cannot hold is an error.
+    let Some(Ok(rollout)) = started else { return };
+    calls.call("Rollout::gate", || rollout.gate().version());
+    calls.call("Rollout::plan", || rollout.plan().flags().count());
+    calls.call("Rollout::wanted_metrics", || rollout.wanted_metrics().len());
+    calls.call("Rollout::tell", || rollout.tell(Quiet));
+    for time in DURATIONS {
+        for act in ["advance", "restart", "set"] {
+            match act {
+                "advance" => clock.advance(time),
+                "restart" => clock.restart(time),
+                _ => clock.set_wall(at),
+            }
+            calls.call("Rollout::tick", || format!("{:?}", rollout.tick()));
+            calls.call("Rollout::status", || format!("{:?}", rollout.status()));
+            calls.call("Rollout::read", || {
+                format!("{:?}", rollout.read(&mut Extreme(clock.clone())))
+            });
+            calls.call("Actor::promote", || rollout.by("ana").promote("a").is_ok());
+            calls.call("Actor::force", || rollout.by("ana").force("b", "x").is_ok());
+            calls.call("Actor::roll_back", || rollout.by("ana").roll_back("b", "x").is_ok());
+            calls.call("Actor::close", || rollout.by("ana").close("b", "x").is_ok());
+            calls.call("Rollout::refresh", || rollout.refresh().map(|records| records.len()));
+        }
+    }
+    for moment in times() {
+        calls.call("Rollout::at", || rollout.at(moment).map(|state| format!("{state:?}").len()));
+    }
+    for number in NUMBERS {
+        calls.call("Rollout::records", || rollout.records(number).map(|records| records.len()));
+    }
+    calls.call("Rollout::now", || rollout.now().is_ok());
+    let reopened = calls.call("Rollout::open", || Rollout::open(store, clock)).unwrap();
+    assert_eq!(reopened.map(|other| other.status().head).ok(), Some(rollout.status().head));
+}
+
+fn machine(calls: &mut Calls, at: SystemTime) {
+    let plan = Plan::parse(DOCUMENT).unwrap();
+    for time in DURATIONS {
+        for boots in [0, u32::MAX] {
+            let now = calls.call("Stamp::new", || Stamp::new(at, time, boots)).unwrap();
+            let other = Stamp::new(SystemTime::UNIX_EPOCH, Duration::from_secs(5), 1);
+            calls.call("Stamp::spent_since", || (now.spent_since(&other), other.spent_since(&now)));
+            calls.call("Stamp::age_of", || (now.age_of(&other), other.age_of(&now)));
+            for flag in ["a", "b"] {
+                let flag = plan.flag(flag).unwrap();
+                let stage = flag.stages().last().unwrap().name();
+                let state = calls.call("FlagState::new", || FlagState::new(stage, other)).unwrap();
+                calls.call("FlagState::standing", || state.standing());
+                calls.call("FlagState::spent", || state.spent(now));
+                calls.call("unmet", || unmet(&flag, &state, now).len());
+                calls.call("overdue", || overdue(&flag, &state, now).len());
+                for next in NUMBERS {
+                    let context = Context { now, by: "", serving: StageName::OFF, next };
+                    for event in [Event::Promote, Event::Tick, Event::Tell] {
+                        calls.call("transition", || {
+                            transition(&flag, &state, &event, &context).is_ok()
+                        });
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn texts_of_people(calls: &mut Calls) {
+    let (store, clock) = (Memory::new(), ManualClock::at(SystemTime::UNIX_EPOCH));
+    let rollout = Rollout::start(store, clock, DOCUMENT, "ana").unwrap();
+    for text in texts() {
+        let some = Some(text.as_str());
+        for flag in [&*text, "a", "b"] {
+            let who = calls.call("Rollout::by", || rollout.by(&text)).unwrap();
+            calls.call("Actor::promote", || errors(who.promote(flag).map(drop)));
+            calls.call("Actor::force", || errors(who.force(flag, &text).map(drop)));
+            calls.call("Actor::force_to", || errors(who.force_to(flag, &text, &text).map(drop)));
+            calls.call("Actor::hold", || errors(who.hold(flag, &text).map(drop)));
+            calls.call("Actor::resume", || errors(who.resume(flag, some).map(drop)));
+            calls.call("Actor::sign", || errors(who.sign(flag, &text, some).map(drop)));
+            calls.call("Actor::unsign", || errors(who.unsign(flag, &text, some).map(drop)));
+            calls.call("Actor::report", || errors(who.report(flag, &text, some).map(drop)));
+            calls.call("Actor::report", || errors(who.report(flag, "security", some).map(drop)));
+            calls.call("Actor::step", || errors(who.step(flag, some).map(drop)));
+            calls.call("Actor::close", || errors(who.close(flag, &text).map(drop)));
+            calls.call("Actor::roll_back_to", || {
+                errors(who.roll_back_to(flag, &text, &text).map(drop));
+            });
+            calls.call("Actor::roll_back", || errors(who.roll_back(flag, &text).map(drop)));
+            measures(calls, &rollout, flag, &text);
+            for trigger in [0, 1, usize::MAX] {
+                let event = Event::Breach { trigger, evidence: text.clone() };
+                calls.call("Actor::act", || errors(who.act(flag, &event).map(drop)));
+            }
+            calls.call("Rollout::report", || errors(rollout.report(flag).map(drop)));
+            calls.call("Rollout::stage", || rollout.stage(flag, &text).is_ok());
+        }
+        calls.call("Actor::update", || errors(rollout.by(&text).update(text.as_str()).map(drop)));
+        calls.call("Rollout::preview", || errors(rollout.preview(text.as_str()).map(drop)));
+        calls.call("Rollout::is_of_boot", || rollout.is_of_boot(&text));
+    }
+    let error = rollout.by("").promote("\0").unwrap_err();
+    calls.call("RolloutError::is_refused", || error.is_refused());
+    calls.call("RolloutError::is_not_found", || error.is_not_found());
+    calls.call("RolloutError::is_invalid_document", || error.is_invalid_document());
+    calls.call("RolloutError::is_damaged", || error.is_damaged());
+    calls.call("RolloutError::store_error", || error.store_error().is_some());
+    calls.call("RolloutError::plan_error", || error.plan_error().is_some());
+    let refused = rollout.by("").force("a", "").unwrap_err();
+    for refusal in calls.call("RolloutError::refusals", || refused.refusals()).unwrap() {
+        for text in texts() {
+            calls.call("Refusal::has", || refusal.has(&text));
+        }
+    }
+}
+
+fn measures(calls: &mut Calls, rollout: &Rollout, flag: &str, text: &str) {
+    let numbers = NUMBERS.into_iter().map(Quantity::Count);
+    let values: Vec<_> = DURATIONS.into_iter().map(Quantity::Duration).chain(numbers).collect();
+    let who = rollout.by("monitor");
+    for value in values.into_iter().chain(Quantity::parse("100%", Unit::Percent)) {
+        for samples in [None, Some(0), Some(u64::MAX)] {
+            calls.call("Actor::measure", || {
+                errors(who.measure(flag, text, Some(value), samples).map(drop));
+            });
+            calls.call("Actor::measure", || {
+                errors(who.measure(flag, "error_rate", Some(value), samples).map(drop));
+            });
+        }
+        let event = Event::Measure {
+            metric: "error_rate".to_owned(),
+            reading: Reading::Value(value),
+            control: Some(value),
+            samples: Some(u64::MAX),
+        };
+        calls.call("Actor::act", || errors(who.act(flag, &event).map(drop)));
+    }
+}
+
+fn journal(calls: &mut Calls) {
+    let mut journal = calls.call("Journal::new", Journal::new).unwrap();
+    calls.call("Journal::head", || journal.head());
+    for text in texts() {
+        let whole = "{\"seq\":1}\n".repeat(3);
+        for line in [text.as_bytes(), &[0xff; 100], whole.as_bytes(), b"\n", b"{}\n"] {
+            calls.call("Journal::read", || {
+                journal.read(line).map_err(|damage| format!("{damage:?}")).is_ok()
+            });
+        }
+        calls.call("Hash::of", || Hash::of(text.as_bytes()).to_string());
+    }
+    let (mut store, clock) = (Memory::new(), ManualClock::at(SystemTime::UNIX_EPOCH));
+    drop(Rollout::start(store.clone(), clock, DOCUMENT, "ana").unwrap());
+    let first = store.read(1).unwrap();
+    let record = calls
+        .call("Journal::read", || journal.read(first.strip_suffix(b"\n").unwrap()).unwrap())
+        .unwrap();
+    for at in times() {
+        for uptime in DURATIONS {
+            let mut record = record.clone();
+            (record.at, record.uptime, record.time) = (at, uptime, uptime);
+            let written = calls.call("Journal::write", || journal.write(record)).unwrap();
+            let mut other = Journal::new();
+            calls.call("Journal::wrote", || other.wrote(&written.0, &written.1));
+        }
+    }
+}
+
+fn controllers(calls: &mut Calls) {
+    let clock = ManualClock::at(SystemTime::UNIX_EPOCH);
+    let rollout = Rollout::start(Memory::new(), clock.clone(), DOCUMENT, "ana").unwrap();
+    for every in DURATIONS {
+        calls.call("Controller::spawn", || Controller::spawn(&rollout, every, |_| ()).map(drop));
+        let reader = Extreme(clock.clone());
+        calls.call("Controller::reading", || {
+            Controller::reading(&rollout, reader, every, |_| ()).map(drop)
+        });
+        calls.call("Controller::following", || {
+            Controller::following(&rollout, every, |_| ()).map(drop)
+        });
+        for held in DURATIONS.into_iter().map(Some).chain([None]) {
+            let lead = || Controller::leading(&rollout, Held(held), every, |_| ()).map(drop);
+            calls.call("Controller::leading", lead);
+        }
+    }
+}
+
+fn outboxes(calls: &mut Calls) {
+    for text in texts() {
+        let undelivered =
+            calls.call("Undelivered::for_now", || Undelivered::for_now(&*text)).unwrap();
+        calls.call("Undelivered::for_ever", || Undelivered::for_ever(&*text));
+        calls.call("Undelivered::is_final", || undelivered.is_final());
+        calls.call("ReadError::new", || ReadError::new(&*text));
+        calls.call("Outbox::spawn", || Outbox::spawn(&text, Never).map(drop));
+        for at in times() {
+            let kind = NotificationKind::Held;
+            calls.call("NotificationKind::name", || kind.name());
+            let news = calls.call("Notification::new", || {
+                Notification::new(&text, kind, StageName::OFF, at, &*text)
+            });
+            calls.call("Notification::to_json", || news.unwrap().to_json().len());
+            calls.call("Sample::new", || Sample::new(Quantity::Count(u64::MAX), at));
+        }
+    }
+    for first in DURATIONS {
+        for attempts in [0, 2, u32::MAX] {
+            let retry = Retry { attempts, first, most: first };
+            let outbox = calls
+                .call("Outbox::spawn_with", || Outbox::spawn_with("never", Never, retry))
+                .unwrap();
+            let outbox = outbox.unwrap();
+            // Nothing waits: it returns at once, however long it may take.
+            calls.call("Outbox::flush", || DURATIONS.map(|time| outbox.flush(time)));
+            outbox.tell(&Notification::new(
+                "a",
+                NotificationKind::Held,
+                StageName::OFF,
+                SystemTime::UNIX_EPOCH,
+                "",
+            ));
+            calls.call("Outbox::status", || outbox.status());
+            drop(outbox);
+        }
+    }
+}
+
+/// Printing an error must not panic either.
+fn errors(result: Result<(), RolloutError>) {
+    if let Err(error) = result {
+        drop(format!("{error} {error:?}"));
+    }
+}
+
+#[derive(Debug)]
+struct Quiet;
+
+impl Sink for Quiet {
+    fn tell(&self, notification: &Notification) {
+        drop(notification.to_json());
+    }
+}
+
+struct Never;
+
+impl Delivery for Never {
+    fn deliver(&mut self, _: &Notification) -> Result<(), Undelivered> {
+        Err(Undelivered::for_now("never"))
+    }
+}
+
+/// Values of the far past and the far future.
+struct Extreme(ManualClock);
+
+impl MetricReader for Extreme {
+    fn read(&mut self, _: &stagegate::model::Metric) -> Result<Option<Sample>, ReadError> {
+        let at = if self.0.now().uptime.is_zero() { times()[0] } else { *times().last().unwrap() };
+        Ok(Some(Sample::new(Quantity::Count(u64::MAX), at)))
+    }
+
+    fn name(&self) -> &str {
+        ""
+    }
+}
+
+/// Has the lead for that long.
+#[derive(Debug)]
+struct Held(Option<Duration>);
+
+impl Lead for Held {
+    fn hold(&mut self) -> Result<Option<Duration>, StoreError> {
+        Ok(self.0)
+    }
+
+    fn give_up(&mut self) {}
+}

@@ -1,0 +1,59 @@
+//! Which incidents can be reported.
+
+use stagegate::clock::ManualClock;
+use stagegate::rollout::{Rollout, Standing};
+use stagegate::store::Memory;
+
+use super::{begun, monday, piloted, unmet};
+
+#[test]
+fn an_incident_of_a_misspelt_kind_is_refused_and_does_not_leave_the_flag_on() {
+    let (rollout, _, _) = piloted();
+    let scanner = rollout.by("scanner");
+    for wrong in ["securty", "Security", "security ", "slow", ""] {
+        let head = rollout.status().head;
+        let error = scanner.report("search", wrong, Some("a token in a log")).unwrap_err();
+        let hint = error.refusals()[0].unmet[0].hint.clone();
+        assert!(hint.ends_with("write one of: security, data_integrity, critical_bug"), "{hint}");
+        assert_eq!(hint.starts_with("did you mean `security`? "), wrong.contains("ecur"), "{hint}");
+        assert_eq!(unmet(Err::<(), _>(error)), ["report"]);
+        assert_eq!(rollout.status().head, head, "nothing is recorded");
+    }
+    scanner.report("search", "security", Some("a token in a log")).unwrap();
+    assert_eq!(rollout.report("search").unwrap().standing, Standing::RolledBack);
+}
+
+#[test]
+fn every_known_kind_can_be_reported_where_no_trigger_names_it() {
+    for kind in ["security", "data_integrity", "critical_bug"] {
+        let (rollout, _, _) = begun();
+        let outcome = rollout.by("ana").report("other", kind, None).unwrap();
+        assert_eq!(*outcome.state.incident.unwrap().about, format!("incident {kind}"));
+    }
+}
+
+#[test]
+fn a_kind_that_the_flags_plan_names_can_be_reported_and_no_other_flags_kind() {
+    let document = r#"
+        schema = 1
+        [flags.a]
+        stage = "all"
+        stages = [{ name = "all", percent = 100 }]
+        triggers = [{ incident = "outage", action = "rollback" }]
+        [flags.b]
+        stages = [{ name = "all", percent = 100 }]
+    "#;
+    let clock = ManualClock::at(monday());
+    let rollout = Rollout::start(Memory::new(), clock, document, "ana").unwrap();
+    let error = rollout.by("ana").report("b", "outage", None).unwrap_err();
+    assert_eq!(unmet(Err::<(), _>(error)), ["report"]);
+    let error = rollout.by("ana").report("a", "outtage", None).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "report of `a` is refused: 1 condition is not met\n  \
+         found `outtage`, not a kind of incident that the flag's plan or stagegate knows\n      \
+         did you mean `outage`? write one of: security, data_integrity, critical_bug, outage",
+    );
+    rollout.by("ana").report("a", "outage", None).unwrap();
+    assert_eq!(rollout.report("a").unwrap().standing, Standing::RolledBack);
+}
