@@ -7,6 +7,7 @@ mod clocks;
 mod dead_store;
 mod driven;
 mod following;
+mod machines;
 mod missing;
 mod races;
 mod reading;

@@ -1,6 +1,5 @@
 //! Another document, while a flag is on its way.
 
-use super::Stamp;
 use super::case::{position_of, stage_of};
 use super::evidence;
 use super::people;
@@ -9,6 +8,7 @@ use super::state::FlagState;
 use crate::eval::StageName;
 use crate::plan::model::{FlagPlan, StageDetails};
 use crate::plan::one_of;
+use crate::rollout::Stamp;
 
 /// What a flag has to show anew under another plan: `time`, `metric NAME`, `item ID`, `complete`.
 ///
