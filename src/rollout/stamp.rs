@@ -23,7 +23,7 @@ pub struct Stamp {
     pub boots: u32,
     /// The uptime of that run.
     pub(super) uptime: Duration,
-    /// The record of that moment; of the present, the last record that is known.
+    /// The record of that moment; of the present, the one that would be next.
     pub(super) record: u64,
 }
 

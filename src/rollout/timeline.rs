@@ -70,7 +70,7 @@ impl Timeline {
         let Some((first, last)) = &self.ends else {
             return Stamp { at, time: Duration::ZERO, boots, uptime, record: 0 };
         };
-        let stamp = Stamp { at, time: last.time, boots, uptime, record: last.record };
+        let stamp = Stamp { at, time: last.time, boots, uptime, record: last.record + 1 };
         let time = self.certain(first, &stamp, looks.of(now));
         Stamp { time: time.max(last.time), ..stamp }
     }
