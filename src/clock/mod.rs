@@ -44,17 +44,14 @@ impl Moment {
 
     /// The time that has certainly passed since an earlier reading: never more than truly has.
     ///
-    /// Within one boot that is the difference of the uptimes, whatever was done to the clock on the
-    /// wall. Across a restart it is the uptime since, or what the clock on the wall says where that
-    /// is less: the time before the restart, and the time switched off, cannot be measured and are
-    /// not counted.
+    /// Within one boot that is the difference of the uptimes, whatever was done to the wall clock. Two boots alone
+    /// vouch for nothing: each may be of another machine, with another wall clock.
     #[must_use]
     pub fn since(&self, earlier: &Moment) -> Duration {
-        if self.boot == earlier.boot {
-            return self.uptime.saturating_sub(earlier.uptime);
+        if self.boot != earlier.boot {
+            return Duration::ZERO;
         }
-        let wall = self.wall.duration_since(earlier.wall).unwrap_or(Duration::ZERO);
-        self.uptime.min(wall)
+        self.uptime.saturating_sub(earlier.uptime)
     }
 }
 

@@ -87,7 +87,7 @@ struct Guarded {
     /// What was read since the last look.
     values: Values,
     /// Which readings were handed over last.
-    tokens: BTreeMap<Box<str>, Duration>,
+    tokens: BTreeMap<Box<str>, u64>,
 }
 
 impl Guard {
@@ -218,7 +218,7 @@ impl Guard {
         &self,
         flag: &str,
         metric: &str,
-        token: Duration,
+        token: u64,
         value: (Quantity, Option<Quantity>),
     ) {
         if let Some(guarded) = self.state().flags.get_mut(flag)

@@ -9,6 +9,7 @@ mod reader;
 mod stamp;
 mod store;
 mod tell;
+mod timeline;
 
 pub use error::RolloutError;
 pub use journal::record::{Cause, Changed, Fact, Placed, Record};
@@ -27,7 +28,7 @@ pub use machine::state::{Evidence, FlagState, Hold, Incident, Signature, Standin
 pub use machine::text::Spent;
 pub use machine::{Context, Transition, overdue, transition, unmet};
 pub use reader::{MetricReader, ReadError, Sample};
-pub use stamp::Stamp;
+pub use stamp::{Now, Stamp};
 pub use store::{Lead, Store, StoreError, Watcher};
 pub use tell::{
     Delivery, Letter, Notification, NotificationKind, Outbox, OutboxStatus, Retry, Sink,

@@ -122,34 +122,24 @@ impl Plan {
 }
 
 /// What a clock set by hand says, in seconds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Hands {
     pub(crate) wall: i64,
     pub(crate) up: u64,
     pub(crate) boot: u32,
 }
 
-/// A moment by the rollout's own time.
+/// How far ahead a moment may lie and still be now, in seconds.
+const AHEAD: i64 = 60;
+
+/// How long a machine has to be up before it notes its clock, in seconds.
+const YOUNG: u64 = 600;
+
+/// A moment: what the clock said, and after how many records.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct When {
-    time: u64,
-    wall: i64,
-    boots: u32,
-}
-
-impl When {
-    /// How old something of another moment may be; `None`: nobody knows.
-    fn age(self, of: When) -> Option<u64> {
-        let spent = self.time - of.time;
-        if self.boots == of.boots {
-            return Some(spent);
-        }
-        u64::try_from(self.wall - of.wall).ok().map(|wall| wall.max(spent))
-    }
-
-    fn is_older(self, of: When, than: u64) -> bool {
-        self.age(of).is_none_or(|age| age > than)
-    }
+    hands: Hands,
+    records: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -204,8 +194,10 @@ pub(crate) enum Event {
 pub(crate) struct Naive {
     pub(crate) plan: Plan,
     pub(crate) hands: Hands,
-    /// What the clock said with the last record, and the rollout's time then.
-    last: (Hands, When),
+    /// What the clock said with each record.
+    journal: Vec<When>,
+    /// What it said when the process, in this run of the machine, looked.
+    looks: Vec<When>,
     pub(crate) stage: usize,
     since: When,
     pub(crate) complete: bool,
@@ -223,11 +215,12 @@ fn refuse(kinds: &[&'static str]) -> Result<(), Kinds> {
 
 impl Naive {
     pub(crate) fn new(plan: Plan, hands: Hands) -> Naive {
-        let since = When { time: 0, wall: hands.wall, boots: 0 };
+        let since = When { hands, records: 1 };
         Naive {
             plan,
             hands,
-            last: (hands, since),
+            journal: vec![since],
+            looks: vec![since],
             stage: 0,
             since,
             complete: false,
@@ -238,30 +231,70 @@ impl Naive {
         }
     }
 
-    /// Time that cannot be measured is not counted: across a restart, only what the machine has been up
-    /// for, and no more than the clock on the wall allows.
     fn now(&self) -> When {
-        let (hands, when) = self.last;
-        let spent = match self.hands.boot == hands.boot {
-            true => self.hands.up - hands.up,
-            false => self.hands.up.min(u64::try_from(self.hands.wall - hands.wall).unwrap_or(0)),
-        };
-        When {
-            time: when.time + spent,
-            wall: self.hands.wall,
-            boots: when.boots + u32::from(self.hands.boot != hands.boot),
-        }
+        When { hands: self.hands, records: self.journal.len() }
+    }
+
+    /// The process reads the clock.
+    fn look(&mut self) {
+        self.looks.push(self.now());
     }
 
     /// A record is written.
     fn record(&mut self) -> When {
-        let now = self.now();
-        self.last = (self.hands, now);
+        let now = When { hands: self.hands, records: self.journal.len() + 1 };
+        self.journal.push(now);
         now
     }
 
+    /// The time that was seen between two moments: in each run of the machine from the first reading to the last. What
+    /// lies between two runs nobody saw.
+    fn seen(&self, from: When, to: When, looks: &[When]) -> u64 {
+        let known = self.journal.iter().chain(looks).filter(|it| it.records >= from.records);
+        let known: Vec<Hands> = known
+            .filter(|it| it.records <= to.records)
+            .chain([&from, &to])
+            .map(|it| it.hands)
+            .collect();
+        let runs: BTreeSet<u32> = known.iter().map(|hands| hands.boot).collect();
+        let of_run = |run: u32| {
+            let ups = || known.iter().filter(|hands| hands.boot == run).map(|hands| hands.up);
+            ups().max().unwrap() - ups().min().unwrap()
+        };
+        runs.into_iter().map(of_run).sum()
+    }
+
+    fn since(&self, from: When) -> u64 {
+        self.seen(from, self.now(), &self.looks)
+    }
+
     pub(crate) fn spent(&self) -> u64 {
-        self.now().time - self.since.time
+        self.since(self.since)
+    }
+
+    /// Whether something may be older than that: by the wall clock, which may be a little behind, or by the time seen.
+    fn may_be_older(now: When, of: When, seen: u64, than: u64) -> bool {
+        let wall = now.hands.wall - of.hands.wall;
+        let is_known = wall >= -AHEAD || now.hands.boot == of.hands.boot;
+        !is_known || seen.max(u64::try_from(wall).unwrap_or(0)) > than
+    }
+
+    fn is_older(&self, of: When, than: u64) -> bool {
+        Self::may_be_older(self.now(), of, self.since(of), than)
+    }
+
+    /// A machine that has been up for a while notes its clock where a flag waits and it has written nothing since the
+    /// flag came to where it is.
+    fn note_clock(&mut self) {
+        let in_stage = self.stage > 0 && !self.complete;
+        let waits = in_stage.then_some(self.since.records);
+        let waits = waits.max(self.incident.as_ref().map(|incident| incident.since.records));
+        let mut written = self.journal.iter().rev();
+        let written = written.find(|it| it.hands.boot == self.hands.boot);
+        let written = written.map_or(0, |it| it.records);
+        if self.hands.up >= YOUNG && waits.is_some_and(|since| since > written) {
+            self.record();
+        }
     }
 
     pub(crate) fn signed(&self) -> Vec<&'static str> {
@@ -286,16 +319,17 @@ impl Naive {
         let so = |reading: &Reading| reading.value.is_some_and(&is_so);
         let mut first = self.readings.last().filter(|last| so(last))?;
         for earlier in self.readings.iter().rev().skip(1) {
-            if !so(earlier) || first.at.is_older(earlier.at, STALE) {
+            let seen = self.seen(earlier.at, first.at, &[]);
+            if !so(earlier) || Self::may_be_older(first.at, earlier.at, seen, STALE) {
                 break;
             }
             first = earlier;
         }
-        Some(self.now().time - first.at.time)
+        Some(self.since(first.at))
     }
 
     fn is_fresh(&self) -> bool {
-        self.readings.last().is_some_and(|last| !self.now().is_older(last.at, STALE))
+        self.readings.last().is_some_and(|last| !self.is_older(last.at, STALE))
     }
 
     /// What a promotion meets, whatever the plan says.
@@ -326,8 +360,7 @@ impl Naive {
         }
         if let Some(expires) = stage.check {
             let signed = self.signed.get("check");
-            let counts =
-                |signed| expires.is_none_or(|expires| !self.now().is_older(signed, expires));
+            let counts = |signed| expires.is_none_or(|expires| !self.is_older(signed, expires));
             if !signed.is_some_and(|signed| counts(*signed)) {
                 kinds.push("checklist");
             }
@@ -342,6 +375,18 @@ impl Naive {
             }
         }
         kinds
+    }
+
+    /// Whether only time is missing of something that a promotion asks for.
+    fn waits(&self) -> bool {
+        let Some(stage) = self.of_stage(self.stage).filter(|_| !self.complete) else {
+            return false;
+        };
+        let for_metric = stage.below.is_some_and(|(below, lasts)| {
+            let lasted = self.lasted(|value| value < below).filter(|_| self.is_fresh());
+            lasted.is_some_and(|lasted| lasted < lasts)
+        });
+        self.spent() < stage.min || for_metric
     }
 
     fn move_to(&mut self, stage: usize) {
@@ -411,9 +456,20 @@ impl Naive {
 
     /// What happens, or the kinds of everything that is against it.
     pub(crate) fn happen(&mut self, event: &Event) -> Result<(), Kinds> {
+        self.look();
+        let happened = self.happens(event);
+        self.look();
+        happened
+    }
+
+    fn happens(&mut self, event: &Event) -> Result<(), Kinds> {
         match event {
             Event::Promote => {
-                refuse(&self.unmet())?;
+                let refused = refuse(&self.unmet());
+                if refused.is_err() && self.waits() {
+                    self.note_clock();
+                }
+                refused?;
                 self.up();
             }
             Event::Force(to, has_reason) => {
@@ -492,8 +548,9 @@ impl Naive {
                 self.hands.wall += i64::try_from(*off).unwrap();
                 self.hands.up = 0;
                 self.hands.boot += 1;
+                self.looks.clear();
             }
-            Event::Reopen => {}
+            Event::Reopen => self.looks.clear(),
         }
         Ok(())
     }
@@ -562,7 +619,7 @@ impl Naive {
             )
         };
         if let Some(last) = self.readings.last() {
-            let soon = !self.now().is_older(last.at, STALE / 2);
+            let soon = !self.is_older(last.at, STALE / 2);
             let (_, is_beyond, _) = truth(value);
             let short = |samples| {
                 self.plan.trigger.as_ref().is_some_and(|trigger| trigger.is_short_of(samples))
@@ -585,11 +642,15 @@ impl Naive {
     }
 
     fn tick(&mut self) {
-        let now = self.now();
+        self.does_what_is_due();
+        self.note_clock();
+    }
+
+    fn does_what_is_due(&mut self) {
         let unmet = self.unmet();
         let expires = self.of_stage(self.stage).and_then(|stage| stage.check).flatten();
         if let Some((expires, signed)) = expires.zip(self.signed.get("check").copied())
-            && now.is_older(signed, expires)
+            && self.since(signed) > expires
         {
             self.signed.remove("check");
             self.record();
@@ -597,7 +658,7 @@ impl Naive {
         if self.stage > 0 && self.plan.trigger.as_ref().is_some_and(|it| it.no_data_rolls_back) {
             let last = self.readings.last();
             let is_empty = last.is_some_and(|last| last.value.is_none());
-            if is_empty || now.is_older(last.map_or(self.since, |last| last.at), STALE) {
+            if is_empty || self.since(last.map_or(self.since, |last| last.at)) > STALE {
                 let trigger = self.plan.trigger.as_ref().unwrap();
                 return self.back(self.target(), Some((trigger.above, trigger.lasts)));
             }
@@ -616,7 +677,7 @@ impl Naive {
                 _ => u64::MAX,
             };
             let asks = incident.asked < self.plan.line;
-            let waited = now.time - incident.since.time;
+            let waited = self.since(incident.since);
             if patience == 0 {
                 let since = self.record();
                 self.incident = Some(Incident { phase: 3, since, asked: 0, ..incident });

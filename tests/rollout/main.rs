@@ -8,6 +8,7 @@ mod dead_store;
 mod driven;
 mod following;
 mod incidents;
+mod machines;
 mod missing;
 mod races;
 mod reading;

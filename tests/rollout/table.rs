@@ -44,7 +44,7 @@ fn after(state: &FlagState, name: &str) -> Option<FlagState> {
     let plan = Plan::parse(DOCUMENT).unwrap();
     let flag = plan.flag("a").unwrap();
     let now = Stamp::new(SystemTime::UNIX_EPOCH, Duration::ZERO, 0);
-    let context = Context { now, by: "ana", serving: state.stage, next: 2 };
+    let context = Context { now: now.into(), by: "ana", serving: state.stage, next: 2 };
     transition(&flag, state, &event(name), &context).ok().map(|it| it.state)
 }
 

@@ -59,6 +59,9 @@ pub enum Fact {
         /// The flags for which that changes something beside texts, in order of their keys.
         flags: Vec<Changed>,
     },
+    /// A machine noted its clock: from here on it vouches for the time that passes.
+    #[non_exhaustive]
+    Seen {},
     /// The flag went one stage up, or further where it was forced.
     #[non_exhaustive]
     Promoted {

@@ -47,6 +47,7 @@ impl Fact {
                     write!(f, "{}{change}", if index > 0 { "; " } else { "" })
                 })
             }
+            Fact::Seen {} => f.write_str("noted this machine's clock"),
             Fact::Promoted { forced: None, .. } => f.write_str("promoted"),
             Fact::Promoted { forced: Some(reason), .. } => write!(f, "forced ({reason})"),
             Fact::Completed { forced: None, .. } => f.write_str("complete"),

@@ -14,7 +14,8 @@ impl Shared {
     /// Decides an event and records what it comes to. What takes a flag back is in force before.
     pub(super) fn act(&self, by: &str, flag: &str, event: &Event) -> Result<Outcome, RolloutError> {
         let (by, event) = (&*cut(by), &event.cut());
-        let decided = self.decide(by, flag, event)?;
+        let decided = self.decide(by, flag, event);
+        let decided = decided.inspect_err(|refused| self.note_clock_of_refusal(by, refused))?;
         self.settle(by, flag, event, decided)
     }
 

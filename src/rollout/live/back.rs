@@ -217,7 +217,7 @@ impl Shared {
         plan: &Arc<Plan>,
     ) -> Result<Record, RolloutError> {
         let moment = self.moment();
-        let time = self.front().stamp(&moment).time;
+        let time = self.front().now(&moment).stamp().time;
         let (wall, uptime, boot) = (moment.wall, moment.uptime, moment.boot);
         let record = Record {
             seq: 0,
@@ -272,6 +272,7 @@ impl Shared {
         let mut front = self.front();
         front.notice_calls(&self.gate, &moment);
         front.state = state;
+        front.note_time(&moment);
         front.follow_all(&self.gate, &moment);
         Ok(records)
     }

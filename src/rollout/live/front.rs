@@ -9,7 +9,8 @@ use crate::gate::Gate;
 use crate::plan::{model::FlagPlan, nearest, one_of};
 use crate::rollout::error::Kind;
 use crate::rollout::machine::{self, Draft};
-use crate::rollout::{Cause, Context, Event, Fact, FlagState, Record, RolloutError, Stamp};
+use crate::rollout::timeline::Looks;
+use crate::rollout::{Cause, Context, Event, Fact, FlagState, Now, Record, RolloutError};
 
 /// The state, and what is in force beyond it.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(super) struct Front {
     /// The gate's version after the last move by the rollout: another one says that the
     /// application has moved a flag.
     pub(super) version: u64,
+    /// When this process knew which records.
+    pub(super) looks: Looks,
 }
 
 /// A roll-back that is in force, with what led to it.
@@ -68,6 +71,7 @@ impl Front {
         event: &Event,
         moment: &Moment,
     ) -> Result<Decided, RolloutError> {
+        self.note_time(moment);
         self.notice_calls(gate, moment);
         let draft = self.draft(gate, by, key, event, moment)?;
         let back = draft
@@ -97,7 +101,7 @@ impl Front {
         moment: &Moment,
     ) -> Result<Draft, RolloutError> {
         let (plan, state) = self.flag(key)?;
-        let now = self.state.timeline.stamp(moment);
+        let now = self.now(moment);
         let serving = self.serving(gate, key);
         let context = Context { now, by, serving, next: self.state.head.0 + 1 };
         let mut draft = machine::draft(&plan, state, event, &context)
@@ -225,8 +229,15 @@ impl Front {
         self.version = version;
     }
 
-    /// The moment of a reading.
-    pub(super) fn stamp(&self, moment: &Moment) -> Stamp {
-        self.state.timeline.stamp(moment)
+    /// The present, by a reading.
+    pub(super) fn now(&self, moment: &Moment) -> Now<'_> {
+        let (timeline, looks) = (&self.state.timeline, &self.looks);
+        let stamp = timeline.stamp(moment, looks);
+        Now { stamp, timeline: Some(timeline), looks: looks.of(moment) }
+    }
+
+    /// Notes that this process is there: from now on it knows how much time passes.
+    pub(super) fn note_time(&mut self, moment: &Moment) {
+        self.looks.note(moment, self.state.head.0);
     }
 }

@@ -193,7 +193,7 @@ impl Rollout {
         for (key, state) in front.state.flags() {
             for (metric, evidence) in state.evidence.iter().filter(|(_, it)| !it.judged) {
                 if let Some(value) = evidence.value {
-                    guard.read_once(key, metric, evidence.read.time, (value, evidence.control));
+                    guard.read_once(key, metric, evidence.read.record, (value, evidence.control));
                 }
             }
         }

@@ -20,6 +20,7 @@ mod status;
 mod telling;
 mod tick;
 mod update;
+mod witness;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -37,8 +38,9 @@ use crate::clock::Clock;
 use crate::eval::StageName;
 use crate::gate::Gate;
 use crate::plan::{Document, Plan};
+use crate::rollout::timeline::Looks;
 use crate::rollout::{Changed, Record, RolloutError, Sink, Store};
-use back::Back;
+use back::{Back, to_millis};
 use front::Front;
 use state::State;
 
@@ -98,13 +100,15 @@ impl Rollout {
     fn assemble(back: Back, clock: Box<dyn Clock>, state: State) -> Rollout {
         let gate = Gate::driven(&state.plan, |key| state.stage(key));
         let (label, notices) = (back.store.label(), back.store.notices());
-        let front = Front {
+        let mut front = Front {
             state,
             pending: VecDeque::new(),
             next_pending: 0,
             last_error: None,
             version: gate.version(),
+            looks: Looks::default(),
         };
+        front.note_time(&to_millis(&clock.now()));
         let (front, back, sinks) = (Mutex::new(front), Mutex::new(back), RwLock::default());
         Rollout { shared: Arc::new(Shared { gate, clock, label, notices, front, back, sinks }) }
     }

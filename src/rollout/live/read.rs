@@ -1,10 +1,10 @@
 //! Reading metrics where they are kept.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::Rollout;
 use crate::plan::model::Metric;
+use crate::rollout::stamp::AHEAD;
 use crate::rollout::{
     Event, MetricReader, Outcome, ReadError, Reading, RolloutError, Sample, machine,
 };
@@ -30,9 +30,6 @@ pub struct MetricRead {
     /// What became of it.
     pub outcome: Result<Outcome, RolloutError>,
 }
-
-/// How far ahead another machine's clock may be.
-const AHEAD: Duration = Duration::from_secs(60);
 
 impl Rollout {
     /// The metrics of which a reading counts now, because some flag's stage or triggers name them: each once.

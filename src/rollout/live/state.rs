@@ -8,8 +8,8 @@ use crate::clock::{Boot, Moment};
 use crate::eval::StageName;
 use crate::plan::Plan;
 use crate::rollout::machine::{self, Removed};
-use crate::rollout::stamp::Timeline;
-use crate::rollout::{Context, Fact, FlagState, Hash, Record, Stamp};
+use crate::rollout::timeline::Timeline;
+use crate::rollout::{Context, Fact, FlagState, Hash, Now, Record, Stamp};
 
 /// The fold of the records so far.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ impl State {
     /// record does not fit.
     pub(super) fn apply(&mut self, record: &Record, plan: &Arc<Plan>) -> Result<(), String> {
         let moment = Moment::new(record.at, record.uptime, record.boot.clone());
-        let now = self.timeline.resume(moment, record.time);
+        let now = self.timeline.resume(record.seq, &moment, record.time);
         match &record.fact {
             Fact::Opened { flags, .. } => {
                 let placed = flags.iter();
@@ -89,6 +89,7 @@ impl State {
                 self.flags.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
             }
             Fact::Updated { flags } => self.update(flags, now),
+            Fact::Seen {} => {}
             fact => self.happen(record, fact, plan, now)?,
         }
         self.plan = Arc::clone(plan);
@@ -145,6 +146,7 @@ impl State {
             let stage = state.stage;
             return Err(format!("it is of flag `{key}` in another stage than `{stage}`"));
         }
+        let now = Now { stamp: now, timeline: Some(&self.timeline), looks: &[] };
         let context = Context { now, by: &record.by, serving: to, next: record.seq };
         machine::apply(&flag, state, fact, to, &context);
         if record.from != record.to {

@@ -9,8 +9,9 @@ use crate::eval::StageName;
 use crate::plan::Plan;
 use crate::rollout::error::Kind;
 use crate::rollout::machine;
+use crate::rollout::stamp::wall_age;
 use crate::rollout::{
-    Alert, FlagState, Hash, Letter, Record, RolloutError, Stamp, Standing, Unmet,
+    Alert, FlagState, Hash, Letter, Now, Record, RolloutError, Stamp, Standing, Unmet,
 };
 
 /// What became of an event.
@@ -60,8 +61,7 @@ pub struct RolloutStatus {
     pub version: u64,
     /// The moment of this status.
     pub now: Stamp,
-    /// How long ago the last record was written, by the clock on the wall; `None` where that was set
-    /// back since.
+    /// How long ago the last record was written, by the wall clock; `None` where that is more than a minute ahead.
     pub age: Option<Duration>,
     /// What opening the store put right.
     pub notices: Vec<String>,
@@ -119,20 +119,22 @@ impl Shared {
     pub(super) fn status(&self) -> RolloutStatus {
         let moment = self.moment();
         // What takes time is done on a copy.
-        let (state, now, unrecorded, last_error) = {
-            let front = self.front();
+        let (state, looks, unrecorded, last_error) = {
+            let mut front = self.front();
             let unrecorded = front.pending.iter().map(|pending| pending.flag.clone()).collect();
-            let now = front.stamp(&moment);
-            (front.state.clone(), now, unrecorded, front.last_error.clone())
+            front.note_time(&moment);
+            (front.state.clone(), front.looks.clone(), unrecorded, front.last_error.clone())
         };
+        let stamp = state.timeline.stamp(&moment, &looks);
+        let now = Now { stamp, timeline: Some(&state.timeline), looks: looks.of(&moment) };
         let flags = state.flags().iter().filter_map(|(key, _)| self.report_of(&state, key, now));
         RolloutStatus {
             store: self.label.clone(),
             head: state.head,
             document: state.document,
             version: self.gate.version(),
-            now,
-            age: state.written.and_then(|written| now.at.duration_since(written).ok()),
+            now: stamp,
+            age: state.written.and_then(|written| wall_age(stamp.at, written)),
             notices: self.notices.clone(),
             last_error,
             unrecorded,
@@ -143,14 +145,15 @@ impl Shared {
     /// One flag as it stands.
     pub(super) fn report(&self, key: &str) -> Result<FlagReport, RolloutError> {
         let moment = self.moment();
-        let front = self.front();
+        let mut front = self.front();
+        front.note_time(&moment);
         // Says what there is where there is no such flag.
         front.flag(key)?;
-        let report = self.report_of(&front.state, key, front.stamp(&moment));
+        let report = self.report_of(&front.state, key, front.now(&moment));
         report.ok_or_else(|| Kind::NotStarted { store: self.label.clone() }.into())
     }
 
-    fn report_of(&self, state: &State, key: &str, now: Stamp) -> Option<FlagReport> {
+    fn report_of(&self, state: &State, key: &str, now: Now<'_>) -> Option<FlagReport> {
         let (plan, flag) = (state.plan.flag(key)?, state.flag(key)?);
         Some(FlagReport {
             flag: key.into(),
@@ -163,7 +166,7 @@ impl Shared {
             roll_back_to: machine::roll_back_to(&plan, flag),
             unmet: machine::unmet(&plan, flag, now),
             overdue: machine::overdue(&plan, flag, now),
-            responsible: plan.responsible(now.at).map(|(_, row)| row.contact.clone()),
+            responsible: plan.responsible(now.at()).map(|(_, row)| row.contact.clone()),
         })
     }
 }

@@ -27,7 +27,7 @@ impl Shared {
             front.last_error = None;
             front.notice_calls(&self.gate, &self.moment());
         }
-        {
+        let noted = {
             let mut back = self.back();
             self.drain_in_tick(&mut back, &mut told, &mut report);
             let due = self.look(&mut told, &mut report);
@@ -44,7 +44,18 @@ impl Shared {
                 }
             }
             self.drain_in_tick(&mut back, &mut told, &mut report);
-        }
+            if report.error.is_none() && may() {
+                match self.note_clock(&mut back, BY) {
+                    Ok(noted) => noted,
+                    Err(error) => {
+                        report.error = Some(error);
+                        None
+                    }
+                }
+            } else {
+                None
+            }
+        };
         self.record_waiting();
         for (flag, done) in told {
             self.tell_of(&flag, &done);
@@ -52,6 +63,7 @@ impl Shared {
             report.alerts.extend(done.alerts.into_iter().map(|alert| (flag.clone(), alert)));
             report.letters.extend(done.letters.into_iter().map(|letter| (flag.clone(), letter)));
         }
+        report.records.extend(noted);
         report
     }
 
@@ -74,7 +86,7 @@ impl Shared {
         loop {
             let mut front = self.front();
             let moment = self.moment();
-            let now = front.stamp(&moment);
+            front.note_time(&moment);
             let some = front.state.flags().iter().skip(begin).take(AT_ONCE);
             let keys: Vec<Box<str>> = some.map(|(key, _)| key.clone()).collect();
             if keys.is_empty() {
@@ -83,7 +95,7 @@ impl Shared {
             begin += keys.len();
             for key in keys {
                 if let Ok((plan, state)) = front.flag(&key) {
-                    let overdue = machine::overdue(&plan, state, now).into_iter();
+                    let overdue = machine::overdue(&plan, state, front.now(&moment)).into_iter();
                     report.overdue.extend(overdue.map(|what| (key.clone(), what)));
                 }
                 let mut events = vec![Event::Tick];

@@ -20,23 +20,23 @@ pub(in crate::rollout) fn apply(
     to: StageName,
     context: &Context<'_>,
 ) {
-    let now = context.now;
+    let (now, stamp) = (context.now, context.now.stamp());
     match fact {
-        Fact::Opened { .. } | Fact::Updated { .. } => {}
-        Fact::Promoted { .. } => promote(plan, state, to, now),
+        Fact::Opened { .. } | Fact::Updated { .. } | Fact::Seen {} => {}
+        Fact::Promoted { .. } => promote(plan, state, to, stamp),
         Fact::Completed { .. } => {
             let owed = std::mem::take(&mut state.owed);
-            state.owed = telling::owed_by_promotion(owed, (state.stage, state.since), now);
+            state.owed = telling::owed_by_promotion(owed, (state.stage, state.since), stamp);
             state.complete = true;
         }
         Fact::Held { why } => {
-            state.hold = Some(Hold { by: context.by.into(), why: why.clone(), since: now });
+            state.hold = Some(Hold { by: context.by.into(), why: why.clone(), since: stamp });
         }
         Fact::Resumed { .. } => state.hold = None,
         Fact::RolledBack { cause, .. } => take_back(state, cause, to, context),
         Fact::Signed { item, evidence } => {
             let (by, evidence) = (context.by.into(), evidence.clone());
-            state.signatures.insert(item.clone(), Signature { by, evidence, since: now });
+            state.signatures.insert(item.clone(), Signature { by, evidence, since: stamp });
             watch::note(plan, state, now);
         }
         Fact::Unsigned { item, .. } | Fact::Expired { item } => {
@@ -87,7 +87,7 @@ pub(in crate::rollout) fn apply(
 }
 
 fn take_back(state: &mut FlagState, cause: &Cause, to: StageName, context: &Context<'_>) {
-    let (from, now) = (state.stage, context.now);
+    let (from, now) = (state.stage, context.now.stamp());
     let mut incident = state.incident.take();
     if let (Some(incident), Cause::Trigger { .. }) = (&mut incident, cause) {
         // What was asked before is not what took it back.
@@ -125,9 +125,9 @@ fn opened(about: Box<str>, from: StageName, phase: Phase, context: &Context<'_>)
         cause: None,
         from,
         by: context.by.into(),
-        opened: context.now,
+        opened: context.now.stamp(),
         phase,
-        phase_since: context.now,
+        phase_since: context.now.stamp(),
         escalations: 0,
     }
 }
@@ -140,6 +140,6 @@ fn step(state: &mut FlagState, done: Phase, context: &Context<'_>) {
         Phase::Verify => Phase::Communicate,
         Phase::Communicate | Phase::Investigate => Phase::Investigate,
     };
-    incident.phase_since = context.now;
+    incident.phase_since = context.now.stamp();
     incident.escalations = 0;
 }

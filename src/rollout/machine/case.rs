@@ -9,14 +9,14 @@ use super::state::FlagState;
 use crate::eval::StageName;
 use crate::plan::model::{FlagPlan, Responsibility, Stage, StageDetails, Trigger};
 use crate::rollout::tell::Letter;
-use crate::rollout::{Fact, Stamp};
+use crate::rollout::{Fact, Now};
 
 /// What is decided about.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Case<'c, 'p> {
     pub(super) plan: &'c FlagPlan<'p>,
     pub(super) state: &'c FlagState,
-    pub(super) now: Stamp,
+    pub(super) now: Now<'c>,
 }
 
 /// Where a promotion leads.
@@ -43,7 +43,7 @@ impl<'c, 'p> Case<'c, 'p> {
     pub(super) fn new(
         plan: &'c FlagPlan<'p>,
         state: &'c FlagState,
-        context: &Context<'_>,
+        context: &Context<'c>,
     ) -> Case<'c, 'p> {
         Case { plan, state, now: context.now }
     }
@@ -78,7 +78,7 @@ impl<'c, 'p> Case<'c, 'p> {
 
     /// Who answers now.
     pub(super) fn responsible(&self) -> Option<&'p Responsibility> {
-        self.plan.responsible(self.now.at).map(|(_, row)| row)
+        self.plan.responsible(self.now.at()).map(|(_, row)| row)
     }
 
     pub(super) fn alert(&self, kind: AlertKind, text: String) -> Alert {
@@ -88,7 +88,7 @@ impl<'c, 'p> Case<'c, 'p> {
 
     /// The same of a question, which has to be answered within a time.
     pub(super) fn asks(&self, kind: AlertKind, text: String, within: Duration) -> Alert {
-        Alert { answer_by: self.now.at.checked_add(within), ..self.alert(kind, text) }
+        Alert { answer_by: self.now.at().checked_add(within), ..self.alert(kind, text) }
     }
 
     /// The triggers with their places.

@@ -248,10 +248,10 @@ fn signed(
 
 fn hours(case: &Case<'_, '_>) -> Option<Condition> {
     let calendar = case.plan.calendar()?;
-    if calendar.allows(case.now.at) {
+    if calendar.allows(case.now.at()) {
         return Some(Ok(format!("within {}, {}", calendar.hours, calendar.time_zone)));
     }
-    let day = Date::of(case.now.at, &calendar.time_zone);
+    let day = Date::of(case.now.at(), &calendar.time_zone);
     let unmet = match calendar.freeze_on(day) {
         Some(freeze) => Unmet::new(
             "hours",

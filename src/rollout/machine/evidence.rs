@@ -15,7 +15,7 @@ use crate::plan::model::{
     Action, Bound, Criterion, FlagPlan, Limit, Metric, Quantity, Trigger, TriggerCause, Unit,
 };
 use crate::plan::one_of;
-use crate::rollout::{Cause, Fact, Stamp};
+use crate::rollout::{Cause, Fact, Now};
 
 /// A condition on a metric that the plan names.
 #[derive(Clone, Copy, Debug)]
@@ -108,8 +108,10 @@ pub(super) fn evidence_after(
     state: &FlagState,
     read: &Read<'_>,
     by: &str,
-    now: Stamp,
+    now: Now<'_>,
 ) -> Option<Evidence> {
+    // As the record will be read by others.
+    let now = now.by_journal();
     let tests = tests(plan, state);
     let (metric, tests) = tests.get(read.metric)?;
     let before = state
@@ -119,7 +121,7 @@ pub(super) fn evidence_after(
     let kept = |text: &str| before.and_then(|before| before.holding.get(text)).copied();
     let holding = tests.iter().filter(|test| test.holds(read)).map(|test| {
         let text = test.text();
-        let since = kept(&text).unwrap_or(now);
+        let since = kept(&text).unwrap_or(now.stamp());
         (text, since)
     });
     Some(Evidence {
@@ -128,7 +130,7 @@ pub(super) fn evidence_after(
         samples: read.samples,
         by: by.into(),
         judged: read.judged,
-        read: now,
+        read: now.stamp(),
         holding: holding.collect(),
     })
 }

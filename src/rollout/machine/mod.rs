@@ -20,7 +20,7 @@ mod watch;
 
 use crate::eval::StageName;
 use crate::plan::model::FlagPlan;
-use crate::rollout::{Fact, Stamp};
+use crate::rollout::{Fact, Now};
 use alert::Alert;
 pub(super) use apply::apply;
 pub(super) use case::Draft;
@@ -51,7 +51,7 @@ pub struct Transition {
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'c> {
     /// Now.
-    pub now: Stamp,
+    pub now: Now<'c>,
     /// Who or what the event is of.
     pub by: &'c str,
     /// The stage by which the process answers questions.
@@ -103,7 +103,7 @@ pub struct Context<'c> {
 /// let flag = plan.flag("search").unwrap();
 /// let start = Stamp::new(SystemTime::UNIX_EPOCH, Duration::ZERO, 0);
 /// let off = FlagState::new(flag.stage(), start);
-/// let context = Context { now: start, by: "ana", serving: off.stage, next: 2 };
+/// let context = Context { now: start.into(), by: "ana", serving: off.stage, next: 2 };
 /// let pilot = transition(&flag, &off, &Event::Promote, &context)?.state;
 /// assert_eq!(pilot.stage, "pilot");
 ///
@@ -180,7 +180,7 @@ fn decide(case: &Case<'_, '_>, event: &Event, context: &Context<'_>) -> case::De
 
 /// What stands between a flag and its next promotion; empty when nothing does.
 #[must_use]
-pub fn unmet(plan: &FlagPlan<'_>, state: &FlagState, now: Stamp) -> Vec<Unmet> {
+pub fn unmet(plan: &FlagPlan<'_>, state: &FlagState, now: Now<'_>) -> Vec<Unmet> {
     let conditions = conditions::of_promotion(&Case { plan, state, now });
     conditions.into_iter().filter_map(Result::err).collect()
 }
@@ -188,13 +188,13 @@ pub fn unmet(plan: &FlagPlan<'_>, state: &FlagState, now: Stamp) -> Vec<Unmet> {
 /// What is overdue for a flag, listed and not done: its stage, checks of the watch, a phase of the
 /// incident.
 #[must_use]
-pub fn overdue(plan: &FlagPlan<'_>, state: &FlagState, now: Stamp) -> Vec<String> {
+pub fn overdue(plan: &FlagPlan<'_>, state: &FlagState, now: Now<'_>) -> Vec<String> {
     tick::overdue(&Case { plan, state, now })
 }
 
 /// The stage that a flag's next promotion leads to; `None` in the last.
 pub(super) fn next(plan: &FlagPlan<'_>, state: &FlagState) -> Option<StageName> {
-    let now = state.since;
+    let now = state.since.into();
     match (Case { plan, state, now }).next() {
         Next::Stage(next) => Some(next),
         Next::Complete => None,

@@ -1,6 +1,5 @@
 //! Another document, while a flag is on its way.
 
-use super::Stamp;
 use super::case::{position_of, stage_of};
 use super::evidence;
 use super::people;
@@ -11,7 +10,7 @@ use crate::gate::{AudienceChange, Comparison, Edit, Objection, PER_UPDATE, new_r
 use crate::percent::Percent;
 use crate::plan::model::{FlagPlan, StageDetails};
 use crate::plan::one_of;
-use crate::rollout::Changed;
+use crate::rollout::{Changed, Stamp};
 
 /// What another plan changes for a flag.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::eval::{FlagDefinition, StageName};
 use crate::plan::model::{Phase, Quantity, When};
-use crate::rollout::{Cause, Stamp};
+use crate::rollout::{Cause, Now, Stamp};
 
 /// A flag's state: what the journal's records of it come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,7 +180,7 @@ impl FlagState {
 
     /// The time it has certainly spent in its stage.
     #[must_use]
-    pub fn spent(&self, now: Stamp) -> Duration {
+    pub fn spent(&self, now: Now<'_>) -> Duration {
         now.spent_since(&self.since)
     }
 }

@@ -31,7 +31,7 @@ struct Moment {
 pub(super) fn due(case: &Case<'_, '_>) -> Draft {
     let mut draft = Draft::default();
     for moment in moments(case) {
-        let age = case.now.at.duration_since(moment.due);
+        let age = case.now.at().duration_since(moment.due);
         if age.is_ok_and(|age| age <= LATE) && !is_told(case, &moment) {
             tell(case, &moment, &mut draft);
         }
@@ -83,7 +83,7 @@ fn of_stage(case: &Case<'_, '_>, period: &StagePeriod<'_>) -> Vec<Moment> {
         return Vec::new();
     }
     let since = case.state.since.at;
-    let spent = case.now.at.duration_since(since).unwrap_or_default();
+    let spent = case.now.at().duration_since(since).unwrap_or_default();
     let weeks = u32::try_from(spent.as_secs() / (7 * DAY.as_secs())).unwrap_or(u32::MAX);
     whens(case, period.stage)
         .into_iter()
@@ -136,8 +136,8 @@ fn of<'p>(case: &Case<'_, 'p>, stage: StageName) -> impl Iterator<Item = &'p Mes
 
 fn tell(case: &Case<'_, '_>, moment: &Moment, draft: &mut Draft) {
     let (stage, when) = (moment.stage, moment.when);
-    let mut occasion = Occasion::new(stage, case.now.at);
-    occasion.date = Some(day(case, case.now.at));
+    let mut occasion = Occasion::new(stage, case.now.at());
+    occasion.date = Some(day(case, case.now.at()));
     occasion.period = moment.period;
     occasion.reason = moment.reason.clone();
     let mut to: Vec<Box<str>> = Vec::new();

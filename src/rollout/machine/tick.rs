@@ -32,23 +32,23 @@ pub(super) fn tick(case: &Case<'_, '_>, serving: StageName) -> Draft {
     draft
 }
 
-/// Signatures that no longer count.
+/// Signatures that have certainly expired. Where only the wall clock says so, a promotion asks for them again, and they
+/// stay: a machine whose clock is wrong takes nobody's signature away.
 fn expired(case: &Case<'_, '_>) -> Draft {
     let mut draft = Draft::default();
     let Some(details) = case.details() else { return draft };
     for item in &details.checklist {
         let signature = case.state.signatures.get(&item.id);
         let Some((expires, signature)) = item.expires.zip(signature) else { continue };
-        let age = case.now.age_of(&signature.since);
-        if age.is_none_or(|age| age > expires) {
+        if case.now.spent_since(&signature.since) > expires {
             draft.extend(case.stays(Fact::Expired { item: item.id.clone() }));
         }
     }
     draft
 }
 
-/// Triggers that fire because time has passed: a limit exceeded for long enough by now, or data
-/// that stay away where no data means a roll-back.
+/// Triggers that fire because time has certainly passed: a limit exceeded for long enough by now, or data that stay away
+/// where no data means a rollback. Neither downtime nor a wrong wall clock is such time.
 fn taken_back(case: &Case<'_, '_>) -> Draft {
     let mut draft = Draft::default();
     if case.is_off() {
@@ -58,13 +58,11 @@ fn taken_back(case: &Case<'_, '_>) -> Draft {
         let TriggerCause::Metric { metric, no_data, .. } = &trigger.cause else { continue };
         let evidence = case.state.evidence.get(&metric.name);
         let last = evidence.map_or(&case.state.since, |evidence| &evidence.read);
-        let age = case.now.age_of(last);
-        let is_stale = age.is_none_or(|age| age > metric.stale_after);
+        let spent = case.now.spent_since(last);
+        let is_stale = spent > metric.stale_after;
         let is_empty = evidence.is_some_and(|evidence| evidence.value.is_none());
         if *no_data == NoData::RollBack && (is_stale || is_empty) {
-            let age =
-                age.map_or_else(|| "an unknown time".to_owned(), |age| Spent(age).to_string());
-            let found = format!("no data for {age}");
+            let found = format!("no data for {}", Spent(spent));
             let cause = Cause::Trigger {
                 trigger: trigger.cause.to_string().into(),
                 evidence: found.into(),

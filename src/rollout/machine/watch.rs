@@ -7,7 +7,7 @@ use super::alert::AlertKind;
 use super::case::{Case, Draft};
 use super::state::FlagState;
 use crate::plan::model::{FlagPlan, Watch};
-use crate::rollout::{Fact, Stamp};
+use crate::rollout::{Fact, Now, Stamp};
 
 /// By which a check of a watch is signed that no metric tells.
 pub(super) const ITEM: &str = "watch";
@@ -25,8 +25,12 @@ pub(super) fn is_watched(case: &Case<'_, '_>) -> bool {
 /// Whether a check of the watch is due that a reading of that moment was too early for.
 pub(super) fn is_new_check(case: &Case<'_, '_>, read: &Stamp) -> bool {
     let Some(watch) = of(case).filter(|_| is_watched(case)) else { return false };
-    let interval = |at: &Stamp| intervals(at.spent_since(&case.state.since), watch.every);
-    interval(read) != interval(&case.now)
+    interval(case, read, watch) != interval(case, &case.now.stamp(), watch)
+}
+
+/// The interval of the watch in which a moment is, from 0, by the journal alone: whoever reads it finds the same.
+fn interval(case: &Case<'_, '_>, at: &Stamp, watch: Watch) -> u32 {
+    intervals(case.now.by_journal().between(&case.state.since, at), watch.every)
 }
 
 /// The number of whole intervals in a time.
@@ -37,7 +41,7 @@ fn intervals(time: Duration, every: Duration) -> u32 {
 
 /// Notes the check of the present interval, if everything that is tracked has been read in it, or
 /// it was signed.
-pub(super) fn note(plan: &FlagPlan<'_>, state: &mut FlagState, now: Stamp) {
+pub(super) fn note(plan: &FlagPlan<'_>, state: &mut FlagState, now: Now<'_>) {
     let case = Case { plan, state, now };
     let Some((details, watch)) = case.details().and_then(|it| Some((it, it.watch?))) else {
         return;
@@ -45,13 +49,13 @@ pub(super) fn note(plan: &FlagPlan<'_>, state: &mut FlagState, now: Stamp) {
     if !is_watched(&case) {
         return;
     }
-    let interval = |at: &Stamp| intervals(at.spent_since(&state.since), watch.every);
-    let present = interval(&now);
-    let signed = state.signatures.get(ITEM).is_some_and(|it| interval(&it.since) == present);
+    let present = interval(&case, &now.stamp(), watch);
+    let is_present = |at: &Stamp| interval(&case, at, watch) == present;
+    let signed = state.signatures.get(ITEM).is_some_and(|it| is_present(&it.since));
     let mut names = details.metrics.iter().map(|tracked| &*tracked.metric.name);
     let is_read = |name: &str| {
         let evidence = state.evidence.get(name);
-        evidence.is_some_and(|it| it.value.is_some() && interval(&it.read) == present)
+        evidence.is_some_and(|it| it.value.is_some() && is_present(&it.read))
     };
     let read = !details.metrics.is_empty() && names.all(is_read);
     if signed || read {
