@@ -3,9 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod calls;
 mod clocks;
 mod dead_store;
 mod driven;
+mod faulty;
 mod following;
 mod missing;
 mod races;
@@ -16,6 +18,7 @@ mod table;
 mod telling;
 mod updates;
 mod verbs;
+mod way_back;
 
 use std::time::{Duration, SystemTime};
 

@@ -8,20 +8,23 @@ mod act;
 mod actor;
 mod back;
 mod controller;
+mod drain;
+mod failure;
 mod following;
 mod front;
 #[cfg(feature = "guard")]
 mod guarded;
 mod leading;
 mod open;
+mod pending;
 mod read;
+mod soon;
 mod state;
 mod status;
 mod telling;
 mod tick;
 mod update;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::time::SystemTime;
@@ -40,6 +43,7 @@ use crate::plan::{Document, Plan};
 use crate::rollout::{Changed, Record, RolloutError, Sink, Store};
 use back::Back;
 use front::Front;
+use soon::Soon;
 use state::State;
 
 /// The rollout of every flag of one plan: what was decided, by whom, and what is next.
@@ -81,6 +85,8 @@ use state::State;
 /// ```
 #[derive(Clone)]
 pub struct Rollout {
+    /// Before what it waits for is let go of.
+    _handles: Arc<Handles>,
     shared: Arc<Shared>,
 }
 
@@ -94,19 +100,28 @@ struct Shared {
     sinks: RwLock<Vec<Arc<dyn Sink>>>,
 }
 
+/// What all handles of a rollout have in common: with the last one it goes.
+struct Handles(Arc<Soon>);
+
+/// So that the store is free again when the last handle is gone.
+impl Drop for Handles {
+    fn drop(&mut self) {
+        self.0.linger();
+    }
+}
+
 impl Rollout {
     fn assemble(back: Back, clock: Box<dyn Clock>, state: State) -> Rollout {
         let gate = Gate::driven(&state.plan, |key| state.stage(key));
         let (label, notices) = (back.store.label(), back.store.notices());
-        let front = Front {
-            state,
-            pending: VecDeque::new(),
-            next_pending: 0,
-            last_error: None,
-            version: gate.version(),
-        };
-        let (front, back, sinks) = (Mutex::new(front), Mutex::new(back), RwLock::default());
-        Rollout { shared: Arc::new(Shared { gate, clock, label, notices, front, back, sinks }) }
+        let front = Mutex::new(Front::new(state));
+        let (back, sinks) = (Mutex::new(back), RwLock::default());
+        let shared = Arc::new(Shared { gate, clock, label, notices, front, back, sinks });
+        // The gate may outlive the rollout, which has it: no circle.
+        let (weak, soon) = (Arc::downgrade(&shared), Arc::new(Soon::default()));
+        let handles = Arc::new(Handles(Arc::clone(&soon)));
+        shared.gate.on_call(move || Shared::record_soon(&weak, &soon));
+        Rollout { _handles: handles, shared }
     }
 
     /// Begins a rollout in an empty store: each flag is where the document puts it.

@@ -78,6 +78,8 @@ impl Shared {
             Ok(true)
         });
         back.journal = known;
+        drop(back);
+        self.record_waiting();
         read.map(|()| records)
     }
 
@@ -101,6 +103,7 @@ impl Shared {
         let state = back.fold(None, |record| record.seq <= last.seq);
         back.journal = known;
         drop(back);
+        self.record_waiting();
         let Some(state) = state? else {
             return Err(Kind::NotStarted { store: self.label.clone() }.into());
         };

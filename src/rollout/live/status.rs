@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::Shared;
+use super::pending::Pending;
 use super::state::State;
 use crate::eval::StageName;
 use crate::plan::Plan;
@@ -120,10 +121,16 @@ impl Shared {
         let moment = self.moment();
         // What takes time is done on a copy.
         let (state, now, unrecorded, last_error) = {
-            let front = self.front();
-            let unrecorded = front.pending.iter().map(|pending| pending.flag.clone()).collect();
+            let mut front = self.front();
+            front.notice_calls(&self.gate, &moment);
+            let mut unrecorded: Vec<Box<str>> = Vec::new();
+            for Pending { flag, .. } in &front.pending {
+                if !unrecorded.contains(flag) {
+                    unrecorded.push(flag.clone());
+                }
+            }
             let now = front.stamp(&moment);
-            (front.state.clone(), now, unrecorded, front.last_error.clone())
+            (front.state.clone(), now, unrecorded, front.failures.last().cloned())
         };
         let flags = state.flags().iter().filter_map(|(key, _)| self.report_of(&state, key, now));
         RolloutStatus {

@@ -2,10 +2,10 @@
 
 use super::Shared;
 use super::back::Back;
-use super::front::{Decided, Place};
+use super::drain::is_down;
+use super::front::{Decided, Place, TakenBack};
 use super::status::TickReport;
 use super::telling::Done;
-use crate::rollout::machine::Draft;
 use crate::rollout::{Event, RolloutError, machine};
 
 /// Who does what nobody had to ask for.
@@ -22,11 +22,7 @@ impl Shared {
     /// `may` is asked before each flag that time alone would move.
     pub(super) fn tick(&self, may: &dyn Fn() -> bool) -> TickReport {
         let (mut report, mut told) = (TickReport::default(), Vec::new());
-        {
-            let mut front = self.front();
-            front.last_error = None;
-            front.notice_calls(&self.gate, &self.moment());
-        }
+        self.front().notice_calls(&self.gate, &self.moment());
         {
             let mut back = self.back();
             self.drain_in_tick(&mut back, &mut told, &mut report);
@@ -38,12 +34,22 @@ impl Shared {
                 match self.advance(&mut back, BY, &flag, &event, place) {
                     Ok(done) => told.push((flag, done)),
                     Err(error) => {
-                        report.error = Some(error);
-                        break;
+                        // What is wrong with one flag's record does not hold up the other flags.
+                        let is_down = is_down(&mut back, &error);
+                        report.error.get_or_insert(error);
+                        if is_down {
+                            break;
+                        }
                     }
                 }
             }
             self.drain_in_tick(&mut back, &mut told, &mut report);
+            if report.error.is_none() && told.iter().all(|(_, done)| done.records.is_empty()) {
+                // Nothing was written, so nothing says yet that the store is there.
+                let answer = back.can_be_read();
+                self.front().failures.answered(&answer);
+                report.error = answer.err();
+            }
         }
         self.record_waiting();
         for (flag, done) in told {
@@ -57,12 +63,10 @@ impl Shared {
 
     /// Records what is in force already.
     pub(super) fn drain_in_tick(&self, back: &mut Back, told: &mut Told, report: &mut TickReport) {
-        match self.drain(back) {
-            Ok(drained) => told.extend(drained.into_iter().filter_map(|(_, record)| {
-                let flag = record.flag.clone()?;
-                Some((flag, Done { records: vec![record], ..Done::default() }))
-            })),
-            Err(error) => report.error = Some(error),
+        let drained = self.record_pending(back);
+        told.extend(drained.done.into_iter().map(|(_, flag, done)| (flag, done)));
+        if let Some(error) = drained.error {
+            report.error.get_or_insert(error);
         }
     }
 
@@ -90,8 +94,8 @@ impl Shared {
                 events.extend(tells.then_some(Event::Tell));
                 for event in events {
                     match front.decide(&self.gate, BY, &key, &event, &moment) {
-                        Ok(Decided::Back(_, Draft { alerts, .. })) => {
-                            told.push((key.clone(), Done { alerts, ..Done::default() }));
+                        Ok(Decided::Back(TakenBack { draft, .. })) => {
+                            told.push((key.clone(), draft.into()));
                         }
                         Ok(Decided::Draft(draft, place)) if !draft.facts.is_empty() => {
                             due.push((key.clone(), event, place));
