@@ -17,6 +17,8 @@ mod node;
 #[cfg(any(feature = "rollout", feature = "follow"))]
 mod packed;
 mod reach;
+#[cfg(any(feature = "rollout", feature = "follow"))]
+mod replace;
 mod report;
 #[cfg(feature = "schema")]
 mod schema;
@@ -24,7 +26,7 @@ mod stages;
 
 use std::sync::Arc;
 
-#[cfg(feature = "follow")]
+#[cfg(any(feature = "rollout", feature = "follow"))]
 pub(crate) use document::read_file;
 pub use document::{Document, Format};
 #[cfg(feature = "guard")]
@@ -33,6 +35,10 @@ pub(crate) use error::Excerpt;
 pub use error::{PlanError, Problem};
 pub(crate) use fields::{nearest, one_of};
 pub(crate) use flags::PlannedFlag;
+#[cfg(any(feature = "rollout", feature = "follow"))]
+pub(crate) use replace::replace_file;
+#[cfg(feature = "rollout")]
+pub(crate) use replace::sync_directory_of;
 
 use crate::eval::{Flag, Snapshot};
 use fields::{Fields, Path};

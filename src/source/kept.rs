@@ -1,15 +1,14 @@
 //! The last known good: a file beside, for a start without the source.
 
 use std::fmt;
-use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::plan::limits::{MAX_DOCUMENT_BYTES, MAX_USERS_FILE_BYTES};
-use crate::plan::{Document, read_file};
+use crate::plan::{Document, read_file, replace_file};
 
 /// How the file begins: what it is, and its version.
 const MAGIC: &str = "stagegate-last-known-good 1";
@@ -35,33 +34,7 @@ impl Kept {
         let packed = document.pack().ok_or_else(|| self.unwritten("it is not UTF-8"))?;
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let head = format!("{MAGIC} {seconds} {:032x}\n", checksum(seconds, &packed));
-        self.replace(&[head.as_bytes(), &packed]).map_err(|error| self.unwritten(error))
-    }
-
-    fn replace(&self, parts: &[&[u8]]) -> io::Result<()> {
-        let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let mut name = self.path.file_name().unwrap_or_default().to_owned();
-        name.push(".new");
-        let new = self.path.with_file_name(name);
-        // Whatever is there was left by a process that is no more.
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt;
-            options.mode(0o600);
-        }
-        let mut file = options.open(&new)?;
-        parts.iter().try_for_each(|part| file.write_all(part))?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)?;
-        // Other systems have no such thing: there a name is as durable as its file.
-        let directory = directory.unwrap_or(Path::new("."));
-        if cfg!(unix) { fs::File::open(directory)?.sync_all() } else { Ok(()) }
+        replace_file(&self.path, &[head.as_bytes(), &packed]).map_err(|error| self.unwritten(error))
     }
 
     /// The document and when it was written; `None` where there is no file, else what is wrong with it.

@@ -9,6 +9,7 @@ mod dead_store;
 mod driven;
 mod faulty;
 mod following;
+mod intents;
 mod missing;
 mod races;
 mod reading;

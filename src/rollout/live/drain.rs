@@ -29,6 +29,8 @@ impl Shared {
     /// Records what waits, flag by flag. A record that fails holds up the other flags' only if the store cannot even be
     /// read: then all of them wait.
     pub(super) fn record_pending(&self, back: &mut Back) -> Drained {
+        // What the store does not take now, or not before this process ends.
+        self.keep_intents();
         let (mut drained, mut stuck) = (Drained::default(), Vec::new());
         loop {
             let next = self.front().next_pending(&stuck);
@@ -122,6 +124,7 @@ impl Shared {
                 break;
             }
         }
+        self.keep_intents();
         let untold = std::mem::take(&mut self.front().untold);
         for (flag, done) in untold {
             self.tell_of(&flag, &done);

@@ -31,6 +31,10 @@ pub(super) struct Front {
     pub(super) failures: Failures,
     /// What was recorded while nobody could be told.
     pub(super) untold: Told,
+    /// The rollbacks that the file of intents has, by number and facts left; `None` where that is not known.
+    pub(super) kept: Option<Vec<(u64, usize)>>,
+    /// Why the file of intents has others.
+    pub(super) unkept: Option<String>,
 }
 
 /// What an event comes to, as far as it is in force already.
@@ -61,15 +65,17 @@ pub(super) struct Place {
 }
 
 impl Front {
-    pub(super) fn new(state: State) -> Front {
+    pub(super) fn new(state: State, pending: Vec<Pending>) -> Front {
         Front {
             state,
-            pending: VecDeque::new(),
-            next_pending: 0,
+            next_pending: pending.len() as u64,
+            pending: pending.into(),
             backs: BTreeMap::new(),
             coming: None,
             failures: Failures::default(),
             untold: Vec::new(),
+            kept: None,
+            unkept: None,
         }
     }
 

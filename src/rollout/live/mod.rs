@@ -14,8 +14,11 @@ mod following;
 mod front;
 #[cfg(feature = "guard")]
 mod guarded;
+mod intents;
+mod keeping;
 mod leading;
 mod open;
+mod options;
 mod pending;
 mod read;
 mod soon;
@@ -33,6 +36,7 @@ pub use actor::Actor;
 pub use controller::Controller;
 #[cfg(feature = "guard")]
 pub use guarded::Judged;
+pub use options::RolloutOptions;
 pub use read::{MetricRead, ReadReport};
 pub use status::{FlagReport, Outcome, PastState, RolloutStatus, TickReport};
 
@@ -43,8 +47,8 @@ use crate::plan::{Document, Plan};
 use crate::rollout::{Changed, Record, RolloutError, Sink, Store};
 use back::Back;
 use front::Front;
+use intents::Intents;
 use soon::Soon;
-use state::State;
 
 /// The rollout of every flag of one plan: what was decided, by whom, and what is next.
 ///
@@ -97,6 +101,8 @@ struct Shared {
     notices: Vec<String>,
     front: Mutex<Front>,
     back: Mutex<Back>,
+    /// Taken last of all locks but `front`.
+    intents: Option<Mutex<Intents>>,
     sinks: RwLock<Vec<Arc<dyn Sink>>>,
 }
 
@@ -111,12 +117,20 @@ impl Drop for Handles {
 }
 
 impl Rollout {
-    fn assemble(back: Back, clock: Box<dyn Clock>, state: State) -> Rollout {
-        let gate = Gate::driven(&state.plan, |key| state.stage(key));
-        let (label, notices) = (back.store.label(), back.store.notices());
-        let front = Mutex::new(Front::new(state));
-        let (back, sinks) = (Mutex::new(back), RwLock::default());
-        let shared = Arc::new(Shared { gate, clock, label, notices, front, back, sinks });
+    fn assemble(
+        back: Back,
+        clock: Box<dyn Clock>,
+        front: Front,
+        intents: Option<Intents>,
+        notices: Vec<String>,
+    ) -> Rollout {
+        let gate = Gate::driven(&front.state.plan, |key| front.served(key));
+        let (label, intents) = (back.store.label(), intents.map(Mutex::new));
+        let (front, back, sinks) = (Mutex::new(front), Mutex::new(back), RwLock::default());
+        let shared = Shared { gate, clock, label, notices, front, back, intents, sinks };
+        let shared = Arc::new(shared);
+        // What the journal has by now is taken out of the file.
+        shared.keep_intents();
         // The gate may outlive the rollout, which has it: no circle.
         let (weak, soon) = (Arc::downgrade(&shared), Arc::new(Soon::default()));
         let handles = Arc::new(Handles(Arc::clone(&soon)));
@@ -136,7 +150,22 @@ impl Rollout {
         document: impl Into<Document>,
         by: &str,
     ) -> Result<Rollout, RolloutError> {
-        open::start(Box::new(store), Box::new(clock), document.into(), by)
+        Rollout::start_with(store, clock, document, by, &RolloutOptions::new())
+    }
+
+    /// Begins a rollout in an empty store, with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Rollout::start).
+    pub fn start_with(
+        store: impl Store + 'static,
+        clock: impl Clock + 'static,
+        document: impl Into<Document>,
+        by: &str,
+        options: &RolloutOptions,
+    ) -> Result<Rollout, RolloutError> {
+        open::start(Box::new(store), Box::new(clock), document.into(), by, options)
     }
 
     /// Goes on with the rollout of a store, exactly where it was left. Writes nothing.
@@ -148,7 +177,22 @@ impl Rollout {
         store: impl Store + 'static,
         clock: impl Clock + 'static,
     ) -> Result<Rollout, RolloutError> {
-        open::open(Box::new(store), Box::new(clock))
+        Rollout::open_with(store, clock, &RolloutOptions::new())
+    }
+
+    /// Goes on with the rollout of a store, with options: say where rollbacks are
+    /// [kept](RolloutOptions::keep_intents_in) that the store does not take.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Rollout::open). A file of intents that cannot be used is no error: a
+    /// [notice](RolloutStatus::notices) says so.
+    pub fn open_with(
+        store: impl Store + 'static,
+        clock: impl Clock + 'static,
+        options: &RolloutOptions,
+    ) -> Result<Rollout, RolloutError> {
+        open::open(Box::new(store), Box::new(clock), options)
     }
 
     /// The gate that the rollout drives: give it to whoever asks.

@@ -21,6 +21,8 @@ pub(super) struct Pending {
     pub(super) to: StageName,
     /// When that was.
     pub(super) since: Moment,
+    /// The journal's last record that was known then.
+    pub(super) head: u64,
     /// Whether somebody has been told that the flag was taken back.
     pub(super) is_told: bool,
     /// Whether recording it was tried, or waits for another record.
@@ -104,6 +106,7 @@ impl Front {
             facts,
             to,
             since: moment.clone(),
+            head: self.state.head.0,
             is_told: true,
             late: false,
             has_failed: false,

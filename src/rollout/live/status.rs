@@ -64,7 +64,8 @@ pub struct RolloutStatus {
     /// How long ago the last record was written, by the clock on the wall; `None` where that was set
     /// back since.
     pub age: Option<Duration>,
-    /// What opening the store put right.
+    /// What people should know: what opening the store put right, and what is wrong with the file of
+    /// [intents](super::RolloutOptions::keep_intents_in).
     pub notices: Vec<String>,
     /// The last failure of the store, as long as it lasts.
     pub last_error: Option<RolloutError>,
@@ -120,7 +121,7 @@ impl Shared {
     pub(super) fn status(&self) -> RolloutStatus {
         let moment = self.moment();
         // What takes time is done on a copy.
-        let (state, now, unrecorded, last_error) = {
+        let (state, now, unrecorded, last_error, unkept) = {
             let mut front = self.front();
             front.notice_calls(&self.gate, &moment);
             let mut unrecorded: Vec<Box<str>> = Vec::new();
@@ -130,7 +131,8 @@ impl Shared {
                 }
             }
             let now = front.stamp(&moment);
-            (front.state.clone(), now, unrecorded, front.failures.last().cloned())
+            let (last_error, unkept) = (front.failures.last().cloned(), front.unkept.clone());
+            (front.state.clone(), now, unrecorded, last_error, unkept)
         };
         let flags = state.flags().iter().filter_map(|(key, _)| self.report_of(&state, key, now));
         RolloutStatus {
@@ -140,7 +142,7 @@ impl Shared {
             version: self.gate.version(),
             now,
             age: state.written.and_then(|written| now.at.duration_since(written).ok()),
-            notices: self.notices.clone(),
+            notices: self.notices.iter().cloned().chain(unkept).collect(),
             last_error,
             unrecorded,
             flags: flags.collect(),
