@@ -1,6 +1,6 @@
 //! A store that tests make fail or hang.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
 use stagegate::rollout::{Store, StoreError};
@@ -20,6 +20,8 @@ pub(crate) struct Faults {
     pub(crate) no_append: AtomicBool,
     /// Every read fails.
     pub(crate) no_read: AtomicBool,
+    /// How many appends were tried.
+    pub(crate) appends: AtomicUsize,
     /// Appends of lines that contain this text fail.
     pub(crate) bad_text: Mutex<Option<String>>,
     /// The next append, and the next read, meet here.
@@ -108,6 +110,7 @@ impl Store for Faulty {
 
     fn append(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
         Faults::meet(&self.faults.append);
+        self.faults.appends.fetch_add(1, Ordering::SeqCst);
         let text = String::from_utf8_lossy(line);
         let bad = self.faults.bad_text.lock().unwrap();
         if self.faults.no_append.load(Ordering::SeqCst)

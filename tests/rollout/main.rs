@@ -11,10 +11,12 @@ mod faulty;
 mod following;
 mod intents;
 mod missing;
+mod one_record;
 mod races;
 mod reading;
 mod refusals;
 
+mod store_up;
 mod table;
 mod telling;
 mod updates;

@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::back::{ATTEMPTS, Back, Happened};
+use super::drain::Drained;
 use super::front::{Decided, Place, TakenBack};
 use super::status::Outcome;
 use super::telling::Done;
@@ -131,8 +132,10 @@ impl Shared {
     ) -> Result<Done, RolloutError> {
         let mut records = Vec::new();
         'anew: for _ in 0..ATTEMPTS {
-            if let Err(error) = self.drain(back)
-                && self.front().pending_at(flag).is_some()
+            let Drained { error, is_down, .. } = self.drain_for_later(back);
+            // What comes after a record that is missing waits with it.
+            if let Some(error) = error
+                && (is_down || self.front().pending_at(flag).is_some())
             {
                 return Err(error);
             }

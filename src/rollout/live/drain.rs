@@ -16,14 +16,22 @@ pub(super) struct Drained {
     pub(super) done: Vec<(u64, Box<str>, Done)>,
     /// Why another one still waits.
     pub(super) error: Option<RolloutError>,
+    /// Whether the store is down: then nothing else can be recorded either.
+    pub(super) is_down: bool,
 }
 
 impl Shared {
     /// Records what waits, and has it told later.
     pub(super) fn drain(&self, back: &mut Back) -> Result<(), RolloutError> {
-        let Drained { done, error } = self.record_pending(back);
-        self.front().untold.extend(done.into_iter().map(|(_, flag, done)| (flag, done)));
-        error.map_or(Ok(()), Err)
+        self.drain_for_later(back).error.map_or(Ok(()), Err)
+    }
+
+    /// Records what waits, and has it told later; says what of it could not be recorded.
+    pub(super) fn drain_for_later(&self, back: &mut Back) -> Drained {
+        let mut drained = self.record_pending(back);
+        let done = std::mem::take(&mut drained.done).into_iter();
+        self.front().untold.extend(done.map(|(_, flag, done)| (flag, done)));
+        drained
     }
 
     /// Records what waits, flag by flag. A record that fails holds up the other flags' only if the store cannot even be
@@ -46,6 +54,7 @@ impl Shared {
                     stuck.push(flag.clone());
                     self.front().has_failed(|it| is_down || it.flag == *flag);
                     drained.error.get_or_insert(error);
+                    drained.is_down = is_down;
                     if is_down {
                         break;
                     }

@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::back::Back;
-use super::drain::is_down;
+use super::drain;
 use super::front::{Decided, Place, TakenBack};
 use super::status::TickReport;
 use super::telling::Done;
@@ -25,8 +25,11 @@ impl Shared {
         self.front().notice_calls(&self.gate, &self.moment());
         {
             let mut back = self.back();
-            self.drain_in_tick(&mut back, &mut told, &mut report);
-            let due = self.look(&mut told, &mut report);
+            let mut is_down = self.drain_in_tick(&mut back, &mut told, &mut report);
+            let mut due = self.look(&mut told, &mut report);
+            if is_down {
+                due.clear();
+            }
             for (flag, event, place) in due {
                 if !may() {
                     break;
@@ -35,7 +38,7 @@ impl Shared {
                     Ok(done) => told.push((flag, done)),
                     Err(error) => {
                         // What is wrong with one flag's record does not hold up the other flags.
-                        let is_down = is_down(&mut back, &error);
+                        is_down = drain::is_down(&mut back, &error);
                         report.error.get_or_insert(error);
                         if is_down {
                             break;
@@ -43,7 +46,12 @@ impl Shared {
                     }
                 }
             }
-            self.drain_in_tick(&mut back, &mut told, &mut report);
+            if is_down {
+                // What was taken back just now waits with the rest, and survives the process.
+                self.front().has_failed(|_| true);
+            } else {
+                self.drain_in_tick(&mut back, &mut told, &mut report);
+            }
             if report.error.is_none() && told.iter().all(|(_, done)| done.records.is_empty()) {
                 // Nothing was written, so nothing says yet that the store is there.
                 let answer = back.can_be_read();
@@ -61,13 +69,19 @@ impl Shared {
         report
     }
 
-    /// Records what is in force already.
-    pub(super) fn drain_in_tick(&self, back: &mut Back, told: &mut Told, report: &mut TickReport) {
+    /// Records what is in force already. Whether the store is down.
+    pub(super) fn drain_in_tick(
+        &self,
+        back: &mut Back,
+        told: &mut Told,
+        report: &mut TickReport,
+    ) -> bool {
         let drained = self.record_pending(back);
         told.extend(drained.done.into_iter().map(|(_, flag, done)| (flag, done)));
         if let Some(error) = drained.error {
             report.error.get_or_insert(error);
         }
+        drained.is_down
     }
 
     /// Goes over the flags, a few at a time: takes back what has to be, lists what is overdue, and
