@@ -16,6 +16,7 @@ mod races;
 mod reading;
 mod refusals;
 
+mod shutdown;
 mod store_up;
 mod table;
 mod telling;
