@@ -2,7 +2,7 @@
 
 use super::error::Kind;
 use super::observer::Change;
-use super::{Gate, UpdateError, transition};
+use super::{Gate, Shared, UpdateError, transition};
 use crate::eval::{Snapshot, StageName};
 use crate::plan::{Document, Plan};
 
@@ -71,8 +71,7 @@ impl Gate {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_stage(&self, flag: &str, stage: &str) -> Result<u64, UpdateError> {
-        let driven = self.shared.driven;
-        self.apply(|snapshot| transition::to_stage(snapshot, flag, stage, None, driven))
+        self.call(flag, stage, None)
     }
 
     /// Moves a flag to any stage of its plan, skipping others. The reason is told to the observers.
@@ -93,8 +92,7 @@ impl Gate {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn force_stage(&self, flag: &str, stage: &str, reason: &str) -> Result<u64, UpdateError> {
-        let driven = self.shared.driven;
-        self.apply(|snapshot| transition::to_stage(snapshot, flag, stage, Some(reason), driven))
+        self.call(flag, stage, Some(reason))
     }
 
     /// Takes a flag off for everybody, at once. Returns the new version.
@@ -119,11 +117,43 @@ impl Gate {
         self.set_stage(flag, &StageName::OFF)
     }
 
+    fn call(&self, flag: &str, stage: &str, reason: Option<&str>) -> Result<u64, UpdateError> {
+        let Shared { current, driven, calls, .. } = &*self.shared;
+        let next = |now: &Snapshot| transition::to_stage(now, flag, stage, reason, *driven);
+        if !driven {
+            return self.apply(next);
+        }
+        let moved = {
+            let mut unseen = calls.lock();
+            let moved = current.update(next);
+            // Also where the flag is there already: a promotion may be on its way to the journal.
+            if let (Ok(_), Some(stage)) = (&moved, self.serving(flag)) {
+                unseen.push((flag.into(), stage));
+            }
+            moved
+        };
+        let moved = self.told_of(moved);
+        calls.tell();
+        moved
+    }
+
+    /// The stage by which questions about a flag are answered.
+    pub(crate) fn serving(&self, flag: &str) -> Option<StageName> {
+        self.shared.current.read(|snapshot| {
+            let flag = snapshot.flag(flag)?;
+            flag.definition().stage_name(flag.position())
+        })
+    }
+
     fn apply(
         &self,
         next: impl FnMut(&Snapshot) -> Result<(Snapshot, Vec<Change>), UpdateError>,
     ) -> Result<u64, UpdateError> {
-        match self.shared.current.update(next) {
+        self.told_of(self.shared.current.update(next))
+    }
+
+    fn told_of(&self, moved: Result<(u64, Vec<Change>), UpdateError>) -> Result<u64, UpdateError> {
+        match moved {
             Ok((version, changes)) => {
                 self.shared.ledger.applied(version, &changes);
                 Ok(version)

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::calls::Call;
 use super::cell::Cell;
-use super::observer::{Change, Ledger};
+use super::observer::Change;
 use super::{Gate, Shared, transition};
 use crate::eval::{Flag, Snapshot, StageName};
 use crate::plan::Plan;
@@ -12,50 +13,57 @@ impl Gate {
     /// A gate on a plan, each flag at the stage that `stage` says; off where the plan has no such.
     pub(crate) fn driven(plan: &Plan, stage: impl Fn(&str) -> StageName) -> Gate {
         let current = Cell::new(Snapshot::new(1, placed(plan, stage), None));
-        Gate { shared: Arc::new(Shared { current, ledger: Ledger::default(), driven: true }) }
+        Gate { shared: Arc::new(Shared::new(current, true)) }
     }
 
-    /// Takes a flag from one stage to another, whatever is between. Returns the version since; `None`
-    /// where the flag is not there any more: somebody has taken it down, and there it stays.
-    pub(crate) fn drive(&self, flag: &str, from: StageName, to: StageName) -> Option<u64> {
-        self.told(self.shared.current.update(|now| transition::placed(now, flag, from, to)))
-    }
-
-    /// Takes a flag down to a stage, from wherever it is above. Returns the version since; `None`
-    /// where it is there or below already.
-    pub(crate) fn drive_down(&self, flag: &str, to: StageName) -> Option<u64> {
-        self.told(self.shared.current.update(|now| transition::lowered(now, flag, to)))
-    }
-
-    /// Puts a plan in force, each flag at the stage that `stage` says. Returns the version since;
-    /// `None` where the version is not `expected`: somebody has moved a flag.
-    pub(crate) fn drive_all(
-        &self,
-        plan: &Plan,
-        expected: u64,
-        stage: impl Fn(&str) -> StageName,
-    ) -> Option<u64> {
-        let moved = self.shared.current.update(|before| {
-            if before.version() != expected {
-                return Err(());
+    /// Takes a flag from one stage to another, whatever is between. Does nothing where the flag is not there any more,
+    /// or a call has taken it down that the rollout has not seen: there it stays.
+    pub(crate) fn drive(&self, flag: &str, from: StageName, to: StageName) {
+        let moved = {
+            let calls = self.shared.calls.lock();
+            if calls.iter().any(|(called, _)| **called == *flag) {
+                return;
             }
-            Ok(transition::to_flags(before, placed(plan, &stage)))
-        });
-        self.told(moved)
+            self.shared.current.update(|now| transition::placed(now, flag, from, to))
+        };
+        self.told(moved);
     }
 
-    /// The stage by which questions about a flag are answered.
-    pub(crate) fn serving(&self, flag: &str) -> Option<StageName> {
-        self.shared.current.read(|snapshot| {
-            let flag = snapshot.flag(flag)?;
-            flag.definition().stage_name(flag.position())
-        })
+    /// Takes a flag down to a stage, from wherever it is above.
+    pub(crate) fn drive_down(&self, flag: &str, to: StageName) {
+        self.told(self.shared.current.update(|now| transition::lowered(now, flag, to)));
     }
 
-    fn told(&self, moved: Result<(u64, Vec<Change>), ()>) -> Option<u64> {
-        let (version, changes) = moved.ok()?;
-        self.shared.ledger.applied(version, &changes);
-        Some(version)
+    /// Puts a plan in force, each flag at the stage that `stage` says. Returns `false`, and does nothing, while there are
+    /// calls that the rollout has not seen.
+    pub(crate) fn drive_all(&self, plan: &Plan, stage: impl Fn(&str) -> StageName) -> bool {
+        let moved = {
+            let calls = self.shared.calls.lock();
+            if !calls.is_empty() {
+                return false;
+            }
+            self.shared
+                .current
+                .update(|before| Ok::<_, ()>(transition::to_flags(before, placed(plan, &stage))))
+        };
+        self.told(moved);
+        true
+    }
+
+    /// The application's calls since the rollout looked last.
+    pub(crate) fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut *self.shared.calls.lock())
+    }
+
+    /// Has the rollout told when there is a call to take.
+    pub(crate) fn on_call(&self, tell: impl Fn() + Send + Sync + 'static) {
+        self.shared.calls.on_call(tell);
+    }
+
+    fn told(&self, moved: Result<(u64, Vec<Change>), ()>) {
+        if let Ok((version, changes)) = moved {
+            self.shared.ledger.applied(version, &changes);
+        }
     }
 }
 

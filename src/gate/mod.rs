@@ -2,6 +2,7 @@
 
 mod ask;
 mod by_name;
+mod calls;
 mod cell;
 mod change;
 #[cfg(feature = "rollout")]
@@ -35,6 +36,7 @@ pub use status::{FlagStatus, Status};
 
 use crate::eval::Snapshot;
 use crate::plan::{Document, Plan, PlanError};
+use calls::Calls;
 use cell::Cell;
 use observer::Ledger;
 
@@ -103,6 +105,14 @@ struct Shared {
     ledger: Ledger,
     /// Whether a rollout drives it: then no call moves a flag up.
     driven: bool,
+    /// Of a driven gate alone.
+    calls: Calls,
+}
+
+impl Shared {
+    fn new(current: Cell, driven: bool) -> Shared {
+        Shared { current, ledger: Ledger::default(), driven, calls: Calls::default() }
+    }
 }
 
 /// Making a gate.
@@ -159,7 +169,7 @@ impl Gate {
     #[must_use]
     pub fn from_plan(plan: &Plan) -> Gate {
         let current = Cell::new(plan.compile());
-        Gate { shared: Arc::new(Shared { current, ledger: Ledger::default(), driven: false }) }
+        Gate { shared: Arc::new(Shared::new(current, false)) }
     }
 
     /// Whether a rollout drives it, and refuses every other update that moves a flag up.
@@ -172,7 +182,7 @@ impl Gate {
     #[cfg_attr(not(feature = "follow"), expect(dead_code))]
     pub(crate) fn empty() -> Gate {
         let current = Cell::new(Snapshot::new(0, Vec::new(), None));
-        Gate { shared: Arc::new(Shared { current, ledger: Ledger::default(), driven: false }) }
+        Gate { shared: Arc::new(Shared::new(current, false)) }
     }
 }
 

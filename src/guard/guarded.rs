@@ -69,21 +69,21 @@ struct Shared {
     state: Mutex<State>,
 }
 
-struct State {
+pub(super) struct State {
     plan: Arc<Plan>,
     /// Of each flag in a stage, all its triggers together.
     alpha: f64,
-    flags: BTreeMap<Box<str>, Guarded>,
+    pub(super) flags: BTreeMap<Box<str>, Guarded>,
     /// Metrics of one's own, by the number of their mark.
     marks: Vec<Box<str>>,
 }
 
-struct Guarded {
+pub(super) struct Guarded {
     handle: FlagHandle,
     link: Arc<Link>,
     wanted: Vec<Wanted>,
     /// `None` until it is looked at.
-    watched: Option<Watched>,
+    pub(super) watched: Option<Watched>,
     /// What was read since the last look.
     values: Values,
     /// Which readings were handed over last.
@@ -255,7 +255,7 @@ impl Guard {
     }
 
     /// Nothing panics while the lock is held, so a poisoned one has sound content.
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,6 +17,7 @@ mod measured;
 #[cfg(test)]
 mod oracle;
 mod outcome;
+mod owed;
 mod power;
 mod recent;
 mod shares;
@@ -35,6 +36,8 @@ pub use judge::{ALPHA, Judge, UNEVEN_ALPHA};
 pub use layer::{GuardFuture, GuardLayer, GuardService};
 pub use measured::Measurement;
 pub use outcome::{Mark, Outcome};
+#[cfg(feature = "rollout")]
+pub(crate) use owed::Owed;
 pub use power::{Power, Traffic};
 pub use trigger::Latency;
 pub use verdict::{Evidence, Finding, Missing, Verdict};

@@ -8,6 +8,7 @@ use super::counts::Look;
 use super::judge::Judge;
 use super::measured::{self, Measurement, Wanted};
 use super::outcome::Mark;
+use super::owed::Owed;
 use super::recent::{MOST, Recent, Snapshot};
 use super::shares::Layout;
 use super::trigger::Measured;
@@ -44,7 +45,7 @@ const MEASURED_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Watched {
     position: Position,
-    stage: StageName,
+    pub(super) stage: StageName,
     /// `None` while the flag is off.
     judge: Option<Judge>,
     /// What the last look saw.
@@ -55,6 +56,8 @@ pub(super) struct Watched {
     /// Triggers whose breach has been told in this stage, and whether an uneven split has.
     told: BTreeSet<usize>,
     told_uneven: bool,
+    /// What was to be done about that and could not be yet.
+    pub(super) owed: Vec<Owed>,
     /// The verdicts of the last look, in a word.
     verdicts: Vec<&'static str>,
 }
@@ -136,6 +139,7 @@ impl Watched {
             measured: (now, Total::default()),
             told: BTreeSet::new(),
             told_uneven: false,
+            owed: Vec::new(),
             verdicts: Vec::new(),
         }
     }

@@ -17,6 +17,8 @@ mod node;
 #[cfg(any(feature = "rollout", feature = "follow"))]
 mod packed;
 mod reach;
+#[cfg(any(feature = "rollout", feature = "follow"))]
+mod replace;
 mod report;
 #[cfg(feature = "schema")]
 mod schema;
@@ -26,15 +28,21 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use document::{Document, Format};
+#[cfg(any(feature = "rollout", feature = "follow"))]
+pub(crate) use document::read_file;
 #[cfg(feature = "follow")]
-pub(crate) use document::{read_file, read_open};
+pub(crate) use document::read_open;
+pub use document::{Document, Format};
 #[cfg(feature = "guard")]
 pub(crate) use doubts::StageDoubt;
 pub(crate) use error::Excerpt;
 pub use error::{PlanError, Problem};
 pub(crate) use fields::{nearest, one_of};
 pub(crate) use flags::PlannedFlag;
+#[cfg(any(feature = "rollout", feature = "follow"))]
+pub(crate) use replace::replace_file;
+#[cfg(feature = "rollout")]
+pub(crate) use replace::sync_directory_of;
 
 use crate::eval::{Flag, Group, Snapshot};
 use crate::percent::{ParsePercentError, Percent};

@@ -19,7 +19,7 @@ pub(crate) use journal::{MAX_LINE_BYTES, lines};
 pub use live::Judged;
 pub use live::{
     Actor, Controller, FlagReport, MetricRead, Outcome, PastState, ReadReport, Rollout,
-    RolloutStatus, TickReport,
+    RolloutOptions, RolloutStatus, TickReport,
 };
 pub use machine::alert::{Alert, AlertKind};
 pub use machine::event::{Event, Reading};

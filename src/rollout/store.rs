@@ -149,6 +149,7 @@ pub(crate) enum StoreErrorKind {
     Missing,
     ReadOnly,
     Damaged,
+    Refused,
     Io,
 }
 
@@ -183,6 +184,12 @@ impl StoreError {
         StoreError { kind: StoreErrorKind::Damaged, message: message.into() }
     }
 
+    /// The store works and does not take this line, however often it is tried: it is too long, say. Others may be taken.
+    #[must_use]
+    pub fn refused(message: impl Into<String>) -> StoreError {
+        StoreError { kind: StoreErrorKind::Refused, message: message.into() }
+    }
+
     /// The disk or the network failed; another attempt may succeed.
     #[must_use]
     pub fn io(message: impl Into<String>) -> StoreError {
@@ -211,6 +218,12 @@ impl StoreError {
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.kind == StoreErrorKind::ReadOnly
+    }
+
+    /// Whether the store works and does not take this line.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.kind == StoreErrorKind::Refused
     }
 
     /// Whether what is there is not what was written.

@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::plan::limits::{MAX_DOCUMENT_BYTES, MAX_USERS_FILE_BYTES};
-use crate::plan::{Document, read_open};
+use crate::plan::{Document, read_open, replace_file};
 use crate::trust::{self, Owner};
 
 /// How the file begins: what it is, and its version.
@@ -36,39 +36,16 @@ impl Kept {
         let packed = document.pack().ok_or_else(|| self.unwritten("it is not UTF-8"))?;
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let head = format!("{MAGIC} {seconds} {:032x}\n", checksum(seconds, &packed));
-        self.replace(&[head.as_bytes(), &packed]).map_err(|error| self.unwritten(error))
+        let written = make_private(self.directory())
+            .and_then(|()| trust::directory(self.directory(), Owner::Us))
+            .and_then(|()| replace_file(&self.path, &[head.as_bytes(), &packed]));
+        written.map_err(|error| self.unwritten(error))
     }
 
     /// Where the file is.
     fn directory(&self) -> &Path {
         let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
         directory.unwrap_or(Path::new("."))
-    }
-
-    fn replace(&self, parts: &[&[u8]]) -> io::Result<()> {
-        make_private(self.directory())?;
-        trust::directory(self.directory(), Owner::Us)?;
-        let mut name = self.path.file_name().unwrap_or_default().to_owned();
-        name.push(".new");
-        let new = self.path.with_file_name(name);
-        // Whatever is there was left by a process that is no more.
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt;
-            options.mode(0o600);
-        }
-        let mut file = options.open(&new)?;
-        parts.iter().try_for_each(|part| file.write_all(part))?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)?;
-        // Other systems have no such thing: there a name is as durable as its file.
-        if cfg!(unix) { fs::File::open(self.directory())?.sync_all() } else { Ok(()) }
     }
 
     /// The document and when it was written; `None` where there is no file, else what is wrong with it.

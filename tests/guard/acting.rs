@@ -391,3 +391,29 @@ fn a_disk_that_hangs_holds_up_no_roll_back() {
     let states = again.status().flags.into_iter().map(|flag| flag.state);
     assert!(states.into_iter().all(|state| state.stage == "off" && state.incident.is_some()));
 }
+
+/// The thread that records what was judged waits for a disk, and whoever stops the controller does not.
+#[test]
+fn stopping_a_guard_does_not_wait_for_a_disk_that_hangs() {
+    let (release, go_on) = mpsc::channel();
+    let hangs = Arc::new(AtomicBool::new(false));
+    let store =
+        Hanging { store: Memory::new(), hangs: Arc::clone(&hangs), go_on: Mutex::new(go_on) };
+    let clock = ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_600));
+    let rollout = Rollout::start(store, clock, DOCUMENT, "ana").unwrap();
+    let guard = Guard::new(rollout.gate(), rollout.plan());
+    let judge = Controller::judging(&rollout, &guard, Duration::from_millis(1), |_| {}).unwrap();
+    let search = guard.flag("search");
+    let on = (0_u64..).find(|user| search.is_enabled(*user)).unwrap();
+    hangs.store(true, Ordering::SeqCst);
+    let mut user = 0_u64;
+    while search.is_enabled(on) {
+        let request = search.enter(user);
+        let fails = request.is_enabled();
+        request.finish(if fails { Outcome::error() } else { Outcome::ok() });
+        user += 1;
+    }
+    assert!(!judge.stop(Duration::ZERO), "it is recorded yet");
+    hangs.store(false, Ordering::SeqCst);
+    drop(release);
+}

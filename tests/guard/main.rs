@@ -13,6 +13,7 @@
 mod acting;
 mod counting;
 mod ga;
+mod latches;
 mod measuring;
 mod power;
 mod quiet;

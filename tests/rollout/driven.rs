@@ -28,8 +28,12 @@ fn what_the_application_takes_down_by_itself_is_recorded_and_latched() {
     let (rollout, clock, store) = piloted();
     rollout.gate().roll_back("search").unwrap();
     assert!(!rollout.gate().is_enabled("ana", "search"));
-    let report = rollout.tick();
-    let told: Vec<_> = report.records.iter().map(ToString::to_string).collect();
+    while !rollout.status().unrecorded.is_empty() {
+        std::thread::yield_now();
+    }
+    rollout.tick();
+    let records = rollout.records(7).unwrap();
+    let told: Vec<_> = records.iter().map(ToString::to_string).collect();
     assert_eq!(
         told,
         [

@@ -3,21 +3,28 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod calls;
 mod clocks;
 mod dead_store;
 mod driven;
+mod faulty;
 mod following;
 mod incidents;
+mod intents;
 mod machines;
 mod missing;
+mod one_record;
 mod races;
 mod reading;
 mod refusals;
 
+mod shutdown;
+mod store_up;
 mod table;
 mod telling;
 mod updates;
 mod verbs;
+mod way_back;
 
 use std::time::{Duration, SystemTime};
 

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use super::Shared;
-use super::front::Pending;
 use super::state::State;
 use crate::clock::Moment;
 use crate::eval::StageName;
 use crate::plan::{Document, Plan};
 use crate::rollout::error::Kind;
 use crate::rollout::journal::{self, MAX_LINE_BYTES, truncated};
-use crate::rollout::machine;
 use crate::rollout::{Fact, Hash, Journal, Record, RolloutError, Store, StoreError};
 
 /// What only the holder of its lock may use.
@@ -68,6 +66,12 @@ impl Back {
         }
     }
 
+    /// Whether the store answers at all: asks it for what comes after the last line that is known.
+    pub(super) fn can_be_read(&mut self) -> Result<(), RolloutError> {
+        let read = self.store.read(self.journal.head().0 + 1);
+        read.map(drop).map_err(|error| self.failed(error))
+    }
+
     /// Has a state go on by what the journal has beyond it.
     pub(super) fn fold(
         &mut self,
@@ -101,7 +105,7 @@ impl Back {
         let (record, line) = self.journal.write(record);
         if line.len() > MAX_LINE_BYTES {
             let message = format!("a record of {} bytes is too long to be read again", line.len());
-            return Err(StoreError::io(message));
+            return Err(StoreError::refused(message));
         }
         self.store.append(record.seq, &line)?;
         self.journal.wrote(&record, &line);
@@ -133,68 +137,6 @@ impl Shared {
     /// The reading of this moment.
     pub(super) fn moment(&self) -> Moment {
         to_millis(&self.clock.now())
-    }
-
-    /// Records what is in force already. What cannot be recorded now waits.
-    pub(super) fn drain(&self, back: &mut Back) -> Result<Vec<(u64, Record)>, RolloutError> {
-        let mut records = Vec::new();
-        loop {
-            let Some(pending) = self.front().pending.front().cloned() else { return Ok(records) };
-            let Some(fact) = pending.facts.front().cloned() else {
-                self.front().pending.pop_front();
-                continue;
-            };
-            match self.record_pending(back, &pending, &fact) {
-                Ok(record) => {
-                    records.extend(record.map(|record| (pending.number, record)));
-                    if let Some(first) = self.front().pending.front_mut() {
-                        first.facts.pop_front();
-                    }
-                }
-                Err(error) => {
-                    let mut front = self.front();
-                    front.pending.iter_mut().for_each(|pending| pending.late = true);
-                    front.last_error = Some(error.clone());
-                    return Err(error);
-                }
-            }
-        }
-    }
-
-    /// `None` where the flag, or what there was to take back, is gone by now.
-    fn record_pending(
-        &self,
-        back: &mut Back,
-        pending: &Pending,
-        fact: &Fact,
-    ) -> Result<Option<Record>, RolloutError> {
-        for _ in 0..ATTEMPTS {
-            let (from, document, is_below) = {
-                let front = self.front();
-                let Ok((plan, state)) = front.flag(&pending.flag) else { return Ok(None) };
-                let is_below = machine::is_below(&plan, pending.to, state.stage);
-                (state.stage, front.state.document, is_below)
-            };
-            let (fact, to) = match fact.clone() {
-                Fact::RolledBack { .. } if !is_below => return Ok(None),
-                Fact::RolledBack { cause, .. } => {
-                    let since = pending.since.wall.duration_since(std::time::UNIX_EPOCH);
-                    let since = since.ok().and_then(|time| u64::try_from(time.as_millis()).ok());
-                    let effective_ms = since.filter(|_| pending.late);
-                    (Fact::RolledBack { cause, effective_ms }, pending.to)
-                }
-                other => (other, from),
-            };
-            let (by, flag) = (&*pending.by, Some(&*pending.flag));
-            let happened = Happened { by, flag, from: Some(from), to: Some(to), document };
-            match self.write(back, &happened, fact) {
-                Err(error) if error.store_error().is_some_and(StoreError::is_conflict) => {
-                    self.catch_up(back)?;
-                }
-                other => return other.map(Some),
-            }
-        }
-        Err(back.failed(StoreError::conflict("others were first, again and again")))
     }
 
     /// Writes a record and has the state go on by it.
@@ -233,19 +175,16 @@ impl Shared {
             fact,
             hash: happened.document,
         };
-        let written = back.append(record);
-        let record = match written {
-            Ok(record) => record,
-            Err(error) => {
-                let error = back.failed(error);
-                if !error.store_error().is_some_and(StoreError::is_conflict) {
-                    self.front().last_error = Some(error.clone());
-                }
-                return Err(error);
-            }
-        };
+        {
+            // A rollback that comes while this is written is of the plan that comes with it, too.
+            let mut front = self.front();
+            front.coming = (!Arc::ptr_eq(plan, &front.state.plan)).then(|| Arc::clone(plan));
+        }
+        let written = back.append(record).map_err(|error| back.failed(error));
         let mut front = self.front();
-        front.last_error = None;
+        front.coming = None;
+        front.failures.written(&written);
+        let record = written?;
         front.state.apply(&record, plan).map_err(|what| back.misfit(&record, &what))?;
         front.follow(&self.gate, &record);
         Ok(record)
@@ -260,7 +199,10 @@ impl Shared {
             records.push(record.clone());
             true
         };
-        let state = match back.fold(Some(state), note) {
+        let folded = back.fold(Some(state), note);
+        let mut front = self.front();
+        front.failures.read(&folded);
+        let state = match folded {
             Ok(Some(state)) if !records.is_empty() => state,
             Ok(_) => return Ok(records),
             Err(error) => {
@@ -269,7 +211,6 @@ impl Shared {
             }
         };
         let moment = self.moment();
-        let mut front = self.front();
         front.notice_calls(&self.gate, &moment);
         front.state = state;
         front.note_time(&moment);

@@ -3,13 +3,17 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use super::{ReadReport, Rollout};
 use crate::rollout::{MetricReader, TickReport};
 
 /// A thread that ticks a rollout, or reads or judges for it, until this is dropped.
+///
+/// Dropping it waits until the thread has ended what it is at, for two seconds at most: a disk or a server that hangs
+/// holds up no shutdown. A thread that is left behind ends as soon as it can. What it was recording then is recorded or
+/// not, as after a crash: rollbacks that are in force stay so.
 ///
 /// # Example
 ///
@@ -33,8 +37,13 @@ use crate::rollout::{MetricReader, TickReport};
 #[derive(Debug)]
 pub struct Controller {
     stop: Arc<Stop>,
-    thread: Option<JoinHandle<()>>,
+    thread: ThreadId,
+    /// How long dropping it waits.
+    linger: Duration,
 }
+
+/// How long dropping a controller waits at the most.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Says when to stop.
 #[derive(Debug, Default)]
@@ -48,6 +57,17 @@ struct State {
     is_over: bool,
     /// Whether the thread only waits, and touches nothing.
     is_aside: bool,
+    has_ended: bool,
+}
+
+/// Says that the thread has ended, also where it panics.
+struct Ends(Arc<Stop>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.state().has_ended = true;
+        self.0.changed.notify_all();
+    }
 }
 
 impl Controller {
@@ -107,8 +127,46 @@ impl Controller {
         let stop = Arc::new(Stop::default());
         let theirs = Arc::clone(&stop);
         let thread = thread::Builder::new().name(format!("stagegate-{name}"));
-        let thread = thread.spawn(move || body(&theirs))?;
-        Ok(Controller { stop, thread: Some(thread) })
+        let thread = thread.spawn(move || {
+            let ends = Ends(theirs);
+            body(&ends.0);
+        })?;
+        Ok(Controller { stop, thread: thread.thread().id(), linger: LINGER })
+    }
+
+    /// Stops the thread, and waits so long at the most. Returns whether it has ended.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use stagegate::clock::ManualClock;
+    /// use stagegate::rollout::{Controller, Rollout};
+    /// use stagegate::store::Memory;
+    ///
+    /// let clock = ManualClock::at(SystemTime::UNIX_EPOCH);
+    /// let rollout = Rollout::start(Memory::new(), clock, "schema = 1\n[flags.a]", "ana")?;
+    /// let controller = Controller::spawn(&rollout, Duration::from_secs(60), |_| {})?;
+    /// assert!(controller.stop(Duration::from_secs(60)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[expect(clippy::must_use_candidate, reason = "it stops, whoever asks when")]
+    pub fn stop(mut self, within: Duration) -> bool {
+        self.linger = Duration::ZERO;
+        self.end(within)
+    }
+
+    /// A thread that only waits for others touches nothing, and needs not be waited for. Nor does a thread wait for
+    /// itself, as where `told` drops the controller.
+    fn end(&self, within: Duration) -> bool {
+        let is_own = self.thread == thread::current().id();
+        let mut state = self.stop.state();
+        state.is_over = true;
+        self.stop.changed.notify_all();
+        let goes_on = |state: &mut State| !state.has_ended && !state.is_aside && !is_own;
+        let waited = self.stop.changed.wait_timeout_while(state, within, goes_on);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.has_ended || state.is_aside
     }
 }
 
@@ -139,25 +197,11 @@ impl Stop {
         state.is_aside = false;
         (!state.is_over).then_some(waited)
     }
-
-    /// Whether the thread has something to end.
-    fn stop(&self) -> bool {
-        let mut state = self.state();
-        state.is_over = true;
-        self.changed.notify_all();
-        !state.is_aside
-    }
 }
 
-/// Waits until a tick that is under way is over.
+/// Waits until a tick that is under way is over, for two seconds at most.
 impl Drop for Controller {
     fn drop(&mut self) {
-        let is_busy = self.stop.stop();
-        let Some(thread) = self.thread.take() else { return };
-        // Dropped by its own thread, as `told` may, it would wait for itself.
-        if is_busy && thread.thread().id() != thread::current().id() {
-            // Its panics are caught.
-            let _ = thread.join();
-        }
+        self.end(self.linger);
     }
 }

@@ -52,20 +52,13 @@ impl Rollout {
 impl Shared {
     fn refresh(&self) -> Result<Vec<Record>, RolloutError> {
         let (mut report, mut told) = (TickReport::default(), Vec::new());
-        {
-            let mut front = self.front();
-            front.last_error = None;
-            front.notice_calls(&self.gate, &self.moment());
-        }
+        self.front().notice_calls(&self.gate, &self.moment());
         let read = {
             let mut back = self.back();
             let mut read = self.catch_up(&mut back);
-            match &mut read {
-                Ok(records) => {
-                    self.drain_in_tick(&mut back, &mut told, &mut report);
-                    records.extend(told.iter().flat_map(|(_, done)| done.records.clone()));
-                }
-                Err(error) => self.front().last_error = Some(error.clone()),
+            if let Ok(records) = &mut read {
+                self.drain_in_tick(&mut back, &mut told, &mut report);
+                records.extend(told.iter().flat_map(|(_, done)| done.records.clone()));
             }
             read
         };

@@ -1,56 +1,60 @@
 //! What is at hand at any moment: never locked while something is written.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
+use super::failure::Failures;
+use super::pending::Pending;
 use super::state::State;
+use super::tick::Told;
 use crate::clock::Moment;
 use crate::eval::StageName;
 use crate::gate::Gate;
-use crate::plan::{model::FlagPlan, nearest, one_of};
+use crate::plan::{Plan, model::FlagPlan, nearest, one_of};
 use crate::rollout::error::Kind;
 use crate::rollout::machine::{self, Draft};
 use crate::rollout::timeline::Looks;
-use crate::rollout::{Cause, Context, Event, Fact, FlagState, Now, Record, RolloutError};
+use crate::rollout::{Context, Event, Fact, FlagState, Now, Record, RolloutError};
 
 /// The state, and what is in force beyond it.
 #[derive(Debug)]
 pub(super) struct Front {
     pub(super) state: State,
-    /// What has taken effect and is not in the journal yet, in order.
+    /// Rollbacks that are in force and not in the journal yet, in order.
     pub(super) pending: VecDeque<Pending>,
     /// The number that the next of `pending` gets.
     pub(super) next_pending: u64,
-    /// The last failure of the store, as long as it lasts.
-    pub(super) last_error: Option<RolloutError>,
-    /// The gate's version after the last move by the rollout: another one says that the
-    /// application has moved a flag.
-    pub(super) version: u64,
+    /// How often each flag was taken back, recorded or not: a promotion that was decided before is void.
+    pub(super) backs: BTreeMap<Box<str>, u64>,
+    /// The plan of the update that is being written.
+    pub(super) coming: Option<Arc<Plan>>,
+    /// The last failures of the store, as long as they last.
+    pub(super) failures: Failures,
+    /// What was recorded while nobody could be told.
+    pub(super) untold: Told,
+    /// The rollbacks that the file of intents has, by number and facts left; `None` where that is not known.
+    pub(super) kept: Option<Vec<(u64, usize)>>,
+    /// Why the file of intents has others.
+    pub(super) unkept: Option<String>,
     /// When this process knew which records.
     pub(super) looks: Looks,
-}
-
-/// A roll-back that is in force, with what led to it.
-#[derive(Clone, Debug)]
-pub(super) struct Pending {
-    pub(super) number: u64,
-    pub(super) flag: Box<str>,
-    pub(super) by: Box<str>,
-    /// What is still to be recorded, in order.
-    pub(super) facts: VecDeque<Fact>,
-    /// Where the flag is since.
-    pub(super) to: StageName,
-    /// When that was.
-    pub(super) since: Moment,
-    /// Whether recording it was tried, or waits for another record.
-    pub(super) late: bool,
 }
 
 /// What an event comes to, as far as it is in force already.
 pub(super) enum Decided {
     /// It is in force and has to be recorded.
-    Back(u64, Draft),
+    Back(TakenBack),
     /// It has to be recorded before it is in force.
     Draft(Draft, Place),
+}
+
+/// A rollback that is in force.
+pub(super) struct TakenBack {
+    /// Its number among those that are not recorded yet.
+    pub(super) number: u64,
+    pub(super) draft: Draft,
+    /// Whether the flag is there already as far as this process knows: the store has the last word.
+    pub(super) in_doubt: bool,
 }
 
 /// Where a flag was when something was decided: it may have been moved, and be back, by the time that is recorded.
@@ -59,9 +63,26 @@ pub(super) struct Place {
     pub(super) stage: StageName,
     /// The record that has brought it there.
     moved: u64,
+    /// How often it was taken back by then.
+    backs: u64,
 }
 
 impl Front {
+    pub(super) fn new(state: State, pending: Vec<Pending>) -> Front {
+        Front {
+            state,
+            next_pending: pending.len() as u64,
+            pending: pending.into(),
+            backs: BTreeMap::new(),
+            coming: None,
+            failures: Failures::default(),
+            untold: Vec::new(),
+            kept: None,
+            unkept: None,
+            looks: Looks::default(),
+        }
+    }
+
     /// What an event makes of a flag. What takes it back is in force when this returns.
     pub(super) fn decide(
         &mut self,
@@ -73,25 +94,30 @@ impl Front {
     ) -> Result<Decided, RolloutError> {
         self.note_time(moment);
         self.notice_calls(gate, moment);
-        let draft = self.draft(gate, by, key, event, moment)?;
-        let back = draft
-            .facts
-            .iter()
-            .find_map(|(fact, to)| matches!(fact, Fact::RolledBack { .. }).then_some(*to));
-        Ok(match back {
-            Some(to) => Decided::Back(self.take_back(gate, by, key, &draft, to, moment), draft),
-            None => Decided::Draft(draft, self.place(key)?),
-        })
+        let draft = self.draft(gate, by, key, event, moment);
+        if let Ok(draft) = &draft
+            && let Some(to) = draft.taken_back_to()
+        {
+            return self.take_back(gate, by, key, (draft.clone(), to, false), moment);
+        }
+        match self.intent(by, key, event, moment) {
+            Some((intent, to)) => {
+                let alerts = draft.map(|draft| draft.alerts).unwrap_or_default();
+                let intent = Draft { alerts, ..intent };
+                self.take_back(gate, by, key, (intent, to, true), moment)
+            }
+            None => Ok(Decided::Draft(draft?, self.place(key)?)),
+        }
     }
 
     /// Where a flag is.
     pub(super) fn place(&self, key: &str) -> Result<Place, RolloutError> {
         let (_, state) = self.flag(key)?;
-        Ok(Place { stage: state.stage, moved: self.state.moved(key) })
+        let backs = self.backs.get(key).copied().unwrap_or(0);
+        Ok(Place { stage: state.stage, moved: self.state.moved(key), backs })
     }
 
-    /// What an event would make of a flag. A flag whose roll-back is not recorded yet is taken back
-    /// no second time.
+    /// What an event would make of a flag.
     pub(super) fn draft(
         &self,
         gate: &Gate,
@@ -104,12 +130,29 @@ impl Front {
         let now = self.now(moment);
         let serving = self.serving(gate, key);
         let context = Context { now, by, serving, next: self.state.head.0 + 1 };
-        let mut draft = machine::draft(&plan, state, event, &context)
-            .map_err(|refusal| RolloutError::from(Kind::Refused { refusal }))?;
-        if self.pending_at(key).is_some() {
-            draft.facts.retain(|(fact, _)| !matches!(fact, Fact::RolledBack { .. }));
-        }
-        Ok(draft)
+        machine::draft(&plan, state, event, &context)
+            .map_err(|refusal| Kind::Refused { refusal }.into())
+    }
+
+    /// What an event takes back that finds nothing to take back: the flag may be on its way up, or be on for others.
+    fn intent(
+        &self,
+        by: &str,
+        key: &str,
+        event: &Event,
+        moment: &Moment,
+    ) -> Option<(Draft, StageName)> {
+        let now = self.now(moment);
+        let state = self.state.flag(key);
+        let stage = state.map_or(StageName::OFF, |state| state.stage);
+        let context = Context { now, by, serving: stage, next: self.state.head.0 + 1 };
+        machine::intent(&self.plan_of(key)?, stage, event, &context)
+    }
+
+    /// The flag's plan: that in force or, of a flag that is being added, that which is being written.
+    pub(super) fn plan_of(&self, key: &str) -> Option<FlagPlan<'_>> {
+        let coming = || self.coming.as_ref().and_then(|plan| plan.flag(key));
+        self.state.plan.flag(key).or_else(coming)
     }
 
     pub(super) fn flag(&self, key: &str) -> Result<(FlagPlan<'_>, &FlagState), RolloutError> {
@@ -141,61 +184,18 @@ impl Front {
         gate.serving(key).unwrap_or(StageName::OFF)
     }
 
-    /// Where a flag is since its last roll-back that is not recorded yet.
-    pub(super) fn pending_at(&self, key: &str) -> Option<StageName> {
-        self.pending.iter().rev().find(|pending| *pending.flag == *key).map(|pending| pending.to)
-    }
-
-    /// Takes a flag back in the gate, and notes what is to be recorded.
-    fn take_back(
-        &mut self,
-        gate: &Gate,
-        by: &str,
-        key: &str,
-        draft: &Draft,
-        to: StageName,
-        moment: &Moment,
-    ) -> u64 {
-        self.drove(gate.drive_down(key, to));
-        let facts = draft.facts.iter().map(|(fact, _)| fact.clone()).collect();
-        self.wait(by, key, facts, to, moment)
-    }
-
-    fn wait(
-        &mut self,
-        by: &str,
-        key: &str,
-        facts: VecDeque<Fact>,
-        to: StageName,
-        moment: &Moment,
-    ) -> u64 {
-        let number = self.next_pending;
-        self.next_pending += 1;
-        let (flag, by, since) = (key.into(), by.into(), moment.clone());
-        self.pending.push_back(Pending { number, flag, by, facts, to, since, late: false });
-        number
-    }
-
-    /// The rollout has moved a flag in the gate; `None` where somebody else was first.
-    fn drove(&mut self, version: Option<u64>) {
-        // Any other number means that somebody else has moved one, too: that is still to be seen.
-        if version == Some(self.version + 1) {
-            self.version += 1;
-        }
-    }
-
     /// Has the gate follow a record of a flag. A flag that was taken back, and the journal does not
     /// say so yet, stays where it is.
-    pub(super) fn follow(&mut self, gate: &Gate, record: &Record) {
+    pub(super) fn follow(&self, gate: &Gate, record: &Record) {
         let Some((flag, (from, to))) = record.flag.as_deref().zip(record.from.zip(record.to))
         else {
             return;
         };
         match record.fact {
             _ if from == to => {}
-            Fact::RolledBack { .. } => self.drove(gate.drive_down(flag, to)),
+            Fact::RolledBack { .. } => gate.drive_down(flag, to),
             _ if self.pending_at(flag).is_some() => {}
-            _ => self.drove(gate.drive(flag, from, to)),
+            _ => gate.drive(flag, from, to),
         }
     }
 
@@ -203,30 +203,10 @@ impl Front {
     pub(super) fn follow_all(&mut self, gate: &Gate, moment: &Moment) {
         loop {
             self.notice_calls(gate, moment);
-            let stage = |key: &str| self.pending_at(key).unwrap_or_else(|| self.state.stage(key));
-            if let Some(version) = gate.drive_all(&self.state.plan, self.version, stage) {
-                self.version = version;
+            if gate.drive_all(&self.state.plan, |key| self.served(key)) {
                 return;
             }
         }
-    }
-
-    /// Notes what the application has taken down by itself, through the gate.
-    pub(super) fn notice_calls(&mut self, gate: &Gate, moment: &Moment) {
-        let version = gate.version();
-        if version == self.version {
-            return;
-        }
-        let moved = self.state.flags().iter().filter_map(|(key, flag)| {
-            let serving = gate.serving(key)?;
-            let known = self.pending_at(key).unwrap_or(flag.stage);
-            (serving != known).then(|| (key.clone(), serving))
-        });
-        for (key, to) in moved.collect::<Vec<_>>() {
-            let fact = Fact::RolledBack { cause: Cause::Call, effective_ms: None };
-            self.wait("application", &key, VecDeque::from([fact]), to, moment);
-        }
-        self.version = version;
     }
 
     /// The present, by a reading.

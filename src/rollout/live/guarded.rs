@@ -8,12 +8,15 @@ use std::time::{Duration, SystemTime};
 
 use super::front::Decided;
 use super::{Controller, Rollout};
-use crate::guard::{Evidence, Guard, Judgement, Measurement, Verdict};
+use crate::guard::{Evidence, Guard, Judgement, Measurement, Owed, Verdict};
 use crate::plan::model::TriggerCause;
 use crate::rollout::{Event, Notification, NotificationKind, Outcome, RolloutError, machine};
 
 /// In whose name.
 const BY: &str = "guard";
+
+const UNEVEN: &str =
+    "users are split otherwise than the stage says: what is counted is not to be trusted";
 
 /// A flag, and what became of it.
 #[derive(Clone, Debug)]
@@ -30,7 +33,7 @@ pub struct Judged {
 /// A judgement, and what of it is in force already.
 struct Looked {
     judgement: Judgement,
-    decided: Vec<(Event, Result<Decided, RolloutError>)>,
+    decided: Vec<(Owed, Event, Result<Decided, RolloutError>)>,
 }
 
 impl Controller {
@@ -50,7 +53,7 @@ impl Controller {
         told: impl Fn(&[Judged]) + Send + 'static,
     ) -> io::Result<Controller> {
         let (rollout, guard) = (rollout.clone(), guard.clone());
-        let mut recorder = Recorder::spawn(rollout.clone(), told)?;
+        let mut recorder = Recorder::spawn(rollout.clone(), guard.clone(), told)?;
         Controller::repeat("guard", every, move || recorder.take(rollout.look(&guard)))
     }
 }
@@ -64,13 +67,17 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn spawn(rollout: Rollout, told: impl Fn(&[Judged]) + Send + 'static) -> io::Result<Recorder> {
+    fn spawn(
+        rollout: Rollout,
+        guard: Guard,
+        told: impl Fn(&[Judged]) + Send + 'static,
+    ) -> io::Result<Recorder> {
         let (looks, taken) = mpsc::sync_channel::<Vec<Looked>>(1);
         let thread = thread::Builder::new().name("stagegate-guard-records".to_owned());
         let thread = thread.spawn(move || {
             for looked in taken {
                 // The panic has been printed by the hook.
-                let _ = catch_unwind(AssertUnwindSafe(|| told(&rollout.settle(looked))));
+                let _ = catch_unwind(AssertUnwindSafe(|| told(&rollout.settle(&guard, looked))));
             }
         })?;
         Ok(Recorder { looks: Some(looks), backlog: Vec::new(), thread: Some(thread) })
@@ -151,7 +158,7 @@ impl Rollout {
     /// ```
     #[expect(clippy::must_use_candidate, reason = "what it does is done, looked at or not")]
     pub fn judge(&self, guard: &Guard) -> Vec<Judged> {
-        self.settle(self.look(guard))
+        self.settle(guard, self.look(guard))
     }
 
     /// Looks, and takes back what has to be: in memory, and no store is touched.
@@ -161,9 +168,9 @@ impl Rollout {
         let now = self.shared.moment();
         let looked = guard.look(now.uptime).into_iter().map(|judgement| {
             let events = self.events(guard, &judgement).into_iter();
-            let decide = |event| {
+            let decide = |(owed, event)| {
                 let decided = self.shared.decide(BY, &judgement.flag, &event);
-                (event, decided)
+                (owed, event, decided)
             };
             let decided = events.map(decide).collect();
             self.tell_of_verdicts(guard, &judgement, now.wall);
@@ -172,12 +179,16 @@ impl Rollout {
         looked.collect()
     }
 
-    /// Records what was decided, then what was measured.
-    fn settle(&self, looked: Vec<Looked>) -> Vec<Judged> {
+    /// Records what was decided, then what was measured. What fails is owed: the next look asks for it again.
+    fn settle(&self, guard: &Guard, looked: Vec<Looked>) -> Vec<Judged> {
         let settled = looked.into_iter().map(|Looked { judgement, decided }| {
             let flag = &*judgement.flag;
-            let settle = |(event, decided): (Event, Result<_, _>)| {
-                self.shared.settle(BY, flag, &event, decided?)
+            let settle = |(owed, event, decided): (Owed, Event, Result<_, _>)| {
+                let act = decided.and_then(|it| self.shared.settle(BY, flag, &event, it));
+                if act.as_ref().is_err_and(|error| may_succeed(error, &event)) {
+                    guard.owe(flag, judgement.stage, owed);
+                }
+                act
             };
             let acts: Vec<_> = decided.into_iter().map(settle).collect();
             // What was measured before a flag was taken back says nothing of it since.
@@ -210,25 +221,43 @@ impl Rollout {
         events.map(|event| self.by(BY).act(flag, &event)).collect()
     }
 
-    /// What a judgement asks for.
-    fn events(&self, guard: &Guard, judgement: &Judgement) -> Vec<Event> {
-        let mut events = Vec::new();
+    /// What a judgement asks for, and what those before it have asked for in vain.
+    fn events(&self, guard: &Guard, judgement: &Judgement) -> Vec<(Owed, Event)> {
+        let flag = &*judgement.flag;
+        let mut owed = guard.take_owed(flag);
         for trigger in &judgement.breached {
             let found = judgement.findings.iter().find(|finding| finding.trigger == *trigger);
             let Some(Verdict::Breach(evidence)) = found.map(|it| &it.verdict) else { continue };
-            let Some(trigger) = self.place_of(guard, &judgement.flag, *trigger) else { continue };
+            let Some(here) = self.place_of(guard, flag, *trigger) else { continue };
             // What the rollout was told itself it has acted upon then.
             let is_value = matches!(evidence, Evidence::Value { .. });
-            if is_value && self.was_told(&judgement.flag, trigger) {
+            if is_value && self.was_told(flag, here) {
                 continue;
             }
-            events.push(Event::Breach { trigger, evidence: evidence.to_string() });
+            owed.push(Owed::Breach { trigger: *trigger, evidence: evidence.to_string() });
         }
         if judgement.became_uneven {
-            let why = "users are split otherwise than the stage says: what is counted is not to be trusted";
-            events.push(Event::Hold { why: why.to_owned() });
+            owed.push(Owed::Hold);
+        } else if owed.contains(&Owed::Hold) && self.is_held(flag) {
+            // Whoever holds it did not know of this: it comes when they resume.
+            owed.retain(|owed| *owed != Owed::Hold);
+            guard.owe(flag, judgement.stage, Owed::Hold);
         }
-        events
+        let event = |owed: Owed| {
+            let event = match &owed {
+                Owed::Breach { trigger, evidence } => {
+                    let trigger = self.place_of(guard, flag, *trigger)?;
+                    Event::Breach { trigger, evidence: evidence.clone() }
+                }
+                Owed::Hold => Event::Hold { why: UNEVEN.to_owned() },
+            };
+            Some((owed, event))
+        };
+        owed.into_iter().filter_map(event).collect()
+    }
+
+    fn is_held(&self, flag: &str) -> bool {
+        self.shared.front().flag(flag).is_ok_and(|(_, state)| state.hold.is_some())
     }
 
     /// Whether a trigger's metric has been read, and not by a guard.
@@ -268,5 +297,14 @@ impl Rollout {
         let (judged, plan) = (guard.plan(), self.plan());
         let known = judged.flag(flag)?.triggers().get(trigger)?;
         plan.flag(flag)?.triggers().iter().position(|here| here == known)
+    }
+}
+
+/// Whether what has failed may succeed later: nothing is wrong with the event itself.
+fn may_succeed(error: &RolloutError, event: &Event) -> bool {
+    let is_held = || error.refusals().iter().any(|refusal| refusal.has("held"));
+    match event {
+        Event::Hold { .. } if error.is_refused() => is_held(),
+        _ => !error.is_refused() && !error.is_not_found(),
     }
 }

@@ -67,9 +67,7 @@ fn follow(
                     let mut report = rollout.shared.tick(&|| monotonic() < until);
                     match read {
                         Ok(records) => report.refreshed = records,
-                        // A tick that has nothing to record does not meet it.
                         Err(error) => {
-                            rollout.shared.front().last_error.get_or_insert(error.clone());
                             report.error.get_or_insert(error);
                         }
                     }

@@ -8,13 +8,20 @@ mod act;
 mod actor;
 mod back;
 mod controller;
+mod drain;
+mod failure;
 mod following;
 mod front;
 #[cfg(feature = "guard")]
 mod guarded;
+mod intents;
+mod keeping;
 mod leading;
 mod open;
+mod options;
+mod pending;
 mod read;
+mod soon;
 mod state;
 mod status;
 mod telling;
@@ -22,7 +29,6 @@ mod tick;
 mod update;
 mod witness;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::time::SystemTime;
@@ -31,6 +37,7 @@ pub use actor::Actor;
 pub use controller::Controller;
 #[cfg(feature = "guard")]
 pub use guarded::Judged;
+pub use options::RolloutOptions;
 pub use read::{MetricRead, ReadReport};
 pub use status::{FlagReport, Outcome, PastState, RolloutStatus, TickReport};
 
@@ -38,11 +45,11 @@ use crate::clock::Clock;
 use crate::eval::StageName;
 use crate::gate::Gate;
 use crate::plan::{Document, Plan};
-use crate::rollout::timeline::Looks;
 use crate::rollout::{Changed, Record, RolloutError, Sink, Store};
 use back::{Back, to_millis};
 use front::Front;
-use state::State;
+use intents::Intents;
+use soon::Soon;
 
 /// The rollout of every flag of one plan: what was decided, by whom, and what is next.
 ///
@@ -83,6 +90,8 @@ use state::State;
 /// ```
 #[derive(Clone)]
 pub struct Rollout {
+    /// Before what it waits for is let go of.
+    _handles: Arc<Handles>,
     shared: Arc<Shared>,
 }
 
@@ -93,24 +102,42 @@ struct Shared {
     notices: Vec<String>,
     front: Mutex<Front>,
     back: Mutex<Back>,
+    /// Taken last of all locks but `front`.
+    intents: Option<Mutex<Intents>>,
     sinks: RwLock<Vec<Arc<dyn Sink>>>,
 }
 
+/// What all handles of a rollout have in common: with the last one it goes.
+struct Handles(Arc<Soon>);
+
+/// So that the store is free again when the last handle is gone.
+impl Drop for Handles {
+    fn drop(&mut self) {
+        self.0.linger();
+    }
+}
+
 impl Rollout {
-    fn assemble(back: Back, clock: Box<dyn Clock>, state: State) -> Rollout {
-        let gate = Gate::driven(&state.plan, |key| state.stage(key));
-        let (label, notices) = (back.store.label(), back.store.notices());
-        let mut front = Front {
-            state,
-            pending: VecDeque::new(),
-            next_pending: 0,
-            last_error: None,
-            version: gate.version(),
-            looks: Looks::default(),
-        };
+    fn assemble(
+        back: Back,
+        clock: Box<dyn Clock>,
+        mut front: Front,
+        intents: Option<Intents>,
+        notices: Vec<String>,
+    ) -> Rollout {
         front.note_time(&to_millis(&clock.now()));
+        let gate = Gate::driven(&front.state.plan, |key| front.served(key));
+        let (label, intents) = (back.store.label(), intents.map(Mutex::new));
         let (front, back, sinks) = (Mutex::new(front), Mutex::new(back), RwLock::default());
-        Rollout { shared: Arc::new(Shared { gate, clock, label, notices, front, back, sinks }) }
+        let shared = Shared { gate, clock, label, notices, front, back, intents, sinks };
+        let shared = Arc::new(shared);
+        // What the journal has by now is taken out of the file.
+        shared.keep_intents();
+        // The gate may outlive the rollout, which has it: no circle.
+        let (weak, soon) = (Arc::downgrade(&shared), Arc::new(Soon::default()));
+        let handles = Arc::new(Handles(Arc::clone(&soon)));
+        shared.gate.on_call(move || Shared::record_soon(&weak, &soon));
+        Rollout { _handles: handles, shared }
     }
 
     /// Begins a rollout in an empty store: each flag is where the document puts it.
@@ -125,7 +152,22 @@ impl Rollout {
         document: impl Into<Document>,
         by: &str,
     ) -> Result<Rollout, RolloutError> {
-        open::start(Box::new(store), Box::new(clock), document.into(), by)
+        Rollout::start_with(store, clock, document, by, &RolloutOptions::new())
+    }
+
+    /// Begins a rollout in an empty store, with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Rollout::start).
+    pub fn start_with(
+        store: impl Store + 'static,
+        clock: impl Clock + 'static,
+        document: impl Into<Document>,
+        by: &str,
+        options: &RolloutOptions,
+    ) -> Result<Rollout, RolloutError> {
+        open::start(Box::new(store), Box::new(clock), document.into(), by, options)
     }
 
     /// Goes on with the rollout of a store, exactly where it was left. Writes nothing.
@@ -137,7 +179,22 @@ impl Rollout {
         store: impl Store + 'static,
         clock: impl Clock + 'static,
     ) -> Result<Rollout, RolloutError> {
-        open::open(Box::new(store), Box::new(clock))
+        Rollout::open_with(store, clock, &RolloutOptions::new())
+    }
+
+    /// Goes on with the rollout of a store, with options: say where rollbacks are
+    /// [kept](RolloutOptions::keep_intents_in) that the store does not take.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Rollout::open). A file of intents that cannot be used is no error: a
+    /// [notice](RolloutStatus::notices) says so.
+    pub fn open_with(
+        store: impl Store + 'static,
+        clock: impl Clock + 'static,
+        options: &RolloutOptions,
+    ) -> Result<Rollout, RolloutError> {
+        open::open(Box::new(store), Box::new(clock), options)
     }
 
     /// The gate that the rollout drives: give it to whoever asks.

@@ -1,12 +1,15 @@
 //! Beginning a rollout, going on with one, and looking back.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::back::{Back, to_millis};
+use super::front::Front;
+use super::intents::{Found, Intents};
 use super::state::State;
 use super::status::PastState;
-use super::{Rollout, Shared};
+use super::{Rollout, RolloutOptions, Shared};
 use crate::clock::Clock;
 use crate::plan::{Document, Plan};
 use crate::rollout::error::Kind;
@@ -19,6 +22,7 @@ pub(super) fn start(
     clock: Box<dyn Clock>,
     document: Document,
     by: &str,
+    options: &RolloutOptions,
 ) -> Result<Rollout, RolloutError> {
     let (plan, packed) = packed(document)?;
     let hash = Hash::of(&packed);
@@ -48,14 +52,46 @@ pub(super) fn start(
     let mut state = State::new(Arc::clone(&plan), hash);
     // The first record fits whatever is before it.
     let _ = state.apply(&record, &plan);
-    Ok(Rollout::assemble(back, clock, state))
+    let found = options.intents.as_deref().map(|path| (path, Found::read(path)));
+    Ok(assemble(back, clock, state, found, record.hash))
 }
 
-pub(super) fn open(store: Box<dyn Store>, clock: Box<dyn Clock>) -> Result<Rollout, RolloutError> {
+pub(super) fn open(
+    store: Box<dyn Store>,
+    clock: Box<dyn Clock>,
+    options: &RolloutOptions,
+) -> Result<Rollout, RolloutError> {
     let mut back = Back::new(store);
-    let state = back.fold(None, |_| true)?;
-    let state = state.ok_or_else(|| Kind::NotStarted { store: back.store.label() })?;
-    Ok(Rollout::assemble(back, clock, state))
+    let mut found = options.intents.as_deref().map(|path| (path, Found::read(path)));
+    let mut first = None;
+    let state = back.fold(None, |record| {
+        first.get_or_insert(record.hash);
+        if let Some((_, found)) = &mut found {
+            found.see(record);
+        }
+        true
+    })?;
+    let begun = state.zip(first);
+    let (state, first) = begun.ok_or_else(|| Kind::NotStarted { store: back.store.label() })?;
+    Ok(assemble(back, clock, state, found, first))
+}
+
+/// What was rolled back is in force before the gate is there to be asked.
+fn assemble(
+    back: Back,
+    clock: Box<dyn Clock>,
+    state: State,
+    found: Option<(&Path, Found)>,
+    first: Hash,
+) -> Rollout {
+    let mut notices = back.store.notices();
+    let (mut intents, mut pending) = (None, Vec::new());
+    if let Some((path, found)) = found {
+        let (file, kept, said) = Intents::open(path, found, first, &to_millis(&clock.now()));
+        (intents, pending) = (file, kept);
+        notices.extend(said);
+    }
+    Rollout::assemble(back, clock, Front::new(state, pending), intents, notices)
 }
 
 /// A plan, and its document with all the files it names, as a store keeps it.
@@ -78,6 +114,8 @@ impl Shared {
             Ok(true)
         });
         back.journal = known;
+        drop(back);
+        self.record_waiting();
         read.map(|()| records)
     }
 
@@ -101,6 +139,7 @@ impl Shared {
         let state = back.fold(None, |record| record.seq <= last.seq);
         back.journal = known;
         drop(back);
+        self.record_waiting();
         let Some(state) = state? else {
             return Err(Kind::NotStarted { store: self.label.clone() }.into());
         };

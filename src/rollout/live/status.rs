@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::Shared;
+use super::pending::Pending;
 use super::state::State;
 use crate::eval::StageName;
 use crate::plan::Plan;
@@ -63,7 +64,8 @@ pub struct RolloutStatus {
     pub now: Stamp,
     /// How long ago the last record was written, by the wall clock; `None` where that is more than a minute ahead.
     pub age: Option<Duration>,
-    /// What opening the store put right.
+    /// What people should know: what opening the store put right, and what is wrong with the file of
+    /// [intents](super::RolloutOptions::keep_intents_in).
     pub notices: Vec<String>,
     /// The last failure of the store, as long as it lasts.
     pub last_error: Option<RolloutError>,
@@ -119,11 +121,18 @@ impl Shared {
     pub(super) fn status(&self) -> RolloutStatus {
         let moment = self.moment();
         // What takes time is done on a copy.
-        let (state, looks, unrecorded, last_error) = {
+        let (state, looks, unrecorded, last_error, unkept) = {
             let mut front = self.front();
-            let unrecorded = front.pending.iter().map(|pending| pending.flag.clone()).collect();
+            front.notice_calls(&self.gate, &moment);
+            let mut unrecorded: Vec<Box<str>> = Vec::new();
+            for Pending { flag, .. } in &front.pending {
+                if !unrecorded.contains(flag) {
+                    unrecorded.push(flag.clone());
+                }
+            }
             front.note_time(&moment);
-            (front.state.clone(), front.looks.clone(), unrecorded, front.last_error.clone())
+            let (last_error, unkept) = (front.failures.last().cloned(), front.unkept.clone());
+            (front.state.clone(), front.looks.clone(), unrecorded, last_error, unkept)
         };
         let stamp = state.timeline.stamp(&moment, &looks);
         let now = Now { stamp, timeline: Some(&state.timeline), looks: looks.of(&moment) };
@@ -135,7 +144,7 @@ impl Shared {
             version: self.gate.version(),
             now: stamp,
             age: state.written.and_then(|written| wall_age(stamp.at, written)),
-            notices: self.notices.clone(),
+            notices: self.notices.iter().cloned().chain(unkept).collect(),
             last_error,
             unrecorded,
             flags: flags.collect(),

@@ -2,10 +2,10 @@
 
 use super::Shared;
 use super::back::Back;
-use super::front::{Decided, Place};
+use super::drain;
+use super::front::{Decided, Place, TakenBack};
 use super::status::TickReport;
 use super::telling::Done;
-use crate::rollout::machine::Draft;
 use crate::rollout::{Event, RolloutError, machine};
 
 /// Who does what nobody had to ask for.
@@ -22,15 +22,14 @@ impl Shared {
     /// `may` is asked before each flag that time alone would move.
     pub(super) fn tick(&self, may: &dyn Fn() -> bool) -> TickReport {
         let (mut report, mut told) = (TickReport::default(), Vec::new());
-        {
-            let mut front = self.front();
-            front.last_error = None;
-            front.notice_calls(&self.gate, &self.moment());
-        }
+        self.front().notice_calls(&self.gate, &self.moment());
         let noted = {
             let mut back = self.back();
-            self.drain_in_tick(&mut back, &mut told, &mut report);
-            let due = self.look(&mut told, &mut report);
+            let mut is_down = self.drain_in_tick(&mut back, &mut told, &mut report);
+            let mut due = self.look(&mut told, &mut report);
+            if is_down {
+                due.clear();
+            }
             for (flag, event, place) in due {
                 if !may() {
                     break;
@@ -38,23 +37,38 @@ impl Shared {
                 match self.advance(&mut back, BY, &flag, &event, place) {
                     Ok(done) => told.push((flag, done)),
                     Err(error) => {
-                        report.error = Some(error);
-                        break;
+                        // What is wrong with one flag's record does not hold up the other flags.
+                        is_down = drain::is_down(&mut back, &error);
+                        report.error.get_or_insert(error);
+                        if is_down {
+                            break;
+                        }
                     }
                 }
             }
-            self.drain_in_tick(&mut back, &mut told, &mut report);
-            if report.error.is_none() && may() {
-                match self.note_clock(&mut back, BY) {
-                    Ok(noted) => noted,
-                    Err(error) => {
-                        report.error = Some(error);
-                        None
-                    }
-                }
+            if is_down {
+                // What was taken back just now waits with the rest, and survives the process.
+                self.front().has_failed(|_| true);
             } else {
-                None
+                self.drain_in_tick(&mut back, &mut told, &mut report);
             }
+            let noted = if report.error.is_none() && may() {
+                self.note_clock(&mut back, BY)
+            } else {
+                Ok(None)
+            };
+            let noted = noted.unwrap_or_else(|error| {
+                report.error = Some(error);
+                None
+            });
+            let wrote = noted.is_some() || told.iter().any(|(_, done)| !done.records.is_empty());
+            if report.error.is_none() && !wrote {
+                // Nothing was written, so nothing says yet that the store is there.
+                let answer = back.can_be_read();
+                self.front().failures.answered(&answer);
+                report.error = answer.err();
+            }
+            noted
         };
         self.record_waiting();
         for (flag, done) in told {
@@ -67,15 +81,19 @@ impl Shared {
         report
     }
 
-    /// Records what is in force already.
-    pub(super) fn drain_in_tick(&self, back: &mut Back, told: &mut Told, report: &mut TickReport) {
-        match self.drain(back) {
-            Ok(drained) => told.extend(drained.into_iter().filter_map(|(_, record)| {
-                let flag = record.flag.clone()?;
-                Some((flag, Done { records: vec![record], ..Done::default() }))
-            })),
-            Err(error) => report.error = Some(error),
+    /// Records what is in force already. Whether the store is down.
+    pub(super) fn drain_in_tick(
+        &self,
+        back: &mut Back,
+        told: &mut Told,
+        report: &mut TickReport,
+    ) -> bool {
+        let drained = self.record_pending(back);
+        told.extend(drained.done.into_iter().map(|(_, flag, done)| (flag, done)));
+        if let Some(error) = drained.error {
+            report.error.get_or_insert(error);
         }
+        drained.is_down
     }
 
     /// Goes over the flags, a few at a time: takes back what has to be, lists what is overdue, and
@@ -102,8 +120,8 @@ impl Shared {
                 events.extend(tells.then_some(Event::Tell));
                 for event in events {
                     match front.decide(&self.gate, BY, &key, &event, &moment) {
-                        Ok(Decided::Back(_, Draft { alerts, .. })) => {
-                            told.push((key.clone(), Done { alerts, ..Done::default() }));
+                        Ok(Decided::Back(TakenBack { draft, .. })) => {
+                            told.push((key.clone(), draft.into()));
                         }
                         Ok(Decided::Draft(draft, place)) if !draft.facts.is_empty() => {
                             due.push((key.clone(), event, place));

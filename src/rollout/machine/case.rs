@@ -102,6 +102,15 @@ impl<'c, 'p> Case<'c, 'p> {
     }
 }
 
+impl Draft {
+    /// Where it takes the flag back to, where it does.
+    pub(in crate::rollout) fn taken_back_to(&self) -> Option<StageName> {
+        let back =
+            |(fact, to): &(Fact, StageName)| matches!(fact, Fact::RolledBack { .. }).then_some(*to);
+        self.facts.iter().find_map(back)
+    }
+}
+
 /// How far along the plan a stage is: 0 for off; `None` where the plan has no such stage.
 pub(super) fn position_of(plan: &FlagPlan<'_>, stage: StageName) -> Option<usize> {
     if stage == StageName::OFF {

@@ -20,7 +20,7 @@ mod watch;
 
 use crate::eval::StageName;
 use crate::plan::model::FlagPlan;
-use crate::rollout::{Fact, Now};
+use crate::rollout::{Cause, Fact, Now};
 use alert::Alert;
 pub(super) use apply::apply;
 pub(super) use case::Draft;
@@ -140,6 +140,39 @@ pub(super) fn draft(
     let case = Case::new(plan, state, context);
     let refuse = |unmet| Refusal { flag: plan.key().into(), event: event.name(), unmet };
     decide(&case, event, context).map_err(refuse)
+}
+
+/// What an event takes back wherever the flag turns out to be above `stage`, and the stage that the flag may not pass
+/// then. `None` for an event that takes nothing back.
+pub(super) fn intent(
+    plan: &FlagPlan<'_>,
+    stage: StageName,
+    event: &Event,
+    context: &Context<'_>,
+) -> Option<(Draft, StageName)> {
+    let to = match event {
+        Event::RollBack { to, .. } => to.unwrap_or(stage),
+        Event::Breach { .. } | Event::Report { .. } => stage,
+        _ => return None,
+    };
+    let highest = FlagState::new(plan.stages().last()?.name(), context.now.stamp());
+    let mut draft = draft(plan, &highest, event, context).ok()?;
+    draft.taken_back_to()?;
+    for (fact, place) in &mut draft.facts {
+        *place = if matches!(fact, Fact::RolledBack { .. }) { to } else { stage };
+    }
+    Some((draft, to))
+}
+
+/// Says that a flag is taken back.
+pub(super) fn taken_back(
+    plan: &FlagPlan<'_>,
+    state: &FlagState,
+    now: Now<'_>,
+    cause: &Cause,
+    to: StageName,
+) -> Alert {
+    rollback::alert(&Case { plan, state, now }, cause, to)
 }
 
 fn decide(case: &Case<'_, '_>, event: &Event, context: &Context<'_>) -> case::Decision {

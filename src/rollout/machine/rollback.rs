@@ -1,6 +1,6 @@
 //! The way back.
 
-use super::alert::AlertKind;
+use super::alert::{Alert, AlertKind};
 use super::case::{Case, Decision, Draft, position_of};
 use super::incident;
 use super::refusal::Unmet;
@@ -31,10 +31,15 @@ pub(super) fn to(case: &Case<'_, '_>, cause: Cause, stage: StageName) -> Draft {
     if case.is_off() {
         return Draft::default();
     }
-    let text = format!("taken back from `{}` to `{stage}`: {cause}", case.state.stage);
-    let alert = case.alert(AlertKind::RolledBack, text);
+    let alert = alert(case, &cause, stage);
     let fact = Fact::RolledBack { cause, effective_ms: None };
     Draft { facts: vec![(fact, stage)], alerts: vec![alert], ..Draft::default() }
+}
+
+/// That a flag is taken back to a stage.
+pub(super) fn alert(case: &Case<'_, '_>, cause: &Cause, to: StageName) -> Alert {
+    let text = format!("taken back from `{}` to `{to}`: {cause}", case.state.stage);
+    case.alert(AlertKind::RolledBack, text)
 }
 
 /// Somebody decides so.

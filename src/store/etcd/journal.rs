@@ -96,7 +96,7 @@ impl Etcd {
         if line.len() > MAX_VALUE_BYTES {
             let bytes = line.len();
             let message = format!("a record of {bytes} bytes; etcd takes {MAX_VALUE_BYTES}");
-            return Err(StoreError::io(message));
+            return Err(StoreError::refused(message));
         }
         let Some(before) = number.checked_sub(1) else {
             return Err(StoreError::conflict("no record has number 0".to_owned()));

@@ -1,0 +1,287 @@
+//! Rollbacks that the store does not have yet survive the process.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+
+use stagegate::clock::ManualClock;
+use stagegate::rollout::{Rollout, RolloutOptions};
+use stagegate::store::Memory;
+
+use super::faulty::{Faults, Faulty};
+use super::{HOUR, is_the_same_reopened, monday};
+
+const DOCUMENT: &str = r#"
+schema = 1
+[flags.a]
+stages = [{ name = "all", percent = 100 }]
+triggers = [{ incident = "security", action = "rollback" }]
+[flags.b]
+stages = [{ name = "one", percent = 1 }, { name = "all", percent = 100 }]
+"#;
+
+/// A directory of one test's own.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Place {
+        let name = format!("stagegate-intents-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir(&path).unwrap();
+        Place(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("intents")
+    }
+
+    fn options(&self) -> RolloutOptions {
+        RolloutOptions::new().keep_intents_in(self.file())
+    }
+
+    /// What is in the directory, but for locks.
+    fn files(&self) -> Vec<String> {
+        let files = fs::read_dir(&self.0).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.filter(|name| !name.ends_with(".lock")).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Both flags are on for everybody, and then the disk is gone.
+fn begun(place: &Place) -> (Rollout, Arc<Faults>, Memory, ManualClock) {
+    let (memory, clock) = (Memory::new(), ManualClock::at(monday()));
+    let (store, faults) = Faulty::on(&memory);
+    let options = place.options();
+    let rollout = Rollout::start_with(store, clock.clone(), DOCUMENT, "ana", &options).unwrap();
+    rollout.by("ana").promote("a").unwrap();
+    rollout.by("ana").force_to("b", "all", "hurry").unwrap();
+    faults.dead(true);
+    (rollout, faults, memory, clock)
+}
+
+fn lines(rollout: &Rollout, from: u64) -> Vec<String> {
+    let records = rollout.records(from).unwrap();
+    records.iter().map(|record| record.to_string().split_once("Z ").unwrap().1.to_owned()).collect()
+}
+
+fn is_on(rollout: &Rollout, flag: &str) -> bool {
+    rollout.gate().is_enabled("user-1", flag)
+}
+
+#[test]
+fn an_unrecorded_rollback_survives_the_process_that_made_it() {
+    let place = Place::new("survives");
+    let (rollout, _, memory, clock) = begun(&place);
+    assert!(rollout.by("ben").roll_back("a", "data loss").unwrap().unrecorded.is_some());
+    assert!(rollout.by("ben").roll_back_to("b", "one", "slow").unwrap().unrecorded.is_some());
+    assert_eq!(place.files(), ["intents"]);
+    drop(rollout);
+
+    // The store is there again, but nothing can be appended yet.
+    clock.advance(HOUR);
+    let (store, faults) = Faulty::on(&memory);
+    Faults::set(&faults.no_append, true);
+    let again = Rollout::open_with(store, clock.clone(), &place.options()).unwrap();
+    assert!(!is_on(&again, "a") && !is_on(&again, "b"), "in force before anybody asks");
+    assert_eq!(&*again.report("b").unwrap().serving, "one");
+    assert_eq!(again.status().unrecorded, ["a".into(), "b".into()]);
+    assert!(again.status().notices.is_empty());
+    assert!(again.tick().error.is_some());
+    assert_eq!(place.files(), ["intents"]);
+
+    Faults::set(&faults.no_append, false);
+    assert!(again.tick().error.is_none());
+    assert_eq!(
+        lines(&again, 4)[..2],
+        ["ben: a: rolled back (data loss), all -> off", "ben: b: rolled back (slow), all -> one"]
+    );
+    // They count from when they took effect.
+    let past = again.at(monday()).unwrap();
+    assert!(past.flags.iter().all(|(_, state)| state.stage != "all"));
+    assert!(again.status().unrecorded.is_empty());
+    assert!(place.files().is_empty(), "and the file is gone");
+    is_the_same_reopened(&again, &memory, &clock);
+}
+
+#[test]
+fn a_reported_incident_survives_the_process() {
+    let place = Place::new("report");
+    let (rollout, _, memory, clock) = begun(&place);
+    rollout.by("ben").report("a", "security", Some("keys")).unwrap();
+    drop(rollout);
+    let again = Rollout::open_with(memory, clock, &place.options()).unwrap();
+    assert!(!is_on(&again, "a"));
+    again.tick();
+    assert_eq!(
+        lines(&again, 4)[..2],
+        [
+            "ben: a: incident security reported (keys)",
+            "ben: a: rolled back (incident security: keys), all -> off"
+        ]
+    );
+}
+
+#[test]
+fn a_rollback_by_the_gate_survives_the_process() {
+    let place = Place::new("gate");
+    let (rollout, _, memory, clock) = begun(&place);
+    rollout.gate().roll_back("a").unwrap();
+    drop(rollout);
+    let again = Rollout::open_with(memory, clock, &place.options()).unwrap();
+    assert!(!is_on(&again, "a"));
+}
+
+/// While the disk hangs, the file is there already.
+#[test]
+fn a_rollback_is_kept_before_the_store_is_asked() {
+    let place = Place::new("before");
+    let (rollout, faults, _, _) = begun(&place);
+    faults.dead(false);
+    let hung = faults.hang_append();
+    let rolling_back = rollout.clone();
+    let thread = thread::spawn(move || rolling_back.by("ben").roll_back("a", "slow").unwrap());
+    hung.is_under_way();
+    assert!(!is_on(&rollout, "a"));
+    let kept = fs::read_to_string(place.file()).unwrap();
+    assert!(kept.contains(r#""flag":"a","by":"ben","to":"off""#), "{kept}");
+    hung.go_on();
+    assert_eq!(thread.join().unwrap().records.len(), 1);
+    assert!(place.files().is_empty());
+}
+
+/// The process ended after the record was written and before the file was: the rollback is done with.
+#[test]
+fn a_kept_rollback_that_the_journal_has_is_not_made_again() {
+    let place = Place::new("again");
+    let (rollout, faults, memory, clock) = begun(&place);
+    rollout.by("ben").roll_back("a", "slow").unwrap();
+    let kept = fs::read(place.file()).unwrap();
+    faults.dead(false);
+    rollout.tick();
+    rollout.by("ana").step("a", None).unwrap();
+    rollout.by("ana").close("a", "found").unwrap();
+    rollout.by("ana").promote("a").unwrap();
+    drop(rollout);
+    fs::write(place.file(), kept).unwrap();
+    let again = Rollout::open_with(memory, clock, &place.options()).unwrap();
+    assert!(is_on(&again, "a"));
+    assert!(again.status().unrecorded.is_empty() && place.files().is_empty());
+}
+
+/// Of a damaged file what is sound is in force, and a notice says that there was more.
+#[test]
+fn a_damaged_file_of_intents_is_told_and_what_is_sound_of_it_counts() {
+    let place = Place::new("damaged");
+    let (rollout, _, memory, clock) = begun(&place);
+    rollout.by("ben").roll_back("a", "slow").unwrap();
+    rollout.by("ben").roll_back("b", "slow").unwrap();
+    drop(rollout);
+    let kept = fs::read_to_string(place.file()).unwrap();
+    fs::write(place.file(), kept.replace(r#""flag":"b""#, r#""flag":"c""#)).unwrap();
+    let again = Rollout::open_with(memory, clock, &place.options()).unwrap();
+    assert!(!is_on(&again, "a") && is_on(&again, "b"));
+    let path = place.file();
+    assert_eq!(
+        again.status().notices,
+        [format!(
+            "intents `{0}`: it is damaged: 1 of 2 rollbacks can be read; the file is now `{0}.aside-1767603600000`. \
+             Check which flags are to be off",
+            path.display()
+        )]
+    );
+    assert_eq!(place.files(), ["intents", "intents.aside-1767603600000"]);
+}
+
+#[test]
+fn a_file_of_something_else_is_told_and_put_aside() {
+    let place = Place::new("else");
+    fs::write(place.file(), "my diary\n").unwrap();
+    let (memory, clock) = (Memory::new(), ManualClock::at(monday()));
+    let options = place.options();
+    let rollout = Rollout::start_with(memory, clock, DOCUMENT, "ana", &options).unwrap();
+    let notices = rollout.status().notices;
+    assert!(notices[0].contains("it does not begin with `stagegate-intents 1`"), "{notices:?}");
+    assert_eq!(
+        fs::read_to_string(place.0.join("intents.aside-1767603600000")).unwrap(),
+        "my diary\n"
+    );
+}
+
+#[test]
+fn intents_of_another_rollout_take_nothing_back() {
+    let place = Place::new("other");
+    let (rollout, ..) = begun(&place);
+    rollout.by("ben").roll_back("a", "slow").unwrap();
+    drop(rollout);
+    let clock = ManualClock::at(monday() + HOUR);
+    let document = DOCUMENT.replace("[flags.a]", "[flags.a]\nstage = \"all\"");
+    let options = place.options();
+    let other = Rollout::start_with(Memory::new(), clock, document, "ana", &options).unwrap();
+    assert!(is_on(&other, "a"));
+    let notices = other.status().notices;
+    assert!(
+        notices[0].contains("it is of another rollout, so nothing of it is in force"),
+        "{notices:?}"
+    );
+    assert_eq!(place.files(), ["intents.aside-1767607200000"]);
+}
+
+/// Where nothing can be written the rollback is in force all the same, and that is told.
+#[test]
+fn a_rollback_that_can_be_kept_nowhere_is_in_force_and_told() {
+    let place = Place::new("nowhere");
+    let (rollout, _, _, _) = begun(&place);
+    fs::create_dir_all(place.0.join("intents.new/in the way")).unwrap();
+    rollout.by("ben").roll_back("a", "slow").unwrap();
+    assert!(!is_on(&rollout, "a"));
+    let notices = rollout.status().notices;
+    let begin = format!(
+        "intents `{}` cannot be written, so a restart loses what is not recorded: ",
+        place.file().display()
+    );
+    assert!(notices[0].starts_with(&begin), "{notices:?}");
+    // Once it can be written it is, and nothing is said any more.
+    fs::remove_dir_all(place.0.join("intents.new")).unwrap();
+    rollout.tick();
+    assert!(rollout.status().notices.is_empty());
+    assert_eq!(place.files(), ["intents"]);
+}
+
+#[test]
+fn a_file_of_intents_that_another_process_has_is_left_alone() {
+    let place = Place::new("taken");
+    let (rollout, _, memory, clock) = begun(&place);
+    rollout.by("ben").roll_back("a", "slow").unwrap();
+    let before = fs::read(place.file()).unwrap();
+    let other = Rollout::open_with(memory, clock, &place.options()).unwrap();
+    assert_eq!(
+        other.status().notices,
+        [format!(
+            "intents `{}`: rollbacks are kept in memory alone: another process has this file; name another one",
+            place.file().display()
+        )]
+    );
+    other.by("eve").roll_back("b", "slow").unwrap();
+    assert_eq!(fs::read(place.file()).unwrap(), before);
+}
+
+#[test]
+fn a_place_that_is_not_there_is_told_at_once() {
+    let (memory, clock) = (Memory::new(), ManualClock::at(monday()));
+    let path = Path::new("/nonexistent/intents");
+    let options = RolloutOptions::new().keep_intents_in(path);
+    let rollout = Rollout::start_with(memory, clock, DOCUMENT, "ana", &options).unwrap();
+    let notices = rollout.status().notices;
+    let begin = "intents `/nonexistent/intents`: rollbacks are kept in memory alone: ";
+    assert!(notices[0].starts_with(begin), "{notices:?}");
+}
