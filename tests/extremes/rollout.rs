@@ -6,7 +6,7 @@ use stagegate::clock::{Clock, ManualClock};
 use stagegate::model::{Quantity, Unit};
 use stagegate::rollout::{
     Context, Controller, Delivery, Event, FlagState, Hash, Journal, Lead, MetricReader,
-    Notification, NotificationKind, Outbox, ReadError, Reading, Retry, Rollout, RolloutError,
+    Notification, NotificationKind, Now, Outbox, ReadError, Reading, Retry, Rollout, RolloutError,
     Sample, Sink, Stamp, Store, StoreError, Undelivered, overdue, transition, unmet,
 };
 use stagegate::store::Memory;
@@ -74,8 +74,13 @@ fn machine(calls: &mut Calls, at: SystemTime) {
         for boots in [0, u32::MAX] {
             let now = calls.call("Stamp::new", || Stamp::new(at, time, boots)).unwrap();
             let other = Stamp::new(SystemTime::UNIX_EPOCH, Duration::from_secs(5), 1);
-            calls.call("Stamp::spent_since", || (now.spent_since(&other), other.spent_since(&now)));
-            calls.call("Stamp::age_of", || (now.age_of(&other), other.age_of(&now)));
+            let (stamp, now) = (now, Now::from(now));
+            calls.call("Now::stamp", || now.stamp());
+            calls.call("Now::at", || now.at());
+            calls.call("Now::spent_since", || {
+                (now.spent_since(&other), Now::from(other).spent_since(&stamp))
+            });
+            calls.call("Now::age_of", || (now.age_of(&other), Now::from(other).age_of(&stamp)));
             for flag in ["a", "b"] {
                 let flag = plan.flag(flag).unwrap();
                 let stage = flag.stages().last().unwrap().name();
