@@ -75,6 +75,7 @@ fn errors(result: Result<(), UpdateError>) {
 fn error_functions(calls: &mut Calls, gate: &Gate) {
     let error = gate.set_stage("\0", "\0").unwrap_err();
     calls.call("UpdateError::is_skip", || error.is_skip());
+    calls.call("UpdateError::is_shrink", || error.is_shrink());
     calls.call("UpdateError::is_driven", || error.is_driven());
     calls.call("UpdateError::is_not_found", || error.is_not_found());
     calls.call("UpdateError::is_invalid_document", || error.is_invalid_document());

@@ -128,6 +128,7 @@ fn figures(calls: &mut Calls) {
         });
         let figures =
             calls.call("Figures::with_lead", || figures.unwrap().with_lead(true)).unwrap();
+        calls.call("Figures::with_store", || figures.clone().with_store(false)).unwrap();
         drop(figures.to_string());
         calls.call("Metrics::publish", || metrics.publish(&figures));
     }

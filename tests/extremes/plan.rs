@@ -41,6 +41,7 @@ triggers = [{ metric = "error_rate", above = "5%", no_data = "rollback", action 
 pub(crate) fn call(calls: &mut Calls) {
     documents(calls);
     let plan = calls.call("Plan::parse", || Plan::parse(DOCUMENT).unwrap()).unwrap();
+    calls.call("Plan::per_update", || plan.per_update());
     calls.call("Plan::warnings", || plan.warnings().len());
     calls.call("Plan::metrics", || plan.metrics().count());
     calls.call("Plan::document", || format!("{:?}", plan.document()));

@@ -7,7 +7,8 @@ use stagegate::model::{Quantity, Unit};
 use stagegate::rollout::{
     Context, Controller, Delivery, Event, FlagState, Hash, Journal, Lead, MetricReader,
     Notification, NotificationKind, Now, Outbox, ReadError, Reading, Retry, Rollout, RolloutError,
-    Sample, Sink, Stamp, Store, StoreError, Undelivered, overdue, transition, unmet,
+    RolloutOptions, Sample, Sink, Stamp, Store, StoreError, Undelivered, overdue, transition,
+    unmet,
 };
 use stagegate::store::Memory;
 use stagegate::{Plan, StageName};
@@ -25,6 +26,24 @@ pub(crate) fn call(calls: &mut Calls) {
     journal(calls);
     controllers(calls);
     outboxes(calls);
+    options(calls);
+}
+
+/// Files of intents at paths that cannot be one.
+fn options(calls: &mut Calls) {
+    for path in texts() {
+        let options = calls.call("RolloutOptions::new", RolloutOptions::new).unwrap();
+        // Below what is no directory, so that nothing is written anywhere.
+        let path = std::path::Path::new("/dev/null").join(path);
+        let options = calls
+            .call("RolloutOptions::keep_intents_in", || options.keep_intents_in(path))
+            .unwrap();
+        let (store, clock) = (Memory::new(), ManualClock::at(SystemTime::UNIX_EPOCH));
+        calls.call("Rollout::start_with", || {
+            Rollout::start_with(store.clone(), clock.clone(), DOCUMENT, "ana", &options).is_ok()
+        });
+        calls.call("Rollout::open_with", || Rollout::open_with(store, clock, &options).is_ok());
+    }
 }
 
 /// A rollout that begins at a moment, and whose clock then does all it can.
@@ -208,6 +227,10 @@ fn controllers(calls: &mut Calls) {
     let rollout = Rollout::start(Memory::new(), clock.clone(), DOCUMENT, "ana").unwrap();
     for every in DURATIONS {
         calls.call("Controller::spawn", || Controller::spawn(&rollout, every, |_| ()).map(drop));
+        // It waits as long as it is told, so of the longest times only that it begins is seen.
+        let within = every.min(Duration::from_secs(1));
+        let controller = Controller::spawn(&rollout, every, |_| ()).unwrap();
+        calls.call("Controller::stop", || controller.stop(within));
         let reader = Extreme(clock.clone());
         calls.call("Controller::reading", || {
             Controller::reading(&rollout, reader, every, |_| ()).map(drop)

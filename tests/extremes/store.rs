@@ -105,6 +105,8 @@ fn errors(calls: &mut Calls, text: &str) {
     calls.call("StoreError::read_only", || StoreError::read_only(text));
     calls.call("StoreError::damaged", || StoreError::damaged(text));
     calls.call("StoreError::io", || StoreError::io(text));
+    calls.call("StoreError::refused", || StoreError::refused(text));
+    calls.call("StoreError::is_refused", || error.is_refused());
     calls.call("StoreError::is_conflict", || error.is_conflict());
     calls.call("StoreError::is_locked", || error.is_locked());
     calls.call("StoreError::is_missing", || error.is_missing());

@@ -7,7 +7,7 @@ use std::thread;
 
 use stagegate::clock::ManualClock;
 use stagegate::rollout::{Rollout, RolloutOptions};
-use stagegate::store::Memory;
+use stagegate::store::{Directory, Memory};
 
 use super::faulty::{Faults, Faulty};
 use super::{HOUR, is_the_same_reopened, monday};
@@ -284,4 +284,34 @@ fn a_place_that_is_not_there_is_told_at_once() {
     let notices = rollout.status().notices;
     let begin = "intents `/nonexistent/intents`: rollbacks are kept in memory alone: ";
     assert!(notices[0].starts_with(begin), "{notices:?}");
+}
+
+/// A journal that was restored, edited or rotated under a running process: nobody finds what that process writes.
+#[cfg(unix)]
+#[test]
+fn a_rollback_under_a_journal_that_was_replaced_is_kept_and_recorded_after_a_restart() {
+    let place = Place::new("replaced");
+    let (path, clock) = (place.0.join("store"), ManualClock::at(monday()));
+    let store = Directory::create(&path).unwrap();
+    let options = place.options();
+    let rollout = Rollout::start_with(store, clock.clone(), DOCUMENT, "ana", &options).unwrap();
+    rollout.by("ana").promote("a").unwrap();
+    let (journal, copy) = (path.join("journal.jsonl"), path.join("copy"));
+    fs::copy(&journal, &copy).unwrap();
+    fs::rename(&copy, &journal).unwrap();
+    let outcome = rollout.by("ben").roll_back("a", "bad").unwrap();
+    assert_eq!(
+        outcome.unrecorded.unwrap().to_string(),
+        format!(
+            "{0}: `{0}` cannot be written: another file is in the journal's place; restart the process that writes",
+            path.display()
+        )
+    );
+    assert!(!is_on(&rollout, "a"));
+    drop(rollout);
+    let store = Directory::open(&path).unwrap();
+    let again = Rollout::open_with(store, clock, &options).unwrap();
+    assert!(!is_on(&again, "a"));
+    assert!(again.tick().error.is_none());
+    assert_eq!(again.report("a").unwrap().state.stage, "off");
 }

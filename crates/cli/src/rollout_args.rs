@@ -58,6 +58,10 @@ pub(crate) struct Store {
     /// `wall`, the date alone, across machines and restarts; or a moment, for rehearsals.
     #[arg(long, env = "STAGEGATE_CLOCK", value_name = "CLOCK", default_value = "system", value_parser = clock)]
     pub(crate) clock: ClockChoice,
+    /// Keep rollbacks that the store does not take in this file, for the next command that can write: put it on another
+    /// disk. One process uses it at a time.
+    #[arg(long, env = "STAGEGATE_INTENTS", value_name = "FILE")]
+    pub(crate) intents: Option<PathBuf>,
     /// How to print it.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
@@ -175,16 +179,19 @@ pub(crate) struct Resume {
 }
 
 #[derive(Args, Debug)]
-#[command(
-    after_help = "Example: stagegate rollback new-checkout --reason 'errors on Safari' --yes"
-)]
+#[command(after_help = "\
+Asks only on a terminal.
+
+Examples:
+  stagegate rollback new-checkout
+  stagegate rollback new-checkout --reason 'errors on Safari' --yes")]
 pub(crate) struct Rollback {
     /// The flag.
     pub(crate) flag: String,
     #[command(flatten)]
     pub(crate) acting: Acting,
     /// Why.
-    #[arg(long)]
+    #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) reason: String,
     /// To this stage; else where the plan says.
     #[arg(long, value_name = "STAGE")]

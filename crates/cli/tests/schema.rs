@@ -10,10 +10,11 @@ use serde_json::{Map, Value, json};
 use stagegate::{Document, Plan, model};
 
 /// Under which heading of `docs/plans.md` the fields of a part of the schema stand.
-const HEADINGS: [(&str, &str); 23] = [
+const HEADINGS: [(&str, &str); 24] = [
     ("Document", "## Top level"),
     ("Flag", "## `[flags.KEY]`"),
     ("Plan", "## `[plans.NAME]`"),
+    ("Limits", "## `[limits]`"),
     ("Group", "## `[groups.NAME]`"),
     ("Metric", "## `[metrics.NAME]`"),
     ("Prometheus", "### `source`"),

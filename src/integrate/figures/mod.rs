@@ -85,6 +85,22 @@ impl Figures {
         self
     }
 
+    /// With whether the store can be reached, where the program knows better than the rollout's last status: it cannot
+    /// open the store, say.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::integrate::Figures;
+    ///
+    /// assert!(Figures::default().with_store(false).to_string().contains("stagegate_store_up 0\n"));
+    /// ```
+    #[must_use]
+    pub fn with_store(mut self, is_up: bool) -> Figures {
+        self.add(family::STORE_UP, [], is(is_up));
+        self
+    }
+
     /// With whether this process has the lead: of several controllers on one store, one does.
     ///
     /// # Example

@@ -283,7 +283,14 @@ impl Store for Directory {
         if number != lines + 1 {
             return Err(StoreError::conflict(format!("line {} follows, not {number}", lines + 1)));
         }
-        let appended = writing.append(line);
+        let (files, path) = (&mut self.files, self.path.join(JOURNAL));
+        let is_there = |offset| {
+            let found = files.open_to_read(&path)?.read_at(offset, line.len() as u64)?;
+            let replaced =
+                "another file is in the journal's place; restart the process that writes";
+            if found == line { Ok(()) } else { Err(io::Error::other(replaced)) }
+        };
+        let appended = writing.append(line, is_there);
         appended.map_err(|error| self.failed("be written", &error))
     }
 

@@ -52,11 +52,17 @@ impl Writing {
         Ok(last.strip_prefix(b"\n") == Some(line))
     }
 
-    /// Writes a line after those that are durable.
-    pub(super) fn append(&mut self, line: &[u8]) -> io::Result<()> {
+    /// Writes a line after those that are durable. `is_there` says whether a file by the journal's name has the line at
+    /// this place: where it was moved away or replaced, nobody who opens the store will find the line.
+    pub(super) fn append(
+        &mut self,
+        line: &[u8],
+        is_there: impl FnOnce(u64) -> io::Result<()>,
+    ) -> io::Result<()> {
         self.settle()?;
         self.is_unsure = true;
-        if let Err(error) = self.write(line) {
+        let len = self.len;
+        if let Err(error) = self.write(line).and_then(|()| is_there(len)) {
             // Nobody was told of it, so nobody shall find it: as far as the disk still does anything.
             let _ = self.settle();
             return Err(error);

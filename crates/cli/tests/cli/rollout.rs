@@ -1,11 +1,15 @@
 //! A rollout by the command line alone: every verb, every exit code, on a store in a directory.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use std::{fs, io};
 
+use stagegate::clock::ManualClock;
+use stagegate::rollout::{Rollout, RolloutOptions};
+use stagegate::store::{Directory, File, Files, SystemFiles};
 use tempfile::TempDir;
 
-use crate::harness::{Run, is_on_record, root, stagegate};
+use crate::harness::{Run, is_on_record, root, stagegate, stagegate_with_env};
 
 const DOCUMENT: &str = r#"schema = 1
 [groups.team]
@@ -185,11 +189,7 @@ fn a_rollout_from_start_to_end_reads_as_on_record() {
         0,
         &["incident", "report", "search", "data_integrity", "--note", "one order", "--by", "ana"],
     );
-    shop.run(2, &["rollback", "search", "--reason", "to be sure", "--by", "ana"]);
-    shop.run(
-        0,
-        &["rollback", "search", "--to", "pilot", "--reason", "to be sure", "--by", "ana", "--yes"],
-    );
+    shop.run(0, &["rollback", "search", "--to", "pilot", "--reason", "to be sure", "--by", "ana"]);
     fs::write(
         &document,
         DOCUMENT.replace("< 1%", "< 0.5%").replace("[flags.other]", "[flags.new]"),
@@ -374,10 +374,9 @@ fn a_question_that_waits_for_an_answer_holds_up_nobody() {
     let mut shop = Shop::begun();
     shop.run(0, &["promote", "search", "--by", "ana", "--yes"]);
     let path = shop.path("rollout.toml").display().to_string();
-    let taken = stagegate::store::Directory::open(shop.store()).unwrap();
-    let questions: [&[&str]; 3] = [
+    let taken = Directory::open(shop.store()).unwrap();
+    let questions: [&[&str]; 2] = [
         &["promote", "search", "--force", "--reason", "hurry", "--by", "ana"],
-        &["rollback", "search", "--reason", "slow", "--by", "ana"],
         &["update", &path, "--by", "ana"],
     ];
     for question in questions {
@@ -432,7 +431,7 @@ fn the_document_says_how_many_users_a_move_is_about() {
     assert!(asked(&["--traffic", "50"]).contains("; about 5 of 50 gain it\n"));
     assert!(asked(&["--users", &users]).contains("% of users; of 1 users "));
     shop.run(0, &[&promote[..], &["--yes"]].concat());
-    let back = shop.run(2, &["rollback", "search", "--reason", "no", "--by", "ana"]).stderr;
+    let back = shop.run(0, &["rollback", "search", "--reason", "no", "--by", "ana"]).stderr;
     assert!(back.contains("; about 12000 of 120000 lose it\n"), "{back}");
 }
 
@@ -462,4 +461,106 @@ fn others_are_told() {
         told,
         [("stage_changed".into(), "all".into()), ("message_due".into(), "all".into())]
     );
+}
+
+/// At night, from a script, with nothing at hand but the flag's name.
+#[test]
+fn a_rollback_needs_no_reason_and_no_consent_without_a_terminal() {
+    let mut shop = Shop::begun();
+    shop.run(0, &["promote", "search", "--by", "ana", "--yes"]);
+    let run = shop.run(0, &["rollback", "search", "--by", "ana"]);
+    assert!(
+        run.stdout.contains("ana: search: rolled back (by decision), internal -> off"),
+        "{run:?}"
+    );
+    assert_eq!(
+        run.stderr,
+        "stagegate: search: internal -> off, from 0% to 0% of users, without team\n"
+    );
+    // Not even a name.
+    shop.run(0, &["promote", "other", "--by", "ana", "--yes"]);
+    let (store, nobody) = (shop.store(), [("USER", ""), ("STAGEGATE_BY", "")]);
+    let arguments = ["rollback", "other", "--store", &store, "--clock", shop.at];
+    let run = stagegate_with_env(&arguments, &nobody).ends(0);
+    assert!(
+        run.stdout.contains("unknown: other: rolled back (by decision), all -> off"),
+        "{run:?}"
+    );
+}
+
+/// A directory whose journal takes nothing more.
+#[derive(Debug)]
+struct Full(SystemFiles);
+
+#[derive(Debug)]
+struct FullFile(Box<dyn File>);
+
+impl Files for Full {
+    fn create_directory(&mut self, path: &Path) -> io::Result<()> {
+        self.0.create_directory(path)
+    }
+
+    fn open(&mut self, path: &Path, create: bool) -> io::Result<Box<dyn File>> {
+        Ok(Box::new(FullFile(self.0.open(path, create)?)))
+    }
+
+    fn open_to_read(&mut self, path: &Path) -> io::Result<Box<dyn File>> {
+        self.0.open_to_read(path)
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+
+    fn sync_directory(&mut self, path: &Path) -> io::Result<()> {
+        self.0.sync_directory(path)
+    }
+}
+
+impl File for FullFile {
+    fn write_at(&mut self, _: u64, _: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.sync()
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.0.truncate(len)
+    }
+
+    fn size(&mut self) -> io::Result<u64> {
+        self.0.size()
+    }
+
+    fn read_at(&mut self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
+        self.0.read_at(offset, len)
+    }
+
+    fn try_lock(&mut self) -> io::Result<bool> {
+        self.0.try_lock()
+    }
+}
+
+/// What another program could not record is recorded by the next command.
+#[test]
+fn intents_are_recorded_by_the_next_command_that_can_write() {
+    let mut shop = Shop::begun();
+    shop.run(0, &["promote", "search", "--by", "ana", "--yes"]);
+    let intents = shop.path("intents").display().to_string();
+    let store = Directory::open_with(shop.store(), Full(SystemFiles)).unwrap();
+    let clock = ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_600));
+    let options = RolloutOptions::new().keep_intents_in(&intents);
+    let rollout = Rollout::open_with(store, clock, &options).unwrap();
+    assert!(rollout.by("ben").roll_back("search", "slow").unwrap().unrecorded.is_some());
+    drop(rollout);
+    assert!(!shop.run(0, &["history"]).stdout.contains("rolled back"));
+    let tick = shop.run(0, &["tick", "--intents", &intents]);
+    assert!(tick.stdout.contains("ben: search: rolled back (slow), internal -> off"), "{tick:?}");
+    assert!(!shop.path("intents").exists());
+    // What is wrong with the file bars nothing, and is said.
+    fs::write(shop.path("intents"), "?").unwrap();
+    let tick = shop.run(0, &["tick", "--intents", &intents]);
+    assert!(tick.stderr.contains("it does not begin with `stagegate-intents 1`"), "{tick:?}");
 }

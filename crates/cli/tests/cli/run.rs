@@ -175,3 +175,39 @@ fn it_outlives_a_store_that_cannot_be_read() {
     signal(&child, "-INT");
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+/// Somebody keeps the lock: for a moment that is nothing, for ever it is a fault.
+#[test]
+fn a_lock_that_is_never_let_go_is_not_healthy() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = start(directory.path());
+    let notify = directory.path().join("notify");
+    let socket = UnixDatagram::bind(&notify).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let arguments = ["run", "--store", &store, "--every", "20ms", "--listen", "127.0.0.1:0"];
+    let mut child = spawn(&arguments, &notify);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let listening = lines.next().unwrap().unwrap();
+    let address = listening.strip_prefix("listening on http://").unwrap().to_owned();
+    assert_eq!(told(&socket), "READY=1");
+    while get(&address, "/health").0 != "HTTP/1.1 200 OK" {}
+    let taken = loop {
+        if let Ok(taken) = stagegate::store::Directory::open(&store) {
+            break taken;
+        }
+    };
+    let body = loop {
+        let (status, body) = get(&address, "/health");
+        if status == "HTTP/1.1 503 Service Unavailable" {
+            break body;
+        }
+    };
+    let locked = "s: another process has `";
+    assert!(body.contains("nothing was read or recorded for ") && body.contains(locked), "{body}");
+    assert!(get(&address, "/metrics").1.contains("\nstagegate_store_up 0\n"));
+    drop(taken);
+    while get(&address, "/health").0 != "HTTP/1.1 200 OK" {}
+    assert!(get(&address, "/metrics").1.contains("\nstagegate_store_up 1\n"));
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

@@ -1,5 +1,7 @@
 //! One event on one flag.
 
+use std::io::IsTerminal;
+
 use serde::Serialize;
 use stagegate::model::{FlagPlan, Metric, Quantity};
 use stagegate::rollout::{Event, FlagReport, Outcome, Reading, Rollout, RolloutError};
@@ -41,16 +43,28 @@ pub(super) fn promote(args: &Promote, output: &Output) -> Result<Answer, Failure
     act(&rollout, &args.acting, &args.flag, &event, "promote", output)
 }
 
+/// Nothing bars the way back: a reason is kept where there is one, and only somebody at a terminal is asked.
 pub(super) fn rollback(args: &Rollback, output: &Output) -> Result<Answer, Failure> {
-    agree(&args.acting, &args.flag, args.consent.yes, |rollout, report| {
-        let to = args.to.as_deref().map(|to| stage(rollout, &args.flag, to)).transpose()?;
-        let to = to.unwrap_or(report.roll_back_to);
-        consent::of_move(rollout, report, to, &args.consent).map(Some)
-    })?;
+    if !args.consent.yes {
+        match (going_back(args), std::io::stdin().is_terminal()) {
+            (Ok(what), true) => consent::ask(&what)?,
+            (Ok(what), false) => anstream::eprintln!("stagegate: {what}"),
+            // The act itself says what is wrong, if anything is.
+            (Err(_), _) => {}
+        }
+    }
     let rollout = opened::acting(&args.acting.store, &args.acting.telling)?;
     let to = args.to.as_deref().map(|to| stage(&rollout, &args.flag, to)).transpose()?;
     let event = Event::RollBack { to, reason: args.reason.clone() };
     act(&rollout, &args.acting, &args.flag, &event, "rollback", output)
+}
+
+/// What a rollback means for users.
+fn going_back(args: &Rollback) -> Result<String, Failure> {
+    let rollout = opened::for_looking(&args.acting.store)?;
+    let report = report_of(&rollout, &args.flag)?;
+    let to = args.to.as_deref().map(|to| stage(&rollout, &args.flag, to)).transpose()?;
+    consent::of_move(&rollout, &report, to.unwrap_or(report.roll_back_to), &args.consent)
 }
 
 /// Asks whether what `what` says of the flag as it stands is meant, unless that was answered before.
@@ -163,14 +177,28 @@ fn act(
     verb: &str,
     output: &Output,
 ) -> Result<Answer, Failure> {
-    let by = opened::who(acting)?;
+    let by = match (opened::who(acting), event) {
+        // No name is no reason to stay up.
+        (Err(_), Event::RollBack { .. } | Event::Report { .. }) => "unknown".to_owned(),
+        (by, _) => by?,
+    };
     match rollout.by(&by).act(flag, event) {
         Ok(outcome) => {
             tell(&outcome, flag, acting.store.format, verb, output)?;
             match &outcome.unrecorded {
                 Some(error) => {
                     let error = terminal(&error.to_string());
-                    Err(Failure::Io(format!("{flag} is taken back, but not recorded: {error}")))
+                    let what = match &acting.store.intents {
+                        Some(file) => format!(
+                            "it is kept in `{}`, and the next command with `--intents` that can write records it",
+                            terminal(&file.display().to_string())
+                        ),
+                        None => "nothing keeps it: run the command again, or with `--intents FILE`"
+                            .to_owned(),
+                    };
+                    Err(Failure::Io(format!(
+                        "the rollback of {flag} is not recorded: {error}; {what}"
+                    )))
                 }
                 None => Ok(Answer::Yes),
             }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use stagegate::clock::{Boot, Clock, Moment, SystemClock, WallClock};
-use stagegate::rollout::{Record, Rollout, RolloutError};
+use stagegate::rollout::{Record, Rollout, RolloutError, RolloutOptions};
 
 use crate::escape::terminal;
 use crate::failure::Failure;
@@ -51,8 +51,10 @@ pub(super) fn started(
     by: &str,
 ) -> Result<Result<Rollout, RolloutError>, Failure> {
     let store = acting.store.store.open(Purpose::Start)?;
-    let started = Rollout::start(store, clock(acting.store.clock), document, by);
+    let (clock, options) = (clock(acting.store.clock), options(&acting.store));
+    let started = Rollout::start_with(store, clock, document, by, &options);
     if let Ok(rollout) = &started {
+        complain_of(rollout);
         acting.telling.attach(rollout)?;
     }
     Ok(started)
@@ -67,26 +69,44 @@ pub(super) fn acting(store: &Store, telling: &Telling) -> Result<Rollout, Failur
 
 /// The same, of which nobody is told yet.
 pub(super) fn acting_untold(store: &Store) -> Result<Rollout, Failure> {
-    let opened = store.store.open(Purpose::Act)?;
-    for notice in opened.notices() {
-        anstream::eprintln!("stagegate: {}", terminal(&notice));
-    }
-    by_clock(opened, store.clock)
+    by_clock(store.store.open(Purpose::Act)?, store)
 }
 
-/// The rollout of a store that is open already.
+/// The rollout of a store that is open already, for acting.
 pub(super) fn by_clock(
     opened: impl stagegate::rollout::Store + 'static,
-    choice: ClockChoice,
+    store: &Store,
 ) -> Result<Rollout, Failure> {
-    let rollout = Rollout::open(opened, clock(choice)).map_err(|error| failed(&error))?;
+    open(opened, store.clock, &options(store))
+}
+
+fn open(
+    opened: impl stagegate::rollout::Store + 'static,
+    choice: ClockChoice,
+    options: &RolloutOptions,
+) -> Result<Rollout, Failure> {
+    let rollout = Rollout::open_with(opened, clock(choice), options);
+    let rollout = rollout.map_err(|error| failed(&error))?;
     fits(&rollout, choice)?;
+    complain_of(&rollout);
     Ok(rollout)
+}
+
+/// What only acts uses the file of intents.
+fn options(store: &Store) -> RolloutOptions {
+    let options = RolloutOptions::new();
+    store.intents.iter().fold(options, RolloutOptions::keep_intents_in)
+}
+
+fn complain_of(rollout: &Rollout) {
+    for notice in rollout.status().notices {
+        anstream::eprintln!("stagegate: {}", terminal(&notice));
+    }
 }
 
 /// The rollout, for looking: also while another process has it.
 pub(super) fn for_looking(store: &Store) -> Result<Rollout, Failure> {
-    by_clock(store.store.open(Purpose::Look)?, store.clock)
+    open(store.store.open(Purpose::Look)?, store.clock, &RolloutOptions::new())
 }
 
 /// Every record, each proved against the one before.

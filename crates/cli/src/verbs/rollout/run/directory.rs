@@ -25,6 +25,7 @@ pub(super) fn run(args: &Run, running: Running) {
         let reader = prometheus.as_mut().map(|reader| reader as &mut dyn MetricReader);
         let wait = match once(&args.store, &sinks, &publisher, reader) {
             Ok(Ticked::Done(error, figures)) => {
+                health.lives();
                 health.comes_to(sinks.add_to(figures));
                 let error = error.map(|error| terminal(&error.to_string()));
                 if let Some(error) = &error {
@@ -33,12 +34,15 @@ pub(super) fn run(args: &Run, running: Running) {
                 health.ticked(error);
                 args.every
             }
-            Ok(Ticked::Busy) => BUSY.min(args.every),
+            Ok(Ticked::Busy(locked)) => {
+                health.is_locked_out(locked);
+                BUSY.min(args.every)
+            }
             // What is wrong for now may be put right: nothing goes up meanwhile.
             Err(failure) => {
                 let message = failure.message();
                 complain(&message);
-                health.ticked(Some(message));
+                health.cannot_open(message);
                 args.every
             }
         };
@@ -55,8 +59,8 @@ pub(super) fn run(args: &Run, running: Running) {
 enum Ticked {
     /// And what was wrong with it, and what the rollout came to.
     Done(Option<RolloutError>, Figures),
-    /// Somebody else is acting.
-    Busy,
+    /// Somebody else is acting: who has the store.
+    Busy(String),
 }
 
 /// Reads what is to be read, and ticks; the store is let go after.
@@ -78,7 +82,7 @@ fn once(
     };
     let rollout = match opened::acting_untold(store) {
         Ok(rollout) => rollout,
-        Err(Failure::Locked(_)) => return Ok(Ticked::Busy),
+        Err(Failure::Locked(locked)) => return Ok(Ticked::Busy(locked)),
         Err(failure) => return Err(failure),
     };
     sinks.attach(&rollout);
@@ -88,5 +92,7 @@ fn once(
     let report = rollout.tick();
     say_tick(&report);
     publisher.publish(&rollout);
-    Ok(Ticked::Done(report.error, Figures::of(&rollout.status(), &rollout.plan())))
+    let status = rollout.status();
+    let figures = Figures::of(&status, &rollout.plan());
+    Ok(Ticked::Done(report.error.or(status.last_error), figures))
 }

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use stagegate::clock::monotonic;
@@ -24,9 +24,12 @@ use crate::verbs::rollout::record::line;
 /// How often it is read although nothing is said to be new, where ticks are not more often.
 const FOLLOW: Duration = Duration::from_secs(30);
 
+/// How long the end waits for a server that does not answer.
+const LINGER: Duration = Duration::from_secs(2);
+
 pub(super) fn open(args: &Run, etcd: Etcd) -> Result<(Rollout, Box<dyn Lead>), Failure> {
     let lead = etcd.lead(args.lease);
-    Ok((opened::by_clock(etcd, args.store.clock)?, lead))
+    Ok((opened::by_clock(etcd, &args.store)?, lead))
 }
 
 pub(super) fn run(
@@ -62,9 +65,9 @@ pub(super) fn run(
     // First, for others wait for it.
     drop(leader);
     drop(follower);
-    if let Some(reader) = reader {
-        // Its panics are caught.
-        let _ = reader.join();
+    if let Some(is_over) = reader {
+        // What hangs ends with the process.
+        let _ = is_over.recv_timeout(LINGER);
     }
     // The thread that waits for news has the rollout still.
     sinks.wait();
@@ -72,13 +75,15 @@ pub(super) fn run(
 }
 
 /// Reads the metrics after each tick of this process: who does not lead reads none. A server that does not answer holds
-/// up no tick.
+/// up no tick. What is returned hangs up when the thread is over.
 fn read_at(
     ticks: Receiver<()>,
     mut reader: Prometheus,
     seen: Seen,
-) -> std::io::Result<JoinHandle<()>> {
+) -> std::io::Result<Receiver<()>> {
+    let (ends, is_over) = mpsc::channel::<()>();
     thread::Builder::new().name("stagegate-metrics".to_owned()).spawn(move || {
+        let _ends = ends;
         for () in ticks {
             // The panic has been printed by the hook.
             let _ = catch_unwind(AssertUnwindSafe(|| {
@@ -86,7 +91,8 @@ fn read_at(
                 seen.comes_to();
             }));
         }
-    })
+    })?;
+    Ok(is_over)
 }
 
 /// What is seen of the rollout goes to whoever watches.
@@ -103,8 +109,8 @@ impl Seen {
         if let Ok(records) = read {
             say(&records.iter().map(line).collect::<String>());
         }
-        let error = read.as_ref().err().map(|error| terminal(&error.to_string()));
-        self.health.complained(Part::Store, error);
+        self.complains(read.as_ref().err());
+        self.health.lives();
         self.comes_to();
     }
 
@@ -112,9 +118,17 @@ impl Seen {
         say(&report.refreshed.iter().map(line).collect::<String>());
         say_tick(report);
         let error = report.error.as_ref().map(|error| terminal(&error.to_string()));
+        self.complains(None);
         self.health.complained(Part::Tick, error.clone());
         self.health.ticked(error);
         self.comes_to();
+    }
+
+    /// What failed now, or what has failed and is not known to work again.
+    fn complains(&self, error: Option<&RolloutError>) {
+        let last = self.rollout.status().last_error;
+        let error = error.or(last.as_ref()).map(|error| terminal(&error.to_string()));
+        self.health.complained(Part::Store, error);
     }
 
     fn comes_to(&self) {

@@ -16,8 +16,10 @@ use crate::failure::Failure;
 use crate::output;
 
 /// What it is seen by: how the last tick went, what the rollout came to, and who leads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Health {
+    /// How long there may be neither a tick nor a read before that is a fault.
+    patience: Duration,
     state: Mutex<State>,
     figures: Mutex<Figures>,
 }
@@ -28,6 +30,12 @@ struct State {
     ticks: u64,
     /// What was tried, and what was wrong with it the last time.
     tried: BTreeMap<Part, Option<String>>,
+    /// When there was a tick or a read last, by [`monotonic`].
+    lived: Option<Duration>,
+    /// Why there is none: who has the store.
+    locked: Option<String>,
+    /// Whether the store could not even be opened the last time.
+    is_closed: bool,
     /// Until when this process leads, by [`monotonic`]; `None` where nobody leads.
     leads_until: Option<Duration>,
 }
@@ -49,7 +57,36 @@ struct Page {
     error: Option<String>,
 }
 
+/// How long beyond two ticks nothing may happen.
+const GRACE: Duration = Duration::from_secs(5);
+
 impl Health {
+    /// Of a program that ticks so often.
+    pub(super) fn new(every: Duration) -> Health {
+        let patience = every.saturating_mul(2).saturating_add(GRACE);
+        Health { patience, state: Mutex::default(), figures: Mutex::default() }
+    }
+
+    /// There was a tick, or the store was read: well or not.
+    pub(super) fn lives(&self) {
+        let mut state = self.state();
+        (state.lived, state.locked, state.is_closed) = (Some(monotonic()), None, false);
+    }
+
+    /// Another process has the store. For a moment that is nothing.
+    pub(super) fn is_locked_out(&self, locked: String) {
+        let mut state = self.state();
+        state.lived.get_or_insert(monotonic());
+        state.locked = Some(locked);
+    }
+
+    /// The store cannot be opened.
+    pub(super) fn cannot_open(&self, error: String) {
+        self.lives();
+        self.state().is_closed = true;
+        self.ticked(Some(error));
+    }
+
     pub(super) fn ticked(&self, error: Option<String>) {
         let mut state = self.state();
         state.ticks += 1;
@@ -88,14 +125,20 @@ impl Health {
 
     fn page(&self) -> Page {
         let state = self.state();
-        let error = state.tried.values().flatten().next().cloned();
+        let error = state.hangs(self.patience);
+        let error = error.or_else(|| state.tried.values().flatten().next().cloned());
         let healthy = error.is_none() && !state.tried.is_empty();
         Page { healthy, leads: state.leads(), ticks: state.ticks, error }
     }
 
     fn metrics(&self) -> String {
-        let leads = self.state().leads();
+        let (leads, is_away) = {
+            let state = self.state();
+            (state.leads(), state.is_closed || state.hangs(self.patience).is_some())
+        };
         let figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // What was seen last says that the store was there.
+        let figures = if is_away { figures.with_store(false) } else { figures };
         let figures = match leads {
             Some(leads) => figures.with_lead(leads),
             None => figures,
@@ -105,6 +148,16 @@ impl Health {
 }
 
 impl State {
+    /// What is wrong where nothing has happened for too long: a disk hangs, or another process keeps the store.
+    fn hangs(&self, patience: Duration) -> Option<String> {
+        let since = monotonic().saturating_sub(self.lived?);
+        if since <= patience {
+            return None;
+        }
+        let why = self.locked.as_deref().unwrap_or("the store does not answer");
+        Some(format!("nothing was read or recorded for {}s: {why}", since.as_secs()))
+    }
+
     fn leads(&self) -> Option<bool> {
         self.leads_until.map(|until| monotonic() < until)
     }

@@ -50,7 +50,7 @@ pub(super) fn run(args: &Run) -> Result<Answer, Failure> {
     if fleet.is_none() {
         drop(opened::for_looking(&args.store)?);
     }
-    let health = Arc::new(Health::default());
+    let health = Arc::new(Health::new(args.every));
     let listening = args.listen.map(|address| health::listen(address, &health)).transpose()?;
     if let Some(listening) = &listening {
         say(&format!("listening on http://{}\n", listening.address()));
