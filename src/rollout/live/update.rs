@@ -70,8 +70,7 @@ impl Shared {
         let (mut changed, mut refusals) = (Vec::new(), Vec::new());
         for key in plan.flags() {
             let Some(new) = plan.flag(key) else { continue };
-            let known = front.flag(key);
-            let Ok((old, state)) = known else {
+            let Some((old, state)) = front.known(key) else {
                 let stage = Some(new.stage());
                 changed.push(Changed { flag: key.into(), stage, new: true, reset: Vec::new() });
                 continue;
