@@ -226,7 +226,7 @@ pub(crate) enum Incident {
 pub(crate) struct Report {
     /// The flag.
     pub(crate) flag: String,
-    /// Its kind: security, data_integrity, critical_bug, or one that a trigger of the flag names.
+    /// Its kind: `security`, `data_integrity`, `critical_bug`, or one that a trigger of the flag names.
     pub(crate) kind: String,
     #[command(flatten)]
     pub(crate) acting: Acting,
