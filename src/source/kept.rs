@@ -36,6 +36,9 @@ impl Kept {
         let packed = document.pack().ok_or_else(|| self.unwritten("it is not UTF-8"))?;
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let head = format!("{MAGIC} {seconds} {:032x}\n", checksum(seconds, &packed));
+        if head.len() + packed.len() > MAX_BYTES {
+            return Err(self.unwritten(format!("it has more than {MAX_BYTES} bytes")));
+        }
         let written = make_private(self.directory())
             .and_then(|()| trust::directory(self.directory(), Owner::Us))
             .and_then(|()| replace_file(&self.path, &[head.as_bytes(), &packed]));

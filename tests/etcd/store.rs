@@ -1,11 +1,11 @@
 //! The store alone.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use stagegate::clock::SystemClock;
+use stagegate::clock::{ManualClock, SystemClock};
 use stagegate::http::Endpoint;
-use stagegate::rollout::{Rollout, Store};
+use stagegate::rollout::{Hash, Rollout, Store};
 use stagegate::store::{Etcd, conformance};
 
 use super::DOCUMENT;
@@ -46,8 +46,74 @@ fn many_records_are_read_in_pages_and_large_ones_too() {
         read.extend(some);
     }
     assert!(read == written, "{} bytes instead of {}", read.len(), written.len());
-    let error = store.append(301, &vec![b'x'; (1 << 20) + 1]).unwrap_err();
-    assert_eq!(error.to_string(), "a record of 1048577 bytes; etcd takes 1048576");
+}
+
+/// etcd takes no request of more than 1.5 MiB: a longer record is kept in pieces.
+#[test]
+fn a_record_longer_than_a_request_is_kept_in_pieces_and_found_again() {
+    let Some(real) = Real::start("long records") else { return };
+    let between = Between::new(&real.url);
+    let endpoint = Endpoint::new(&*between.url).with_deadline(Duration::from_secs(5));
+    let mut store = Etcd::new([endpoint], "test/rollout").unwrap();
+    let long = |fill: u8, len: usize| [vec![fill; len], vec![b'\n']].concat();
+    let lines =
+        [long(b'a', 1 << 20), long(b'b', 5 << 20), b"short\n".to_vec(), long(b'c', 3 << 20)];
+    for (line, number) in lines.iter().zip(1..) {
+        store.append(number, line).unwrap();
+        // The same once more, as after an answer that was lost.
+        store.append(number, line).unwrap();
+        assert!(store.append(number, &long(b'x', 5 << 20)).unwrap_err().is_conflict());
+    }
+    let mut other = real.store();
+    assert!(other.append(2, &lines[1]).unwrap_err().is_conflict(), "it is another's");
+    assert!(other.read(1).unwrap() == lines.concat());
+    assert!(other.read(4).unwrap() == lines[3]);
+
+    // An answer that is lost: it is found that the record is there.
+    between.faults.lose.store(1, Ordering::SeqCst);
+    let last = long(b'd', 2 << 20);
+    store.append(5, &last).unwrap();
+    assert!(other.read(5).unwrap() == last);
+
+    // A piece that is gone is damage, and nothing is made up in its place.
+    let hash = Hash::of(&last).to_string();
+    let key = base64(&format!("/test/rollout/documents/{hash}/0001"));
+    assert!(real.post("/v3/kv/deleterange", &format!(r#"{{"key":"{key}"}}"#)).contains("header"));
+    let error = real.store().read(5).unwrap_err();
+    assert!(error.is_damaged(), "{error}");
+    assert!(
+        error.to_string().starts_with("record 5 under `/test/rollout` is not what it was: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_plan_of_100_000_flags_is_started_updated_and_opened_again() {
+    let Some(real) = Real::start("many flags") else { return };
+    let plan = |count: usize, hours: u32| {
+        let mut text = format!(
+            "schema = 1\n[plans.team]\nstages = [{{ name = \"one\", percent = 1, min_duration = \"{hours}h\" }}, {{ name = \"all\", percent = 100 }}]\n"
+        );
+        for flag in 0..count {
+            text +=
+                &format!("[flags.team-checkout-flag-{flag}]\nplan = \"team\"\nstage = \"one\"\n");
+        }
+        text
+    };
+    let store = || real.store();
+    let clock = ManualClock::at(SystemTime::UNIX_EPOCH);
+    let rollout = Rollout::start(store(), clock.clone(), plan(50_000, 1), "ana").unwrap();
+    // A record of all that are new: again one that is longer than a request.
+    clock.advance(Duration::from_secs(60));
+    let changed =
+        rollout.by("ana").update(plan(100_000, 2)).map_err(|error| error.to_string().len());
+    assert_eq!(changed.unwrap().len(), 50_000);
+    clock.advance(Duration::from_secs(7200));
+    rollout.by("ana").promote("team-checkout-flag-7").unwrap();
+    let reopened = Rollout::open(store(), clock).unwrap();
+    assert_eq!(reopened.status().head, rollout.status().head);
+    assert_eq!(reopened.status().flags.len(), 100_000);
+    assert_eq!(&*reopened.report("team-checkout-flag-7").unwrap().state.stage, "all");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Which incidents can be reported.
 
+use stagegate::StageName;
 use stagegate::clock::ManualClock;
-use stagegate::rollout::{Rollout, Standing};
+use stagegate::rollout::{Journal, Rollout, Standing, Store};
 use stagegate::store::Memory;
 
 use super::{begun, monday, piloted, unmet};
@@ -56,4 +57,23 @@ fn a_kind_that_the_flags_plan_names_can_be_reported_and_no_other_flags_kind() {
     );
     rollout.by("ana").report("a", "outage", None).unwrap();
     assert_eq!(rollout.report("a").unwrap().standing, Standing::RolledBack);
+}
+
+#[test]
+fn a_journal_from_before_with_an_incident_of_another_kind_still_opens() {
+    let (rollout, clock, mut store) = begun();
+    drop(rollout);
+    let mut journal = Journal::new();
+    let first = store.read(1).unwrap();
+    let first = journal.read(first.strip_suffix(b"\n").unwrap()).unwrap();
+    let mut record = first.clone();
+    record.fact = serde_json::from_str(r#"{"reported":{"kind":"complaint"}}"#).unwrap();
+    record.flag = Some("other".into());
+    (record.from, record.to) = (Some(StageName::OFF), Some(StageName::OFF));
+    let (record, line) = journal.write(record);
+    store.append(record.seq, &line).unwrap();
+    let rollout = Rollout::open(store, clock).unwrap();
+    let incident = rollout.report("other").unwrap().state.incident.unwrap();
+    assert_eq!(&*incident.about, "incident complaint");
+    rollout.by("ana").close("other", "it was answered").unwrap();
 }

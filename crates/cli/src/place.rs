@@ -7,7 +7,7 @@ use stagegate::http::{BadEndpoint, Endpoint};
 use stagegate::rollout::{Store, StoreError};
 use stagegate::store::{Directory, Etcd};
 
-use crate::escape::terminal;
+use crate::escape::{terminal, terminal_lines};
 use crate::failure::Failure;
 
 /// What `--store` says.
@@ -125,7 +125,7 @@ fn etcd(servers: &[String], prefix: &str) -> Result<Etcd, Failure> {
 
 /// A failure of a store.
 pub(crate) fn of_store(error: &StoreError) -> Failure {
-    let message = terminal(&error.to_string());
+    let message = terminal_lines(&error.to_string());
     if error.is_damaged() {
         Failure::No(message)
     } else if error.is_locked() {

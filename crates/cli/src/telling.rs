@@ -22,7 +22,7 @@ pub(crate) struct Telling {
     /// Run this program for each thing that happens, with its JSON on the standard input and no arguments.
     #[arg(long, env = "STAGEGATE_TELL_COMMAND", value_name = "PROGRAM")]
     pub(crate) tell_command: Option<PathBuf>,
-    /// Pass these variables of the environment to that program too; it gets `PATH`, `HOME`, `LANG`, `LC_ALL`, `TZ` and `TMPDIR`
+    /// Pass these variables of the environment to that program too; it gets `PATH`, `HOME`, the locale, `TZ` and `TMPDIR`
     #[arg(long, env = "STAGEGATE_TELL_ENV", value_name = "NAME", value_delimiter = ',')]
     pub(crate) tell_env: Vec<OsString>,
     /// Post what happens to this URL, as JSON. Rather by the environment: others see the arguments of a program.

@@ -155,9 +155,13 @@ impl Front {
         self.state.plan.flag(key).or_else(coming)
     }
 
+    /// The flag, where there is one. Looks for no similar name, which takes long among many.
+    pub(super) fn known(&self, key: &str) -> Option<(FlagPlan<'_>, &FlagState)> {
+        self.state.plan.flag(key).zip(self.state.flag(key))
+    }
+
     pub(super) fn flag(&self, key: &str) -> Result<(FlagPlan<'_>, &FlagState), RolloutError> {
-        let found = self.state.plan.flag(key).zip(self.state.flag(key));
-        found.ok_or_else(|| {
+        self.known(key).ok_or_else(|| {
             let hint = match nearest(key, self.state.plan.flags()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "the plan has none of that name".to_owned(),

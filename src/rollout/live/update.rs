@@ -75,7 +75,7 @@ impl Shared {
         let (mut changed, mut refusals) = (Vec::new(), Vec::new());
         for key in plan.flags() {
             let Some(new) = plan.flag(key) else { continue };
-            let Ok((old, state)) = front.flag(key) else {
+            let Some((old, state)) = front.known(key) else {
                 match front.state.removed(key) {
                     Some(removed) => match machine::returned(removed, &new, &mut comparison) {
                         Ok(back) => changed.push(back),

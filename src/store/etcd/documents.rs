@@ -1,6 +1,7 @@
-//! Documents, in pieces: etcd takes no large value.
+//! Documents and long records, in pieces: etcd takes no large value.
 
 use super::Etcd;
+use super::gateway::Failure;
 use super::journal::MAX_VALUE_BYTES;
 use super::wire::{Kv, Op, Txn, TxnAnswer};
 use crate::rollout::StoreError;
@@ -11,6 +12,13 @@ const MAX_DOCUMENT_BYTES: u64 = 256 << 20;
 impl Etcd {
     /// Its length is written last: what has one is whole.
     pub(super) fn keep_document(&mut self, hash: &str, document: &[u8]) -> Result<(), StoreError> {
+        let bytes = document.len();
+        if bytes as u64 > MAX_DOCUMENT_BYTES {
+            let message = format!(
+                "a document of {bytes} bytes with its lists of users, more than the {MAX_DOCUMENT_BYTES} that an etcd store keeps"
+            );
+            return Err(StoreError::io(message));
+        }
         match self.read_document(hash) {
             Ok(kept) if kept == document => return Ok(()),
             // Another of that hash, or pieces of one: the whole takes its place.
@@ -50,14 +58,19 @@ impl Etcd {
     }
 
     fn put(&mut self, key: &str, value: &[u8]) -> Result<(), StoreError> {
-        let txn = Txn { success: vec![Op::put(key, value)], ..Txn::default() };
-        let _: TxnAnswer = self.gateway.ask("/v3/kv/txn", &txn)?;
-        Ok(())
+        self.ask(&Txn { success: vec![Op::put(key, value)], ..Txn::default() }).map(drop)
     }
 
     fn get(&mut self, key: &str) -> Result<Option<Kv>, StoreError> {
-        let txn = Txn { success: vec![Op::get(key)], ..Txn::default() };
-        let mut answer: TxnAnswer = self.gateway.ask("/v3/kv/txn", &txn)?;
+        let mut answer = self.ask(&Txn { success: vec![Op::get(key)], ..Txn::default() })?;
         Ok(answer.ranges().flat_map(|range| range.kvs).next())
+    }
+
+    /// Asks once more where an answer was lost: of one piece among many, and to do it twice changes nothing.
+    fn ask(&mut self, txn: &Txn) -> Result<TxnAnswer, StoreError> {
+        match self.gateway.ask("/v3/kv/txn", txn) {
+            Err(Failure::Unknown(_)) => Ok(self.gateway.ask("/v3/kv/txn", txn)?),
+            answer => Ok(answer?),
+        }
     }
 }

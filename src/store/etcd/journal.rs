@@ -3,7 +3,7 @@
 use super::Etcd;
 use super::gateway::Failure;
 use super::wire::{Answer, Compare, Kv, Op, Range, Txn, TxnAnswer};
-use crate::rollout::StoreError;
+use crate::rollout::{Hash, StoreError};
 
 /// What this store has seen of the journal: of that nothing may ever be gone.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,6 +21,10 @@ const MOST: u64 = 4096;
 
 /// Bytes of a page beyond which the next one has fewer records.
 const LARGE: usize = 4 << 20;
+
+/// What stands between the mark and a line, or the hash of a line that is kept in pieces.
+const WHOLE: u8 = b' ';
+const PIECES: u8 = b'#';
 
 /// Bytes of a value at most: etcd takes a request of 1.5 MiB, by default.
 pub(super) const MAX_VALUE_BYTES: usize = 1 << 20;
@@ -42,14 +46,12 @@ impl Etcd {
                 return Err(self.changed(next));
             }
             if next >= from {
-                let value = kv.value();
-                let line = value.as_deref().and_then(|value| value.get(self.mark.len() + 1..));
-                lines.extend(line.ok_or_else(|| self.changed(next))?);
+                lines.extend(self.line(next, kv)?);
             }
             if next > self.seen.number {
                 (self.seen.number, self.seen.written) = (next, kv.revision());
             }
-            next += 1;
+            next = next.saturating_add(1);
         }
         // What is known of, or said to be the last, is not there.
         let known = head.unwrap_or(0).max(self.seen.number);
@@ -65,6 +67,37 @@ impl Etcd {
             _ => self.page,
         };
         Ok(lines)
+    }
+
+    /// The line of a record, or of the pieces that it names.
+    fn line(&mut self, number: u64, kv: &Kv) -> Result<Vec<u8>, StoreError> {
+        let value = kv.value().unwrap_or_default();
+        let stored =
+            value.split_at_checked(self.mark.len()).and_then(|(_, rest)| rest.split_first());
+        match stored {
+            Some((&WHOLE, line)) => Ok(line.to_vec()),
+            Some((&PIECES, hash)) => {
+                let hash = std::str::from_utf8(hash).map_err(|_| self.changed(number))?;
+                match self.read_document(hash) {
+                    Ok(line) if Hash::of(&line).to_string() == hash => Ok(line),
+                    Err(error) if !error.is_missing() && !error.is_damaged() => Err(error),
+                    _ => Err(self.changed(number)),
+                }
+            }
+            _ => Err(self.changed(number)),
+        }
+    }
+
+    /// What the key of a record holds: who has written it, so that a lost answer can be told from another's
+    /// record, then the line. A line too long for a request is kept like a document, before the record that
+    /// names it by its hash.
+    fn stored(&mut self, line: &[u8]) -> Result<Vec<u8>, StoreError> {
+        if line.len() <= MAX_VALUE_BYTES {
+            return Ok([self.mark.as_bytes(), &[WHOLE], line].concat());
+        }
+        let hash = Hash::of(line).to_string();
+        self.keep_document(&hash, line)?;
+        Ok([self.mark.as_bytes(), &[PIECES], hash.as_bytes()].concat())
     }
 
     /// A page of records and the one that may stand before it, and the number of the last there is, both at one revision.
@@ -93,15 +126,10 @@ impl Etcd {
     }
 
     pub(super) fn append_record(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
-        if line.len() > MAX_VALUE_BYTES {
-            let bytes = line.len();
-            let message = format!("a record of {bytes} bytes; etcd takes {MAX_VALUE_BYTES}");
-            return Err(StoreError::refused(message));
-        }
         let Some(before) = number.checked_sub(1) else {
             return Err(StoreError::conflict("no record has number 0".to_owned()));
         };
-        let value = [self.mark.as_bytes(), b" ", line].concat();
+        let value = self.stored(line)?;
         let (key, head) = (self.layout.record(number), self.layout.head());
         let mut compare = vec![Compare::absent(&key)];
         compare.push(match before {

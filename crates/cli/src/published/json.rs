@@ -6,16 +6,16 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::{Declared, Present};
+use super::{Declared, Present, Users};
 
 /// An object, in its order.
 struct Object(Vec<(String, Box<RawValue>)>);
 
-pub(super) fn with(text: &str, present: &Present) -> Result<String, String> {
+pub(super) fn with(text: &str, present: &Present<'_>) -> Result<String, String> {
     edit(text, present).map_err(|error| error.to_string())
 }
 
-fn edit(text: &str, present: &Present) -> serde_json::Result<String> {
+fn edit(text: &str, present: &Present<'_>) -> serde_json::Result<String> {
     let mut document: Object = serde_json::from_str(text)?;
     for (key, value) in &mut document.0 {
         match &**key {
@@ -53,10 +53,15 @@ fn declare(flag: &mut Object, declared: &Declared) -> serde_json::Result<()> {
     Ok(())
 }
 
-fn list(group: &mut Object, present: &Present) -> serde_json::Result<()> {
+fn list(group: &mut Object, present: &Present<'_>) -> serde_json::Result<()> {
     let Some(name) = group.get("users_file") else { return Ok(()) };
-    let Some(keys) = present.users.get(&serde_json::from_str::<String>(name.get())?) else {
-        return Ok(());
+    let keys = match present.users.get(&serde_json::from_str::<String>(name.get())?) {
+        Some(Users::Within(keys)) => keys,
+        Some(Users::Beside(place)) => {
+            group.set("users_file", raw(place)?);
+            return Ok(());
+        }
+        None => return Ok(()),
     };
     let listed = group.get("users").map(|users| serde_json::from_str(users.get())).transpose()?;
     let mut users: Vec<String> = listed.unwrap_or_default();

@@ -1,34 +1,53 @@
 //! The document in force with each flag's present stage in it: for instances that have no store open.
 
 mod json;
+mod lists;
 #[cfg(test)]
 mod tests;
 mod toml;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use stagegate::limits::MAX_DOCUMENT_BYTES;
 use stagegate::rollout::{FlagReport, Rollout};
 use stagegate::{Document, Plan};
 
-use crate::escape::terminal;
+use crate::escape::{terminal, terminal_lines};
 use crate::failure::Failure;
 use crate::output;
+use lists::Lists;
 
-/// A document that stands by itself.
-#[derive(Debug, PartialEq, Eq)]
+/// A document that says where each flag is.
+#[derive(Debug)]
 pub(crate) struct Published {
-    pub(crate) text: String,
+    document: Document,
+    flags: BTreeMap<Box<str>, Declared>,
+    lists: Kept,
     notation: &'static str,
+    /// With every list of users in it: a document that stands by itself. `None` where that is longer than a document may
+    /// be.
+    text: Option<String>,
 }
 
+/// The users of each `users_file`, by its name.
+type Kept = BTreeMap<String, Vec<String>>;
+
 /// What a document says of its own that is to be said otherwise.
-struct Present {
+struct Present<'p> {
     /// By the flags' keys.
-    flags: BTreeMap<Box<str>, Declared>,
-    /// The users of each `users_file`, by its name.
-    users: BTreeMap<String, Vec<String>>,
+    flags: &'p BTreeMap<Box<str>, Declared>,
+    /// By the names of the `users_file`s.
+    users: BTreeMap<String, Users>,
+}
+
+/// Where the users of a `users_file` are since.
+enum Users {
+    /// In the document.
+    Within(Vec<String>),
+    /// In a file of that name, relative to the document.
+    Beside(String),
 }
 
 /// Where a flag is.
@@ -73,31 +92,63 @@ impl Published {
             let reason = plan.flag(&flag.flag).and_then(|flag| flag.skip_reason());
             (flag.flag.clone(), Declared::of(flag, reason))
         });
-        Published::new(plan.document(), flags.collect())
+        Published::new(plan.document(), flags.collect(), MAX_DOCUMENT_BYTES)
     }
 
-    fn new(document: &Document, flags: BTreeMap<Box<str>, Declared>) -> Result<Published, Failure> {
-        let failed =
-            |why: &str| Failure::Io(format!("the document is not published: {}", terminal(why)));
+    /// With the lists of users in it as long as it has at most so many bytes.
+    fn new(
+        document: &Document,
+        flags: BTreeMap<Box<str>, Declared>,
+        most: usize,
+    ) -> Result<Published, Failure> {
         let files = document.kept_files().into_iter();
-        let users = files.map(|(name, bytes)| (name, users(&bytes))).collect();
-        let present = Present { flags, users };
+        let lists: Kept = files.map(|(name, bytes)| (name, users(&bytes))).collect();
         let text = document.text().unwrap_or_default();
-        let (notation, text) = match text.trim_start().starts_with('{') {
-            true => ("json", json::with(text, &present)),
-            false => ("toml", toml::with(text, &present)),
+        let notation = if text.trim_start().starts_with('{') { "json" } else { "toml" };
+        let listed: usize = lists.values().flatten().map(String::len).sum();
+        let document = document.clone();
+        let mut published = Published { document, flags, lists, notation, text: None };
+        if listed <= most {
+            let users = published.lists.iter();
+            let users = users.map(|(name, keys)| (name.clone(), Users::Within(keys.clone())));
+            let text = published.with(users.collect())?;
+            if text.len() <= most {
+                published.proved(Document::new(&*text))?;
+                published.text = Some(text);
+            }
+        }
+        Ok(published)
+    }
+
+    fn with(&self, users: BTreeMap<String, Users>) -> Result<String, Failure> {
+        let present = Present { flags: &self.flags, users };
+        let text = self.document.text().unwrap_or_default();
+        let text = match self.notation {
+            "json" => json::with(text, &present),
+            _ => toml::with(text, &present),
         };
-        let text = text.map_err(|why| failed(&why))?;
-        // Nothing that is not sure to say so is given away.
-        let plan = Plan::parse(&*text).map_err(|error| failed(&error.to_string()))?;
-        for (key, declared) in &present.flags {
+        text.map_err(|why| unpublished(&why))
+    }
+
+    /// Nothing that is not sure to say so is given away.
+    fn proved(&self, document: Document) -> Result<(), Failure> {
+        let plan = Plan::parse(document).map_err(|error| unpublished(&error.to_string()))?;
+        for (key, declared) in &self.flags {
             let found = plan.flag(key).map(|flag| flag.stage().to_string());
             if found.as_ref() != Some(&declared.stage) {
                 let found = found.unwrap_or_else(|| "nowhere".to_owned());
-                return Err(failed(&format!("`{key}` is at {}, there {found}", declared.stage)));
+                return Err(unpublished(&format!(
+                    "`{key}` is at {}, there {found}",
+                    declared.stage
+                )));
             }
         }
-        Ok(Published { text, notation })
+        Ok(())
+    }
+
+    /// Where its lists of users are, where it has no room for them.
+    pub(crate) fn lists(&self, file: &Path) -> Option<PathBuf> {
+        self.text.is_none().then(|| lists::directory(file))
     }
 
     /// Puts it in the place of a file, unless that says the same already; whether it did not.
@@ -112,11 +163,39 @@ impl Published {
                 self.notation,
             )));
         }
-        if std::fs::read(file).is_ok_and(|found| found == self.text.as_bytes()) {
+        let before = std::fs::read(file).unwrap_or_default();
+        let Some(text) = &self.text else { return self.write_with_lists(file, &before) };
+        if before == text.as_bytes() {
             return Ok(false);
         }
-        output::replace(file, self.text.as_bytes()).map(|()| true)
+        output::replace(file, text.as_bytes()).map(|()| true)
     }
+
+    /// The lists first: a document that names a list which is not there is none.
+    fn write_with_lists(&self, file: &Path, before: &[u8]) -> Result<bool, Failure> {
+        let lists = Lists::new(&self.lists, file);
+        let text = self.with(lists.places()?)?;
+        if text.len() > MAX_DOCUMENT_BYTES {
+            return Err(unpublished(&format!(
+                "it has {} bytes with the stage of each flag, more than {MAX_DOCUMENT_BYTES}\n  \
+                 leave out descriptions and other texts, or split the flags between two stores",
+                text.len()
+            )));
+        }
+        if before == text.as_bytes() && lists.are_written() {
+            return Ok(false);
+        }
+        lists.write()?;
+        let directory = file.parent().unwrap_or(Path::new(""));
+        self.proved(Document::new(&*text).directory(directory))?;
+        output::replace(file, text.as_bytes())?;
+        lists.clear(before, &text);
+        Ok(true)
+    }
+}
+
+fn unpublished(why: &str) -> Failure {
+    Failure::Io(format!("the document is not published: {}", terminal_lines(why)))
 }
 
 /// One a line, as the plan has read them.

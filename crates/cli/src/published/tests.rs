@@ -1,6 +1,7 @@
 //! Whoever follows what is published answers as the rollout does.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::SystemTime;
 
 use proptest::prelude::*;
@@ -10,7 +11,7 @@ use stagegate::rollout::Rollout;
 use stagegate::store::Memory;
 use stagegate::{Document, Gate, User};
 
-use super::{Published, users};
+use super::{Declared, Published, users};
 
 /// Every way to write a flag and a group; `FILE` has more users.
 const TOML: &str = r#"# Reviewed by the checkout team.
@@ -73,7 +74,17 @@ fn begun(text: &str) -> (Rollout, ManualClock) {
 }
 
 fn published(rollout: &Rollout) -> String {
-    Published::of(rollout).expect("a plan").text
+    Published::of(rollout).expect("a plan").text.expect("room for the lists")
+}
+
+/// The same with the lists beside it, read back from the disk.
+fn published_beside(rollout: &Rollout, directory: &Path) -> Document {
+    let (plan, status) = (rollout.plan(), rollout.status());
+    let flags = status.flags.iter().map(|flag| (flag.flag.clone(), Declared::of(flag, None)));
+    let published = Published::new(plan.document(), flags.collect(), 0).expect("a plan");
+    let file = directory.join(format!("rollout.{}", published.notation));
+    published.write(&file).expect("a disk");
+    Document::read(file).expect("a file")
 }
 
 /// What a gate answers to everybody, and why.
@@ -167,6 +178,7 @@ proptest! {
             rollout.status().flags.iter().map(|flag| flag.flag.to_string()).collect();
         let instance = Gate::from_document(published(&rollout)).expect("a plan");
         prop_assert_eq!(answers(&instance), answers(rollout.gate()));
+        let directory = tempfile::tempdir().expect("a directory");
         let all = acts.len();
         for (number, (what, flag, is_seen)) in acts.into_iter().enumerate() {
             clock.advance(std::time::Duration::from_millis(1));
@@ -176,6 +188,9 @@ proptest! {
                 instance.update(&*text).expect("nothing that is refused");
                 prop_assert_eq!(answers(&instance), answers(rollout.gate()));
                 let another = Gate::from_document(text).expect("a plan");
+                prop_assert_eq!(answers(&another), answers(rollout.gate()));
+                let beside = published_beside(&rollout, directory.path());
+                let another = Gate::from_document(beside).expect("a plan");
                 prop_assert_eq!(answers(&another), answers(rollout.gate()));
             }
         }
@@ -225,4 +240,79 @@ fn what_is_not_sure_to_be_right_is_not_published() {
     assert!(refused.message().ends_with(says));
     assert!(!file.exists());
     assert_eq!(users(b"\xef\xbb\xbfana\r\n\nben"), ["ana", "ben"]);
+}
+
+/// The names of the lists beside a document.
+fn lists(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory.join("rollout.toml.lists")).expect("lists");
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("a name").file_name().into_string().expect("text"))
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_follower_finds_every_list_of_whichever_document_it_reads() {
+    let (rollout, _) = begun(TOML);
+    let directory = tempfile::tempdir().expect("a directory");
+    let first = published_beside(&rollout, directory.path());
+    let of_first = lists(directory.path());
+    assert_eq!(of_first.len(), 2);
+
+    // Another list takes another place.
+    let changed = TOML.replace("team.txt", "team-two.txt");
+    let other = tempfile::tempdir().expect("a directory");
+    for (name, keys) in
+        [("team-two.txt", "ben\n\"quoted\" \\ ö\ncy\n"), ("wary.txt", "user-7\nuser-8\n")]
+    {
+        std::fs::write(other.path().join(name), keys).expect("a file");
+    }
+    rollout.by("ana").update(Document::new(changed).directory(other.path())).expect("a plan");
+    let second = published_beside(&rollout, directory.path());
+    assert_eq!(lists(directory.path()).len(), 3);
+    for document in [first, second] {
+        Gate::from_document(document).expect("its lists are there");
+    }
+    assert!(of_first.iter().all(|name| lists(directory.path()).contains(name)));
+
+    // After a while, what neither the document nor the one before it names goes. What is no list stays.
+    let place = directory.path().join("rollout.toml.lists");
+    let old = SystemTime::now() - std::time::Duration::from_secs(2 * 60 * 60);
+    let foreign = format!("{}.txt", "0".repeat(64));
+    for name in [&*foreign, "notes.txt"] {
+        std::fs::write(place.join(name), "").expect("a file");
+    }
+    for name in lists(directory.path()) {
+        let file = std::fs::File::options().write(true).open(place.join(name)).expect("a list");
+        file.set_modified(old).expect("a date");
+    }
+    rollout.by("ana").force("inline", "on").expect("nothing in the way");
+    Gate::from_document(published_beside(&rollout, directory.path())).expect("a plan");
+    let left = lists(directory.path());
+    assert!(left.contains(&"notes.txt".to_owned()) && !left.contains(&foreign), "{left:?}");
+    let of_first = left.iter().filter(|name| of_first.contains(name)).count();
+    assert_eq!((left.len(), of_first), (3, 1), "only what is named, and what is no list");
+}
+
+#[test]
+fn without_its_lists_no_document_is_published() {
+    let (rollout, _) = begun(TOML);
+    let directory = tempfile::tempdir().expect("a directory");
+    let (plan, status) = (rollout.plan(), rollout.status());
+    let flags = status.flags.iter().map(|flag| (flag.flag.clone(), Declared::of(flag, None)));
+    let published = Published::new(plan.document(), flags.collect(), 0).expect("a plan");
+    let file = directory.path().join("rollout.toml");
+    let place = published.lists(&file).expect("beside it");
+    std::fs::write(&place, "in the way").expect("a file");
+    let refused = published.write(&file).expect_err("no room for lists").message();
+    assert!(refused.starts_with("cannot write `") && !file.exists(), "{refused}");
+
+    std::fs::remove_file(&place).expect("it is there");
+    assert!(published.write(&file).expect("a disk"));
+    assert!(!published.write(&file).expect("a disk"), "it says the same");
+    let lost = place.join(&lists(directory.path())[0]);
+    std::fs::remove_file(&lost).expect("it is there");
+    assert!(published.write(&file).expect("a disk"), "a list that is lost is written again");
+    assert!(lost.exists());
 }

@@ -2,18 +2,22 @@
 
 use toml_edit::{Array, DocumentMut, Item, TableLike, Value};
 
-use super::Present;
+use super::{Present, Users};
 
-pub(super) fn with(text: &str, present: &Present) -> Result<String, String> {
+pub(super) fn with(text: &str, present: &Present<'_>) -> Result<String, String> {
     let mut document: DocumentMut =
         text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
     if let Some(groups) = document.get_mut("groups").and_then(Item::as_table_like_mut) {
         for (_, group) in groups.iter_mut() {
             let Some(group) = group.as_table_like_mut() else { continue };
             let file = group.get("users_file").and_then(Item::as_str);
-            if let Some(keys) = file.and_then(|name| present.users.get(name)) {
-                group.remove("users_file");
-                list(group, keys);
+            match file.and_then(|name| present.users.get(name)) {
+                Some(Users::Within(keys)) => {
+                    group.remove("users_file");
+                    list(group, keys);
+                }
+                Some(Users::Beside(place)) => set(group, "users_file", place),
+                None => {}
             }
         }
     }

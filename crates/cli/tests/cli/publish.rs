@@ -6,7 +6,10 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use stagegate::Gate;
+use stagegate::clock::SystemClock;
+use stagegate::rollout::Rollout;
 use stagegate::source::{File, FollowOptions, Follower};
+use stagegate::store::Directory;
 
 use crate::fleet::{LEADS, Process};
 use crate::harness::stagegate;
@@ -77,6 +80,58 @@ fn what_is_published_answers_as_the_store_does() {
     assert!(other.stderr.ends_with(says), "{}", other.stderr);
     let nowhere = publish(&path("nowhere/out.toml")).ends(3);
     assert!(nowhere.stderr.contains("cannot write"), "{}", nowhere.stderr);
+}
+
+/// What `start` takes, `publish` can write and an instance can read: also lists that no document has room for.
+#[test]
+fn a_list_of_a_million_users_is_published_and_followed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let text = |name: &str| path(name).to_str().unwrap().to_owned();
+    let at_team = DOCUMENT.replace("[flags.a] ", "[flags.a]\nstage = \"team\" ");
+    fs::write(path("rollout.toml"), at_team).unwrap();
+    let list: String = (0..1_000_000).map(|number| format!("user-{number}\n")).collect();
+    fs::write(path("team.txt"), list).unwrap();
+    let (store, out) = (text("store"), text("pub.toml"));
+    stagegate(&["start", &text("rollout.toml"), "--store", &store, "--by", "ana"]).ends(0);
+    let published = stagegate(&["publish", "--store", &store, "--out", &out]).ends(0).stdout;
+    let lists = text("pub.toml.lists");
+    let says = format!("  a: team\n  lists of users: {lists}, to be kept beside it\n");
+    assert_eq!(published, format!("{out}: written, with 1 flag\n{says}"));
+    assert_eq!(fs::read_dir(lists).unwrap().count(), 1);
+
+    let file = File::new(&out).settle(Duration::ZERO);
+    let (gate, _follower) = Follower::start(file, FollowOptions::new().by_hand()).unwrap();
+    let looking = Directory::read_only(&store).unwrap();
+    let rollout = Rollout::open(looking, SystemClock::new()).unwrap();
+    for number in [0, 1, 499_999, 999_999, 1_000_000, 1_000_001, 7_000_000] {
+        let user = format!("user-{number}");
+        let (here, there) = (gate.evaluate(&*user, "a"), rollout.gate().evaluate(&*user, "a"));
+        assert_eq!((here.enabled, here.stage), (there.enabled, there.stage), "{user}");
+    }
+    assert!(gate.is_enabled("user-999999", "a") && !gate.is_enabled("user-1000000", "a"));
+}
+
+#[test]
+fn a_document_that_cannot_be_published_is_told_on_lines_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("store").display().to_string();
+    // Within the limit as it is written, and beyond it with a stage for each flag.
+    let mut document = String::from("schema = 1\n");
+    for number in 0..100_000 {
+        document += &format!("[flags.flag-{number}]\ndescription = \"{}\"\n", "x".repeat(125));
+    }
+    let path = directory.path().join("rollout.toml");
+    fs::write(&path, document).unwrap();
+    stagegate(&["start", path.to_str().unwrap(), "--store", &store, "--by", "ana"]).ends(0);
+    let out = directory.path().join("pub.toml").display().to_string();
+    let run = stagegate(&["publish", "--store", &store, "--out", &out]).ends(3);
+    assert_eq!(
+        run.stderr,
+        "stagegate: the document is not published: it has 17488901 bytes with the stage of each flag, more than 16777216\n  \
+         leave out descriptions and other texts, or split the flags between two stores\n",
+    );
+    assert!(!Path::new(&out).exists());
 }
 
 /// An instance that has the file alone, from the first promotion to the roll-back.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use stagegate::clock::{Boot, Clock, Moment, SystemClock, WallClock};
 use stagegate::rollout::{Record, Rollout, RolloutError, RolloutOptions};
 
-use crate::escape::terminal;
+use crate::escape::{terminal, terminal_lines};
 use crate::failure::Failure;
 use crate::place::{Place, Purpose, hint};
 use crate::rollout_args::{Acting, ClockChoice, Store};
@@ -152,7 +152,7 @@ pub(super) fn who(acting: &Acting) -> Result<String, Failure> {
 /// A failure that is no refusal.
 pub(crate) fn failed(error: &RolloutError) -> Failure {
     let message = error.to_string();
-    let message = terminal(&message) + &hint(&message);
+    let message = terminal_lines(&message) + &hint(&message);
     if error.is_not_found() {
         Failure::Usage(message)
     } else if error.is_damaged() {

@@ -1,6 +1,6 @@
 //! `publish`: the document in force with each flag's present stage in it, as a file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -17,6 +17,9 @@ use crate::run_args::Publish;
 struct PublishResult<'r> {
     changed: bool,
     file: &'r Path,
+    /// The directory of the lists of users, where the document has no room for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lists: Option<PathBuf>,
     flags: Vec<FlagResult<'r>>,
 }
 
@@ -28,7 +31,9 @@ struct FlagResult<'r> {
 
 pub(super) fn run(args: &Publish, output: &Output) -> Result<Answer, Failure> {
     let rollout = opened::for_looking(&args.store)?;
-    let changed = Published::of(&rollout)?.write(&args.out)?;
+    let published = Published::of(&rollout)?;
+    let changed = published.write(&args.out)?;
+    let lists = published.lists(&args.out);
     let status = rollout.status();
     match args.store.format {
         Format::Human => {
@@ -38,6 +43,10 @@ pub(super) fn run(args: &Publish, output: &Output) -> Result<Answer, Failure> {
             for flag in &status.flags {
                 text += &format!("  {}: {}\n", flag.flag, flag.serving);
             }
+            if let Some(lists) = lists {
+                let lists = terminal(&lists.display().to_string());
+                text += &format!("  lists of users: {lists}, to be kept beside it\n");
+            }
             output.text(&text)?;
         }
         Format::Json => {
@@ -45,7 +54,7 @@ pub(super) fn run(args: &Publish, output: &Output) -> Result<Answer, Failure> {
             let flags =
                 flags.map(|flag| FlagResult { flag: &flag.flag, stage: flag.serving.as_str() });
             let (file, flags) = (&*args.out, flags.collect());
-            output.json("publish", &PublishResult { changed, file, flags })?;
+            output.json("publish", &PublishResult { changed, file, lists, flags })?;
         }
     }
     Ok(Answer::Yes)
