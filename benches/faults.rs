@@ -1,10 +1,13 @@
 //! How long checks take while whatever a gate follows fails, against the same gate when nothing happens.
 //!
 //! Checks are timed by 32, since the clock's steps are as long as one of them. Each fault has its own quiet run just before
-//! it, and all take turns. The etcd is the program that `STAGEGATE_ETCD` names; without it these rows are left out.
+//! it, and all take turns. The etcd is the program that `STAGEGATE_ETCD` names, or the one on the `PATH`. Without it, these rows
+//! are left out.
 
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on shall say so")]
 
+#[path = "../tests/support/needs.rs"]
+mod needs;
 #[allow(dead_code, reason = "tests need more of it")]
 #[path = "../tests/etcd/real.rs"]
 mod real;

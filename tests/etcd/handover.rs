@@ -32,7 +32,7 @@ fn document(flags: usize) -> String {
 #[test]
 #[ignore = "what a controller runs"]
 fn child() {
-    let Some((name, store)) = role() else { return };
+    let (name, store) = role();
     let lead = store.lead(TTL);
     let rollout = Rollout::open(store, SystemClock::new()).unwrap();
     let every = Duration::from_millis(1);

@@ -1,5 +1,4 @@
-//! A fleet on a real etcd, the program that `STAGEGATE_ETCD` names: one that dies, stands still, forgets, loses what it
-//! tells, and asks for a password. `.ci/etcd` brings one.
+//! A fleet on a real etcd that dies, stands still, forgets, loses what it tells, and asks for a password.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -8,6 +7,8 @@ mod faults;
 mod fleet;
 mod guarded;
 mod handover;
+#[path = "../support/needs.rs"]
+mod needs;
 mod real;
 mod store;
 
@@ -51,4 +52,9 @@ fn settle(rollout: &Rollout, who: &str) {
             return;
         }
     }
+}
+
+#[test]
+fn what_a_machine_lacks_fails_its_tests_where_everything_is_required() {
+    needs::are_required(&["faults::", "fleet::", "guarded::", "handover::", "store::"], 13);
 }

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use stagegate::http::Endpoint;
 use stagegate::store::Etcd;
 
-use super::LONG;
+use super::{LONG, needs};
 
 pub(crate) struct Real {
     program: OsString,
@@ -31,10 +31,7 @@ fn free_port() -> u16 {
 impl Real {
     /// `None` where there is no program to run.
     pub(crate) fn start(what: &str) -> Option<Real> {
-        let Some(program) = env::var_os("STAGEGATE_ETCD") else {
-            println!("not tried: {what}, for want of STAGEGATE_ETCD");
-            return None;
-        };
+        let program = needs::etcd(what)?;
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = env::temp_dir().join(format!("stagegate-etcd-{}-{count}", process::id()));
@@ -56,7 +53,7 @@ impl Real {
             command.args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers]);
             command.args(["--initial-cluster", &format!("default={peers}")]);
             command.stdout(Stdio::null()).stderr(Stdio::null());
-            let mut child = command.spawn().expect("STAGEGATE_ETCD is a program");
+            let mut child = command.spawn().expect("etcd is a program");
             while child.try_wait().unwrap().is_none() {
                 if TcpStream::connect(("127.0.0.1", self.port)).is_ok()
                     && ["revision", "user name"]

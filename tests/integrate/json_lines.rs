@@ -11,7 +11,7 @@ use std::time::Duration;
 use stagegate::integrate::JsonLines;
 use stagegate::rollout::Delivery;
 
-use super::{Scratch, notification};
+use super::{Scratch, needs, notification};
 
 fn line(text: &str) -> String {
     notification(text).to_json() + "\n"
@@ -125,15 +125,8 @@ fn lines_of_several_writers_do_not_mix() {
 
 #[test]
 fn a_full_disk_is_told_and_what_follows_stands_on_a_line_of_its_own() {
-    // A file system of 64 KiB; where this may not be mounted there is nothing to try.
     let scratch = Scratch::new();
-    let mount = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"])
-        .arg(&scratch.0)
-        .output();
-    if !mount.is_ok_and(|mount| mount.status.success()) {
-        return println!("not tried: a full disk, for want of a right to mount one");
-    }
+    let Some(disk) = needs::SmallDisk::mount("a full disk", &scratch.0) else { return };
     let (path, filler) = (scratch.path("news.jsonl"), scratch.path("filler"));
     let mut log = JsonLines::new(&path);
     log.deliver(&notification("one")).unwrap();
@@ -146,8 +139,7 @@ fn a_full_disk_is_told_and_what_follows_stands_on_a_line_of_its_own() {
     drop(file);
     let next = log.deliver(&notification("two"));
     let written = fs::read_to_string(&path);
-    let unmounted = Command::new("umount").arg("--lazy").arg(&scratch.0).status().unwrap();
-    assert!(unmounted.success());
+    drop(disk);
     let expected =
         format!("cannot append to `{}`: No space left on device (os error 28)", path.display());
     assert_eq!((error.to_string(), error.is_final(), next), (expected, false, Ok(())));

@@ -6,6 +6,8 @@ mod answers;
 mod canary;
 mod command;
 mod json_lines;
+#[path = "../support/needs.rs"]
+mod needs;
 mod prometheus;
 mod real;
 mod server;
@@ -46,4 +48,9 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+#[test]
+fn what_a_machine_lacks_fails_its_tests_where_everything_is_required() {
+    needs::are_required(&["real::", "tls::a_server_has_to_be", "json_lines::a_full_disk"], 8);
 }

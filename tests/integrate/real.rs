@@ -1,6 +1,5 @@
-//! A real Prometheus: the program that `STAGEGATE_PROMETHEUS` names. `.ci/prometheus` brings one.
+//! A real Prometheus.
 
-use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
@@ -19,9 +18,9 @@ use stagegate::integrate::Prometheus;
 use stagegate::rollout::{MetricReader, Rollout};
 use stagegate::store::Memory;
 
-use super::Scratch;
 use super::prometheus::metric;
 use super::server::{Server, answer};
+use super::{Scratch, needs};
 
 /// How long anything that has to happen may take.
 const LONG: Duration = Duration::from_secs(60);
@@ -39,10 +38,7 @@ struct Real {
 impl Real {
     /// One that reads these targets ten times a second; `None` where there is no program to run.
     fn start(what: &str, targets: &[&Server], web: &str) -> Option<Real> {
-        let Some(program) = env::var_os("STAGEGATE_PROMETHEUS") else {
-            println!("not tried: {what}, for want of STAGEGATE_PROMETHEUS");
-            return None;
-        };
+        let program = needs::prometheus(what)?;
         let scratch = Scratch::new();
         let targets: Vec<&str> =
             targets.iter().map(|target| &target.url["http://".len()..]).collect();
@@ -70,7 +66,7 @@ impl Real {
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let begin = Instant::now();
         while self.child.is_none() {
-            let mut child = command.spawn().expect("STAGEGATE_PROMETHEUS is a program");
+            let mut child = command.spawn().expect("Prometheus is a program");
             while child.try_wait().unwrap().is_none() {
                 if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
                     self.child = Some(child);

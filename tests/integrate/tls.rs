@@ -1,22 +1,22 @@
 //! Certificates, with `openssl` as the server.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use std::{fs, io};
 
 use stagegate::http::Endpoint;
 use stagegate::integrate::Webhook;
 use stagegate::rollout::Delivery;
 
 use super::canary::{endpoint, none_in};
-use super::{Scratch, notification};
+use super::{Scratch, needs, notification};
 
 /// Answers one request, over TLS, with a certificate of that name that is good for so many days.
 fn serve(scratch: &Scratch, name: &str, days: &str) -> Option<(String, Vec<u8>, Child)> {
     let (key, certificate) = (scratch.path("key.pem"), scratch.path("certificate.pem"));
-    let mut made = Command::new("openssl");
+    let mut made = Command::new(needs::program("certificates", "openssl")?);
     made.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
     made.args([
         "-days",
@@ -27,13 +27,7 @@ fn serve(scratch: &Scratch, name: &str, days: &str) -> Option<(String, Vec<u8>, 
         &format!("subjectAltName=DNS:{name}"),
     ]);
     made.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
-    let made = match made.arg("-keyout").arg(&key).arg("-out").arg(&certificate).output() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            println!("not tried: certificates, for want of `openssl`");
-            return None;
-        }
-        made => made.unwrap(),
-    };
+    let made = made.arg("-keyout").arg(&key).arg("-out").arg(&certificate).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     // Signed anew for other days, which may be over.
     let mut signed = Command::new("openssl");

@@ -8,6 +8,8 @@ mod damage;
 mod disk;
 mod faults;
 mod golden;
+#[path = "../support/needs.rs"]
+mod needs;
 #[cfg(unix)]
 mod permissions;
 mod power;
@@ -16,3 +18,8 @@ mod stores;
 mod story;
 mod system;
 mod tail;
+
+#[test]
+fn what_a_machine_lacks_fails_its_tests_where_everything_is_required() {
+    needs::are_required(&["system::on_a_full_disk"], 1);
+}

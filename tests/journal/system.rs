@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use stagegate::rollout::{Fact, Rollout};
 use stagegate::store::Directory;
 
+use super::needs;
 use super::story::{begin, clock};
 
 /// A directory that is gone with the test.
@@ -111,29 +112,11 @@ fn only_the_owner_may_read_and_links_are_not_followed() {
     }
 }
 
-/// A file system of 64 KiB. Needs the right to mount one, and says so where there is none.
-#[cfg(target_os = "linux")]
 #[test]
 fn on_a_full_disk_nothing_goes_up_and_everything_goes_back() {
-    use std::process::Command;
-
     let place = Place::new("full");
-    let mount = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=64k", "stagegate-test"])
-        .arg(&place.0)
-        .output();
-    if !mount.is_ok_and(|output| output.status.success()) {
-        eprintln!("not tried: no file system can be mounted here");
-        return;
-    }
-    let tried = std::panic::catch_unwind(|| full(&place.store()));
-    Command::new("umount").arg(&place.0).output().unwrap();
-    tried.unwrap();
-}
-
-#[cfg(target_os = "linux")]
-fn full(path: &Path) {
-    let clock = clock();
+    let Some(_disk) = needs::SmallDisk::mount("a full disk", &place.0) else { return };
+    let (path, clock) = (&*place.store(), clock());
     let rollout = begin(Directory::create(path).unwrap(), &clock).unwrap();
     let ballast = path.join("ballast");
     fs::write(&ballast, vec![1; 8 << 10]).unwrap();

@@ -6,9 +6,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use nix::unistd::{geteuid, setgid, setgroups, setuid};
 use stagegate::UpdateError;
 use stagegate::source::{File, FollowOptions, Follower, Freshness, StartError};
 
+use crate::needs;
 use crate::world::{LONG, Log, Scratch, number_of, plan, wait_until};
 
 fn file(path: &Path) -> File {
@@ -83,18 +85,43 @@ fn what_is_no_file_takes_nothing_away() {
     }
 }
 
+/// Runs a test of this module in a process of its own, which may change who it is and where it is.
+#[track_caller]
+fn passes(mut child: Command) {
+    let output = child.output().unwrap();
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success() && text.contains("running 1 test"), "{text}");
+    println!("{text}");
+}
+
+/// The superuser reads every file, so this runs as another user.
 #[test]
 fn a_file_that_may_not_be_read_takes_nothing_away() {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "damage::child_that_may_not_read", "--ignored", "--nocapture"]);
+    passes(child);
+}
+
+#[test]
+#[ignore = "run by another test"]
+fn child_that_may_not_read() {
+    let nobody = 65_534;
+    let become_nobody = || {
+        setgroups(&[])?;
+        setgid(nobody.into())?;
+        setuid(nobody.into())
+    };
+    let is_other = if geteuid().is_root() { become_nobody() } else { Ok(()) };
+    let is_other = is_other.map_err(|error| format!("the superuser stays superuser: {error}"));
+    if needs::found("files without permission", is_other).is_none() {
+        return;
+    }
     let scratch = Scratch::new();
     let path = scratch.path("rollout.toml");
     fs::write(&path, plan(0)).unwrap();
     let (gate, follower) = Follower::start(file(&path), FollowOptions::new()).unwrap();
     fs::write(&path, plan(1)).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
-    if fs::File::open(&path).is_ok() {
-        println!("not tried: whoever runs this may read everything");
-        return;
-    }
     wait_until("no permission", || follower.status().freshness == Freshness::Stale);
     assert_eq!(number_of(&gate), 0);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -196,20 +223,21 @@ fn a_document_that_does_not_end_is_not_applied() {
 /// In a user namespace of its own, which may have no inotify.
 #[test]
 fn without_inotify_files_are_polled() {
-    let program = std::env::current_exe().unwrap();
-    let script = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$0\" --exact \
-                  damage::child_that_polls --ignored --nocapture";
-    let child = Command::new("unshare")
-        .args(["--user", "--map-root-user", "sh", "-c", script])
-        .arg(program)
-        .output();
-    let Ok(child) = child else { return println!("not tried: there is no `unshare`") };
-    let (out, wrong) =
-        (String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
-    if !out.contains("running 1 test") {
-        return println!("not tried: {wrong}");
+    let what = "a system without inotify";
+    let Some(unshare) = needs::program(what, "unshare") else { return };
+    let without = |script: &str| {
+        let mut child = Command::new(&unshare);
+        let no_inotify = "echo 0 > /proc/sys/user/max_inotify_instances";
+        child.args(["--user", "--map-root-user", "sh", "-c"]);
+        child.arg(format!("{no_inotify} && {script}")).arg(std::env::current_exe().unwrap());
+        child
+    };
+    let output = without("true").output().unwrap();
+    let wrong = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    let may = if output.status.success() { Ok(()) } else { Err(wrong) };
+    if needs::found(what, may).is_some() {
+        passes(without("exec \"$0\" --exact damage::child_that_polls --ignored --nocapture"));
     }
-    assert!(child.status.success(), "{out}{wrong}");
 }
 
 /// Run by the test above.

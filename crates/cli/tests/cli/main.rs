@@ -14,6 +14,8 @@ mod guard;
 mod harness;
 mod make;
 mod messages;
+#[path = "../../../../tests/support/needs.rs"]
+mod needs;
 #[cfg(unix)]
 mod publish;
 mod real;
@@ -25,3 +27,8 @@ mod show;
 mod timeline;
 #[cfg(unix)]
 mod tls;
+
+#[test]
+fn what_a_machine_lacks_fails_its_tests_where_everything_is_required() {
+    needs::are_required(&["etcd::", "fleet::", "publish::what_a_fleet", "tls::"], 7);
+}

@@ -1,18 +1,21 @@
-//! A real etcd, the program that `STAGEGATE_ETCD` names, which `.ci/etcd` brings.
+//! A real etcd.
 
+use std::ffi::OsString;
+use std::fs;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
 use tempfile::TempDir;
 
 use crate::harness::{Run, stagegate_with_env};
+use crate::needs;
 
 /// How long anything that has to happen may take.
 const LONG: Duration = Duration::from_secs(60);
 
 pub(crate) struct Real {
+    program: OsString,
     child: Option<Child>,
     scratch: TempDir,
     clients: String,
@@ -28,22 +31,14 @@ pub(crate) struct Real {
 impl Real {
     /// `None` where there is no program to run.
     pub(crate) fn start(what: &str) -> Option<Real> {
-        if env::var_os("STAGEGATE_ETCD").is_none() {
-            println!("not tried: {what}, for want of STAGEGATE_ETCD");
-            return None;
-        }
-        let mut real = Real::new("http", tempfile::tempdir().unwrap());
+        let mut real = Real::new(needs::etcd(what)?, "http", tempfile::tempdir().unwrap());
         real.go_on();
         Some(real)
     }
 
     /// One that has this certificate, of an authority of its own: files in `scratch`.
     pub(crate) fn start_with_tls(what: &str, scratch: TempDir, name: &str) -> Option<Real> {
-        if env::var_os("STAGEGATE_ETCD").is_none() {
-            println!("not tried: {what}, for want of STAGEGATE_ETCD");
-            return None;
-        }
-        let mut real = Real::new("https", scratch);
+        let mut real = Real::new(needs::etcd(what)?, "https", scratch);
         let path = |end: &str| real.path(&format!("{name}.{end}")).display().to_string();
         real.more =
             vec!["--cert-file".to_owned(), path("pem"), "--key-file".to_owned(), path("key")];
@@ -52,12 +47,13 @@ impl Real {
         Some(real)
     }
 
-    fn new(scheme: &'static str, scratch: TempDir) -> Real {
+    fn new(program: OsString, scheme: &'static str, scratch: TempDir) -> Real {
         let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let (clients, peers) = (free().to_string(), format!("http://{}", free()));
         let store = format!("etcd{}://{clients}/shop/rollout", &scheme[4..]);
         let env = vec![("STAGEGATE_BY", "ana".to_owned())];
-        Real { child: None, scratch, clients, peers, scheme, more: Vec::new(), store, env }
+        let more = Vec::new();
+        Real { program, child: None, scratch, clients, peers, scheme, more, store, env }
     }
 
     /// Until it answers. A port that is taken, if only for a moment, has it end: then once more.
@@ -65,7 +61,7 @@ impl Real {
         let begin = Instant::now();
         let url = format!("{}://{}", self.scheme, self.clients);
         while self.child.is_none() {
-            let child = Command::new(env::var_os("STAGEGATE_ETCD").unwrap())
+            let child = Command::new(&self.program)
                 .arg("--data-dir")
                 .arg(self.path("data"))
                 .args(["--listen-client-urls", &url, "--advertise-client-urls", &url])

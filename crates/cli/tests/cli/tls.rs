@@ -4,12 +4,13 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
-use std::{fs, io, thread};
+use std::{fs, thread};
 
 use tempfile::TempDir;
 
 use crate::fleet::{LEADS, Process};
 use crate::harness::stagegate_with_env;
+use crate::needs;
 use crate::real::Real;
 
 const DOCUMENT: &str = r#"schema = 1
@@ -18,17 +19,9 @@ stages = [{ name = "pilot", percent = 10 }, { name = "ga", percent = 100 }]
 "#;
 
 fn openssl(directory: &Path, arguments: &str) -> Option<()> {
-    let output = match Command::new("openssl")
-        .args(arguments.split_whitespace())
-        .current_dir(directory)
-        .output()
-    {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            println!("not tried: an etcd with TLS, for want of `openssl`");
-            return None;
-        }
-        output => output.unwrap(),
-    };
+    let mut command = Command::new(needs::program("an etcd with TLS", "openssl")?);
+    let output =
+        command.args(arguments.split_whitespace()).current_dir(directory).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(())
 }
