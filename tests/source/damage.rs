@@ -262,3 +262,31 @@ fn child_that_polls() {
     assert!(notes.len() == 1 && notes[0].starts_with(&text), "{notes:?}");
     println!("{}", notes[0]);
 }
+
+#[test]
+fn an_export_of_a_list_that_failed_switches_nobody_off() {
+    let scratch = Scratch::new();
+    let (path, list) = (scratch.path("rollout.toml"), scratch.path("beta.txt"));
+    let users: Vec<String> = (0..1000).map(|n| format!("user-{n}")).collect();
+    fs::write(&list, users.join("\n")).unwrap();
+    let text = "schema = 1\n[groups.beta]\nusers_file = \"beta.txt\"\n[flags.a]\nstage = \"beta\"\n\
+                stages = [{ name = \"beta\", groups = [\"beta\"] }, { name = \"ga\", percent = 100 }]\n";
+    fs::write(&path, text).unwrap();
+    let (gate, follower) = Follower::start(file(&path), FollowOptions::new()).unwrap();
+    let listed = || users.iter().filter(|user| gate.is_enabled(user.as_str(), "a")).count();
+    assert_eq!(listed(), 1000);
+    // What a program leaves that failed after opening its output, and one that failed half-way.
+    for (content, found) in [
+        (String::new(), "found a file that lists no users, where the one in force lists 1000"),
+        (users[..100].join("\n"), "takes the flag from 900 users, 90% of group \"beta\", at once"),
+    ] {
+        fs::write(&list, content).unwrap();
+        wait_until(found, || {
+            let error = follower.status().last_error;
+            error.is_some_and(|error| error.to_string().contains(found))
+        });
+        assert_eq!((follower.status().freshness, listed()), (Freshness::Failed, 1000));
+    }
+    fs::write(&list, users[..999].join("\n")).unwrap();
+    wait_until("a list that is whole", || listed() == 999);
+}
