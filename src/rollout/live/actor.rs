@@ -99,7 +99,8 @@ impl Actor<'_> {
         self.act(flag, &Event::Resume { why: why.map(str::to_owned) })
     }
 
-    /// Takes the flag back to where its plan says. In force when this returns, recorded or not.
+    /// Takes the flag back to where its plan says. In force when this returns, recorded or not; it wins against every write
+    /// in progress. Where the flag is off, the store is read before there is nothing to do.
     ///
     /// # Errors
     ///

@@ -59,7 +59,7 @@ use soon::Soon;
 ///
 /// Any thread may act. What goes up is durable in the store before any reader of the
 /// [gate](Rollout::gate) sees it; what goes back is seen first and recorded after, and never waits
-/// for the store. Of a promotion and a roll-back at the same time the roll-back wins.
+/// for the store before it takes effect. Of a promotion and a rollback at the same time the rollback wins.
 ///
 /// # Example
 ///
@@ -200,7 +200,8 @@ impl Rollout {
     /// The gate that the rollout drives: give it to whoever asks.
     ///
     /// Only the rollout takes its flags up and gives it documents. Down, the gate's own calls take a
-    /// flag as ever; the rollout records that when it acts or ticks next.
+    /// flag as ever, and wait for no disk: a thread records what they took down, at once. Dropping the last handle of
+    /// the rollout waits for that thread, for two seconds at most.
     #[must_use]
     pub fn gate(&self) -> &Gate {
         &self.shared.gate

@@ -25,7 +25,9 @@ pub struct Outcome {
     pub records: Vec<Record>,
     /// Who has to be told what.
     pub alerts: Vec<Alert>,
-    /// Why a roll-back that is in force could not be recorded yet; it will be with the next tick that can.
+    /// Why a rollback that is in force could not be recorded yet. The next tick that can record it does; until then it is
+    /// [kept](super::RolloutOptions::keep_intents_in) where a file is named. Of a flag that is off here: why nobody knows
+    /// whether it is on elsewhere.
     pub unrecorded: Option<RolloutError>,
 }
 
