@@ -20,6 +20,7 @@ pub(crate) enum Owner {
     /// This user or root.
     Us,
     /// Any user: what is only looked at is shown as it is.
+    #[cfg_attr(not(feature = "rollout"), expect(dead_code))]
     Any,
 }
 
