@@ -131,7 +131,10 @@ fn updates_and_handles_found_anew_leave_questions_free() {
     let gate = gate();
     let handle = gate.flag("added-later");
     assert!(!handle.is_enabled(1));
-    gate.update("schema = 1\n[flags.added-later]\nstage = \"ga\"\n[flags.another]").unwrap();
+    gate.update(
+        "schema = 1\nlimits.per_update = 100\n[flags.added-later]\nstage = \"ga\"\n[flags.another]",
+    )
+    .unwrap();
     // The first question after flags came and went looks the name up again.
     assert_eq!(count(|| usize::from(handle.is_enabled(1))), (0, 1));
     gate.roll_back("added-later").unwrap();

@@ -90,7 +90,10 @@ fn a_value_of_the_wrong_kind_is_told_where_it_stands() {
     let places = places(&example);
     assert!(places.len() > 300, "{}", places.len());
     for (pointer, path) in &places {
-        for wrong in [json!(true), Value::Null, json!(-1.5), json!("")] {
+        // The one field that `true` is right for.
+        let takes_true = path.ends_with(".may_be_empty");
+        let wrong = [json!(true), Value::Null, json!(-1.5), json!("")];
+        for wrong in wrong.into_iter().skip(usize::from(takes_true)) {
             let error = parse(&with(&example, pointer, wrong.clone())).err();
             let error = error.unwrap_or_else(|| panic!("{path} = {wrong} is accepted"));
             let told = error.problems().iter().find(|problem| problem.path() == path);

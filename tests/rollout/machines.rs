@@ -138,6 +138,21 @@ fn an_uptime_that_goes_backwards_is_another_run_of_the_machine() {
     assert_eq!(&*report.state.incident.unwrap().about, "error_rate > 5% (no data for 11m)");
 }
 
+/// Until the uptime was what it had been before, no process that began knew of any time.
+#[test]
+fn a_machine_whose_uptime_went_backwards_counts_on_from_there() {
+    let (world, store) = (ManualClock::at(monday()), Memory::new());
+    let host = Machine::new(&world, "host", 30 * DAY, 0);
+    let r = Rollout::start(store.clone(), host.clone(), SLOW, "ana").unwrap();
+    r.by("ana").promote("a").unwrap();
+    drop(r);
+    host.set_uptime(10 * MINUTE);
+    let promote = || Rollout::open(store.clone(), host.clone()).unwrap().by("ana").promote("a");
+    assert_eq!(unmet(promote()), ["min_duration"]);
+    world.advance(20 * HOUR);
+    promote().unwrap();
+}
+
 /// Two containers on one host may have the same boot and uptimes of their own.
 #[test]
 fn containers_that_share_a_boot_count_no_time_that_lies_between_their_uptimes() {
