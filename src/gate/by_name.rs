@@ -1,9 +1,9 @@
 //! What a question by name is answered by without looking at a snapshot.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::shortcut::{InForce, Shortcut};
+use super::sync::{AtomicBool, Ordering};
 use crate::eval::{AsUser, Places, Stage, Unlisted};
 use crate::key::Key;
 

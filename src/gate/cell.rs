@@ -1,15 +1,15 @@
 //! The one place that swaps.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
-
-use arc_swap::{ArcSwap, Guard};
 
 use super::by_name::ByName;
 use super::retired::Retired;
 use super::shortcut::InForce;
 use super::shortcuts::{Resolved, Shortcuts};
+use super::swap::{Loaded, SEEN, Swap};
+use super::sync::{AtomicU64, Ordering};
 use crate::eval::{AsUser, Snapshot, Stage, Unlisted};
 
 /// The snapshot in force.
@@ -19,7 +19,7 @@ use crate::eval::{AsUser, Snapshot, Stage, Unlisted};
 /// writes, at the price that a thread which asks no more keeps its last snapshot until it ends.
 #[derive(Debug)]
 pub(super) struct Cell {
-    swap: ArcSwap<Snapshot>,
+    swap: Swap,
     /// The token of the newest snapshot that anybody has taken out of `swap` or put into it.
     ///
     /// Raised by whoever sees a newer one, before they use it: so no thread, nor any that it tells,
@@ -34,17 +34,9 @@ pub(super) struct Cell {
     retired: Retired,
 }
 
-/// A snapshot that stays as it is while this lives, also across swaps.
-pub(super) type Loaded = Guard<Arc<Snapshot>>;
-
 /// Gates that a thread remembers at once. Of two gates that share a place, the one asked last has
 /// it, and the next question to the other takes the longer way.
-const PLACES: usize = 4;
-
-thread_local! {
-    static SEEN: [RefCell<Option<Arc<Snapshot>>>; PLACES] =
-        const { [const { RefCell::new(None) }; PLACES] };
-}
+pub(super) const PLACES: usize = 4;
 
 impl Cell {
     pub(super) fn new(snapshot: Snapshot) -> Cell {
@@ -54,7 +46,7 @@ impl Cell {
         Cell {
             by_name: ByName::new(&snapshot).map(OnceLock::from).unwrap_or_default(),
             newest: AtomicU64::new(snapshot.token()),
-            swap: ArcSwap::from_pointee(snapshot),
+            swap: Swap::new(snapshot),
             place: NEXT.fetch_add(1, Ordering::Relaxed) % PLACES,
             shortcuts: Shortcuts::default(),
             in_force,

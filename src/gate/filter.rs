@@ -1,6 +1,6 @@
 //! Who may be on a list.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use super::sync::{AtomicU64, Ordering};
 
 /// Says of a bucket that no listed user has it, or that one may: a Bloom filter in words (Putze, Sanders, Singler, *Cache-,
 /// hash- and space-efficient Bloom filters*, 2007), so that asking is one load. Nothing is ever taken out: a user who is no

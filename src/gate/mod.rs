@@ -11,12 +11,20 @@ mod edit;
 mod error;
 mod filter;
 mod handle;
+#[cfg(all(test, stagegate_loom))]
+mod model;
 mod observer;
 mod pinned;
 mod retired;
 mod shortcut;
 mod shortcuts;
 mod status;
+#[cfg(not(stagegate_loom))]
+mod swap;
+#[cfg(stagegate_loom)]
+#[path = "model/swap.rs"]
+mod swap;
+mod sync;
 mod transition;
 
 use std::fmt;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::cell::Loaded;
+use super::swap::Loaded;
 use crate::eval::{AsUser, Evaluation, Snapshot, StageName};
 
 /// One version of a gate's flags: however many questions, no update comes between them.

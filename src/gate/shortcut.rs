@@ -1,13 +1,9 @@
 //! What a question is answered by without looking at a snapshot.
 
 use std::sync::Arc;
-#[cfg(not(stagegate_loom))]
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
-
-#[cfg(stagegate_loom)]
-use loom::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use super::filter::Filter;
+use super::sync::{AtomicU16, AtomicU64, Ordering};
 use crate::eval::{AsUser, Flag, Position, Quick, Salt, Stage, Unlisted};
 
 /// One flag of a gate, for a handle and its clones, or for those who ask by name: the salt, and what the snapshot in force has
@@ -164,64 +160,5 @@ impl Shortcut {
         // Release: pairs with the acquire in `is_enabled` and `unlisted`.
         self.quick.store(state.quick.to_word(), Ordering::Release);
         self.position.store(state.position, Ordering::Release);
-    }
-}
-
-#[cfg(test)]
-#[cfg(stagegate_loom)]
-mod tests {
-    use loom::thread;
-
-    use super::*;
-    use crate::plan::Plan;
-
-    /// Every order in which the steps of an update and of two questions can be seen by the threads that take them: `.ci/loom`.
-    #[test]
-    fn whoever_asks_during_an_update_is_told_one_version() {
-        let document = r#"
-            schema = 1
-            [flags.a]
-            stage = "nobody"
-            stages = [{ name = "nobody", percent = 0.0001 }, { name = "most", percent = 99.9999 }]
-        "#;
-        let snapshot = Plan::parse(document).expect("a plan").compile();
-        let flag = snapshot.flag("a").expect("it is there");
-        let [before, after] = [1, 2].map(|position| Arc::new(flag.at(position)));
-        loom::model(move || {
-            let shortcut = Arc::new(Shortcut::new(Some(&before), "a", 0, None));
-            let in_force = Arc::new(InForce::new(1));
-            // What `Cell` swaps, as far as it matters.
-            let swap = Arc::new(AtomicU64::new(1));
-
-            let update = {
-                let (shortcut, in_force, swap) = (shortcut.clone(), in_force.clone(), swap.clone());
-                let after = after.clone();
-                thread::spawn(move || {
-                    shortcut.set(State::ASK);
-                    in_force.close();
-                    swap.store(2, Ordering::Release);
-                    shortcut.set(shortcut.of(Some(&after), after.stages()));
-                    in_force.open(2);
-                })
-            };
-
-            let mut least = 1;
-            for _ in 0..2 {
-                if let Some(answer) = shortcut.unlisted(&"user", &in_force) {
-                    assert_eq!(u64::from(answer.position), answer.version);
-                    assert!(answer.version >= least);
-                    least = answer.version;
-                }
-                // Who has seen the version is not told what was before it, in whatever way they ask.
-                least = least.max(swap.load(Ordering::Acquire));
-                if let Some(is_enabled) = shortcut.is_enabled(&"user") {
-                    assert!(is_enabled || least == 1);
-                    least = if is_enabled { 2 } else { least };
-                }
-            }
-            update.join().expect("it does not panic");
-            let answer = shortcut.unlisted(&"user", &in_force).expect("no update is under way");
-            assert_eq!((answer.version, answer.position), (2, 2));
-        });
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 use super::by_name::{ByName, Name, Place};
 use super::filter::Filter;
 use super::shortcut::{Shortcut, State};
+use super::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::eval::{Flag, Slot, Snapshot, Stage};
 
 /// The shortcuts of a gate's handles. Whoever holds the lock may swap; questions never take it.

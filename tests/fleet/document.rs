@@ -59,7 +59,7 @@ pub(crate) fn region(user: usize) -> &'static str {
 pub(crate) fn enabled(gate: &Gate, flag: &str) -> Vec<bool> {
     let has = |user: usize| {
         let key = format!("u{user}");
-        gate.is_enabled(&User::new(&*key).attribute("region", region(user)), flag)
+        gate.is_enabled(User::new(&*key).attribute("region", region(user)), flag)
     };
     (0..USERS).map(has).collect()
 }

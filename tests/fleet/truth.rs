@@ -114,7 +114,7 @@ impl Truth {
                     let is_new = !before.contains_key(&*change.flag);
                     match change.stage {
                         Some(stage) if is_new || is_moved => {
-                            put(&mut after, &change.flag, stage.to_string())
+                            put(&mut after, &change.flag, stage.to_string());
                         }
                         Some(stage) => assert_eq!(before[&*change.flag].stage, *stage),
                         None => drop(after.remove(&*change.flag)),

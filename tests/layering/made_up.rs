@@ -61,7 +61,8 @@ fn the_hot_path_neither_locks_nor_allocates_nor_panics() {
 fn one_file_names_arc_swap() {
     breaks("src/gate/mod.rs", "use arc_swap::ArcSwap;", &[(1, "`arc_swap`")]);
     breaks("src/lib.rs", "#![forbid(unsafe_code)]\nuse ::arc_swap as swap;", &[(2, "`arc_swap`")]);
-    keeps("src/gate/cell.rs", "use arc_swap::ArcSwap;");
+    keeps("src/gate/swap.rs", "use arc_swap::ArcSwap;");
+    breaks("src/gate/cell.rs", "use arc_swap::ArcSwap;", &[(1, "`arc_swap`")]);
     keeps("src/gate/mod.rs", "// arc_swap\nfn my_arc_swap() {}");
 }
 
@@ -105,7 +106,9 @@ fn files_are_short() {
 fn other_crates_use_the_public_api() {
     let bad = "#[path = \"../../src/eval/mod.rs\"]\nmod eval;\ninclude!(\"../../src/key.rs\");";
     breaks("crates/cli/src/main.rs", bad, &[(1, "public API"), (3, "public API")]);
+    breaks("crates/cli/tests/cli/main.rs", bad, &[(1, "public API"), (3, "public API")]);
     keeps("crates/cli/src/main.rs", "use stagegate::Gate;\nuse crate::args::Args;");
+    keeps("crates/cli/tests/cli/main.rs", "#[path = \"../needs.rs\"]\nmod needs;");
 }
 
 #[test]
