@@ -54,8 +54,11 @@ pub struct Document {
     pub(super) files: Option<Arc<Files>>,
 }
 
-/// Files by the names a document has for them; `None` of one that could not be read.
-pub(super) type Files = Mutex<BTreeMap<String, Option<Arc<[u8]>>>>;
+/// Files by the names a document has for them.
+pub(super) type Files = Mutex<BTreeMap<String, UsersFile>>;
+
+/// The bytes of a `users_file`, or why it could not be read.
+pub(crate) type UsersFile = Result<Arc<[u8]>, Arc<str>>;
 
 impl Document {
     /// A document of these bytes, without a name. Its notation is told by its first character:
@@ -136,7 +139,7 @@ impl Document {
     pub fn kept_files(&self) -> Vec<(String, Arc<[u8]>)> {
         let Some(files) = &self.files else { return Vec::new() };
         let files = files.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = files.iter().filter_map(|(name, bytes)| Some((name, bytes.as_ref()?)));
+        let kept = files.iter().filter_map(|(name, read)| Some((name, read.as_ref().ok()?)));
         kept.map(|(name, bytes)| (name.clone(), Arc::clone(bytes))).collect()
     }
 
@@ -149,20 +152,23 @@ impl Document {
     }
 
     /// The content of a `users_file`; where the document is to be kept, of its own copy.
-    pub(super) fn users_file(&self, name: &str, path: &Path) -> Result<Arc<[u8]>, io::Error> {
-        let read = || Ok(Arc::from(read_file(path, MAX_USERS_FILE_BYTES)?));
+    pub(super) fn users_file(&self, name: &str, path: &Path) -> UsersFile {
+        let read = || match read_file(path, MAX_USERS_FILE_BYTES) {
+            Ok(bytes) => Ok(Arc::from(bytes)),
+            Err(error) => Err(error.to_string().into()),
+        };
         let Some(files) = &self.files else { return read() };
         // Nothing panics while the lock is held, so a poisoned one has sound content.
         let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Some(kept)) = files.get(name) {
-            return Ok(Arc::clone(kept));
+        // A failure is kept, too. The file may be there by now, and half-written: the follower reads it until it rests.
+        if let Some(kept) = files.get(name) {
+            return kept.clone();
         }
         if self.directory.is_none() {
-            return Err(io::Error::other("it was not kept with the document"));
+            return Err("it was not kept with the document".into());
         }
         let read = read();
-        // That it was looked for is kept too: whoever follows the document waits for it.
-        files.insert(name.to_owned(), read.as_ref().ok().cloned());
+        files.insert(name.to_owned(), read.clone());
         read
     }
 

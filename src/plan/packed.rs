@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_derive::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::document::{Document, Format};
+use super::document::{Document, Format, UsersFile};
 
 /// As it is written: JSON, the files in order of their names.
 #[derive(Deserialize, Serialize)]
@@ -45,11 +45,10 @@ impl Document {
         }
     }
 
-    /// The same document with files that were read for it already, by their names in it.
+    /// Returns the document with files that were read for it already, by their names in it.
     #[cfg_attr(not(feature = "follow"), expect(dead_code))]
-    pub(crate) fn with_files(self, files: BTreeMap<String, Arc<[u8]>>) -> Document {
-        let files = files.into_iter().map(|(name, bytes)| (name, Some(bytes)));
-        Document { files: Some(Arc::new(Mutex::new(files.collect()))), ..self }
+    pub(crate) fn with_files(self, files: BTreeMap<String, UsersFile>) -> Document {
+        Document { files: Some(Arc::new(Mutex::new(files))), ..self }
     }
 
     /// The names of the files that were read for it, or could not be.
@@ -70,8 +69,8 @@ impl Document {
         };
         add(&self.bytes);
         if let Some(files) = &self.files {
-            for (name, bytes) in &*files.lock().unwrap_or_else(PoisonError::into_inner) {
-                if let Some(bytes) = bytes {
+            for (name, read) in &*files.lock().unwrap_or_else(PoisonError::into_inner) {
+                if let Ok(bytes) = read {
                     add(name.as_bytes());
                     add(bytes);
                 }
@@ -86,7 +85,7 @@ impl Document {
             // Nothing panics while the lock is held, so a poisoned one has sound content.
             let files = files.lock().unwrap_or_else(PoisonError::into_inner);
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-            let read = files.iter().filter_map(|(name, bytes)| Some((name, bytes.as_ref()?)));
+            let read = files.iter().filter_map(|(name, read)| Some((name, read.as_ref().ok()?)));
             read.map(|(name, bytes)| Some((name.clone(), text(bytes)?))).collect()
         });
         let packed = Packed {
@@ -106,7 +105,7 @@ impl Document {
         let packed: Packed<'_> = serde_json::from_slice(bytes)
             .map_err(|error| format!("it is no packed document: {error}"))?;
         let files = packed.files.into_iter();
-        let files = files.map(|(name, text)| (name, Some(Arc::from(text.into_bytes()))));
+        let files = files.map(|(name, text)| (name, Ok(Arc::from(text.into_bytes()))));
         Ok(Document {
             bytes: packed.text.into_owned().into_bytes(),
             name: packed.name.map(Cow::into_owned),

@@ -1,14 +1,16 @@
 //! Paths that come to mean another file.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use stagegate::source::{File, FollowOptions, Follower};
 
-use crate::world::{Scratch, count_parts, number_of, plan, quantiles, wait_until};
+use crate::world::{ALL, Scratch, Which, quantiles, wait_until};
 
 const SETTLE: Duration = Duration::from_millis(2);
 
@@ -18,10 +20,10 @@ fn follow(path: &Path) -> (stagegate::Gate, Follower) {
 }
 
 /// As the kubelet does: a new directory, a new link to it, renamed over the old one, the old directory deleted.
-fn swap_config_map(mount: &Path, number: u32) {
+fn swap_config_map(which: Which, mount: &Path, number: u32) {
     let name = format!("..2026_{number}");
-    fs::create_dir(mount.join(&name)).unwrap();
-    fs::write(mount.join(&name).join("rollout.toml"), plan(number)).unwrap();
+    let (_, path) = which.begin(&mount.join(&name));
+    fs::write(path, which.text(number)).unwrap();
     let old = fs::read_link(mount.join("..data")).ok();
     symlink(&name, mount.join("..data_tmp")).unwrap();
     fs::rename(mount.join("..data_tmp"), mount.join("..data")).unwrap();
@@ -32,22 +34,28 @@ fn swap_config_map(mount: &Path, number: u32) {
 
 #[test]
 fn a_thousand_swaps_of_a_config_map_are_seen() {
+    ALL.into_iter().for_each(swaps_are_seen);
+}
+
+fn swaps_are_seen(which: Which) {
     let scratch = Scratch::new();
-    swap_config_map(&scratch.0, 0);
+    swap_config_map(which, &scratch.0, 0);
     let path = scratch.path("rollout.toml");
-    symlink("..data/rollout.toml", &path).unwrap();
+    for name in ["rollout.toml", "team.txt", "lists"] {
+        symlink(format!("..data/{name}"), scratch.path(name)).unwrap();
+    }
     let (gate, follower) = follow(&path);
-    let parts = count_parts(&gate);
+    let parts = which.count_parts(&gate);
     let mut times = Vec::new();
     for number in 1..=1_000 {
-        swap_config_map(&scratch.0, number);
+        swap_config_map(which, &scratch.0, number);
         let begin = Instant::now();
-        wait_until("the swap is seen", || number_of(&gate) == number);
+        wait_until("the swap is seen", || which.number_of(&gate) == number);
         times.push(begin.elapsed());
     }
     let (p50, p99) = quantiles(times);
     println!(
-        "1000 swaps, 1000 seen; at rest for {SETTLE:?}, in force after {p50:?} (p50), {p99:?} (p99)"
+        "{which:?}: 1000 swaps, 1000 seen; at rest for {SETTLE:?}, in force after {p50:?} (p50), {p99:?} (p99)"
     );
     assert_eq!(follower.status().applied, 1_001);
     assert_eq!(parts.load(Ordering::Relaxed), 0);
@@ -55,47 +63,148 @@ fn a_thousand_swaps_of_a_config_map_are_seen() {
 
 #[test]
 fn links_into_other_directories_are_followed() {
+    ALL.into_iter().for_each(links_are_followed);
+}
+
+fn links_are_followed(which: Which) {
     let scratch = Scratch::new();
-    for directory in ["etc", "one", "two"] {
+    let (document, path) = which.begin(&scratch.path("etc"));
+    for directory in ["one", "two"] {
         fs::create_dir(scratch.path(directory)).unwrap();
     }
-    let path = scratch.path("etc/rollout.toml");
-    fs::write(scratch.path("one/a.toml"), plan(0)).unwrap();
+    fs::rename(&path, scratch.path("one/a.toml")).unwrap();
     symlink(scratch.path("one/a.toml"), &path).unwrap();
-    let (gate, _follower) = follow(&path);
+    let (gate, _follower) = follow(&document);
     for turn in 0..50 {
         let target = scratch.path(if turn % 2 == 0 { "two/b.toml" } else { "one/a.toml" });
         // The link is led elsewhere.
-        fs::write(&target, plan(2 * turn + 1)).unwrap();
+        fs::write(&target, which.text(2 * turn + 1)).unwrap();
         symlink(&target, scratch.path("etc/new")).unwrap();
         fs::rename(scratch.path("etc/new"), &path).unwrap();
-        wait_until("the link", || number_of(&gate) == 2 * turn + 1);
+        wait_until("the link", || which.number_of(&gate) == 2 * turn + 1);
         // What it leads to is written.
-        fs::write(&target, plan(2 * turn + 2)).unwrap();
-        wait_until("its target", || number_of(&gate) == 2 * turn + 2);
+        fs::write(&target, which.text(2 * turn + 2)).unwrap();
+        wait_until("its target", || which.number_of(&gate) == 2 * turn + 2);
     }
+}
+
+/// The watch of a directory that stays has to learn the new name, to see that somebody is writing.
+#[test]
+fn a_target_of_another_name_is_not_applied_before_it_is_closed() {
+    for which in ALL {
+        let scratch = Scratch::new();
+        let (document, path) = which.begin(&scratch.0);
+        let targets = ["one", "two"].map(|name| path.with_file_name(name));
+        fs::rename(&path, &targets[0]).unwrap();
+        symlink("one", &path).unwrap();
+        let (gate, _follower) = follow(&document);
+        fs::write(&targets[1], which.text(1)).unwrap();
+        symlink("two", scratch.path("new")).unwrap();
+        fs::rename(scratch.path("new"), &path).unwrap();
+        wait_until("the link", || which.number_of(&gate) == 1);
+        let parts = which.count_parts(&gate);
+        written_at_leisure(&targets[1], &which.text(2));
+        wait_until("its target", || which.number_of(&gate) == 2);
+        assert_eq!(parts.load(Ordering::Relaxed), 0, "{which:?}");
+    }
+}
+
+/// Grows by whole lines, each of which rests for longer than a file of which nothing is known.
+fn written_at_leisure(path: &Path, text: &str) {
+    let mut file = fs::OpenOptions::new().write(true).truncate(true).open(path).unwrap();
+    for line in text.split_inclusive('\n') {
+        file.write_all(line.as_bytes()).unwrap();
+        thread::sleep(SETTLE * 3);
+    }
+}
+
+/// Of two lists with one name, in two directories, one is closed while the other is being written.
+#[test]
+fn a_list_is_not_applied_because_another_one_was_closed() {
+    let scratch = Scratch::new();
+    let text = |user: &str| format!("{user}-1\n{user}-2\n");
+    for name in ["one", "two"] {
+        fs::create_dir(scratch.path(name)).unwrap();
+        fs::write(scratch.path(name).join("team.txt"), text(name)).unwrap();
+    }
+    let flags = ["one", "two"].map(|name| {
+        format!(
+            "[groups.{name}]\nusers_file = \"{name}/team.txt\"\n[flags.{name}]\nstage = \"s\"\n\
+             stages = [{{ name = \"s\", groups = [\"{name}\"] }}]\n"
+        )
+    });
+    let document = scratch.path("rollout.toml");
+    fs::write(&document, format!("schema = 1\n{}", flags.concat())).unwrap();
+    let (gate, follower) = follow(&document);
+    let open = scratch.path("one/team.txt");
+    for turn in 0..20 {
+        // As long as it was, so that only the watch knows that there is more to come.
+        let mut file = fs::OpenOptions::new().append(true).open(&open).unwrap();
+        file.write_all(format!("one-half-{turn}\n").as_bytes()).unwrap();
+        fs::write(scratch.path("two/team.txt"), text("two")).unwrap();
+        thread::sleep(SETTLE * 4);
+        assert!(!gate.is_enabled(format!("one-half-{turn}").as_str(), "one"), "turn {turn}");
+        file.write_all(format!("one-whole-{turn}\n").as_bytes()).unwrap();
+        drop(file);
+        wait_until("the rest", || gate.is_enabled(format!("one-whole-{turn}").as_str(), "one"));
+    }
+    assert_eq!(follower.status().refused, 0);
+}
+
+#[test]
+fn each_of_many_lists_is_watched() {
+    const LISTS: u32 = 60;
+    let scratch = Scratch::new();
+    let mut text = "schema = 1\n".to_owned();
+    let path = |n: u32| scratch.path(&format!("lists/{n}/team.txt"));
+    for n in 0..LISTS {
+        text += &format!(
+            "[groups.g{n}]\nusers_file = \"lists/{n}/team.txt\"\n[flags.f{n}]\nstage = \"s\"\n\
+             stages = [{{ name = \"s\", groups = [\"g{n}\"] }}]\n"
+        );
+        fs::create_dir_all(path(n).parent().unwrap()).unwrap();
+        fs::write(path(n), "ana\n").unwrap();
+    }
+    fs::write(scratch.path("rollout.toml"), text).unwrap();
+    let (gate, follower) = follow(&scratch.path("rollout.toml"));
+    for n in 0..LISTS {
+        fs::write(path(n), "ana\nben\n").unwrap();
+        wait_until("a change of one", || gate.is_enabled("ben", &format!("f{n}")));
+    }
+    // All of them at once.
+    (0..LISTS).for_each(|n| fs::write(path(n), "ana\nben\ncem\n").unwrap());
+    wait_until("changes of all", || (0..LISTS).all(|n| gate.is_enabled("cem", &format!("f{n}"))));
+    assert_eq!(follower.status().refused, 0);
 }
 
 #[test]
 fn a_directory_that_is_replaced_is_watched_again() {
+    // For a list below, its own directory is replaced, and that of the document stays.
+    replaced(Which::Document, "etc", "rollout.toml");
+    replaced(Which::List, "etc", "team.txt");
+    replaced(Which::ListBelow, "etc/lists", "team.txt");
+}
+
+fn replaced(which: Which, directory: &str, name: &str) {
     let scratch = Scratch::new();
-    fs::create_dir(scratch.path("etc")).unwrap();
-    let path = scratch.path("etc/rollout.toml");
-    fs::write(&path, plan(0)).unwrap();
-    let (gate, _follower) = follow(&path);
+    let (document, path) = which.begin(&scratch.path("etc"));
+    let (gate, _follower) = follow(&document);
     for turn in 1..=50 {
         let number = 2 * turn;
         fs::create_dir(scratch.path("new")).unwrap();
-        fs::write(scratch.path("new/rollout.toml"), plan(number)).unwrap();
-        if turn % 2 == 0 {
-            fs::rename(scratch.path("etc"), scratch.path(&format!("old-{turn}"))).unwrap();
-        } else {
-            fs::remove_dir_all(scratch.path("etc")).unwrap();
+        if which != Which::ListBelow {
+            fs::copy(&document, scratch.path("new/rollout.toml")).unwrap();
         }
-        fs::rename(scratch.path("new"), scratch.path("etc")).unwrap();
-        wait_until("the new directory", || number_of(&gate) == number);
-        fs::write(&path, plan(number + 1)).unwrap();
-        wait_until("a change in it", || number_of(&gate) == number + 1);
+        fs::write(scratch.path("new").join(name), which.text(number)).unwrap();
+        if turn % 2 == 0 {
+            fs::rename(scratch.path(directory), scratch.path(&format!("old-{turn}"))).unwrap();
+        } else {
+            fs::remove_dir_all(scratch.path(directory)).unwrap();
+        }
+        fs::rename(scratch.path("new"), scratch.path(directory)).unwrap();
+        wait_until("the new directory", || which.number_of(&gate) == number);
+        fs::write(&path, which.text(number + 1)).unwrap();
+        wait_until("a change in it", || which.number_of(&gate) == number + 1);
     }
 }
 

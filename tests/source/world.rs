@@ -61,6 +61,91 @@ pub(crate) fn number_of(gate: &Gate) -> u32 {
     number
 }
 
+/// The file that changes: a followed document, or a list of users that it names. A list may stand in a directory below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    Document,
+    List,
+    ListBelow,
+}
+
+pub(crate) const ALL: [Which; 3] = [Which::Document, Which::List, Which::ListBelow];
+
+/// Users that every list has. The first and the last user of a list say its number.
+const USERS: u32 = 60;
+
+/// The numbers that lists say are below this.
+const NUMBERS: u32 = 1_100;
+
+impl Which {
+    /// The path of the file below a document's directory.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Which::Document => "rollout.toml",
+            Which::List => "team.txt",
+            Which::ListBelow => "lists/team.txt",
+        }
+    }
+
+    /// Puts the file of number 0 in a directory, and the document that names it. Returns the path of the document and that of
+    /// the file.
+    pub(crate) fn begin(self, directory: &Path) -> (PathBuf, PathBuf) {
+        let (document, path) = (directory.join("rollout.toml"), directory.join(self.name()));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        if self != Which::Document {
+            let text = format!(
+                "schema = 1\n[groups.team]\nusers_file = \"{}\"\n[flags.listed]\nstage = \"s\"\n\
+                 stages = [{{ name = \"s\", groups = [\"team\"] }}]\n",
+                self.name()
+            );
+            fs::write(&document, text).unwrap();
+        }
+        fs::write(&path, self.text(0)).unwrap();
+        (document, path)
+    }
+
+    /// What the file of that number has in it. A part of it is a document or a list, too.
+    pub(crate) fn text(self, number: u32) -> String {
+        match self {
+            Which::Document => plan(number),
+            Which::List | Which::ListBelow => {
+                let users: String = (0..USERS).map(|n| format!("user-{n}\n")).collect();
+                format!("first-{number}\n{users}last-{number}\n")
+            }
+        }
+    }
+
+    /// The number in force; fails if the file is not whole.
+    #[track_caller]
+    pub(crate) fn number_of(self, gate: &Gate) -> u32 {
+        if self == Which::Document {
+            return number_of(gate);
+        }
+        let version = gate.pin();
+        let has = |user: &str| version.is_enabled(user, "listed");
+        let numbers = |name| (0..NUMBERS).filter(move |n| has(&format!("{name}-{n}")));
+        let (first, last): (Vec<u32>, Vec<u32>) =
+            (numbers("first").collect(), numbers("last").collect());
+        assert!(first.len() == 1 && first == last, "of one list alone: {first:?}, {last:?}");
+        assert!((0..USERS).all(|n| has(&format!("user-{n}"))), "a part of number {first:?}");
+        first[0]
+    }
+
+    /// Counts versions of which a part was in force.
+    pub(crate) fn count_parts(self, gate: &Gate) -> Arc<AtomicU32> {
+        let (parts, asked) = (Arc::<AtomicU32>::default(), gate.clone());
+        let theirs = Arc::clone(&parts);
+        gate.observe(move |update: &Update<'_>| {
+            if let Update::Applied { .. } = update
+                && std::panic::catch_unwind(|| self.number_of(&asked)).is_err()
+            {
+                theirs.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        parts
+    }
+}
+
 /// Waits until that holds.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, holds: impl Fn() -> bool) -> Duration {
@@ -98,20 +183,6 @@ impl Log {
     pub(crate) fn lines(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
-}
-
-/// Counts versions of which a part was in force.
-pub(crate) fn count_parts(gate: &Gate) -> Arc<AtomicU32> {
-    let (parts, asked) = (Arc::<AtomicU32>::default(), gate.clone());
-    let theirs = Arc::clone(&parts);
-    gate.observe(move |update: &Update<'_>| {
-        if let Update::Applied { .. } = update
-            && std::panic::catch_unwind(|| number_of(&asked)).is_err()
-        {
-            theirs.fetch_add(1, Ordering::Relaxed);
-        }
-    });
-    parts
 }
 
 /// The p50 and p99 of some times.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use stagegate::source::{File, FollowOptions, Follower};
 
-use crate::world::{Log, Numbers, Scratch, count_parts, number_of, plan, quantiles, wait_until};
+use crate::world::{ALL, Log, Numbers, Scratch, Which, quantiles, wait_until};
 
 const SETTLE: Duration = Duration::from_millis(2);
 
@@ -32,22 +32,21 @@ fn write_in_place(path: &Path, text: &str, numbers: &mut Numbers, longest_pause:
     }
 }
 
-fn no_part_is_applied(updates: u32, settle: Duration, longest_pause: u64) {
+fn no_part_is_applied(which: Which, updates: u32, settle: Duration, longest_pause: u64) {
     let scratch = Scratch::new();
-    let path = scratch.path("rollout.toml");
-    fs::write(&path, plan(0)).unwrap();
-    let file = File::new(&path).settle(settle).every(Duration::from_secs(3600));
+    let (document, path) = which.begin(&scratch.0);
+    let file = File::new(&document).settle(settle).every(Duration::from_secs(3600));
     let log = Log::default();
     let (gate, follower) = Follower::start(file, log.options()).unwrap();
-    let parts = count_parts(&gate);
+    let parts = which.count_parts(&gate);
     let mut numbers = Numbers(7);
     for number in 1..=updates {
-        write_in_place(&path, &plan(number), &mut numbers, longest_pause);
+        write_in_place(&path, &which.text(number), &mut numbers, longest_pause);
         if number % 10 == 0 {
-            wait_until("the document is in force", || number_of(&gate) == number);
+            wait_until("the file is in force", || which.number_of(&gate) == number);
         }
     }
-    wait_until("the last document is in force", || number_of(&gate) == updates);
+    wait_until("the last file is in force", || which.number_of(&gate) == updates);
     let status = follower.status();
     println!("{updates} in place: {} applied, {} refused", status.applied, status.refused);
     assert_eq!(parts.load(Ordering::Relaxed), 0, "{:?}", log.lines());
@@ -56,24 +55,39 @@ fn no_part_is_applied(updates: u32, settle: Duration, longest_pause: u64) {
 
 #[test]
 fn what_is_written_in_place_is_applied_whole_or_not() {
-    no_part_is_applied(1_000, SETTLE, 1_000);
+    no_part_is_applied(Which::Document, 1_000, SETTLE, 1_000);
+}
+
+#[test]
+fn a_list_that_is_written_in_place_is_applied_whole_or_not() {
+    no_part_is_applied(Which::List, 200, SETTLE, 1_000);
+    no_part_is_applied(Which::ListBelow, 200, SETTLE, 1_000);
 }
 
 #[test]
 #[ignore = "takes an hour: cargo test --release --all-features --test source -- --ignored in_place_10_000 --nocapture"]
 fn what_is_written_in_place_10_000_times_with_long_pauses() {
-    no_part_is_applied(10_000, Duration::from_millis(100), 50_000);
+    no_part_is_applied(Which::Document, 10_000, Duration::from_millis(100), 50_000);
 }
 
-/// As `write_in_place`, stopped at each byte for longer than a document has to rest.
 #[test]
 fn a_document_cut_at_any_byte_is_not_applied() {
+    no_cut_is_applied(Which::Document);
+}
+
+#[test]
+fn a_list_cut_at_any_byte_is_not_applied() {
+    no_cut_is_applied(Which::List);
+    no_cut_is_applied(Which::ListBelow);
+}
+
+/// As `write_in_place`, stopped at each byte for longer than a file has to rest.
+fn no_cut_is_applied(which: Which) {
     let scratch = Scratch::new();
-    let path = scratch.path("rollout.toml");
-    let whole = plan(1);
-    fs::write(&path, &whole).unwrap();
-    let (gate, follower) = Follower::start(file(&path), FollowOptions::new()).unwrap();
-    let parts = count_parts(&gate);
+    let (document, path) = which.begin(&scratch.0);
+    let whole = which.text(0);
+    let (gate, follower) = Follower::start(file(&document), FollowOptions::new()).unwrap();
+    let parts = which.count_parts(&gate);
     for cut in 0..whole.len() {
         let mut open = OpenOptions::new().write(true).truncate(true).open(&path).unwrap();
         open.write_all(&whole.as_bytes()[..cut]).unwrap();
@@ -86,20 +100,36 @@ fn a_document_cut_at_any_byte_is_not_applied() {
     assert_eq!((gate.version(), follower.status().refused), (1, 0));
 }
 
-/// A writer that never comes back: a cut in the middle of a line is found, however long it rests.
 #[test]
 fn a_document_that_stays_cut_off_is_not_applied() {
+    stays_cut_off(Which::Document);
+}
+
+/// The beginning of a list is a list, and the beginning of a key is a key.
+#[test]
+fn a_list_that_stays_cut_off_is_not_applied() {
+    stays_cut_off(Which::List);
+    stays_cut_off(Which::ListBelow);
+}
+
+/// A writer that never comes back: a cut in the middle of a line is found, however long it rests.
+fn stays_cut_off(which: Which) {
     let scratch = Scratch::new();
-    let path = scratch.path("rollout.toml");
-    let whole = plan(1);
-    fs::write(&path, &whole).unwrap();
-    let source =
-        File::new(&path).settle(Duration::from_micros(100)).ending_with("stage = \"internal\"");
+    let (document, path) = which.begin(&scratch.0);
+    let whole = which.text(0);
+    let mut source = File::new(&document).settle(Duration::from_micros(100));
+    if which == Which::Document {
+        source = source.ending_with("stage = \"internal\"");
+    }
     let (gate, follower) = Follower::start(source, FollowOptions::new().by_hand()).unwrap();
-    let parts = count_parts(&gate);
+    let parts = which.count_parts(&gate);
     let mut accepted = 0;
     for cut in 0..whole.len() - 1 {
-        let is_end = whole[..cut].trim_end().ends_with("stage = \"internal\"");
+        // A document says how it ends, a list cannot: a cut at the end of a line leaves a list.
+        let is_end = match which {
+            Which::Document => whole[..cut].trim_end().ends_with("stage = \"internal\""),
+            Which::List | Which::ListBelow => whole[..cut].ends_with('\n') || cut == 0,
+        };
         if is_end || whole[cut..].starts_with('\n') {
             continue;
         }
@@ -120,61 +150,64 @@ fn a_document_that_stays_cut_off_is_not_applied() {
 
 #[test]
 fn saves_of_all_kinds_are_seen() {
+    ALL.into_iter().for_each(saves_are_seen);
+}
+
+fn saves_are_seen(which: Which) {
     let scratch = Scratch::new();
-    let path = scratch.path("rollout.toml");
-    fs::write(&path, plan(0)).unwrap();
+    let (document, path) = which.begin(&scratch.0);
     let log = Log::default();
-    let (gate, _follower) = Follower::start(file(&path), log.options()).unwrap();
-    let parts = count_parts(&gate);
+    let (gate, _follower) = Follower::start(file(&document), log.options()).unwrap();
+    let parts = which.count_parts(&gate);
     let mut number = 0;
     for (name, save) in SAVES {
         let mut times = Vec::new();
         for _ in 0..100 {
             number += 1;
-            save(&scratch, &path, &plan(number));
+            save(&path, &which.text(number));
             let begin = Instant::now();
-            wait_until(name, || number_of(&gate) == number);
+            wait_until(name, || which.number_of(&gate) == number);
             times.push(begin.elapsed());
         }
         let (p50, p99) = quantiles(times);
-        println!("{name}: 100 of 100 seen, after {p50:?} (p50), {p99:?} (p99)");
+        println!("{which:?}, {name}: 100 of 100 seen, after {p50:?} (p50), {p99:?} (p99)");
     }
     assert_eq!(parts.load(Ordering::Relaxed), 0);
 }
 
-type Save = fn(&Scratch, &Path, &str);
+type Save = fn(&Path, &str);
 
 const SAVES: [(&str, Save); 7] = [
-    ("in place", |_, path, text| fs::write(path, text).unwrap()),
-    ("deleted and restored", |_, path, text| {
+    ("in place", |path, text| fs::write(path, text).unwrap()),
+    ("deleted and restored", |path, text| {
         fs::remove_file(path).unwrap();
         thread::sleep(SETTLE * 2);
         fs::write(path, text).unwrap();
     }),
     // `set backupcopy=no`: the old file becomes the backup.
-    ("vim", |scratch, path, text| {
-        let backup = scratch.path("rollout.toml~");
+    ("vim", |path, text| {
+        let backup = path.with_extension("old~");
         fs::rename(path, &backup).unwrap();
         fs::write(path, text).unwrap();
         fs::remove_file(backup).unwrap();
     }),
-    ("sed -i", |scratch, path, text| {
-        fs::write(scratch.path("sedXyZ123"), text).unwrap();
-        fs::rename(scratch.path("sedXyZ123"), path).unwrap();
+    ("sed -i", |path, text| {
+        fs::write(path.with_file_name("sedXyZ123"), text).unwrap();
+        fs::rename(path.with_file_name("sedXyZ123"), path).unwrap();
     }),
     // A copy is the backup; the lock is a dangling link.
-    ("emacs", |scratch, path, text| {
-        let _ = std::os::unix::fs::symlink("ana@host.1:2", scratch.path(".#rollout.toml"));
-        fs::copy(path, scratch.path("rollout.toml~")).unwrap();
+    ("emacs", |path, text| {
+        let _ = std::os::unix::fs::symlink("ana@host.1:2", path.with_file_name(".#file"));
+        fs::copy(path, path.with_extension("old~")).unwrap();
         fs::write(path, text).unwrap();
-        fs::remove_file(scratch.path(".#rollout.toml")).unwrap();
+        fs::remove_file(path.with_file_name(".#file")).unwrap();
     }),
-    ("beside a noisy neighbour", |scratch, path, text| {
-        let noise = scratch.path("noise");
+    ("beside a noisy neighbour", |path, text| {
+        let noise = path.with_file_name("noise");
         (0..20).for_each(|n| fs::write(&noise, format!("{n}")).unwrap());
         fs::write(path, text).unwrap();
     }),
-    ("same length, same time", |_, path, text| {
+    ("same length, same time", |path, text| {
         let before = fs::metadata(path).unwrap().modified().unwrap();
         fs::write(path, text).unwrap();
         OpenOptions::new().write(true).open(path).unwrap().set_modified(before).unwrap();
@@ -184,22 +217,27 @@ const SAVES: [(&str, Save); 7] = [
 /// As many as a disk takes, for a second: the last one counts, and the processor has time for others.
 #[test]
 fn a_storm_of_changes_is_coalesced() {
+    ALL.into_iter().for_each(is_coalesced);
+}
+
+fn is_coalesced(which: Which) {
     let scratch = Scratch::new();
-    let path = scratch.path("rollout.toml");
-    fs::write(&path, plan(0)).unwrap();
-    let (gate, follower) =
-        Follower::start(file(&path).settle(Duration::from_millis(20)), FollowOptions::new())
-            .unwrap();
-    let parts = count_parts(&gate);
-    let (begin, mut number) = (Instant::now(), 0);
+    let (document, path) = which.begin(&scratch.0);
+    let source = file(&document).settle(Duration::from_millis(20));
+    let (gate, follower) = Follower::start(source, FollowOptions::new()).unwrap();
+    let parts = which.count_parts(&gate);
+    let (begin, mut number, mut changes) = (Instant::now(), 0, 0);
     while begin.elapsed() < Duration::from_secs(1) {
-        number += 1;
-        fs::write(scratch.path("new"), plan(number)).unwrap();
+        changes += 1;
+        number = changes % 1_000;
+        fs::write(scratch.path("new"), which.text(number)).unwrap();
         fs::rename(scratch.path("new"), &path).unwrap();
     }
-    let delay = wait_until("the last one", || number_of(&gate) == number);
+    let delay = wait_until("the last one", || which.number_of(&gate) == number);
     let applied = follower.status().applied;
-    println!("{number} changes in a second: {applied} applied, the last after {delay:?}");
+    println!(
+        "{which:?}: {changes} changes in a second: {applied} applied, the last after {delay:?}"
+    );
     assert!(applied < 100, "{applied}");
     assert_eq!(parts.load(Ordering::Relaxed), 0);
 }
@@ -207,14 +245,17 @@ fn a_storm_of_changes_is_coalesced() {
 /// A → B → A: each is a version of its own.
 #[test]
 fn what_was_before_is_applied_again() {
+    ALL.into_iter().for_each(is_applied_again);
+}
+
+fn is_applied_again(which: Which) {
     let scratch = Scratch::new();
-    let path = scratch.path("rollout.toml");
-    fs::write(&path, plan(0)).unwrap();
-    let source = File::new(&path).settle(Duration::from_micros(100));
+    let (document, path) = which.begin(&scratch.0);
+    let source = File::new(&document).settle(Duration::from_micros(100));
     let (gate, follower) = Follower::start(source, FollowOptions::new().by_hand()).unwrap();
     for turn in 1..=1_000 {
-        fs::write(&path, plan(turn % 2)).unwrap();
+        fs::write(&path, which.text(turn % 2)).unwrap();
         follower.refresh_now().unwrap();
-        assert_eq!((number_of(&gate), gate.version()), (turn % 2, u64::from(turn) + 1));
+        assert_eq!((which.number_of(&gate), gate.version()), (turn % 2, u64::from(turn) + 1));
     }
 }

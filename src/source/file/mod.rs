@@ -4,7 +4,6 @@ mod places;
 mod reading;
 mod watch;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,8 +19,8 @@ use watch::Watch;
 /// It is read every now and then all the same, since no system tells of everything. What was read is put in force once it
 /// has rested: read twice, [`settle`](File::settle) apart, with the same content, length, times and place on the disk. What
 /// looks as if it were being written has to rest ten times as long: a file that shrank, is empty, does not end with its
-/// last line, or that somebody has begun to write and not closed. A file cut off in the middle of a line of the document in
-/// force is no document, however long it rests.
+/// last line, or that somebody has begun to write and not closed. A file that is cut off in the middle of a line it has in
+/// force is not put in force, however long it rests. All of this holds for the document and for each list.
 ///
 /// That leaves one case to whoever writes: a writer that breaks off for good at the end of a line, after which the rest
 /// would be a plan too. Write to another file and rename it over this one, or say how the document
@@ -54,20 +53,8 @@ pub struct File {
     /// Since when nothing has rested.
     unsettled: Option<Duration>,
     /// What is in force.
-    applied: Option<Applied>,
+    applied: Option<Reading>,
     note: Option<String>,
-}
-
-struct Applied {
-    content: u128,
-    bytes: Vec<u8>,
-}
-
-/// Without the bytes: they may list users.
-impl fmt::Debug for Applied {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Applied({} bytes)", self.bytes.len())
-    }
 }
 
 /// How much longer a file rests that looks as if it were being written.
@@ -116,24 +103,18 @@ impl File {
     fn rest_of(&self, reading: &Reading) -> Duration {
         let is_being_written = self.watch.as_ref().is_some_and(Watch::is_being_written);
         let shrank =
-            self.applied.as_ref().is_some_and(|applied| reading.len() < applied.bytes.len());
+            self.applied.as_ref().is_some_and(|it| reading.is_shorter_than(it, &self.path));
         match is_being_written || shrank || !reading.ends_a_line() {
             true => self.settle.saturating_mul(SUSPICION),
             false => self.settle,
         }
     }
 
-    /// Whether a reading is of a file that was not written to its end.
+    /// Fails for a file that was not written to its end.
     fn check_end(&self, reading: &Reading) -> Result<(), SourceError> {
         let path = self.path.display();
-        if let Some(applied) = &self.applied
-            && let Some(rest) = reading.bytes().and_then(|bytes| applied.bytes.strip_prefix(bytes))
-            && is_within_line(reading.bytes(), rest)
-        {
-            let (found, whole) = (reading.len(), applied.bytes.len());
-            return Err(SourceError::new(format!(
-                "`{path}` is cut off: it has the first {found} of the {whole} bytes in force"
-            )));
+        if let Some(cut) = self.applied.as_ref().and_then(|it| reading.cut_off(it, &self.path)) {
+            return Err(SourceError::new(cut));
         }
         let Some(ending) = &self.ending else { return Ok(()) };
         let ends = |bytes: &[u8]| bytes.trim_ascii_end().ends_with(ending.trim_end().as_bytes());
@@ -146,6 +127,11 @@ impl File {
         }
     }
 
+    fn is_in_force(&self, reading: &Reading) -> bool {
+        let content = self.applied.as_ref().and_then(Reading::content);
+        content.is_some() && content == reading.content()
+    }
+
     /// What was read, once it has rested; else how long it still has to.
     fn rested(&mut self) -> Result<Reading, Duration> {
         let now = monotonic();
@@ -155,7 +141,7 @@ impl File {
             _ => now,
         };
         let (rested, rest) = (now.saturating_sub(since), self.rest_of(&reading));
-        let is_known = self.applied.as_ref().is_some_and(|a| Some(a.content) == reading.content());
+        let is_known = self.is_in_force(&reading);
         // Seen once more at least, however short a rest.
         if is_known || (rested >= rest && since != now) {
             self.pending = Some((reading.clone(), since));
@@ -196,7 +182,7 @@ impl Source for File {
             }
         };
         self.unsettled = None;
-        if self.applied.as_ref().is_some_and(|a| Some(a.content) == reading.content()) {
+        if self.is_in_force(&reading) {
             return Ok(Fetched::Unchanged);
         }
         self.check_end(&reading)?;
@@ -231,24 +217,12 @@ impl Source for File {
     }
 
     fn applied(&mut self) {
-        let pending = self.pending.as_ref().map(|(reading, _)| reading);
-        self.applied = pending.and_then(|reading| {
-            let bytes = reading.bytes()?.to_vec();
-            Some(Applied { content: reading.content()?, bytes })
-        });
+        self.applied = self.pending.as_ref().map(|(reading, _)| reading.clone());
     }
 
     fn take_note(&mut self) -> Option<String> {
         self.note.take()
     }
-}
-
-/// Whether a text that goes on with a rest ends in the middle of a line.
-fn is_within_line(text: Option<&[u8]>, rest: &[u8]) -> bool {
-    let line_ends = text.is_some_and(|text| text.is_empty() || text.ends_with(b"\n"))
-        || rest.starts_with(b"\n")
-        || rest.starts_with(b"\r\n");
-    !line_ends && !rest.trim_ascii().is_empty()
 }
 
 /// A path's directory; the current one where it names none.

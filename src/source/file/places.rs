@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::parent;
 
-/// Links that are followed, as many as systems do, and directories that are watched.
-const MOST: usize = 40;
+/// Links that are followed on the way to a file: as many as systems follow.
+const MOST_LINKS: usize = 40;
 
 /// The directory of a file, and of every link on the way to it.
 ///
@@ -22,15 +22,12 @@ pub(super) fn places<'p>(paths: impl Iterator<Item = &'p Path>) -> BTreeSet<Path
 }
 
 fn add(path: &Path, found: &mut BTreeSet<PathBuf>, links: &mut usize) {
-    if found.len() >= MOST {
-        return;
-    }
     found.insert(nearest_directory(parent(path)));
     for place in path.ancestors().filter(|place| !place.as_os_str().is_empty()) {
         // Only the name itself: what it leads to is asked for by name again.
         let Ok(target) = fs::read_link(place) else { continue };
         *links += 1;
-        if *links > MOST {
+        if *links > MOST_LINKS {
             return;
         }
         let rest = path.strip_prefix(place).unwrap_or(Path::new(""));

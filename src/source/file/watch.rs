@@ -29,8 +29,9 @@ pub(super) struct Watch {
 struct Seen {
     /// Names of the document and its files.
     names: BTreeSet<OsString>,
-    /// Those that somebody has written to and not closed.
-    open: BTreeSet<OsString>,
+    /// Files of these names that somebody has written to and not closed. Two lists may have the same name, in different
+    /// directories.
+    open: BTreeSet<PathBuf>,
     directories: BTreeSet<PathBuf>,
     /// Whether a directory that is watched was taken away: another one may have its name, and even its number.
     is_lost: bool,
@@ -52,11 +53,12 @@ impl Watch {
         let directories = places(paths.iter().map(PathBuf::as_path));
         let wanted = directories.iter().map(|path| (path.clone(), identity(path))).collect();
         let is_lost = std::mem::take(&mut self.seen().is_lost);
+        let mut seen = self.seen();
+        // A link may lead to another name in the same directory.
+        seen.names = paths.iter().flat_map(|path| names(path)).collect();
         if !is_lost && wanted == self.watched && self.watcher.is_some() {
             return None;
         }
-        let mut seen = self.seen();
-        seen.names = paths.iter().flat_map(|path| names(path)).collect();
         seen.open.clear();
         seen.directories.clone_from(&directories);
         drop(seen);
@@ -116,18 +118,18 @@ impl Seen {
             self.is_lost = true;
             return true;
         }
-        let ours = || event.paths.iter().filter_map(|path| path.file_name());
         match event.kind {
             EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
-                self.open.retain(|open| ours().all(|name| name != open));
+                self.open.retain(|open| !event.paths.contains(open));
             }
             EventKind::Access(_) => return false,
             EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => {
-                let names = ours().filter(|name| self.names.contains(*name));
-                self.open.extend(names.map(ToOwned::to_owned));
+                let name =
+                    |path: &&PathBuf| path.file_name().is_some_and(|it| self.names.contains(it));
+                self.open.extend(event.paths.iter().filter(name).cloned());
             }
             EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) => {
-                self.open.retain(|open| ours().all(|name| name != open));
+                self.open.retain(|open| !event.paths.contains(open));
                 self.is_lost |= event.paths.iter().any(|path| self.directories.contains(path));
             }
             _ => {}
