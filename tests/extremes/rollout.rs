@@ -129,6 +129,7 @@ fn texts_of_people(calls: &mut Calls) {
         for flag in [&*text, "a", "b"] {
             let who = calls.call("Rollout::by", || rollout.by(&text)).unwrap();
             calls.call("Actor::promote", || errors(who.promote(flag).map(drop)));
+            calls.call("Actor::promote_to", || errors(who.promote_to(flag, &text).map(drop)));
             calls.call("Actor::force", || errors(who.force(flag, &text).map(drop)));
             calls.call("Actor::force_to", || errors(who.force_to(flag, &text, &text).map(drop)));
             calls.call("Actor::hold", || errors(who.hold(flag, &text).map(drop)));

@@ -294,3 +294,33 @@ fn who_leads_says_what_others_did_and_what_failed() {
     drop(say);
     drop(controller);
 }
+
+#[test]
+fn a_promotion_to_a_stage_that_others_made_is_there_already() {
+    let (store, clock) = (Memory::new(), super::begun().1);
+    let document = "schema = 1\n[flags.a]\nstages = [{ name = \"p\", percent = 1 }, { name = \"q\", percent = 100 }]";
+    let one = Rollout::start(store.clone(), clock.clone(), document, "ana").unwrap();
+    let other = Rollout::open(store, clock).unwrap();
+    assert_eq!(one.by("ana").promote_to("a", "p").unwrap().records.len(), 1);
+    // It has not read on, and decides to go from off to p as well.
+    let late = other.by("ben").promote_to("a", "p").unwrap();
+    assert_eq!((late.records.len(), &*late.state.stage), (0, "p"));
+    assert_eq!(other.records(1).unwrap().len(), 2);
+}
+
+#[test]
+fn a_step_of_an_incident_that_others_took_is_not_taken_twice() {
+    let (store, clock) = (Memory::new(), super::begun().1);
+    let document = "schema = 1\n[flags.a]\nstage = \"p\"\nstages = [{ name = \"p\", percent = 1 }]";
+    let one = Rollout::start(store.clone(), clock.clone(), document, "ana").unwrap();
+    one.by("ana").report("a", "security", None).unwrap();
+    let other = Rollout::open(store, clock).unwrap();
+    one.by("ana").step("a", None).unwrap();
+    let late = other.by("ben").step("a", None).unwrap_err();
+    assert_eq!(
+        late.to_string(),
+        "incident step of `a` is refused: 1 condition is not met\n  the incident of `a` has gone on meanwhile\n      \
+         look at it once more, and decide anew"
+    );
+    assert_eq!(other.report("a").unwrap().state.incident.unwrap().phase.to_string(), "execute");
+}

@@ -133,10 +133,11 @@ pub(crate) struct Status {
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Ends with 1 when a condition is not met, and names each.
+Ends with 1 when a condition is not met, and names each. With `--to` or `--from` the command may be repeated: it never goes
+one stage further.
 
 Examples:
-  stagegate promote new-checkout --store /var/lib/shop/rollout
+  stagegate promote new-checkout --to pilot --store /var/lib/shop/rollout
   stagegate promote new-checkout --force --reason 'decided by the CTO' --to ga")]
 pub(crate) struct Promote {
     /// The flag.
@@ -149,9 +150,12 @@ pub(crate) struct Promote {
     /// Why it is forced.
     #[arg(long, requires = "force")]
     pub(crate) reason: Option<String>,
-    /// Past stages, to this one.
-    #[arg(long, value_name = "STAGE", requires = "force")]
+    /// Only to this stage, which has to be the next one; with `--force` past others.
+    #[arg(long, value_name = "STAGE")]
     pub(crate) to: Option<String>,
+    /// Only from this stage.
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) from: Option<String>,
     #[command(flatten)]
     pub(crate) consent: Consent,
 }
@@ -254,6 +258,9 @@ pub(crate) struct Step {
     /// Why it counts as done although the check fails.
     #[arg(long = "override", value_name = "REASON")]
     pub(crate) overriding: Option<String>,
+    /// Only if this is the present phase, so that the command may be repeated.
+    #[arg(long)]
+    pub(crate) phase: Option<String>,
 }
 
 #[derive(Args, Debug)]

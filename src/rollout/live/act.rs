@@ -8,7 +8,7 @@ use super::status::Outcome;
 use super::telling::Done;
 use crate::eval::StageName;
 use crate::rollout::error::Kind;
-use crate::rollout::machine::refusal::moved;
+use crate::rollout::machine::refusal::{gone_on, moved};
 use crate::rollout::machine::{Draft, cut};
 use crate::rollout::{Event, Fact, FlagState, RolloutError, StoreError};
 
@@ -144,7 +144,16 @@ impl Shared {
                 let moment = self.moment();
                 let now = front.place(flag)?;
                 match event {
-                    Event::Promote | Event::Force { .. } if now != place => {
+                    Event::PromoteTo { to } if now.stage == *to => {
+                        return Ok(Done { records, ..Done::default() });
+                    }
+                    // Each of these goes one further from where the flag was when it was decided.
+                    Event::Step { .. } if now.has_other_phase(&place) => {
+                        return Err(Kind::Refused { refusal: gone_on(flag, event) }.into());
+                    }
+                    Event::Promote | Event::PromoteTo { .. } | Event::Force { .. }
+                        if now.is_moved(&place) =>
+                    {
                         let mut refusal = moved(flag, event, place.stage, now.stage);
                         let others = front.draft(&self.gate, by, flag, event, &moment).err();
                         let others = others.iter().flat_map(RolloutError::refusals);
@@ -152,7 +161,9 @@ impl Shared {
                         return Err(Kind::Refused { refusal }.into());
                     }
                     // The next tick looks again.
-                    Event::Tick if now != place => return Ok(Done { records, ..Done::default() }),
+                    Event::Tick if now.is_moved(&place) => {
+                        return Ok(Done { records, ..Done::default() });
+                    }
                     _ => {}
                 }
                 let draft = match front.decide(&self.gate, by, flag, event, &moment)? {
@@ -171,7 +182,7 @@ impl Shared {
             let mut from = now.stage;
             for (fact, to) in draft.facts {
                 let goes_up = matches!(fact, Fact::Promoted { .. } | Fact::Completed { .. });
-                if goes_up && self.front().place(flag)? != now {
+                if goes_up && self.front().place(flag)?.is_moved(&now) {
                     // It was taken back while a record before this one was written.
                     continue 'anew;
                 }

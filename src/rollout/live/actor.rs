@@ -61,6 +61,36 @@ impl Actor<'_> {
         self.act(flag, &Event::Promote)
     }
 
+    /// Moves the flag to a stage if that is the next one and every condition holds. Where the flag is there already, nothing
+    /// happens, so a call may be repeated: it never goes one stage further.
+    ///
+    /// # Errors
+    ///
+    /// As [`promote`](Actor::promote); of kind `moved` where the stage is not the next one.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use stagegate::clock::ManualClock;
+    /// use stagegate::rollout::Rollout;
+    /// use stagegate::store::Memory;
+    ///
+    /// let clock = ManualClock::at(SystemTime::UNIX_EPOCH);
+    /// let document = "schema = 1\n[flags.a]\nstages = [{ name = \"few\", percent = 1 }, { name = \"all\", percent = 100 }]";
+    /// let rollout = Rollout::start(Memory::new(), clock, document, "ana")?;
+    /// let ana = rollout.by("ana");
+    /// assert_eq!(ana.promote_to("a", "few")?.records.len(), 1);
+    /// assert_eq!(ana.promote_to("a", "few")?.records.len(), 0);
+    /// ana.promote_to("a", "all")?;
+    /// assert!(ana.promote_to("a", "few").unwrap_err().refusals()[0].has("moved"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn promote_to(&self, flag: &str, to: &str) -> Result<Outcome, RolloutError> {
+        let to = self.stage(flag, to)?;
+        self.act(flag, &Event::PromoteTo { to })
+    }
+
     /// Moves the flag one stage up, whatever is unmet of what the plan asks.
     ///
     /// # Errors

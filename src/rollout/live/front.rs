@@ -10,7 +10,8 @@ use super::tick::Told;
 use crate::clock::Moment;
 use crate::eval::StageName;
 use crate::gate::Gate;
-use crate::plan::{Plan, model::FlagPlan, nearest, one_of};
+use crate::plan::model::{FlagPlan, Phase};
+use crate::plan::{Plan, nearest, one_of};
 use crate::rollout::error::Kind;
 use crate::rollout::machine::{self, Draft};
 use crate::rollout::timeline::Looks;
@@ -58,13 +59,28 @@ pub(super) struct TakenBack {
 }
 
 /// Where a flag was when something was decided: it may have been moved, and be back, by the time that is recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) stage: StageName,
     /// The record that has brought it there.
     moved: u64,
     /// How often it was taken back by then.
     backs: u64,
+    /// The open incident's number, and the phase that was to be done.
+    incident: Option<(u64, Phase)>,
+}
+
+impl Place {
+    /// Whether the flag was moved since it was at another place.
+    pub(super) fn is_moved(&self, since: &Place) -> bool {
+        let of = |place: &Place| (place.stage, place.moved, place.backs);
+        of(self) != of(since)
+    }
+
+    /// Whether the incident has gone on since.
+    pub(super) fn has_other_phase(&self, since: &Place) -> bool {
+        self.incident != since.incident
+    }
 }
 
 impl Front {
@@ -114,7 +130,8 @@ impl Front {
     pub(super) fn place(&self, key: &str) -> Result<Place, RolloutError> {
         let (_, state) = self.flag(key)?;
         let backs = self.backs.get(key).copied().unwrap_or(0);
-        Ok(Place { stage: state.stage, moved: self.state.moved(key), backs })
+        let incident = state.incident.as_ref().map(|incident| (incident.number, incident.phase));
+        Ok(Place { stage: state.stage, moved: self.state.moved(key), backs, incident })
     }
 
     /// What an event would make of a flag.

@@ -9,6 +9,11 @@ use crate::plan::model::Quantity;
 pub enum Event {
     /// One stage up, or from the last stage to complete: every condition has to hold.
     Promote,
+    /// The same if this is the next stage. Where the flag is there already, nothing happens: so a command may be repeated.
+    PromoteTo {
+        /// Where to.
+        to: StageName,
+    },
     /// Up, whatever is unmet; to a certain stage or one up.
     Force {
         /// Where to; `None`: one up, or from the last stage to complete.
@@ -135,7 +140,7 @@ impl Event {
         let cut_one = |text: &mut String| *text = cut(text);
         let cut_any = |text: &mut Option<String>| text.iter_mut().for_each(cut_one);
         match &mut event {
-            Event::Promote | Event::Tick | Event::Tell => {}
+            Event::Promote | Event::PromoteTo { .. } | Event::Tick | Event::Tell => {}
             Event::Force { reason: text, .. }
             | Event::Hold { why: text }
             | Event::RollBack { reason: text, .. }
@@ -161,7 +166,7 @@ impl Event {
     /// What a refusal calls it.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Event::Promote => "promote",
+            Event::Promote | Event::PromoteTo { .. } => "promote",
             Event::Force { .. } => "forced promotion",
             Event::Hold { .. } => "hold",
             Event::Resume { .. } => "resume",

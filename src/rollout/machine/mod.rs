@@ -179,6 +179,7 @@ fn decide(case: &Case<'_, '_>, event: &Event, context: &Context<'_>) -> case::De
     let serving = context.serving;
     match event {
         Event::Promote => promote::promote(case),
+        Event::PromoteTo { to } => promote::promote_to(case, *to),
         Event::Force { to, reason } => promote::force(case, *to, reason),
         Event::Hold { why } => people::hold(case, why),
         Event::Resume { why } => people::resume(case, why.as_deref()),

@@ -19,6 +19,22 @@ pub(super) fn promote(case: &Case<'_, '_>) -> Decision {
     if unmet.is_empty() { Ok(up(case, None, grounds)) } else { Err(unmet) }
 }
 
+/// One stage up if that is this one; nothing where the flag is there already.
+pub(super) fn promote_to(case: &Case<'_, '_>, to: StageName) -> Decision {
+    if case.state.stage == to {
+        return Ok(Draft::default());
+    }
+    if case.next() == Next::Stage(to) {
+        return promote(case);
+    }
+    let found = format!("`{to}` is not the next stage: the flag is at `{}`", case.state.stage);
+    let hint = match case.next() {
+        Next::Stage(next) => format!("the next stage is `{next}`"),
+        Next::Complete => "this is the last stage".to_owned(),
+    };
+    Err(vec![Unmet::new("moved", found, hint)])
+}
+
 /// Up, whatever is unmet of what the plan asks; not past what a person has to end first.
 pub(super) fn force(case: &Case<'_, '_>, to: Option<StageName>, reason: &str) -> Decision {
     let mut unmet = conditions::standing(case);

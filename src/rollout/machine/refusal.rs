@@ -63,6 +63,13 @@ pub(in crate::rollout) fn moved(
     Refusal { flag: flag.into(), event: event.name(), unmet }
 }
 
+/// The incident is no longer in the phase that somebody said is done.
+pub(in crate::rollout) fn gone_on(flag: &str, event: &Event) -> Refusal {
+    let found = format!("the incident of `{flag}` has gone on meanwhile");
+    let unmet = vec![Unmet::new("moved", found, "look at it once more, and decide anew")];
+    Refusal { flag: flag.into(), event: event.name(), unmet }
+}
+
 impl Refusal {
     /// Whether a condition of that kind is not met.
     #[must_use]

@@ -19,6 +19,7 @@ mod needs;
 #[cfg(unix)]
 mod publish;
 mod real;
+mod repeated;
 mod responsible;
 mod rollout;
 #[cfg(unix)]

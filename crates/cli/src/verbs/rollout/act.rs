@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use serde::Serialize;
-use stagegate::model::{FlagPlan, Metric, Quantity};
+use stagegate::model::{FlagPlan, Metric, Phase, Quantity};
 use stagegate::rollout::{Event, FlagReport, Outcome, Reading, Rollout, RolloutError};
 
 use super::consent;
@@ -17,30 +17,67 @@ use crate::rollout_args::{
     Acting, Close, Promote, Reasoned, Report, Resume, Rollback, Set, Sign, Step,
 };
 
+/// Bound to the stage that was named, shown or read: a second command like it never goes one stage further.
 pub(super) fn promote(args: &Promote, output: &Output) -> Result<Answer, Failure> {
     let seen = agree(&args.acting, &args.flag, args.consent.yes, |rollout, report| {
         // What will be refused need not be asked about.
         let may_go = args.force || report.unmet.is_empty();
-        let forced_to = args.to.as_deref().map(|to| stage(rollout, &args.flag, to)).transpose()?;
-        let to = forced_to.or(report.next).filter(|_| may_go);
+        let named = args.to.as_deref().map(|to| stage(rollout, &args.flag, to)).transpose()?;
+        let is_next = args.force || named.is_none() || named == report.next;
+        let to = named.or(report.next).filter(|_| may_go && is_next);
         to.map(|to| consent::of_move(rollout, report, to, &args.consent)).transpose()
     })?;
     let rollout = opened::acting(&args.acting.store, &args.acting.telling)?;
-    if let Some(seen) = seen {
-        let (seen, now) = (seen.state.stage, report_of(&rollout, &args.flag)?.state.stage);
-        if seen != now {
-            let message = format!("{} has gone from `{seen}` to `{now}` meanwhile", args.flag);
-            return Err(Failure::No(format!("{message}; nothing was done")));
-        }
+    let now = report_of(&rollout, &args.flag)?;
+    let (flag, at) = (&args.flag, now.state.stage);
+    let to = args.to.as_deref().map(|to| stage(&rollout, flag, to)).transpose()?;
+    let from = args.from.as_deref().map(|from| stage(&rollout, flag, from)).transpose()?;
+    if let Some(to) = to.filter(|to| *to == at) {
+        let verb = ("promote", args.acting.store.format);
+        return already(flag, &format!("is at `{to}`"), &now, verb, output);
     }
-    let event = match &args.reason {
-        Some(reason) => {
-            let to = args.to.as_deref().map(|to| stage(&rollout, &args.flag, to)).transpose()?;
-            Event::Force { to, reason: reason.clone() }
-        }
-        None => Event::Promote,
+    if let Some(from) = from.filter(|from| *from != at) {
+        return moved(format!("{flag} is at `{at}`, not at `{from}`"));
+    }
+    // A stage that is named says enough: the rollout compares it.
+    if to.is_none() && seen.state.stage != at {
+        return moved(format!("{flag} has gone from `{}` to `{at}` meanwhile", seen.state.stage));
+    }
+    let event = match (&args.reason, to) {
+        (Some(reason), to) => Event::Force { to: to.or(now.next), reason: reason.clone() },
+        (None, Some(to)) => Event::PromoteTo { to },
+        (None, None) => Event::Promote,
     };
-    act(&rollout, &args.acting, &args.flag, &event, "promote", output)
+    act(&rollout, &args.acting, flag, &event, "promote", output)
+}
+
+fn moved(found: String) -> Result<Answer, Failure> {
+    Err(Failure::No(format!("{found}; nothing was done")))
+}
+
+/// What was asked for is so: a command that is repeated changes nothing.
+fn already(
+    flag: &str,
+    what: &str,
+    report: &FlagReport,
+    (verb, format): (&str, Format),
+    output: &Output,
+) -> Result<Answer, Failure> {
+    match format {
+        Format::Human => output.text(&format!("{flag} {what} already\n"))?,
+        Format::Json => output.json(
+            verb,
+            &Done {
+                done: true,
+                flag,
+                stage: &report.state.stage,
+                standing: report.standing.to_string(),
+                records: Vec::new(),
+                alerts: Vec::new(),
+            },
+        )?,
+    }
+    Ok(Answer::Yes)
 }
 
 /// Nothing bars the way back: a reason is kept where there is one, and only somebody at a terminal is asked.
@@ -67,23 +104,20 @@ fn going_back(args: &Rollback) -> Result<String, Failure> {
     consent::of_move(&rollout, &report, to.unwrap_or(report.roll_back_to), &args.consent)
 }
 
-/// Asks whether what `what` says of the flag as it stands is meant, unless that was answered before.
+/// Asks whether what `what` says of the flag as it stands is meant, unless that was answered before. Returns what was seen.
 /// Nothing is locked meanwhile: a question that nobody answers holds up no roll-back.
 fn agree(
     acting: &Acting,
     flag: &str,
     yes: bool,
     what: impl FnOnce(&Rollout, &FlagReport) -> Result<Option<String>, Failure>,
-) -> Result<Option<FlagReport>, Failure> {
-    if yes {
-        return Ok(None);
-    }
+) -> Result<FlagReport, Failure> {
     let rollout = opened::for_looking(&acting.store)?;
     let report = report_of(&rollout, flag)?;
-    if let Some(what) = what(&rollout, &report)? {
+    if !yes && let Some(what) = what(&rollout, &report)? {
         consent::ask(&what)?;
     }
-    Ok(Some(report))
+    Ok(report)
 }
 
 pub(super) fn hold(args: Reasoned, output: &Output) -> Result<Answer, Failure> {
@@ -109,8 +143,38 @@ pub(super) fn report(args: Report, output: &Output) -> Result<Answer, Failure> {
 }
 
 pub(super) fn step(args: Step, output: &Output) -> Result<Answer, Failure> {
+    let phase_of = |report: &FlagReport| report.state.incident.as_ref().map(|it| it.phase);
+    let seen = phase_of(&report_of(&opened::for_looking(&args.acting.store)?, &args.flag)?);
+    let rollout = opened::acting(&args.acting.store, &args.acting.telling)?;
+    let now = report_of(&rollout, &args.flag)?;
+    let (flag, present) = (&args.flag, phase_of(&now));
+    let named = args.phase.as_deref().map(phase).transpose()?;
+    if let (Some(named), Some(present)) = (named, present) {
+        if named < present {
+            let what = format!("has `{named}` behind it");
+            let verb = ("incident step", args.acting.store.format);
+            return already(flag, &what, &now, verb, output);
+        }
+        if named > present {
+            return moved(format!("the incident of {flag} is at `{present}`, not at `{named}`"));
+        }
+    }
+    if seen != present {
+        return moved(format!("the incident of {flag} has gone on meanwhile"));
+    }
     let event = Event::Step { note: args.note, overriding: args.overriding };
-    open_and_act(&args.acting, &args.flag, &event, "incident step", output)
+    act(&rollout, &args.acting, flag, &event, "incident step", output)
+}
+
+/// The phase of an incident that is called so.
+fn phase(name: &str) -> Result<Phase, Failure> {
+    const ALL: [Phase; 5] =
+        [Phase::Decide, Phase::Execute, Phase::Verify, Phase::Communicate, Phase::Investigate];
+    let found = ALL.into_iter().find(|phase| phase.to_string() == name);
+    found.ok_or_else(|| {
+        let names = ALL.map(|phase| phase.to_string()).join(", ");
+        Failure::Usage(format!("no phase `{}`: write one of {names}", name.escape_debug()))
+    })
 }
 
 pub(super) fn close(args: Close, output: &Output) -> Result<Answer, Failure> {
