@@ -55,16 +55,11 @@ fn a_larger_stage_of_the_same_name_is_refused_with_the_most_that_is_allowed() {
     );
     assert_eq!(users_with(&at_internal, "a"), 0);
 
-    // At the last but one stage the next one is everybody: then that is what the plan allows.
-    let four =
-        THREE.replace("{ name = \"ga\"", "{ name = \"expanded\", percent = 25 }, { name = \"ga\"");
-    let at_pilot = Gate::from_document(document("pilot", &four)).unwrap();
+    // Also where the next stage is for everybody: nobody has moved the flag there.
+    let at_pilot = gate("pilot");
     let before = users_with(&at_pilot, "a");
     let error = at_pilot.update(document("pilot", whole)).unwrap_err();
-    assert!(
-        words(&error)
-            .contains("the plan in force allows at most 25%, at its next stage \"expanded\"")
-    );
+    assert!(words(&error).contains("the plan in force allows at most 10%, at its stage \"pilot\""));
     assert_eq!(users_with(&at_pilot, "a"), before);
     let told = told(&at_pilot);
     let reasoned =

@@ -11,7 +11,7 @@ impl Gate {
     /// Puts another document in force: each flag goes where the document has it.
     ///
     /// Without a new `skip_reason` beside its `stage`, a flag lets in only users whom the plan in force admits at the flag's
-    /// current stage or its next stage, whatever the document edits. At most `limits.per_update` of its users may lose it at
+    /// current stage or, if the document moves it, its next stage, whatever the document edits. At most `limits.per_update` of its users may lose it at
     /// once, unless the flag moves to a lower stage. A flag that a call moved stays where it is until a document has another
     /// `stage` for it, so a rolled-back flag is not brought back by an edit of something else. A new flag starts where its
     /// document says; one that was removed goes on from where it was. The chapter on [plans](crate::_docs::plans) has the

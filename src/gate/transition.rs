@@ -161,9 +161,13 @@ fn edit_of<'e>(
     per_update: Percent,
 ) -> Edit<'e> {
     let (old, current) = (known.definition(), known.position());
-    // One stage up is what any update may do.
-    let allowed = current.saturating_add(1).min(old.last());
-    Edit::new(old, (current, allowed), &planned.definition, position, per_update)
+    let new = &*planned.definition;
+    // One stage up is what any update may do. One that leaves the flag in its stage does not go up.
+    let allowed = match name(new, position) == name(old, current) {
+        true => current,
+        false => current.saturating_add(1).min(old.last()),
+    };
+    Edit::new(old, (current, allowed), new, position, per_update)
 }
 
 /// Every flag to where whoever drives the gate has it.

@@ -95,8 +95,8 @@ impl<'d> Placed<'d> {
         self.flag.stages().len()
     }
 
-    /// "An update may only let in users whom the plan in force admits at its current stage or its next stage": whether this
-    /// plan, at `to`, keeps to what `old` admits up to `allowed`. "Users who join a list pass, unless the group is new to the
+    /// "An update may only let in users whom the plan in force admits at its current stage or, if it moves the flag, its next
+    /// stage": whether this plan, at `to`, keeps to what `old` admits up to `allowed`. "Users who join a list pass, unless the group is new to the
     /// flag's audience and the plan in force lists them for a later stage."
     fn keeps_to(self, to: usize, old: Placed<'_>, allowed: usize, world: &[Person]) -> bool {
         let joins = |group: &String, person: &Person| {
@@ -154,7 +154,8 @@ impl State {
             new.position = position_after(old, before, new, after, world);
             let old_reason = &before.flag.skip_reason;
             let is_reasoned = flag.skip_reason.is_some() && flag.skip_reason != *old_reason;
-            let allowed = (old.position + 1).min(before.last());
+            let stays = old.name(old.position) == new.name(new.position);
+            let allowed = if stays { old.position } else { (old.position + 1).min(before.last()) };
             if !is_reasoned && !after.keeps_to(new.position, before, allowed, world) {
                 return Err(Refusal::Skip);
             }

@@ -19,8 +19,8 @@ use crate::plan::{Plan, PlannedFlag, Problem};
 ///
 /// # The rule
 ///
-/// Without a reason, an update may only let in users whom the plan in force admits at its current stage or its next stage.
-/// It compares audiences: percentages, salts, groups and hold-backs, never positions in a list of stages. Users who join a
+/// Without a reason, an update may only let in users whom the plan in force admits: at the flag's current stage or, if the
+/// update moves the flag, at the stage that is next. It compares audiences: percentages, salts, groups and hold-backs, never positions in a list of stages. Users who join a
 /// list pass, unless the group is new to the flag's audience and the plan in force lists them for a later stage. With a
 /// reason, an update may let in anybody, and [`changes`](Edit::changes) say whom.
 ///

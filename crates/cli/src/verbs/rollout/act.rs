@@ -37,11 +37,11 @@ pub(super) fn promote(args: &Promote, output: &Output) -> Result<Answer, Failure
         return already(flag, &format!("is at `{to}`"), &now, verb, output);
     }
     if let Some(from) = from.filter(|from| *from != at) {
-        return moved(format!("{flag} is at `{at}`, not at `{from}`"));
+        return moved(&format!("{flag} is at `{at}`, not at `{from}`"));
     }
     // A stage that is named says enough: the rollout compares it.
     if to.is_none() && seen.state.stage != at {
-        return moved(format!("{flag} has gone from `{}` to `{at}` meanwhile", seen.state.stage));
+        return moved(&format!("{flag} has gone from `{}` to `{at}` meanwhile", seen.state.stage));
     }
     let event = match (&args.reason, to) {
         (Some(reason), to) => Event::Force { to: to.or(now.next), reason: reason.clone() },
@@ -51,7 +51,7 @@ pub(super) fn promote(args: &Promote, output: &Output) -> Result<Answer, Failure
     act(&rollout, &args.acting, flag, &event, "promote", output)
 }
 
-fn moved(found: String) -> Result<Answer, Failure> {
+fn moved(found: &str) -> Result<Answer, Failure> {
     Err(Failure::No(format!("{found}; nothing was done")))
 }
 
@@ -156,11 +156,11 @@ pub(super) fn step(args: Step, output: &Output) -> Result<Answer, Failure> {
             return already(flag, &what, &now, verb, output);
         }
         if named > present {
-            return moved(format!("the incident of {flag} is at `{present}`, not at `{named}`"));
+            return moved(&format!("the incident of {flag} is at `{present}`, not at `{named}`"));
         }
     }
     if seen != present {
-        return moved(format!("the incident of {flag} has gone on meanwhile"));
+        return moved(&format!("the incident of {flag} has gone on meanwhile"));
     }
     let event = Event::Step { note: args.note, overriding: args.overriding };
     act(&rollout, &args.acting, flag, &event, "incident step", output)
