@@ -1,5 +1,7 @@
 //! Another document, while a flag is on its way.
 
+use std::collections::BTreeSet;
+
 use super::case::{position_of, stage_of};
 use super::evidence;
 use super::people;
@@ -8,7 +10,7 @@ use super::state::{FlagState, Removed};
 use crate::eval::StageName;
 use crate::gate::{AudienceChange, Comparison, Edit, Objection, PER_UPDATE, new_reason};
 use crate::percent::Percent;
-use crate::plan::model::{FlagPlan, StageDetails};
+use crate::plan::model::{FlagPlan, NoData, StageDetails, TriggerCause};
 use crate::plan::one_of;
 use crate::rollout::{Changed, Stamp};
 
@@ -149,15 +151,24 @@ fn resets(
         resets.push("time".into());
     }
     let (before, after) = (evidence::tests(old, state), evidence::tests(new, state));
-    for name in state.evidence.keys() {
+    // Metrics that a trigger begins to watch count as missing from now on, and not since the stage began.
+    let triggers = new.triggers().iter().filter_map(|trigger| match &trigger.cause {
+        TriggerCause::Metric { metric, no_data: NoData::RollBack, .. } => Some(&metric.name),
+        _ => None,
+    });
+    let is_off = state.stage == StageName::OFF;
+    let watched = triggers.filter(|_| !is_off);
+    let names: BTreeSet<&Box<str>> = state.evidence.keys().chain(watched).collect();
+    for name in names {
         let conditions = |tests: &[evidence::Test]| tests.iter().map(|it| it.text()).collect();
         let of = |tests: Option<&(&_, Vec<evidence::Test>)>| {
             tests.map(|(metric, tests): &(&crate::plan::model::Metric, _)| {
-                let texts: std::collections::BTreeSet<Box<str>> = conditions(tests);
+                let texts: BTreeSet<Box<str>> = conditions(tests);
                 (metric.unit, metric.source.clone(), texts)
             })
         };
-        if others || of(before.get(&**name)) != of(after.get(&**name)) {
+        let is_read = state.evidence.contains_key(name);
+        if (others && is_read) || of(before.get(&**name)) != of(after.get(&**name)) {
             resets.push(format!("metric {name}").into());
         }
     }
@@ -206,6 +217,7 @@ pub(in crate::rollout) fn reset(state: &mut FlagState, resets: &[Box<str>], now:
         match reset.split_once(' ') {
             Some(("metric", name)) => {
                 state.evidence.remove(name);
+                state.asked.insert(name.into(), now);
             }
             Some(("item", id)) => {
                 state.signatures.remove(id);
@@ -214,6 +226,7 @@ pub(in crate::rollout) fn reset(state: &mut FlagState, resets: &[Box<str>], now:
                 state.since = now;
                 state.watch_missed = 0;
                 state.watch_done.clear();
+                state.asked.clear();
             }
             _ if **reset == *"complete" => state.complete = false,
             _ => {}

@@ -31,6 +31,8 @@ pub struct FlagState {
     pub watch_done: BTreeSet<u32>,
     /// The last check of the watch that was told as missed; 0 for none.
     pub watch_missed: u32,
+    /// Since when a document asks for a metric, by metric, where that is later than the stage.
+    pub(in crate::rollout) asked: BTreeMap<Box<str>, Stamp>,
     /// Moments of the communication plan that have come and that nobody was told of.
     pub(in crate::rollout) owed: Vec<Owed>,
     /// The moments whose messages were sent, of stages that are not behind; of weeks the last.
@@ -156,6 +158,7 @@ impl FlagState {
             evidence: BTreeMap::new(),
             watch_done: BTreeSet::new(),
             watch_missed: 0,
+            asked: BTreeMap::new(),
             owed: if stage == StageName::OFF { Vec::new() } else { vec![start] },
             messaged: Vec::new(),
         }

@@ -57,7 +57,8 @@ fn taken_back(case: &Case<'_, '_>) -> Draft {
     for (_, trigger) in case.triggers() {
         let TriggerCause::Metric { metric, no_data, .. } = &trigger.cause else { continue };
         let evidence = case.state.evidence.get(&metric.name);
-        let last = evidence.map_or(&case.state.since, |evidence| &evidence.read);
+        let asked = case.state.asked.get(&metric.name).unwrap_or(&case.state.since);
+        let last = evidence.map_or(asked, |evidence| &evidence.read);
         let spent = case.now.spent_since(last);
         let is_stale = spent > metric.stale_after;
         let is_empty = evidence.is_some_and(|evidence| evidence.value.is_none());
