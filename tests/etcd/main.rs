@@ -56,5 +56,5 @@ fn settle(rollout: &Rollout, who: &str) {
 
 #[test]
 fn what_a_machine_lacks_fails_its_tests_where_everything_is_required() {
-    needs::are_required(&["faults::", "fleet::", "guarded::", "handover::", "store::"], 14);
+    needs::are_required(&["faults::", "fleet::", "guarded::", "handover::", "store::"], 15);
 }
