@@ -57,6 +57,8 @@ fn swaps_are_seen(which: Which) {
     println!(
         "{which:?}: 1000 swaps, 1000 seen; at rest for {SETTLE:?}, in force after {p50:?} (p50), {p99:?} (p99)"
     );
+    // The gate has a document a moment before the status tells of it.
+    wait_until("the status tells it", || follower.status().applied >= 1_001);
     assert_eq!(follower.status().applied, 1_001);
     assert_eq!(parts.load(Ordering::Relaxed), 0);
 }
