@@ -205,6 +205,8 @@ pub(crate) struct Naive {
     pub(crate) incident: Option<Incident>,
     signed: BTreeMap<&'static str, When>,
     readings: Vec<Reading>,
+    /// When a document last changed what it asks of the error rate, if that was in this stage.
+    asked: Option<When>,
 }
 
 type Kinds = BTreeSet<&'static str>;
@@ -228,6 +230,7 @@ impl Naive {
             incident: None,
             signed: BTreeMap::new(),
             readings: Vec::new(),
+            asked: None,
         }
     }
 
@@ -396,6 +399,7 @@ impl Naive {
         self.held = false;
         self.signed.clear();
         self.readings.clear();
+        self.asked = None;
     }
 
     fn up(&mut self) {
@@ -658,7 +662,8 @@ impl Naive {
         if self.stage > 0 && self.plan.trigger.as_ref().is_some_and(|it| it.no_data_rolls_back) {
             let last = self.readings.last();
             let is_empty = last.is_some_and(|last| last.value.is_none());
-            if is_empty || self.since(last.map_or(self.since, |last| last.at)) > STALE {
+            let asked = self.asked.unwrap_or(self.since);
+            if is_empty || self.since(last.map_or(asked, |last| last.at)) > STALE {
                 let trigger = self.plan.trigger.as_ref().unwrap();
                 return self.back(self.target(), Some((trigger.above, trigger.lasts)));
             }
@@ -712,10 +717,18 @@ impl Naive {
                 self.signed.remove("seen");
             }
         }
-        if others || self.conditions(&self.plan) != self.conditions(plan) {
+        let rolls_back_without =
+            |plan: &Plan| plan.trigger.as_ref().is_some_and(|it| it.no_data_rolls_back);
+        let newly_needed = rolls_back_without(plan) && !rolls_back_without(&self.plan);
+        let asks_anew =
+            newly_needed && self.stage > 0 || self.conditions(&self.plan) != self.conditions(plan);
+        if others || asks_anew {
             self.readings.clear();
         }
         let now = self.record();
+        if others || asks_anew {
+            self.asked = Some(now);
+        }
         if others {
             self.since = now;
         }

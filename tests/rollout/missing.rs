@@ -192,23 +192,27 @@ fn what_a_guard_has_measured_is_known() {
 
 #[test]
 fn a_trigger_that_a_document_brings_has_no_data_only_from_then_on() {
-    let (store, clock) = (Memory::new(), ManualClock::at(monday()));
-    let document = "schema = 1\n[flags.a]\nstage = \"all\"\nstages = [{ name = \"all\", percent = 50 }, { name = \"ga\", percent = 100 }]\n";
-    let rollout = Rollout::start(store.clone(), clock.clone(), document, "ana").unwrap();
-    clock.advance(24 * HOUR);
-    let watched = format!(
-        "{document}triggers = [{{ metric = \"error_rate\", above = \"5%\", no_data = \"rollback\", action = \"rollback\" }}]\n"
-    );
-    let changes = rollout.by("ana").update(watched).unwrap();
-    assert_eq!(
-        changes.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["a has to show anew: metric error_rate"]
-    );
-    // Ten minutes are what a reading by the application counts for.
-    for (minutes, stage) in [(0, "all"), (10, "all"), (1, "off")] {
-        clock.advance(Duration::from_secs(60 * minutes));
-        rollout.tick();
-        assert_eq!(rollout.report("a").unwrap().state.stage, stage, "{minutes}");
-        super::is_the_same_reopened(&rollout, &store, &clock);
+    let none = "";
+    let holds = "triggers = [{ metric = \"error_rate\", above = \"5%\", no_data = \"hold\", action = \"rollback\" }]";
+    for before in [none, holds] {
+        let (store, clock) = (Memory::new(), ManualClock::at(monday()));
+        let document = "schema = 1\n[flags.a]\nstage = \"all\"\nstages = [{ name = \"all\", percent = 50 }, { name = \"ga\", percent = 100 }]\n";
+        let started = format!("{document}{before}\n");
+        let rollout = Rollout::start(store.clone(), clock.clone(), started, "ana").unwrap();
+        clock.advance(24 * HOUR);
+        let watched = format!("{document}{}\n", holds.replace("hold", "rollback"));
+        let changes = rollout.by("ana").update(watched).unwrap();
+        assert_eq!(
+            changes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["a has to show anew: metric error_rate"],
+            "{before}"
+        );
+        // Ten minutes are what a reading by the application counts for.
+        for (minutes, stage) in [(0, "all"), (10, "all"), (1, "off")] {
+            clock.advance(Duration::from_secs(60 * minutes));
+            rollout.tick();
+            assert_eq!(rollout.report("a").unwrap().state.stage, stage, "{before} {minutes}");
+            super::is_the_same_reopened(&rollout, &store, &clock);
+        }
     }
 }

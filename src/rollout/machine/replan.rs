@@ -10,7 +10,7 @@ use super::state::{FlagState, Removed};
 use crate::eval::StageName;
 use crate::gate::{AudienceChange, Comparison, Edit, Objection, PER_UPDATE, new_reason};
 use crate::percent::Percent;
-use crate::plan::model::{FlagPlan, NoData, StageDetails, TriggerCause};
+use crate::plan::model::{FlagPlan, Metric, NoData, StageDetails, TriggerCause};
 use crate::plan::one_of;
 use crate::rollout::{Changed, Stamp};
 
@@ -151,24 +151,21 @@ fn resets(
         resets.push("time".into());
     }
     let (before, after) = (evidence::tests(old, state), evidence::tests(new, state));
-    // Metrics that a trigger begins to watch count as missing from now on, and not since the stage began.
-    let triggers = new.triggers().iter().filter_map(|trigger| match &trigger.cause {
-        TriggerCause::Metric { metric, no_data: NoData::RollBack, .. } => Some(&metric.name),
-        _ => None,
-    });
+    // A metric whose absence begins to take the flag back is missing from now on, and not since the stage began.
     let is_off = state.stage == StageName::OFF;
-    let watched = triggers.filter(|_| !is_off);
-    let names: BTreeSet<&Box<str>> = state.evidence.keys().chain(watched).collect();
-    for name in names {
-        let conditions = |tests: &[evidence::Test]| tests.iter().map(|it| it.text()).collect();
-        let of = |tests: Option<&(&_, Vec<evidence::Test>)>| {
-            tests.map(|(metric, tests): &(&crate::plan::model::Metric, _)| {
-                let texts: BTreeSet<Box<str>> = conditions(tests);
+    let (was_needed, is_needed) =
+        if is_off { Default::default() } else { (needed(old), needed(new)) };
+    let names: BTreeSet<&str> = state.evidence.keys().map(|name| &**name).collect();
+    for name in names.union(&is_needed) {
+        let of = |tests: Option<&(&Metric, Vec<evidence::Test>)>| {
+            tests.map(|(metric, tests)| {
+                let texts: BTreeSet<_> = tests.iter().map(|it| it.text()).collect();
                 (metric.unit, metric.source.clone(), texts)
             })
         };
-        let is_read = state.evidence.contains_key(name);
-        if (others && is_read) || of(before.get(&**name)) != of(after.get(&**name)) {
+        let others = others && names.contains(name);
+        let newly_needed = is_needed.contains(name) && !was_needed.contains(name);
+        if others || newly_needed || of(before.get(*name)) != of(after.get(*name)) {
             resets.push(format!("metric {name}").into());
         }
     }
@@ -185,6 +182,15 @@ fn resets(
         resets.push("complete".into());
     }
     resets
+}
+
+/// The metrics that take the flag back when nobody reads them.
+fn needed<'p>(plan: &FlagPlan<'p>) -> BTreeSet<&'p str> {
+    let names = plan.triggers().iter().filter_map(|trigger| match &trigger.cause {
+        TriggerCause::Metric { metric, no_data: NoData::RollBack, .. } => Some(&*metric.name),
+        _ => None,
+    });
+    names.collect()
 }
 
 /// Whom a stage lets in, as far as a document says it.
