@@ -27,7 +27,7 @@ pub(super) struct Counters {
     erred: Users,
     /// Who has been here at all.
     seen: Users,
-    /// What requests may be beside failing: first slow, by each limit, then marked.
+    /// What requests may be beside failing: first slow, by each limit, then marked, then unmarked.
     shares: Box<[Shared]>,
 }
 
@@ -223,6 +223,7 @@ impl Counters {
     pub(super) fn look(&self, at: Duration, before: &Total, now: &Total) -> Look {
         let count = |index: usize| now.since(before, index);
         let slow = self.layout.latencies.len();
+        let marked = slow + self.layout.marks.len();
         let arm = |arm: Arm| {
             let first = arm as usize * arm_words(self.shares.len());
             let share = |index: usize| {
@@ -233,7 +234,8 @@ impl Counters {
                 requests: count(first),
                 errors: count(first + 1),
                 slow: (0..slow).map(share).collect(),
-                marked: (slow..self.shares.len()).map(share).collect(),
+                marked: (slow..marked).map(share).collect(),
+                unmarked: (marked..self.shares.len()).map(share).collect(),
             }
         };
         let mut look = Look::new(at);

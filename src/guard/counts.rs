@@ -22,6 +22,9 @@ pub struct Counts {
     /// Those that a metric of one's own counts, and of how many requests, in the same way: a pair for each of
     /// [`Judge::marked`](super::Judge::marked).
     pub marked: Vec<(u64, u64)>,
+    /// Those without the mark of a metric of which more is better, and of how many requests: users who
+    /// had one without the mark count no more there. A pair for each of [`Judge::unmarked`](super::Judge::unmarked).
+    pub unmarked: Vec<(u64, u64)>,
 }
 
 /// What was counted since the look before.
@@ -73,6 +76,8 @@ pub(super) enum Kind {
     Slow(usize),
     /// By the place of the metric.
     Marked(usize),
+    /// By the place of the metric, among those of which requests without the mark are counted.
+    Unmarked(usize),
 }
 
 /// Hits and requests of a kind.
@@ -91,6 +96,7 @@ impl Share {
                 counts.slow.get(index).or(counts.slow.last()).copied().unwrap_or_default()
             }
             Kind::Marked(index) => counts.marked.get(index).copied().unwrap_or_default(),
+            Kind::Unmarked(index) => counts.unmarked.get(index).copied().unwrap_or_default(),
         };
         Share { hits: hits.min(of), of }
     }

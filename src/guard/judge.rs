@@ -1,8 +1,9 @@
 //! All triggers of a flag, judged in one stage.
 
 use super::bets::{Bets, UNEVEN};
+use super::counted::{Counting, Latency};
 use super::counts::{Counts, Look, Share};
-use super::trigger::{Counting, Judged, Latency};
+use super::trigger::Judged;
 use super::verdict::Finding;
 use crate::plan::model::FlagPlan;
 
@@ -45,6 +46,8 @@ pub struct Judge {
     latencies: Vec<Latency>,
     /// Metrics of one's own, as `marked` of [`Counts`] has them.
     marked: Vec<Box<str>>,
+    /// And as `unmarked` has them.
+    unmarked: Vec<Box<str>>,
     /// What a breach has to be certain to, of each test.
     pub(super) alpha: f64,
     split: Split,
@@ -95,8 +98,9 @@ impl Judge {
             more: Bets::new(UNEVEN),
             fewer: Bets::new(UNEVEN),
         };
-        let Counting { latencies, marked, .. } = counting;
-        Some(Judge { triggers, latencies, marked, alpha: ALPHA, split }.with_alpha(ALPHA))
+        let Counting { latencies, marked, unmarked, .. } = counting;
+        let judge = Judge { triggers, latencies, marked, unmarked, alpha: ALPHA, split };
+        Some(judge.with_alpha(ALPHA))
     }
 
     /// The same with another probability of a false alarm than [`ALPHA`], all triggers together.
@@ -162,6 +166,13 @@ impl Judge {
     #[must_use]
     pub fn marked(&self) -> &[Box<str>] {
         &self.marked
+    }
+
+    /// Metrics of one's own of which more is better and that have a `below`: what `unmarked` of [`Counts`] is counted
+    /// by, in this order.
+    #[must_use]
+    pub fn unmarked(&self) -> &[Box<str>] {
+        &self.unmarked
     }
 
     /// Takes in what was counted since the look before, and says what it comes to, trigger by trigger.

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::counted::Measured;
 use super::counters::{Arm, Counters, Total};
 use super::counts::Share;
 use super::histogram::Classes;
 use super::outcome::Mark;
 use super::recent::Snapshot;
-use super::trigger::Measured;
 use crate::percent::Percent;
-use crate::plan::model::Quantity;
+use crate::plan::model::{Better, Quantity};
 
 /// What a metric that is counted where requests are served has come to: in the last hour, or in as much more of
 /// the stage as it takes for 100 requests.
@@ -42,7 +42,7 @@ use crate::plan::model::Quantity;
 pub struct Measurement {
     /// The metric's name.
     pub metric: Box<str>,
-    /// A share, rounded up to a millionth; or a percentile of latencies, rounded up to a sixteenth and a whole
+    /// A share, rounded to a millionth towards the worse; or a percentile of latencies, rounded up to a sixteenth and a whole
     /// millisecond.
     pub value: Quantity,
     /// Between which two the value is with a certainty of 95%.
@@ -73,6 +73,7 @@ const ENOUGH: u64 = 100;
 pub(super) struct Wanted {
     pub(super) metric: Box<str>,
     pub(super) measured: Measured,
+    pub(super) better: Option<Better>,
     /// Of a share that is marked.
     pub(super) mark: Mark,
 }
@@ -131,14 +132,17 @@ pub(super) fn measure(
             let (low, high) = share.between(1.96);
             let control = if is_off { None } else { share_of(&[Arm::Control]) };
             let between = (percent(low), percent(high));
+            let exact = |share: Share| exact(share, wanted.better);
             (exact(share), between, control.map(exact), share.of)
         }
     };
     Some(Measurement { metric: wanted.metric.clone(), value, between, control, samples })
 }
 
-fn exact(share: Share) -> Quantity {
-    let ppm = (u128::from(share.hits) * 1_000_000).div_ceil(u128::from(share.of.max(1)));
+/// Never better than it is: rounded down where more is better, else up.
+fn exact(share: Share, better: Option<Better>) -> Quantity {
+    let (hits, of) = (u128::from(share.hits) * 1_000_000, u128::from(share.of.max(1)));
+    let ppm = if better == Some(Better::More) { hits / of } else { hits.div_ceil(of) };
     of_ppm(u32::try_from(ppm).unwrap_or(u32::MAX))
 }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::float_arithmetic, reason = "statistics; no user's answer depends on them")]
 
 mod bets;
+mod counted;
 mod counters;
 mod counts;
 mod flag;
@@ -28,6 +29,7 @@ mod verdict;
 mod warnings;
 mod watched;
 
+pub use counted::Latency;
 pub use counts::{Counts, Look};
 pub use flag::{GuardedFlag, Span};
 pub use guarded::Guard;
@@ -39,7 +41,6 @@ pub use outcome::{Mark, Outcome};
 #[cfg(feature = "rollout")]
 pub(crate) use owed::Owed;
 pub use power::{Power, Traffic};
-pub use trigger::Latency;
 pub use verdict::{Evidence, Finding, Missing, Verdict};
 pub use warnings::warnings;
 pub use watched::Judgement;

@@ -6,8 +6,8 @@
 use serde_json::Value;
 
 use super::bets::{Bets, UNEVEN, WORSE, ln_spread, told_by_a_trial};
+use super::counted::odds_share;
 use super::counts::Share;
-use super::trigger::odds_share;
 
 /// Half a unit of the last digit that the file has, and as much as a formula loses that loses nothing much.
 pub(super) const TWELVE_DIGITS: f64 = 6e-12;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::Judge;
 use super::bets::{ln_spread, told_by_a_trial};
+use super::counted::odds_share;
 use super::counts::Kind;
-use super::trigger::{Test, odds_share};
+use super::trigger::Test;
 use crate::plan::model::DeclaredTraffic;
 
 /// What comes to a service.

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::counted::Latency;
 use super::histogram::Classes;
 use super::outcome::{Mark, Outcome};
-use super::trigger::Latency;
 use super::users::Users;
 
 /// What is counted beside requests and errors.
@@ -15,6 +15,8 @@ pub(super) struct Layout {
     pub(super) latencies: Vec<Latency>,
     /// Metrics of one's own.
     pub(super) marks: Vec<Mark>,
+    /// Metrics of one's own of which the requests without the mark are counted.
+    pub(super) unmarked: Vec<Mark>,
     /// Whether it is to be known how long requests take.
     pub(super) timed: bool,
 }
@@ -32,16 +34,19 @@ enum ShareKind {
     /// flag, the share of them that is no slower.
     Slow(AtomicU64, Option<f64>),
     Marked(Mark),
+    Unmarked(Mark),
 }
 
 impl Layout {
-    /// First those who were slow, by each limit, then those who were marked.
+    /// First those who were slow, by each limit, then those who were marked, then those who were not.
     pub(super) fn shares(&self) -> Box<[Shared]> {
         let slow = self.latencies.iter().map(|limit| match limit {
             Latency::Limit(limit) => ShareKind::Slow(AtomicU64::new(nanos(*limit)), None),
             Latency::OfControl(share) => ShareKind::Slow(AtomicU64::new(0), Some(*share)),
         });
-        let kinds = slow.chain(self.marks.iter().map(|mark| ShareKind::Marked(*mark)));
+        let marked = self.marks.iter().map(|mark| ShareKind::Marked(*mark));
+        let unmarked = self.unmarked.iter().map(|mark| ShareKind::Unmarked(*mark));
+        let kinds = slow.chain(marked).chain(unmarked);
         kinds.map(|kind| Shared { kind, users: Users::new() }).collect()
     }
 }
@@ -52,6 +57,8 @@ impl Shared {
     pub(super) fn is_hit(&self, outcome: Outcome) -> Option<bool> {
         match &self.kind {
             ShareKind::Marked(mark) => Some(outcome.has(*mark)),
+            // Nothing can be marked with what no metric counts.
+            ShareKind::Unmarked(mark) => (*mark != Mark::NONE).then(|| !outcome.has(*mark)),
             ShareKind::Slow(limit, _) => {
                 let (took, limit) = (outcome.latency?, limit.load(Ordering::Relaxed));
                 (limit > 0).then(|| nanos(took) > limit)

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::counted::ShareLimit;
 use super::counts::Share;
 use super::verdict::{Evidence, Missing, Verdict};
 
 /// The counts of the time that a trigger asks for, window by window.
 ///
-/// A window has a twelfth of that time. One that expects fewer than [`EXPECTED`] hits at the limit says
-/// nothing by itself: it is joined to those after it until they do, the last ones to those before. A
+/// A window has a twelfth of that time. One that expects fewer than [`EXPECTED`] hits at the limit, or fewer
+/// others where those are rarer, says nothing by itself: it is joined to those after it until they do, the last ones to those before. A
 /// quarter of the time without a request is too much to say anything of the whole.
 #[derive(Clone, Debug)]
 pub(super) struct Windows {
@@ -57,8 +58,7 @@ impl Windows {
         }
     }
 
-    /// `limit` says from control's share which share of treatment is the limit.
-    pub(super) fn verdict(&self, at: Duration, limit: impl Fn(Share) -> f64) -> Verdict {
+    pub(super) fn verdict(&self, at: Duration, limit: ShareLimit) -> Verdict {
         let seen = self.begin.map_or(Duration::ZERO, |begin| at.saturating_sub(begin));
         if let Some(missing) = self.lasts.checked_sub(seen).filter(|missing| !missing.is_zero()) {
             return Verdict::Insufficient(Missing::Time(missing));
@@ -70,24 +70,30 @@ impl Windows {
         for (_, window) in &self.windows {
             open.treatment.add(window.treatment);
             open.control.add(window.control);
-            if open.treatment.of as f64 * limit(open.control) >= EXPECTED {
+            if open.treatment.of as f64 * limit.expected(open.control) >= EXPECTED {
                 joined.push(std::mem::take(&mut open));
             }
         }
         let Some(last) = joined.last_mut() else {
-            let needed = requests(limit(open.control));
+            let needed = requests(limit.expected(open.control));
             return Verdict::Insufficient(Missing::Requests(
                 needed.saturating_sub(open.treatment.of),
             ));
         };
         last.treatment.add(open.treatment);
         last.control.add(open.control);
-        let all_beyond = joined.iter().all(|it| it.treatment.rate() > limit(it.control));
-        let mut treatment = Share::default();
-        joined.iter().for_each(|it| treatment.add(it.treatment));
-        if all_beyond {
-            let (treatment, windows) = ((treatment.hits, treatment.of), joined.len());
-            Verdict::Breach(Evidence::Windows { treatment, windows })
+        let mut all = Pair::default();
+        joined.iter().for_each(|it| {
+            all.treatment.add(it.treatment);
+            all.control.add(it.control);
+        });
+        if joined.iter().all(|it| limit.is_beyond(it)) {
+            let control = match limit {
+                ShareLimit::Is(_) => None,
+                ShareLimit::OfControl { .. } => Some((all.control.hits, all.control.of)),
+            };
+            let (treatment, windows) = ((all.treatment.hits, all.treatment.of), joined.len());
+            Verdict::Breach(Evidence::Windows { treatment, control, windows })
         } else {
             Verdict::Pass
         }

@@ -4,20 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bets::{Bets, WORSE};
+use super::counted::{Counting, ShareLimit, odds_share};
 use super::counts::{Kind, Look, Share};
 use super::sustained::{Pair, Windows};
 use super::verdict::{Evidence, Missing, Verdict};
-use crate::plan::model::{Increase, Limit, Metric, MetricSource, Quantity, TriggerCause, Unit};
-
-/// From when on a request is slow.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Latency {
-    /// From this.
-    Limit(Duration),
-    /// From what that share of requests without the flag does not exceed: 0.95 for `latency_p95`.
-    OfControl(f64),
-}
+use crate::plan::model::{Better, Limit, Metric, Quantity, TriggerCause};
 
 /// Errors, or slow requests, without which nothing is a breach.
 const HITS: u64 = 4;
@@ -45,9 +36,9 @@ pub(super) struct Judged {
 pub(super) enum Test {
     /// More of the requests than this.
     Above { kind: Kind, limit: f64, bets: Bets },
-    /// So many times control's share.
-    Worse { kind: Kind, times: f64, bets: Bets, before: Option<Share> },
-    /// The same for a time: so many times control's share, or than this share.
+    /// More than so many times control's share, or less where more is better.
+    Worse { kind: Kind, times: f64, better: Better, bets: Bets, before: Option<Share> },
+    /// The same for a time.
     Sustained { kind: Kind, limit: ShareLimit, windows: Windows },
     /// A value that is read.
     Value {
@@ -55,16 +46,11 @@ pub(super) enum Test {
         limit: Limit,
         lasts: Duration,
         since: Option<Duration>,
-        value: Option<Quantity>,
+        /// And of control.
+        value: Option<(Quantity, Option<Quantity>)>,
     },
     /// What a person or a program reports.
     Incident,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) enum ShareLimit {
-    Is(f64),
-    OfControl(f64),
 }
 
 impl Judged {
@@ -97,7 +83,9 @@ impl Judged {
     }
 
     pub(super) fn compare_with_share(&mut self, share: impl Fn(Kind) -> Share) {
-        if let Test::Worse { kind, before, .. } = &mut self.test {
+        // Where more is better, what was before is no bound: users who had a hit count no more, and that makes a share fall
+        // by itself.
+        if let Test::Worse { kind, better: Better::Less, before, .. } = &mut self.test {
             *before = Some(share(*kind)).filter(|share| share.of > 0);
         }
     }
@@ -126,16 +114,23 @@ impl Judged {
         }
         match &mut self.test {
             Test::Above { limit, bets, .. } => bets.look(treatment.hits, treatment.of, *limit),
-            Test::Worse { times, bets, before, .. } => match before {
-                Some(before) if control.of == 0 => {
-                    bets.look(treatment.hits, treatment.of, (*times * before.at_most()).min(1.0));
+            Test::Worse { times, better, bets, before, .. } => {
+                let hits = treatment.hits.saturating_add(control.hits);
+                let (with, without) = (treatment.of as f64, control.of as f64);
+                match (before, better) {
+                    (Some(before), _) if control.of == 0 => {
+                        let limit = (*times * before.at_most()).min(1.0);
+                        bets.look(treatment.hits, treatment.of, limit);
+                    }
+                    (_, Better::Less) => {
+                        bets.look(treatment.hits, hits, odds_share(with, without, *times));
+                    }
+                    // Too few of treatment's are too many of control's.
+                    (_, Better::More) => {
+                        bets.look(control.hits, hits, odds_share(without, with, 1.0 / *times));
+                    }
                 }
-                _ => bets.look(
-                    treatment.hits,
-                    treatment.hits.saturating_add(control.hits),
-                    odds_share(treatment.of as f64, control.of as f64, *times),
-                ),
-            },
+            }
             Test::Sustained { windows, .. } => windows.look(look.at, Pair { treatment, control }),
             Test::Value { .. } | Test::Incident => {}
         }
@@ -169,7 +164,7 @@ impl Judged {
             Test::Worse { before: None, .. } if self.control.of == 0 => {
                 Verdict::Insufficient(Missing::Control)
             }
-            Test::Sustained { limit: ShareLimit::OfControl(_), .. } if self.control.of == 0 => {
+            Test::Sustained { limit: ShareLimit::OfControl { .. }, .. } if self.control.of == 0 => {
                 Verdict::Insufficient(Missing::Control)
             }
             Test::Above { bets, .. } | Test::Worse { bets, .. } => {
@@ -178,21 +173,33 @@ impl Judged {
                     return Verdict::Pass;
                 }
                 let pair = |share: Share| (share.hits, share.of);
-                let control = Some(pair(self.recent.control)).filter(|(_, of)| *of > 0);
+                let before = match &self.test {
+                    Test::Worse { before, .. } => before.map(pair),
+                    _ => None,
+                };
+                let control = Some(pair(self.recent.control)).filter(|(_, of)| *of > 0).or(before);
                 let treatment = pair(self.recent.treatment);
                 let since = at.saturating_sub(self.since.unwrap_or(at));
                 let ratio = evidence.exp();
                 Verdict::Breach(Evidence::Sequential { since, treatment, control, ratio })
             }
-            Test::Sustained { windows, limit, .. } => windows.verdict(at, |control| match limit {
-                ShareLimit::Is(limit) => *limit,
-                ShareLimit::OfControl(times) => times * control.rate(),
-            }),
+            Test::Sustained { windows, limit, .. } => windows.verdict(at, *limit),
             Test::Value { .. } | Test::Incident => Verdict::NoData,
         };
-        match HITS.checked_sub(self.recent.treatment.hits).filter(|missing| *missing > 0) {
+        match HITS.checked_sub(self.telling_hits()).filter(|missing| *missing > 0) {
             Some(missing) if verdict.is_breach() => Verdict::Insufficient(Missing::Hits(missing)),
-            _ => verdict,
+            _ => self.test.told(verdict),
+        }
+    }
+
+    /// Hits that speak against the flag: control's where more is better, as treatment lacks them.
+    fn telling_hits(&self) -> u64 {
+        match &self.test {
+            Test::Worse { better: Better::More, .. }
+            | Test::Sustained {
+                limit: ShareLimit::OfControl { better: Better::More, .. }, ..
+            } => self.recent.control.hits,
+            _ => self.recent.treatment.hits,
         }
     }
 
@@ -209,9 +216,10 @@ impl Judged {
             } else if since.is_none() || is_gap {
                 *since = Some(look.at);
             }
-            (self.last, *value) = (Some(look.at), Some(*read));
+            let control = control.filter(|_| matches!(limit, Limit::WorseThanControlBy { .. }));
+            (self.last, *value) = (Some(look.at), Some((*read, control)));
         }
-        let Some((last, value)) = self.last.zip(*value) else { return Verdict::NoData };
+        let Some((last, (value, control))) = self.last.zip(*value) else { return Verdict::NoData };
         let age = look.at.saturating_sub(last);
         if age > self.stale_after {
             return Verdict::Stale(age);
@@ -221,7 +229,7 @@ impl Judged {
         };
         match lasts.checked_sub(since).filter(|missing| !missing.is_zero()) {
             Some(missing) => Verdict::Insufficient(Missing::Time(missing)),
-            None => Verdict::Breach(Evidence::Value { value, since }),
+            None => Verdict::Breach(Evidence::Value { value, control, since }),
         }
     }
 }
@@ -246,93 +254,35 @@ impl Test {
         match (sustained, limit) {
             (Some(lasts), limit) => Test::Sustained { kind, limit, windows: Windows::new(lasts) },
             (None, ShareLimit::Is(limit)) => Test::Above { kind, limit, bets: Bets::new(WORSE) },
-            (None, ShareLimit::OfControl(times)) => {
-                Test::Worse { kind, times, bets: Bets::new(WORSE), before: None }
+            (None, ShareLimit::OfControl { times, better }) => {
+                Test::Worse { kind, times, better, bets: Bets::new(WORSE), before: None }
             }
+        }
+    }
+
+    /// A verdict as the metric has it: of requests without a mark, by those with it.
+    fn told(&self, verdict: Verdict) -> Verdict {
+        let (Test::Above { kind, .. } | Test::Sustained { kind, .. }) = self else {
+            return verdict;
+        };
+        if !matches!(kind, Kind::Unmarked(_)) {
+            return verdict;
+        }
+        let others = |(hits, of): (u64, u64)| (of.saturating_sub(hits), of);
+        match verdict {
+            Verdict::Breach(Evidence::Sequential { since, treatment, control, ratio }) => {
+                let (treatment, control) = (others(treatment), control.map(others));
+                Verdict::Breach(Evidence::Sequential { since, treatment, control, ratio })
+            }
+            Verdict::Breach(Evidence::Windows { treatment, control, windows }) => {
+                let (treatment, control) = (others(treatment), control.map(others));
+                Verdict::Breach(Evidence::Windows { treatment, control, windows })
+            }
+            _ => verdict,
         }
     }
 
     pub(super) fn is_sequential(&self) -> bool {
         matches!(self, Test::Above { .. } | Test::Worse { .. })
     }
-}
-
-/// What the triggers of a flag have counted, beside requests and errors.
-#[derive(Debug, Default)]
-pub(super) struct Counting<'r> {
-    pub(super) latencies: Vec<Latency>,
-    pub(super) marked: Vec<Box<str>>,
-    /// Metrics that are read, whatever could be counted.
-    pub(super) read: &'r [&'r str],
-}
-
-impl Counting<'_> {
-    /// As which share a metric is counted, and its limit; `None` for one that is read.
-    fn of(&mut self, metric: &Metric, limit: Limit) -> Option<(Kind, ShareLimit)> {
-        let times = |more: Increase| ShareLimit::OfControl(1.0 + f64::from(more.ppm()) / 1e6);
-        match (Measured::of(metric)?, limit) {
-            (Measured::Latency(slower), Limit::Above(Quantity::Duration(limit))) => {
-                self.latencies.push(Latency::Limit(limit));
-                Some((Kind::Slow(self.latencies.len() - 1), ShareLimit::Is(slower)))
-            }
-            (Measured::Latency(slower), Limit::WorseThanControlBy(more)) => {
-                self.latencies.push(Latency::OfControl(1.0 - slower));
-                Some((Kind::Slow(self.latencies.len() - 1), times(more)))
-            }
-            (measured, Limit::Above(Quantity::Percent(limit))) => {
-                let limit = ShareLimit::Is(f64::from(limit.ppm()) / 1e6);
-                Some((self.share(measured, &metric.name), limit))
-            }
-            (measured, Limit::WorseThanControlBy(more)) => {
-                Some((self.share(measured, &metric.name), times(more)))
-            }
-            _ => None,
-        }
-    }
-
-    fn share(&mut self, measured: Measured, name: &str) -> Kind {
-        if measured == Measured::Errors {
-            return Kind::Errors;
-        }
-        let known = self.marked.iter().position(|known| **known == *name);
-        Kind::Marked(known.unwrap_or_else(|| {
-            self.marked.push(name.into());
-            self.marked.len() - 1
-        }))
-    }
-}
-
-/// What of requests a metric is about.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Measured {
-    Errors,
-    /// The share that may be slower: a twentieth for `latency_p95`.
-    Latency(f64),
-    /// A share that the application marks.
-    Marked,
-}
-
-impl Measured {
-    /// `None` for a metric that is no matter of requests.
-    pub(super) fn of(metric: &Metric) -> Option<Measured> {
-        if metric.source != MetricSource::Application {
-            return None;
-        }
-        let percentile = metric.name.strip_prefix("latency_p").and_then(|it| it.parse().ok());
-        let slower = percentile.and_then(|percentile: u32| 100_u32.checked_sub(percentile));
-        match (slower, metric.unit) {
-            _ if *metric.name == *"error_rate" => Some(Measured::Errors),
-            (Some(slower), Unit::Duration) => Some(Measured::Latency(f64::from(slower) / 100.0)),
-            (_, Unit::Percent) => Some(Measured::Marked),
-            _ => None,
-        }
-    }
-}
-
-/// The share of all hits that are treatment's if it has so many times control's rate: what one of them
-/// is treatment's with, given that it happened. Each look has its own split, so that a fault that both
-/// share, or a split that changes, is no evidence (Przyborowski and Wilenski 1940).
-pub(super) fn odds_share(treatment: f64, control: f64, times: f64) -> f64 {
-    let treatment = treatment * times;
-    if treatment > 0.0 { treatment / (treatment + control) } else { 0.0 }
 }

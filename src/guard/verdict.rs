@@ -58,7 +58,8 @@ pub enum Evidence {
         since: Duration,
         /// With the flag: hits of requests.
         treatment: (u64, u64),
-        /// Without; `None` where there is nothing to compare with.
+        /// Without, or of the stage before where everybody has the flag; `None` where the trigger compares
+        /// with no control.
         control: Option<(u64, u64)>,
         /// How many times as likely the counts are if the limit is exceeded as if it is not.
         ratio: f64,
@@ -67,6 +68,8 @@ pub enum Evidence {
     Windows {
         /// With the flag: hits of requests, in all of them.
         treatment: (u64, u64),
+        /// Without; `None` where the trigger compares with no control.
+        control: Option<(u64, u64)>,
         /// How many there were.
         windows: usize,
     },
@@ -74,6 +77,8 @@ pub enum Evidence {
     Value {
         /// What was read.
         value: Quantity,
+        /// What was read of users without the flag; `None` where the trigger compares with no control.
+        control: Option<Quantity>,
         /// For how long it has been beyond the limit.
         since: Duration,
     },
@@ -145,16 +150,22 @@ impl fmt::Display for Evidence {
                 }
                 f.write_str(" times as likely beyond the limit as not")
             }
-            Evidence::Windows { treatment, windows } => {
-                write!(
-                    f,
-                    "{} with the flag, beyond the limit in each of {windows} windows",
-                    share(*treatment)
-                )
+            Evidence::Windows { treatment, control, windows } => {
+                write!(f, "{} with the flag", share(*treatment))?;
+                if let Some(control) = control {
+                    write!(f, ", {} without", share(*control))?;
+                }
+                write!(f, ", beyond the limit in each of {windows} windows")
             }
-            Evidence::Value { value, since } if since.is_zero() => write!(f, "{value}"),
-            Evidence::Value { value, since } => {
-                write!(f, "{value}, beyond the limit for {}", Quantity::Duration(*since))
+            Evidence::Value { value, control, since } => {
+                write!(f, "{value}")?;
+                if let Some(control) = control {
+                    write!(f, " with the flag, {control} without")?;
+                }
+                if since.is_zero() {
+                    return Ok(());
+                }
+                write!(f, ", beyond the limit for {}", Quantity::Duration(*since))
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::counted::Measured;
 use super::counters::{Counters, Total};
 use super::counts::Look;
 use super::judge::Judge;
@@ -11,7 +12,6 @@ use super::outcome::Mark;
 use super::owed::Owed;
 use super::recent::{MOST, Recent, Snapshot};
 use super::shares::Layout;
-use super::trigger::Measured;
 use super::verdict::Finding;
 use crate::eval::{Position, StageName};
 use crate::plan::model::{FlagPlan, Quantity};
@@ -71,23 +71,25 @@ pub(super) fn wanted(flag: &FlagPlan<'_>, mark: impl Fn(&str) -> Mark) -> (Layou
     for metric in flag.tracked_metrics() {
         let Some(measured) = Measured::of(metric) else { continue };
         if !wanted.iter().any(|known| known.metric == metric.name) {
-            let (metric, mark) = (metric.name.clone(), mark(&metric.name));
-            wanted.push(Wanted { metric, measured, mark });
+            let (better, mark) = (metric.better, mark(&metric.name));
+            wanted.push(Wanted { metric: metric.name.clone(), measured, better, mark });
         }
     }
     // The triggers are the same in each stage.
     let judge = flag.stages().next().and_then(|stage| Judge::new(flag, &stage.name()));
-    let (latencies, judged) = judge
-        .map(|judge| (judge.latencies().to_vec(), judge.marked().to_vec()))
-        .unwrap_or_default();
-    let mut marks: Vec<Mark> = judged.iter().map(|name| mark(name)).collect();
+    let latencies = judge.as_ref().map(|judge| judge.latencies().to_vec()).unwrap_or_default();
+    let of = |names: Option<&[Box<str>]>| -> Vec<Mark> {
+        names.unwrap_or_default().iter().map(|name| mark(name)).collect()
+    };
+    let mut marks = of(judge.as_ref().map(Judge::marked));
+    let unmarked = of(judge.as_ref().map(Judge::unmarked));
     for metric in wanted.iter().filter(|metric| metric.measured == Measured::Marked) {
         if !marks.contains(&metric.mark) {
             marks.push(metric.mark);
         }
     }
     let timed = wanted.iter().any(|metric| matches!(metric.measured, Measured::Latency(_)));
-    (Layout { latencies, marks, timed }, wanted)
+    (Layout { latencies, marks, unmarked, timed }, wanted)
 }
 
 /// Whether nothing of what a guard looks at differs.

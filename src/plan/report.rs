@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub(super) struct Report<'a> {
     problems: Vec<Problem>,
     unlisted: usize,
     warnings: Vec<Problem>,
+    /// Where the problems begin that are told once.
+    once: BTreeSet<usize>,
 }
 
 impl<'a> Report<'a> {
@@ -32,6 +35,7 @@ impl<'a> Report<'a> {
             problems: Vec::new(),
             unlisted: 0,
             warnings: Vec::new(),
+            once: BTreeSet::new(),
         }
     }
 
@@ -89,6 +93,19 @@ impl<'a> Report<'a> {
         if !self.count_only() {
             let problem = self.at(&span, path, message, hint);
             self.problems.push(problem);
+        }
+    }
+
+    /// The same, but the first time alone of those that begin at the same place.
+    pub(super) fn problem_once(
+        &mut self,
+        span: Range<usize>,
+        path: &Path<'_>,
+        message: impl FnOnce() -> String,
+        hint: impl Display,
+    ) {
+        if self.once.insert(span.start) {
+            self.problem(span, path, message(), hint);
         }
     }
 

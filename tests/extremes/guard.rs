@@ -37,6 +37,7 @@ triggers = [
 ]
 [metrics.refunds]
 unit = "percent"
+better = "less"
 source = "application"
 "#;
 
@@ -127,6 +128,7 @@ fn judges(calls: &mut Calls, plan: &Plan) {
         let mut judge = calls.call("Judge::with_alpha", || judge().with_alpha(alpha)).unwrap();
         calls.call("Judge::latencies", || judge.latencies().len());
         calls.call("Judge::marked", || judge.marked().len());
+        calls.call("Judge::unmarked", || judge.unmarked().len());
         for lasts in DURATIONS {
             for rate in FLOATS {
                 for base in FLOATS {
@@ -159,6 +161,7 @@ fn counts() -> Vec<Counts> {
         errors,
         slow: pairs.to_vec(),
         marked: pairs.to_vec(),
+        unmarked: pairs.to_vec(),
     };
     vec![
         of(0, 0, &[]),

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use stagegate::model::{
-    Action, Audience, Bound, Comparison, Date, FlagPlan, IncidentKind, Increase, Limit, Occasion,
-    Quantity, TimeZone, TriggerCause, Unit, WeekHours, When, json_schema,
+    Action, Audience, Better, Bound, Comparison, Date, FlagPlan, IncidentKind, Increase, Limit,
+    Number, Occasion, Quantity, TimeZone, TriggerCause, Unit, WeekHours, When, json_schema,
 };
 use stagegate::{Document, Format, Plan, PlanError, Problem, User};
 
@@ -213,13 +213,25 @@ fn quantities(calls: &mut Calls) {
         calls.call("Audience::from_str", || {
             text.parse::<Audience>().map_err(|error| error.to_string().len()).is_ok()
         });
+        calls.call("Number::from_str", || {
+            text.parse::<Number>().map_err(|error| error.to_string().len()).is_ok()
+        });
         calls.call("When::from_str", || {
             text.parse::<When>().map_err(|error| error.to_string().len()).is_ok()
         });
         calls.call("IncidentKind::as_str", || IncidentKind::Own(text.into()).as_str().len());
     }
     let durations = DURATIONS.into_iter().map(Quantity::Duration);
-    let quantities: Vec<_> = durations.chain(NUMBERS.into_iter().map(Quantity::Count)).collect();
+    let counts = NUMBERS.into_iter().map(Quantity::Count);
+    let mut quantities: Vec<_> = durations.chain(counts).collect();
+    for millionths in [i64::MIN, -1, 0, 1, i64::MAX] {
+        let number = calls.call("Number::from_millionths", || Number::from_millionths(millionths));
+        if let Some(number) = number.unwrap() {
+            calls.call("Number::millionths", || number.millionths());
+            quantities.push(Quantity::Number(number));
+        }
+    }
+    quantities.extend([Number::MIN, Number::MAX].map(Quantity::Number));
     for ppm in [0, 1, 1_000_000, u32::MAX] {
         let increase = calls.call("Increase::from_ppm", || Increase::from_ppm(ppm)).unwrap();
         if let Some(increase) = increase {
@@ -227,11 +239,12 @@ fn quantities(calls: &mut Calls) {
         }
         for value in &quantities {
             drop(value.to_string());
+            calls.call("Quantity::unit", || value.unit());
             for other in &quantities {
-                for limit in [Limit::Above(*other), Limit::Below(*other)]
+                let worse = [Better::Less, Better::More]
                     .into_iter()
-                    .chain(increase.map(Limit::WorseThanControlBy))
-                {
+                    .flat_map(|better| increase.map(|by| Limit::WorseThanControlBy { by, better }));
+                for limit in [Limit::Above(*other), Limit::Below(*other)].into_iter().chain(worse) {
                     calls.call("Limit::is_exceeded", || limit.is_exceeded(*value, Some(*other)));
                 }
                 let bound = Bound { comparison: Comparison::Below, value: *other };

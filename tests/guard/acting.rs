@@ -132,6 +132,7 @@ fn a_value_that_the_guard_alone_is_told_takes_the_flag_back() {
         schema = 1
         [metrics.queue]
         unit = "count"
+        better = "less"
         source = "application"
         [flags.search]
         stage = "pilot"

@@ -19,6 +19,7 @@ users = ["ana", "ben"]
 users = ["ops", "user-0", "user-1", "user-2", "user-3", "user-4", "user-5", "user-6", "user-7"]
 [metrics.orders]
 unit = "count"
+better = "more"
 source = "application"
 [flags.search]
 stage = "pilot"

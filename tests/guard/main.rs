@@ -12,6 +12,7 @@
 #[cfg(feature = "rollout")]
 mod acting;
 mod counting;
+mod direction;
 mod ga;
 mod latches;
 mod measuring;

@@ -13,6 +13,7 @@ schema = 1
 users = ["ana"]
 [metrics.declined]
 unit = "percent"
+better = "less"
 source = "application"
 [flags.plain]
 stage = "all"

@@ -11,7 +11,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// A judge of these triggers, in the pilot (10%) or at the end (100%).
 fn judge(triggers: &str, stage: &str) -> Judge {
     let document = format!(
-        "schema = 1\n[metrics.orders]\nunit = \"count\"\nsource = \"application\"\n[flags.a]\nstages = [\
+        "schema = 1\n[metrics.orders]\nunit = \"count\"\nbetter = \"more\"\nsource = \"application\"\n[flags.a]\nstages = [\
          {{ name = \"pilot\", percent = 10 }}, {{ name = \"ga\", percent = 100 }}]\ntriggers = [{triggers}]"
     );
     let plan = Plan::parse(document).unwrap();
@@ -95,7 +95,7 @@ fn without_control_there_is_nothing_to_compare_with() {
     let text = (2..60)
         .map(|minute| told(&mut before, &bad(minute)))
         .find(|text| text.starts_with("breach"));
-    assert!(text.unwrap().contains("with the flag, for "));
+    assert!(text.unwrap().contains(" with the flag, 1.000% (500 of 50000) without, for "));
 }
 
 /// Those who have it by a list are no random users: they count for a limit, and for no comparison.

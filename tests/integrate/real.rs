@@ -228,6 +228,7 @@ fn a_rollout_whose_prometheus_stands_still_answers_and_then_has_no_data() {
         schema = 1
         [metrics.queue]
         unit = "count"
+        better = "less"
         source = { prometheus = "vector(4)" }
         stale_after = "1m"
         [flags.a]

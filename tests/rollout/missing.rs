@@ -186,7 +186,7 @@ fn what_a_guard_has_measured_is_known() {
     rollout.by("guard").act("a", &event).unwrap();
     assert_eq!(
         &*grounds(&rollout)[1],
-        "error_rate is known: 0.4%, 0.3% without the flag, of 1000 samples"
+        "error_rate is known: 0.4% with the flag, 0.3% without, of 1000 samples"
     );
 }
 

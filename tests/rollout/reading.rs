@@ -14,10 +14,12 @@ const DOCUMENT: &str = r#"
 schema = 1
 [metrics.queue]
 unit = "count"
+better = "less"
 source = { prometheus = "queue_length" }
 stale_after = "5m"
 [metrics.load]
 unit = "percent"
+better = "less"
 source = { prometheus = "load" }
 [plans.p]
 stages = [{ name = "few", percent = 10, metrics = { load = { target = "< 80%" } } }, { name = "all", percent = 100 }]

@@ -18,6 +18,9 @@ pub(crate) struct Amount {
     milliseconds: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u64>,
+    /// Of a number: 1,500,000 is `1.5`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    millionths: Option<i64>,
 }
 
 impl Amount {
@@ -30,6 +33,7 @@ impl Amount {
                 Amount { milliseconds, ..amount }
             }
             Quantity::Count(count) => Amount { count: Some(count), ..amount },
+            Quantity::Number(number) => Amount { millionths: Some(number.millionths()), ..amount },
             _ => amount,
         }
     }

@@ -290,11 +290,12 @@ pub(crate) struct Set {
     /// The metric.
     pub(crate) name: String,
     /// What was read.
+    #[arg(allow_negative_numbers = true)]
     pub(crate) value: String,
     #[command(flatten)]
     pub(crate) acting: Acting,
     /// What was read for users without the flag.
-    #[arg(long, value_name = "VALUE")]
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     pub(crate) control: Option<String>,
     /// From how many samples.
     #[arg(long, value_name = "COUNT")]

@@ -60,7 +60,7 @@ families! {
     METRIC_READ = gauge("stagegate_metric_read_timestamp_seconds", "When a metric was read last, with or without data.");
     METRIC_SAMPLES = gauge("stagegate_metric_samples", "Of how many samples a metric is.");
     METRIC_SECONDS = gauge("stagegate_metric_seconds", "What a metric that is a time has come to.");
-    METRIC_VALUE = gauge("stagegate_metric_value", "What a metric that is a number has come to.");
+    METRIC_VALUE = gauge("stagegate_metric_value", "What a metric that is a count or a number has come to.");
     OUTBOX_DELIVERED = counter("stagegate_outbox_delivered_total", "Notifications that have arrived.");
     OUTBOX_LOST = counter("stagegate_outbox_lost_total", "Notifications that never will arrive.");
     OUTBOX_WAITING = gauge("stagegate_outbox_waiting", "Notifications that wait.");

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use self::family::Family;
 use crate::percent::Percent;
 use crate::plan::Plan;
-use crate::plan::model::Quantity;
+use crate::plan::model::{Number, Quantity};
 use crate::rollout::{OutboxStatus, RolloutStatus};
 
 /// What a rollout comes to at a moment, as numbers with names and labels: where each flag is, what is open, what its
@@ -134,6 +134,7 @@ impl Figures {
             Some(Quantity::Percent(percent)) => (family::METRIC_RATIO, ratio(percent)),
             Some(Quantity::Duration(time)) => (family::METRIC_SECONDS, time.as_secs_f64()),
             Some(Quantity::Count(count)) => (family::METRIC_VALUE, whole(count)),
+            Some(Quantity::Number(number)) => (family::METRIC_VALUE, decimal(number)),
             None => return,
         };
         self.add(family, [("flag", flag), ("metric", metric), ("arm", arm)], value);
@@ -189,6 +190,12 @@ impl fmt::Display for Escaped<'_> {
 /// Beyond 2^53 it is the nearest that there is: all numbers of the format are floats.
 fn whole(number: u64) -> f64 {
     number as f64
+}
+
+/// The nearest float: all numbers of the format are floats.
+#[expect(clippy::float_arithmetic, reason = "to be looked at; no answer depends on it")]
+fn decimal(number: Number) -> f64 {
+    number.millionths() as f64 / 1e6
 }
 
 #[expect(clippy::float_arithmetic, reason = "to be looked at; no answer depends on it")]

@@ -33,33 +33,44 @@ impl<'a> Decimal<'a> {
 
     /// The nearest whole number to `self * 10^places`, a half up.
     pub(super) fn times_ten_to(self, places: u8) -> Result<u64, NotWhole> {
+        match self.magnitude(places) {
+            Some(nearest) if self.is_negative && nearest > 0 => Err(NotWhole::Negative),
+            Some(nearest) => Ok(nearest),
+            None if self.is_negative => Err(NotWhole::Negative),
+            None => Err(NotWhole::TooLarge),
+        }
+    }
+
+    /// The same, and it may be negative: a half away from zero. `None` beyond what an `i64` holds.
+    pub(super) fn signed_times_ten_to(self, places: u8) -> Option<i64> {
+        let nearest = i64::try_from(self.magnitude(places)?).ok()?;
+        Some(if self.is_negative { -nearest } else { nearest })
+    }
+
+    /// The nearest whole number to `self * 10^places` without its sign; `None` of more than 19 digits.
+    fn magnitude(self, places: u8) -> Option<u64> {
         let digits = format!("{}{}", self.whole, self.fraction);
         // How many of the digits stand before the point once it is moved.
-        let point = i64::try_from(self.whole.len()).map_err(|_| NotWhole::TooLarge)?;
+        let point = i64::try_from(self.whole.len()).ok()?;
         let point = point + i64::from(self.exponent) + i64::from(places);
         let zeros = digits.bytes().take_while(|digit| *digit == b'0').count();
         let Some(significant) = digits.get(zeros..).filter(|digits| !digits.is_empty()) else {
-            return Ok(0);
+            return Some(0);
         };
-        let point = point - i64::try_from(zeros).map_err(|_| NotWhole::TooLarge)?;
-        let nearest = match usize::try_from(point) {
+        let point = point - i64::try_from(zeros).ok()?;
+        match usize::try_from(point) {
             // The first digit is behind the point, but not at once.
-            Err(_) => 0,
+            Err(_) => Some(0),
             // More than any integer that is asked for.
-            Ok(19..) => return Err(self.beyond()),
+            Ok(20..) => None,
             Ok(point) => {
                 let mut padded = significant.bytes().chain(std::iter::repeat(b'0'));
                 let number = padded.by_ref().take(point);
                 let number = number.fold(0, |n: u64, digit| n * 10 + u64::from(digit - b'0'));
                 let next = padded.next();
-                number + u64::from(next.is_some_and(|digit| digit >= b'5'))
+                Some(number + u64::from(next.is_some_and(|digit| digit >= b'5')))
             }
-        };
-        if self.is_negative && nearest > 0 { Err(NotWhole::Negative) } else { Ok(nearest) }
-    }
-
-    fn beyond(self) -> NotWhole {
-        if self.is_negative { NotWhole::Negative } else { NotWhole::TooLarge }
+        }
     }
 }
 
@@ -105,6 +116,24 @@ mod tests {
             assert_eq!(rounded(&format!("-{text}"), 1), Err(NotWhole::Negative), "{text}");
         }
         assert_eq!(rounded("-0.5", 0), Err(NotWhole::Negative));
+    }
+
+    #[test]
+    fn signed_numbers_are_rounded_away_from_zero() {
+        let rounded = |text: &str| Decimal::parse(text).and_then(|it| it.signed_times_ten_to(6));
+        for (text, nearest) in [
+            ("-3.5", Some(-3_500_000)),
+            ("-0", Some(0)),
+            ("-4.9e-7", Some(0)),
+            ("-5e-7", Some(-1)),
+            ("5e-7", Some(1)),
+            ("1e+12", Some(1_000_000_000_000_000_000)),
+            ("-1e+12", Some(-1_000_000_000_000_000_000)),
+            ("9999999999999", None),
+            ("1e400", None),
+        ] {
+            assert_eq!(rounded(text), nearest, "{text}");
+        }
     }
 
     #[test]

@@ -17,12 +17,12 @@ use crate::rollout::{MetricReader, ReadError, Sample};
 /// # Units
 ///
 /// Percent: a number from 0 to 100, so a ratio is multiplied by 100 in the query. Duration: seconds. Count: as it
-/// is. Each is rounded, from its decimal text and through no float, to the nearest that a plan can write: a part per
-/// million, a millisecond (at least one), a whole number.
+/// is. Number: as it is, perhaps negative. Each is rounded, from its decimal text and through no float, to the nearest that
+/// a plan can write: a part per million, a millisecond (at least one), a whole number, a millionth.
 ///
 /// # What is no value
 ///
-/// No series, more than one, `NaN`, `Inf`, less than nothing, more than 100%; an answer with `warnings`, which is
+/// No series, more than one, `NaN`, `Inf`, less than nothing (of other units than number), more than 100%; an answer with `warnings`, which is
 /// what a part of the data is told with (`infos` are well); an answer that is late, cut off, longer than 1 MiB, or
 /// anything else than what Prometheus answers. [`ReadError`] says what was found.
 ///

@@ -3,12 +3,13 @@
 use std::time::{Duration, SystemTime};
 
 use super::decimal::{Decimal, NotWhole};
-use crate::plan::model::{Quantity, Unit};
+use crate::plan::model::{Number, Quantity, Unit};
 
 /// The value that a text is in a unit, rounded to what a plan can write; or what it is instead.
 pub(super) fn quantity(text: &str, unit: Unit) -> Result<Quantity, String> {
     let decimal = Decimal::parse(text).ok_or_else(|| format!("`{text}`, which is no number"))?;
     let places = match unit {
+        Unit::Number => return number(text, decimal),
         // Parts per million of percent.
         Unit::Percent => 4,
         // Milliseconds of seconds.
@@ -19,7 +20,7 @@ pub(super) fn quantity(text: &str, unit: Unit) -> Result<Quantity, String> {
         Unit::Percent => format!("{}.{:04}%", number / 10_000, number % 10_000),
         // No time at all cannot be written.
         Unit::Duration => format!("{}ms", number.max(1)),
-        Unit::Count => number.to_string(),
+        Unit::Count | Unit::Number => number.to_string(),
     });
     match written {
         Ok(written) => {
@@ -28,6 +29,13 @@ pub(super) fn quantity(text: &str, unit: Unit) -> Result<Quantity, String> {
         Err(NotWhole::Negative) => Err(format!("`{text}`, which is negative")),
         Err(NotWhole::TooLarge) => Err(format!("`{text}`, which is too large")),
     }
+}
+
+/// The value that a decimal is in millionths.
+fn number(text: &str, decimal: Decimal<'_>) -> Result<Quantity, String> {
+    let number = decimal.signed_times_ten_to(6).and_then(Number::from_millionths);
+    let beyond = || format!("`{text}`, which is beyond {} to {}", Number::MIN, Number::MAX);
+    number.map(Quantity::Number).ok_or_else(beyond)
 }
 
 /// The moment that a number of seconds since 1970 is.
@@ -59,6 +67,12 @@ mod tests {
             ("0", Unit::Duration, "1ms"),
             ("2.9997", Unit::Count, "3"),
             ("1e+12", Unit::Count, "1000000000000"),
+            ("-3.5", Unit::Number, "-3.5"),
+            ("9007199254740993e-6", Unit::Number, "9007199254.740993"),
+            ("0.1", Unit::Number, "0.1"),
+            ("41.99999950", Unit::Number, "42"),
+            ("-1e-7", Unit::Number, "0"),
+            ("-1e+12", Unit::Number, "-1000000000000"),
         ] {
             let quantity = quantity(text, unit).expect("a value");
             assert_eq!(quantity.to_string(), written, "{text}");
@@ -75,6 +89,9 @@ mod tests {
             ("-0.5", Unit::Count, "`-0.5`, which is negative"),
             ("400000000", Unit::Duration, "`400000000`: more than ten years"),
             ("1000000000001", Unit::Count, "`1000000000001`: more than 1000000000000"),
+            ("NaN", Unit::Number, "`NaN`, which is no number"),
+            ("-Inf", Unit::Number, "`-Inf`, which is no number"),
+            ("-1e13", Unit::Number, "`-1e13`, which is beyond -1000000000000 to 1000000000000"),
         ] {
             assert_eq!(quantity(text, unit), Err(wrong.to_owned()));
         }

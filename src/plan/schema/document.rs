@@ -135,8 +135,13 @@ struct Values(#[schemars(length(min = 1))] Vec<Text>);
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Metric {
+    /// The name for people; by default its key.
+    title: Option<Text>,
     /// What it is measured in.
     unit: Unit,
+    /// Whether less or more of it is better. Required where it is compared with a target, an alert, a limit or
+    /// control, unless every document has the metric.
+    better: Option<Better>,
     /// Who records it.
     source: Source,
     /// What it is, for people.
@@ -152,6 +157,14 @@ enum Unit {
     Percent,
     Duration,
     Count,
+    Number,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum Better {
+    Less,
+    More,
 }
 
 #[derive(JsonSchema)]

@@ -32,9 +32,9 @@ use super::values::{
 pub(super) struct Trigger {
     /// The metric.
     metric: Option<Key>,
-    /// Fires when the metric is more than this.
+    /// Fires when the metric is more than this; for metrics of which less is better.
     above: Option<Quantity>,
-    /// Fires when the metric is less than this.
+    /// Fires when the metric is less than this; for metrics of which more is better.
     below: Option<Quantity>,
     /// Fires when users with the flag fare worse than those without by more than this.
     worse_than_control_by: Option<Increase>,

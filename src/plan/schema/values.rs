@@ -97,8 +97,8 @@ values! {
     Bound {
         "type": "string",
         "description": "On which side of a number a metric has to be, with the metric's unit.",
-        "pattern": r"^\s*[<>]=?\s*\d",
-        "examples": ["< 1%", "<= 250ms", "> 20"],
+        "pattern": r"^\s*[<>]=?\s*-?\d",
+        "examples": ["< 1%", "<= 250ms", "> 20", "> -3.5"],
     }
     Increase {
         "type": "string",
@@ -113,10 +113,11 @@ values! {
         "examples": ["0.4%"],
     }
     Quantity {
-        "type": ["string", "integer"],
-        "description": "A number with its metric's unit; a count needs no quotes.",
-        "pattern": r"^\s*\d",
-        "minimum": 0,
-        "examples": ["5%", "2s", 20],
+        "type": ["string", "number"],
+        "description": "A number with its metric's unit; a count and a number need no quotes.",
+        "pattern": r"^\s*-?\d",
+        "minimum": -1_000_000_000_000_i64,
+        "maximum": 1_000_000_000_000_i64,
+        "examples": ["5%", "2s", 20, -3.5],
     }
 }

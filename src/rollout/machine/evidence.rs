@@ -12,7 +12,7 @@ use super::state::{Evidence, FlagState};
 use super::watch;
 use crate::eval::StageName;
 use crate::plan::model::{
-    Action, Bound, Criterion, FlagPlan, Limit, Metric, Quantity, Trigger, TriggerCause, Unit,
+    Action, Bound, Criterion, FlagPlan, Limit, Metric, Quantity, Trigger, TriggerCause,
 };
 use crate::plan::one_of;
 use crate::rollout::{Cause, Fact, Now};
@@ -149,7 +149,7 @@ pub(super) fn measure(case: &Case<'_, '_>, read: &Read<'_>, by: &str) -> Decisio
         let hint = one_of(metric, known.keys().copied());
         return Err(vec![Unmet::new("metric", found, hint)]);
     };
-    let wrong = value.iter().chain(&control).find(|value| unit(**value) != which.unit);
+    let wrong = value.iter().chain(&control).find(|value| value.unit() != which.unit);
     if let Some(wrong) = wrong {
         let found = format!("{wrong} is not of the unit of `{metric}`");
         return Err(vec![Unmet::new("metric", found, format!("it is a {}", which.unit))]);
@@ -257,18 +257,10 @@ pub(super) fn is_enough(samples: Option<u64>, least: Option<u64>) -> bool {
 }
 
 pub(super) fn evidence_text(evidence: &Evidence) -> String {
-    let control = evidence.control.map(|value| format!(", {value} without the flag"));
+    let control = evidence.control.map(|value| format!(" with the flag, {value} without"));
     let samples = evidence.samples.map(|count| format!(", of {count} samples"));
     let value = value_text(evidence.value);
     format!("{value}{}{}", control.unwrap_or_default(), samples.unwrap_or_default())
-}
-
-fn unit(value: Quantity) -> Unit {
-    match value {
-        Quantity::Percent(_) => Unit::Percent,
-        Quantity::Duration(_) => Unit::Duration,
-        Quantity::Count(_) => Unit::Count,
-    }
 }
 
 impl Draft {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::alert::{Alert, AlertKind};
 use super::case::{Case, Decision, Draft};
-use super::conditions::value_text;
+use super::evidence::evidence_text;
 use super::refusal::Unmet;
 use super::rollback;
 use super::state::Incident;
@@ -159,7 +159,7 @@ pub(super) fn verify(
         return Err(Unmet::new("verify", found, wants));
     }
     if evidence.holding.contains_key(&*limit.to_string()) {
-        let found = format!("`{name}` is still {limit}: {}", value_text(evidence.value));
+        let found = format!("`{name}` is still {limit}: {}", evidence_text(evidence));
         let hint = "the flag may not have been the cause: look further, or override with a reason";
         return Err(Unmet::new("verify", found, hint));
     }

@@ -6,6 +6,7 @@ use crate::real::Real;
 const DOCUMENT: &str = r#"schema = 1
 [metrics.queue]
 unit = "count"
+better = "less"
 source = "people"
 [flags.a]
 triggers = [

@@ -14,6 +14,7 @@ mod guard;
 mod harness;
 mod make;
 mod messages;
+mod metric;
 #[path = "../../../../tests/support/needs.rs"]
 mod needs;
 #[cfg(unix)]

@@ -14,6 +14,7 @@ pub(crate) const DOCUMENT: &str = r#"
 schema = 1
 [metrics.queue]
 unit = "count"
+better = "less"
 source = { prometheus = "queue_length" }
 [flags.a]
 stages = [{ name = "all", percent = 100 }]

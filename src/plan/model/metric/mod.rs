@@ -1,27 +1,35 @@
 //! `[metrics.NAME]` and what a stage asks of a metric.
 
+pub(super) mod better;
+mod built_in;
+mod fields;
+pub(super) mod increase;
+pub(super) mod number;
 pub(super) mod quantity;
 pub(super) mod threshold;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::key::{self, Key};
 use crate::plan::Excerpt;
-use crate::plan::fields::{Fields, Path, named, one_of, string, text};
+use crate::plan::fields::{Path, named, one_of, string};
 use crate::plan::limits::MAX_ITEMS;
+use crate::plan::model::metric::better::Better;
+use crate::plan::model::metric::built_in::{BuiltIn, SUGGESTED};
 use crate::plan::model::metric::quantity::{Bound, Unit};
-use crate::plan::model::time::duration;
-use crate::plan::model::word::{self, Word};
-use crate::plan::node::{Entry, Node, Value};
+use crate::plan::model::word::Word;
+use crate::plan::node::{Entry, Node};
 use crate::plan::report::Report;
 
 /// A metric of the document, or one that every document has.
 ///
-/// `error_rate` (percent) and `latency_p50` to `latency_p99` (duration) are measured by the
-/// application itself; `cpu` and `memory` (percent), `complaints` and `support_tickets` (count) are
-/// entered by people unless the document declares another source.
+/// `error_rate` (percent) and `latency_p1` to `latency_p99` (duration) are measured by the
+/// application itself. People enter `cpu` and `memory` (percent), `complaints` and
+/// `support_tickets` (count) and `nps` (number), unless the document declares another source.
+/// Of `nps` more is better, of the others less.
 ///
 /// # Example
 ///
@@ -35,13 +43,15 @@ use crate::plan::report::Report;
 ///     unit = "percent"
 ///     source = { prometheus = "avg(node_cpu_busy)" }
 ///     [metrics.cart_size]
+///     title = "Items of an order"
 ///     unit = "count"
+///     better = "more"
 ///     source = "application"
-///     description = "Items of an order"
 ///     [flags.new-checkout]
 /// "#)?;
 /// let metrics: Vec<_> = plan.metrics().collect();
 /// assert_eq!((&*metrics[0].name, metrics[0].unit), ("cart_size", Unit::Count));
+/// assert_eq!([&*metrics[0].title, &*metrics[1].title], ["Items of an order", "CPU usage"]);
 /// assert!(matches!(&metrics[1].source, MetricSource::Prometheus { query } if query.starts_with("avg")));
 /// # Ok::<(), stagegate::PlanError>(())
 /// ```
@@ -50,8 +60,13 @@ use crate::plan::report::Report;
 pub struct Metric {
     /// By which criteria and triggers refer to it.
     pub name: Box<str>,
+    /// The name for people: "Revenue per user". A metric without a title has its name here.
+    pub title: Box<str>,
     /// What it is measured in.
     pub unit: Unit,
+    /// Whether less or more of it is better. `None` only for a metric that the document declares
+    /// and compares with nothing.
+    pub better: Option<Better>,
     /// Where its values come from.
     pub source: MetricSource,
     /// What it is, for people.
@@ -104,7 +119,15 @@ pub struct StageMetric {
 ///
 /// One that could not be read is there all the same, so that naming it is no second problem.
 #[derive(Debug, Default)]
-pub(in crate::plan) struct Metrics(BTreeMap<Key, Option<Arc<Metric>>>);
+pub(in crate::plan) struct Metrics(BTreeMap<Key, Declared>);
+
+/// A metric of the document.
+#[derive(Debug)]
+struct Declared {
+    metric: Option<Arc<Metric>>,
+    /// Where its name stands.
+    span: Range<usize>,
+}
 
 impl Metrics {
     /// `[metrics]` of a document.
@@ -124,8 +147,9 @@ impl Metrics {
                 let hint = "leave it out: criteria and triggers may name it as it is";
                 report.problem(entry.key_span.clone(), &path, message, hint);
             } else {
-                let metric = read_metric(&name, every, &entry.node, &path, report);
-                metrics.insert(name, metric.map(Arc::new));
+                let metric = fields::read(&name, every, &entry.node, &path, report);
+                let (metric, span) = (metric.map(Arc::new), entry.key_span.clone());
+                metrics.insert(name, Declared { metric, span });
             }
         }
         Metrics(metrics)
@@ -134,7 +158,7 @@ impl Metrics {
     /// The metric of that name, whether the document declares it or every document has it.
     pub(in crate::plan::model) fn get(&self, name: &str) -> Option<Arc<Metric>> {
         match self.0.get(name) {
-            Some(declared) => declared.clone(),
+            Some(declared) => declared.metric.clone(),
             None => BuiltIn::of(name).map(|built_in| Arc::new(built_in.metric(name))),
         }
     }
@@ -169,7 +193,30 @@ impl Metrics {
 
     /// Those that the document declares, in order of their names.
     pub(in crate::plan) fn declared(&self) -> impl Iterator<Item = &Arc<Metric>> {
-        self.0.values().flatten()
+        self.0.values().filter_map(|declared| declared.metric.as_ref())
+    }
+
+    /// The direction of a metric that the value at `user` is compared with. A metric without one is
+    /// a problem where it is declared, once, however many values are compared with it.
+    pub(in crate::plan::model) fn direction(
+        &self,
+        metric: &Metric,
+        user: &Path<'_>,
+        report: &mut Report<'_>,
+    ) -> Option<Better> {
+        if metric.better.is_none()
+            && let Some(Declared { span, .. }) = self.0.get(&*metric.name)
+        {
+            let (root, name) = (Path::root(), &metric.name);
+            let metrics = root.field("metrics");
+            let message = || format!("found no `better`, which `{user}` needs");
+            let hint = format!(
+                "write `better = \"less\"` or `better = \"more\"` in `[{}]`",
+                metrics.field(name)
+            );
+            report.problem_once(span.clone(), &metrics.field(name), message, hint);
+        }
+        metric.better
     }
 
     /// Whether there is one of that name, read or not.
@@ -191,141 +238,16 @@ impl Metrics {
     }
 }
 
-/// What a hint lists of the metrics that every document has.
-const SUGGESTED: [&str; 8] = [
-    "error_rate",
-    "latency_p50",
-    "latency_p95",
-    "latency_p99",
-    "cpu",
-    "memory",
-    "complaints",
-    "support_tickets",
-];
-
-/// A metric that every document has.
-struct BuiltIn {
-    unit: Unit,
-    source: MetricSource,
-}
-
-impl BuiltIn {
-    fn of(name: &str) -> Option<BuiltIn> {
-        let (unit, source) = match name {
-            "error_rate" => (Unit::Percent, MetricSource::Application),
-            "cpu" | "memory" => (Unit::Percent, MetricSource::People),
-            "complaints" | "support_tickets" => (Unit::Count, MetricSource::People),
-            _ if is_percentile(name) => (Unit::Duration, MetricSource::Application),
-            _ => return None,
-        };
-        Some(BuiltIn { unit, source })
-    }
-
-    fn metric(self, name: &str) -> Metric {
-        let (unit, stale_after) = (self.unit, self.source.stale_after());
-        Metric { name: name.into(), unit, source: self.source, description: None, stale_after }
-    }
-}
-
-/// `latency_p1` to `latency_p99`, each written in one way only.
-fn is_percentile(name: &str) -> bool {
-    let number = name.strip_prefix("latency_p").unwrap_or_default();
-    let is_plain = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
-    is_plain && (1..=2).contains(&number.len())
-}
-
-/// `every`: what every document has under that name.
-fn read_metric<'a>(
-    name: &Key,
-    every: Option<BuiltIn>,
-    node: &Node<'a>,
-    path: &Path<'_>,
-    report: &mut Report<'a>,
-) -> Option<Metric> {
-    let mut fields = Fields::open(node, path, report)?;
-    let (unit, source) = (fields.take("unit"), fields.take("source"));
-    let description = fields.take_text("description", report).map(Box::from);
-    let stale_after = fields.take("stale_after");
-    fields.finish(report);
-    let stale_after =
-        stale_after.and_then(|node| duration::read(node, &path.field("stale_after"), report));
-    let every = every.map(|every| every.unit);
-    let unit = match unit {
-        Some(node) => read_unit(name, every, node, &path.field("unit"), report),
-        None => {
-            let hint = match every {
-                Some(unit) => format!("write `unit = \"{unit}\"`"),
-                None => "write `unit = \"percent\"`, \"duration\" or \"count\"".to_owned(),
-            };
-            fields.missing("unit", hint, report);
-            None
-        }
-    };
-    let source = match source {
-        Some(node) => read_source(node, &path.field("source"), report),
-        None => {
-            fields.missing("source", format!("write who records it: {SOURCES}"), report);
-            None
-        }
-    };
-    let (unit, source) = (unit?, source?);
-    let stale_after = stale_after.unwrap_or(source.stale_after());
-    Some(Metric { name: name.as_str().into(), unit, source, description, stale_after })
-}
-
-fn read_unit<'a>(
-    name: &Key,
-    every: Option<Unit>,
-    node: &Node<'a>,
-    path: &Path<'_>,
-    report: &mut Report<'a>,
-) -> Option<Unit> {
-    let unit: Unit = word::read(node, path, report)?;
-    if let Some(own) = every.filter(|own| *own != unit) {
-        let wrong = format!("not the unit that `{}` has in every document", name.as_str());
-        report.found(node, path, wrong, format!("write \"{own}\", or declare another name"));
-        return None;
-    }
-    Some(unit)
-}
-
-const SOURCES: &str = "\"application\", \"people\" or { prometheus = \"QUERY\" }";
-
-fn read_source<'a>(
-    node: &Node<'a>,
-    path: &Path<'_>,
-    report: &mut Report<'a>,
-) -> Option<MetricSource> {
-    match &node.value {
-        Value::Text(word) if word == "application" => Some(MetricSource::Application),
-        Value::Text(word) if word == "people" => Some(MetricSource::People),
-        Value::Table(_) => {
-            let mut fields = Fields::open(node, path, report)?;
-            let query = fields.take("prometheus");
-            fields.finish(report);
-            let Some(query) = query else {
-                fields.missing("prometheus", "write `prometheus = \"QUERY\"`", report);
-                return None;
-            };
-            let query = text(query, &path.field("prometheus"), report)?;
-            Some(MetricSource::Prometheus { query: query.into() })
-        }
-        _ => {
-            report.found(node, path, "not a source of a metric", format!("write {SOURCES}"));
-            None
-        }
-    }
-}
-
 impl Word for Unit {
     const WRONG: &'static str = "not a unit of a metric";
-    const ALL: &'static [Unit] = &[Unit::Percent, Unit::Duration, Unit::Count];
+    const ALL: &'static [Unit] = &[Unit::Percent, Unit::Duration, Unit::Count, Unit::Number];
 
     fn word(self) -> &'static str {
         match self {
             Unit::Percent => "percent",
             Unit::Duration => "duration",
             Unit::Count => "count",
+            Unit::Number => "number",
         }
     }
 }

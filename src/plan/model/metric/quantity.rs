@@ -7,6 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::percent::{self, DecimalError, Percent};
+use crate::plan::model::metric::number::{Number, ParseNumberError};
 use crate::plan::model::time::duration::{self, ParseDurationError};
 use crate::plan::model::word::Word;
 
@@ -20,6 +21,8 @@ pub enum Unit {
     Duration,
     /// A whole number of something: `"20"`.
     Count,
+    /// A decimal number, perhaps negative: `"-3.5"`.
+    Number,
 }
 
 /// A number with its unit. Printed as a document writes it.
@@ -32,6 +35,8 @@ pub enum Quantity {
     Duration(Duration),
     /// `"20"`
     Count(u64),
+    /// `"-3.5"`
+    Number(Number),
 }
 
 /// On which side of a number a metric has to be: `"< 1%"`.
@@ -56,25 +61,11 @@ pub enum Comparison {
     AtLeast,
 }
 
-/// By how much treatment may be worse than control, relative to control: `"50%"` is half as much
-/// again, `"150%"` two and a half times as much.
-///
-/// # Units
-///
-/// Parts per million of control's value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Increase {
-    ppm: u32,
-}
-
 /// The largest count that a document may write: a million million.
 pub(in crate::plan::model) const MAX_COUNT: u64 = 1_000_000_000_000;
 
-/// The largest [`Increase`] in percent, a hundred times as much again.
-const MAX_INCREASE: u32 = 10_000;
-
 impl Quantity {
-    /// Reads `1%`, `2s` or `20`, as the unit asks.
+    /// Reads `1%`, `2s`, `20` or `-3.5`, as the unit asks.
     ///
     /// # Errors
     ///
@@ -90,6 +81,27 @@ impl Quantity {
                 .map(Quantity::Percent),
             Unit::Duration => Ok(Quantity::Duration(duration::parse(text)?)),
             Unit::Count => parse_count(text).map(Quantity::Count),
+            Unit::Number => Ok(Quantity::Number(text.trim().parse()?)),
+        }
+    }
+
+    /// Returns the unit.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::model::{Quantity, Unit};
+    ///
+    /// assert_eq!(Quantity::parse("-3.5", Unit::Number)?.unit(), Unit::Number);
+    /// # Ok::<(), stagegate::model::ParseQuantityError>(())
+    /// ```
+    #[must_use]
+    pub const fn unit(self) -> Unit {
+        match self {
+            Quantity::Percent(_) => Unit::Percent,
+            Quantity::Duration(_) => Unit::Duration,
+            Quantity::Count(_) => Unit::Count,
+            Quantity::Number(_) => Unit::Number,
         }
     }
 
@@ -99,6 +111,7 @@ impl Quantity {
             (Quantity::Percent(a), Quantity::Percent(b)) => Some(a.cmp(&b)),
             (Quantity::Duration(a), Quantity::Duration(b)) => Some(a.cmp(&b)),
             (Quantity::Count(a), Quantity::Count(b)) => Some(a.cmp(&b)),
+            (Quantity::Number(a), Quantity::Number(b)) => Some(a.cmp(&b)),
             _ => None,
         }
     }
@@ -145,30 +158,6 @@ impl Comparison {
     }
 }
 
-impl Increase {
-    /// The increase by that many parts per million; `None` for none at all, and above 100,000,000,
-    /// which is 10,000%.
-    #[must_use]
-    pub const fn from_ppm(ppm: u32) -> Option<Increase> {
-        if 0 < ppm && ppm <= MAX_INCREASE * (percent::PPM / 100) {
-            Some(Increase { ppm })
-        } else {
-            None
-        }
-    }
-
-    /// Reads `50%`.
-    pub(in crate::plan::model) fn parse(text: &str) -> Result<Increase, NoQuantity> {
-        let ppm = parse_percent(text, MAX_INCREASE)?;
-        Increase::from_ppm(ppm).ok_or(NoQuantity::NoIncrease)
-    }
-    /// Parts per million of control's value: 500,000 is `"50%"`.
-    #[must_use]
-    pub const fn ppm(self) -> u32 {
-        self.ppm
-    }
-}
-
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.word())
@@ -181,6 +170,7 @@ impl fmt::Display for Quantity {
             Quantity::Percent(percent) => write!(f, "{percent}%"),
             Quantity::Duration(duration) => duration::write(*duration, f),
             Quantity::Count(count) => count.fmt(f),
+            Quantity::Number(number) => number.fmt(f),
         }
     }
 }
@@ -194,13 +184,6 @@ impl fmt::Display for Comparison {
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.comparison, self.value)
-    }
-}
-
-impl fmt::Display for Increase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        percent::write(self.ppm, f)?;
-        f.write_str("%")
     }
 }
 
@@ -229,12 +212,14 @@ pub(in crate::plan::model) enum NoQuantity {
     NotCount,
     #[error("more than {MAX_COUNT}")]
     Count,
+    #[error("{0}")]
+    Number(#[from] ParseNumberError),
     #[error("no increase at all")]
     NoIncrease,
 }
 
 /// Parts per million of a decimal with its percent sign.
-fn parse_percent(text: &str, max: u32) -> Result<u32, NoQuantity> {
+pub(super) fn parse_percent(text: &str, max: u32) -> Result<u32, NoQuantity> {
     let decimal = text.trim().strip_suffix('%').ok_or(NoQuantity::NotPercent)?;
     percent::read(decimal.trim_end(), max).map_err(|error| match error {
         DecimalError::NotDecimal => NoQuantity::NotDecimal,
@@ -262,6 +247,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::plan::model::metric::increase::Increase;
 
     fn quantity() -> impl Strategy<Value = (Unit, Quantity)> {
         let percent = (0..=percent::PPM).prop_map(|ppm| {
@@ -270,7 +256,12 @@ mod tests {
         let duration = (1..=315_360_000_000_u64)
             .prop_map(|ms| (Unit::Duration, Quantity::Duration(Duration::from_millis(ms))));
         let count = (0..=MAX_COUNT).prop_map(|count| (Unit::Count, Quantity::Count(count)));
-        prop_oneof![percent, duration, count]
+        let millionths = Number::MIN.millionths()..=Number::MAX.millionths();
+        let number = millionths.prop_map(|millionths| {
+            let number = Number::from_millionths(millionths).expect("in range");
+            (Unit::Number, Quantity::Number(number))
+        });
+        prop_oneof![percent, duration, count, number]
     }
 
     proptest! {
@@ -301,6 +292,9 @@ mod tests {
             ("< 48h", Unit::Duration, "< 2d"),
             ("> 2_000", Unit::Count, "> 2000"),
             ("< 0007", Unit::Count, "< 7"),
+            ("> 7", Unit::Number, "> 7"),
+            (">= -0.50", Unit::Number, ">= -0.5"),
+            ("<-1_000.000001", Unit::Number, "< -1000.000001"),
         ] {
             assert_eq!(read(text, unit).as_deref(), Ok(written), "{text}");
         }
@@ -324,27 +318,15 @@ mod tests {
             ("< -3", Unit::Count, "negative"),
             ("< 1000000000001", Unit::Count, "more than 1000000000000"),
             ("< 99999999999999999999", Unit::Count, "more than 1000000000000"),
+            ("> 7%", Unit::Number, "not a plain decimal number"),
+            ("> - 7", Unit::Number, "not a plain decimal number"),
+            ("> 1e3", Unit::Number, "not a plain decimal number"),
+            ("> 0.0000001", Unit::Number, "finer than 0.000001, one millionth"),
+            ("> 1000000000001", Unit::Number, "more than 1000000000000"),
+            ("> -1000000000001", Unit::Number, "less than -1000000000000"),
         ] {
             let error = Bound::parse(text, unit).expect_err(text);
             assert_eq!(error.to_string(), wrong, "{text}");
-        }
-    }
-
-    #[test]
-    fn increases_are_exact_and_bounded() {
-        let ppm = |text| Increase::parse(text).map(Increase::ppm).map_err(|e| e.to_string());
-        assert_eq!(ppm("50%"), Ok(500_000));
-        assert_eq!(ppm("0.0001%"), Ok(1));
-        assert_eq!(ppm("10000%"), Ok(100_000_000));
-        assert_eq!(ppm("150.5 %"), Ok(1_505_000));
-        for (text, wrong) in [
-            ("0%", "no increase at all"),
-            ("10000.0001%", "more than 10000%"),
-            ("50", "not a percentage"),
-            ("-5%", "negative"),
-            ("99999999999%", "more than 10000%"),
-        ] {
-            assert_eq!(ppm(text), Err(wrong.to_owned()), "{text}");
         }
     }
 }

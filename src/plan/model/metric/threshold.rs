@@ -2,23 +2,49 @@
 
 use crate::percent::Percent;
 use crate::plan::fields::{Path, text};
-use crate::plan::model::metric::Metric;
-use crate::plan::model::metric::quantity::{Bound, Comparison, Increase, Quantity, Unit};
+use crate::plan::model::metric::better::Better;
+use crate::plan::model::metric::built_in::BuiltIn;
+use crate::plan::model::metric::increase::Increase;
+use crate::plan::model::metric::number::Number;
+use crate::plan::model::metric::quantity::{Bound, Comparison, Quantity, Unit};
 use crate::plan::model::metric::quantity::{MAX_COUNT, parse_count};
+use crate::plan::model::metric::{Metric, Metrics};
 use crate::plan::node::Node;
 use crate::plan::report::Report;
 
-/// A bound in the metric's unit, which a value may be within or not.
+/// What a bound is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::plan::model) enum Purpose {
+    /// Good values are within it.
+    Target,
+    /// Bad values are within it.
+    Alert,
+}
+
+impl Purpose {
+    /// How values within a bound of this purpose compare with it.
+    fn side(self, better: Better) -> Comparison {
+        match (self, better) {
+            (Purpose::Target, Better::Less) | (Purpose::Alert, Better::More) => Comparison::Below,
+            (Purpose::Target, Better::More) | (Purpose::Alert, Better::Less) => Comparison::Above,
+        }
+    }
+}
+
+/// A bound in the metric's unit, which a value may be within or not, on the side of its purpose.
 pub(in crate::plan::model) fn bound<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
-    metric: &Metric,
+    (metric, metrics): (&Metric, &Metrics),
+    purpose: Purpose,
     report: &mut Report<'a>,
 ) -> Option<Bound> {
-    let bound = match Bound::parse(quoted(node, path, &hint(metric, "< "), report)?, metric.unit) {
+    let example = metric.better.map_or(Comparison::Below, |better| purpose.side(better));
+    let hint = hint(metric, &format!("{example} "));
+    let bound = match Bound::parse(quoted(node, path, &hint, report)?, metric.unit) {
         Ok(bound) => bound,
         Err(error) => {
-            report.found(node, path, error, hint(metric, "< "));
+            report.found(node, path, error, hint);
             return None;
         }
     };
@@ -33,17 +59,49 @@ pub(in crate::plan::model) fn bound<'a>(
         report.found(node, path, wrong, hint);
         return None;
     }
+    let better = metrics.direction(metric, path, report);
+    if let Some(better) = better.filter(|it| it.is_within(bound) != (purpose == Purpose::Target)) {
+        let (what, side) = match purpose {
+            Purpose::Target => ("a target", "bad"),
+            Purpose::Alert => ("an alert", "good"),
+        };
+        let comparison = purpose.side(better);
+        let wrong = wrong_side(what, side, metric, better);
+        let hint = format!("write \"{comparison} {}\"{}", bound.value, or_turn(metric, better));
+        report.found(node, path, wrong, hint);
+        return None;
+    }
     Some(bound)
 }
 
-/// A trigger's limit in the metric's unit; a count may stand without quotes.
+/// What a value on the wrong side is told.
+pub(in crate::plan::model) fn wrong_side(
+    what: &str,
+    side: &str,
+    metric: &Metric,
+    better: Better,
+) -> String {
+    format!("{what} on the {side} side of `{}`: {better} is better", metric.name)
+}
+
+/// The end of a hint: a metric of the document may have the other direction.
+pub(in crate::plan::model) fn or_turn(metric: &Metric, better: Better) -> String {
+    if BuiltIn::of(&metric.name).is_some() {
+        return String::new();
+    }
+    let (root, opposite) = (Path::root(), better.opposite());
+    let metrics = root.field("metrics");
+    format!(", or `better = \"{opposite}\"` in `[{}]`", metrics.field(&metric.name))
+}
+
+/// A trigger's limit in the metric's unit; a count and a number may stand without quotes.
 pub(in crate::plan::model) fn quantity<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
     metric: &Metric,
     report: &mut Report<'a>,
 ) -> Option<Quantity> {
-    let text = if node.is_number() && metric.unit == Unit::Count {
+    let text = if node.is_number() && matches!(metric.unit, Unit::Count | Unit::Number) {
         report.slice(&node.span)
     } else {
         quoted(node, path, &hint(metric, ""), report)?
@@ -61,17 +119,26 @@ pub(in crate::plan::model) fn quantity<'a>(
 pub(in crate::plan::model) fn increase<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
+    (metric, better): (&Metric, Better),
     report: &mut Report<'a>,
 ) -> Option<Increase> {
-    const HINT: &str = "write more than 0% and at most 10000%, for example \"50%\": \
-                        half as much again as control";
-    match Increase::parse(quoted(node, path, HINT, report)?) {
-        Ok(increase) => Some(increase),
-        Err(error) => {
-            report.found(node, path, error, HINT);
-            None
+    // Of what is never negative, nothing is lower by all of it.
+    let is_whole_too_much = better == Better::More && metric.unit != Unit::Number;
+    let most = if is_whole_too_much { "less than 100%" } else { "at most 10000%" };
+    let half = match better {
+        Better::Less => "half as much again as control",
+        Better::More => "half as much as control",
+    };
+    let hint = format!("write more than 0% and {most}, for example \"50%\": {half}");
+    let wrong = match Increase::parse(quoted(node, path, &hint, report)?) {
+        Ok(increase) if is_whole_too_much && increase.ppm() >= Percent::ALL.ppm() => {
+            format!("by which no `{}` is lower than control", metric.name)
         }
-    }
+        Ok(increase) => return Some(increase),
+        Err(error) => error.to_string(),
+    };
+    report.found(node, path, wrong, hint);
+    None
 }
 
 /// A number of something of which there has to be one; `none`: what a 0 is called.
@@ -111,12 +178,13 @@ fn quoted<'n, 'a>(
 
 /// No value is more.
 pub(in crate::plan::model) fn is_most(value: Quantity) -> bool {
-    value == Quantity::Percent(Percent::ALL)
+    value == Quantity::Percent(Percent::ALL) || value == Quantity::Number(Number::MAX)
 }
 
 /// No value is less.
 pub(in crate::plan::model) fn is_least(value: Quantity) -> bool {
-    value == Quantity::Percent(Percent::NONE) || value == Quantity::Count(0)
+    let is_zero = value == Quantity::Percent(Percent::NONE) || value == Quantity::Count(0);
+    is_zero || value == Quantity::Number(Number::MIN)
 }
 
 /// What to write for a value of the metric.
@@ -125,6 +193,7 @@ fn hint(metric: &Metric, comparison: &str) -> String {
         Unit::Percent => ("a percentage", "1%"),
         Unit::Duration => ("a duration", "2s"),
         Unit::Count => ("a whole number", "20"),
+        Unit::Number => ("a decimal number", "-3.5"),
     };
     format!("`{}` is {is}: write for example \"{comparison}{example}\"", metric.name)
 }

@@ -7,9 +7,10 @@ use crate::key::{self, MAX_KEY_BYTES};
 use crate::plan::fields::{Fields, Path, string, table, text};
 use crate::plan::limits::MAX_ITEMS;
 use crate::plan::model::metric::quantity::{Bound, Quantity};
+use crate::plan::model::metric::threshold::{self, Purpose};
 use crate::plan::model::metric::{Metrics, StageMetric};
 use crate::plan::model::stage::{Advance, ChecklistItem, Criterion, StageDetails, Watch};
-use crate::plan::model::{list, metric::threshold, time::duration, word};
+use crate::plan::model::{list, time::duration, word};
 use crate::plan::node::{Entry, Node, Value};
 use crate::plan::report::Report;
 
@@ -168,7 +169,8 @@ fn read_criterion<'a>(
         fields.missing("target", TARGET, report);
     }
     let metric = metrics.find(metric?, &path.field("metric"), report)?;
-    let target = threshold::bound(target?, &path.field("target"), &metric, report)?;
+    let (path, of) = (path.field("target"), (&*metric, metrics));
+    let target = threshold::bound(target?, &path, of, Purpose::Target, report)?;
     Some(Criterion::Metric { metric, target, sustained })
 }
 
@@ -245,10 +247,12 @@ fn read_metrics<'a>(
         }
         let sustained = read_sustained(sustained, &path, report);
         let metric = metric?;
-        let target =
-            target.and_then(|node| threshold::bound(node, &path.field("target"), &metric, report));
-        let alert_path = path.field("alert");
-        let bound = alert.and_then(|node| threshold::bound(node, &alert_path, &metric, report));
+        let mut bound = |node: Option<&Node<'a>>, path: &Path<'_>, purpose| {
+            threshold::bound(node?, path, (&*metric, metrics), purpose, report)
+        };
+        let (target_path, alert_path) = (path.field("target"), path.field("alert"));
+        let target = bound(target, &target_path, Purpose::Target);
+        let bound = bound(alert, &alert_path, Purpose::Alert);
         if let (Some(node), Some(target), Some(alert)) = (alert, target, bound) {
             check_alert(node, &alert_path, target, alert, report);
         }
@@ -258,6 +262,7 @@ fn read_metrics<'a>(
 }
 
 /// An alert looks the other way than the target, and no value short of the target's is alerting.
+/// That it looks the other way follows from the metric's direction, where there is one.
 fn check_alert<'a>(
     node: &Node<'a>,
     path: &Path<'_>,

@@ -7,7 +7,9 @@ use super::time::{DAY, HOUR, MINUTE};
 use super::{PRODUCT_OWNER, SUPPORT_LEAD, TECH_LEAD, messages, share};
 use crate::plan::model::calendar::Calendar;
 use crate::plan::model::metric::Metrics;
-use crate::plan::model::metric::quantity::{Increase, Quantity};
+use crate::plan::model::metric::better::Better;
+use crate::plan::model::metric::increase::Increase;
+use crate::plan::model::metric::quantity::Quantity;
 use crate::plan::model::responsibility::Responsibility;
 use crate::plan::model::risk::{Level, Risk};
 use crate::plan::model::rollback::{Phase, ProcedureStep, RollBack, RollBackTarget};
@@ -31,7 +33,10 @@ pub(super) fn sections(metrics: &Metrics) -> Sections {
 }
 
 fn triggers(metrics: &Metrics) -> Arc<[Trigger]> {
-    let worse_by = |ppm| Increase::from_ppm(ppm).map(Limit::WorseThanControlBy);
+    let worse_by = |ppm| {
+        let by = Increase::from_ppm(ppm)?;
+        Some(Limit::WorseThanControlBy { by, better: Better::Less })
+    };
     let above = |value| Some(Limit::Above(value));
     let metric = |name, limit, sustained, minimum_sample, action| {
         let (metric, limit) = (metrics.get(name)?, limit?);

@@ -96,9 +96,10 @@ impl<'t> Threshold<'t> {
         let order = match (self.limit, other.limit) {
             (Limit::Above(own), Limit::Above(other)) => own.compare(other),
             (Limit::Below(own), Limit::Below(other)) => other.compare(own),
-            (Limit::WorseThanControlBy(own), Limit::WorseThanControlBy(other)) => {
-                Some(own.cmp(&other))
-            }
+            (
+                Limit::WorseThanControlBy { by: own, .. },
+                Limit::WorseThanControlBy { by: other, .. },
+            ) => Some(own.cmp(&other)),
             _ => None,
         };
         self.metric == other.metric

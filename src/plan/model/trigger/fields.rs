@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::key::{self, MAX_KEY_BYTES};
 use crate::plan::fields::{Fields, Path, nearest, string};
+use crate::plan::model::metric::better::Better;
 use crate::plan::model::metric::{Metric, MetricSource, Metrics};
 use crate::plan::model::sections::Context;
 use crate::plan::model::stage::fields::read_sustained;
@@ -124,7 +125,7 @@ impl<'n, 'a> MetricFields<'n, 'a> {
                 None
             }
         };
-        let limit = self.limit(fields, metric.as_deref(), report);
+        let limit = self.limit(fields, metric.as_deref(), metrics, report);
         let sustained = read_sustained(self.sustained, path, report);
         let minimum_sample = self.minimum_sample.and_then(|node| {
             let path = path.field("minimum_sample");
@@ -147,6 +148,7 @@ impl<'n, 'a> MetricFields<'n, 'a> {
         &self,
         fields: &Fields<'_, 'a>,
         metric: Option<&Metric>,
+        metrics: &Metrics,
         report: &mut Report<'a>,
     ) -> Option<Limit> {
         let path = fields.path();
@@ -176,8 +178,11 @@ impl<'n, 'a> MetricFields<'n, 'a> {
                 report.found(node, &path, wrong, hint);
                 return None;
             }
-            return threshold::increase(node, &path, report).map(Limit::WorseThanControlBy);
+            let better = metrics.direction(metric, &path, report)?;
+            let by = threshold::increase(node, &path, (metric, better), report)?;
+            return Some(Limit::WorseThanControlBy { by, better });
         }
+        let better = metrics.direction(metric, &path, report);
         let value = threshold::quantity(node, &path, metric, report)?;
         let (limit, end) = if name == "above" {
             (Limit::Above(value), threshold::is_most(value))
@@ -187,6 +192,16 @@ impl<'n, 'a> MetricFields<'n, 'a> {
         if end {
             let hint = format!("write a limit that `{}` can pass", metric.name);
             report.found(node, &path, "which no value is beyond", hint);
+            return None;
+        }
+        let bad = better.map(|better| match better {
+            Better::Less => (better, "above"),
+            Better::More => (better, "below"),
+        });
+        if let Some((better, bad)) = bad.filter(|(_, bad)| *bad != name) {
+            let wrong = threshold::wrong_side("a limit", "good", metric, better);
+            let turn = threshold::or_turn(metric, better);
+            report.found(node, &path, wrong, format!("write `{bad} = \"{value}\"`{turn}"));
             return None;
         }
         Some(limit)

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::plan::model::metric::Metric;
-use crate::plan::model::metric::quantity::{Increase, Quantity};
+use crate::plan::model::metric::better::Better;
+use crate::plan::model::metric::increase::Increase;
+use crate::plan::model::metric::quantity::Quantity;
 pub(in crate::plan::model) use crate::plan::model::trigger::fields::read;
 use crate::plan::model::word::Word;
 
@@ -81,8 +83,13 @@ pub enum Limit {
     Above(Quantity),
     /// Less than this (`below`).
     Below(Quantity),
-    /// Treatment worse than control by more than this (`worse_than_control_by`).
-    WorseThanControlBy(Increase),
+    /// Treatment worse than control (`worse_than_control_by`).
+    WorseThanControlBy {
+        /// By more than this share of control's value.
+        by: Increase,
+        /// The metric's direction: worse is more where less is better, and less where more is.
+        better: Better,
+    },
 }
 
 /// What a trigger does.
@@ -124,37 +131,55 @@ impl Limit {
     /// # Example
     ///
     /// ```
-    /// use stagegate::model::{Increase, Limit, Quantity};
+    /// use stagegate::model::{Better, Increase, Limit, Quantity};
     ///
-    /// assert!(Limit::Above(Quantity::Count(5)).is_exceeded(Quantity::Count(6), None));
-    /// let half_as_much_again = Limit::WorseThanControlBy(Increase::from_ppm(500_000).unwrap());
-    /// let exceeded = |value, control| half_as_much_again.is_exceeded(value, control);
-    /// assert!(exceeded(Quantity::Count(16), Some(Quantity::Count(10))));
-    /// assert!(!exceeded(Quantity::Count(15), Some(Quantity::Count(10))));
-    /// assert!(!exceeded(Quantity::Count(16), None));
+    /// let count = Quantity::Count;
+    /// assert!(Limit::Above(count(5)).is_exceeded(count(6), None));
+    ///
+    /// let by = Increase::from_ppm(500_000).unwrap();
+    /// let half_as_much_again = Limit::WorseThanControlBy { by, better: Better::Less };
+    /// assert!(half_as_much_again.is_exceeded(count(16), Some(count(10))));
+    /// assert!(!half_as_much_again.is_exceeded(count(15), Some(count(10))));
+    /// assert!(!half_as_much_again.is_exceeded(count(16), None));
+    ///
+    /// let half_as_much = Limit::WorseThanControlBy { by, better: Better::More };
+    /// assert!(half_as_much.is_exceeded(count(4), Some(count(10))));
+    /// assert!(!half_as_much.is_exceeded(count(5), Some(count(10))));
     /// ```
     #[must_use]
     pub fn is_exceeded(&self, value: Quantity, control: Option<Quantity>) -> bool {
         match self {
             Limit::Above(limit) => value.compare(*limit).is_some_and(Ordering::is_gt),
             Limit::Below(limit) => value.compare(*limit).is_some_and(Ordering::is_lt),
-            Limit::WorseThanControlBy(increase) => {
-                control.is_some_and(|control| is_worse(value, control, increase.ppm()))
+            Limit::WorseThanControlBy { by, better } => {
+                control.is_some_and(|control| is_worse(value, control, by.ppm(), *better))
             }
         }
     }
 }
 
-/// Whether `value > control * (1 + ppm / 10^6)`, in whole numbers.
-fn is_worse(value: Quantity, control: Quantity, ppm: u32) -> bool {
-    const MILLION: u128 = 1_000_000;
-    let (value, control) = match (value, control) {
-        (Quantity::Percent(a), Quantity::Percent(b)) => (u128::from(a.ppm()), u128::from(b.ppm())),
-        (Quantity::Duration(a), Quantity::Duration(b)) => (a.as_nanos(), b.as_nanos()),
-        (Quantity::Count(a), Quantity::Count(b)) => (u128::from(a), u128::from(b)),
-        _ => return false,
+/// Whether `value` is worse than `control` by more than `ppm` parts per million of control's
+/// magnitude, in whole numbers.
+fn is_worse(value: Quantity, control: Quantity, ppm: u32, better: Better) -> bool {
+    if value.unit() != control.unit() {
+        return false;
+    }
+    let (value, control) = (whole(value), whole(control));
+    let worse_by = match better {
+        Better::Less => value.saturating_sub(control),
+        Better::More => control.saturating_sub(value),
     };
-    value.saturating_mul(MILLION) > control.saturating_mul(MILLION + u128::from(ppm))
+    worse_by.saturating_mul(1_000_000) > control.saturating_abs().saturating_mul(i128::from(ppm))
+}
+
+/// The smallest parts of its unit that a quantity has.
+fn whole(quantity: Quantity) -> i128 {
+    match quantity {
+        Quantity::Percent(percent) => i128::from(percent.ppm()),
+        Quantity::Duration(time) => i128::try_from(time.as_nanos()).unwrap_or(i128::MAX),
+        Quantity::Count(count) => i128::from(count),
+        Quantity::Number(number) => i128::from(number.millionths()),
+    }
 }
 
 /// As people read it: `error_rate > 2% for 1h`, `incident security`.
@@ -175,7 +200,7 @@ impl fmt::Display for Limit {
         match self {
             Limit::Above(value) => write!(f, "> {value}"),
             Limit::Below(value) => write!(f, "< {value}"),
-            Limit::WorseThanControlBy(increase) => write!(f, "{increase} worse than control"),
+            Limit::WorseThanControlBy { by, .. } => write!(f, "{by} worse than control"),
         }
     }
 }

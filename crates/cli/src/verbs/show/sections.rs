@@ -133,8 +133,8 @@ impl LimitView {
         match *limit {
             Limit::Above(value) => above = Some(Amount::of(value)),
             Limit::Below(value) => below = Some(Amount::of(value)),
-            Limit::WorseThanControlBy(increase) => {
-                worse_than_control_by = Some(Amount::increase(increase));
+            Limit::WorseThanControlBy { by, .. } => {
+                worse_than_control_by = Some(Amount::increase(by));
             }
             _ => {}
         }

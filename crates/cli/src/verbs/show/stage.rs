@@ -54,11 +54,14 @@ pub(super) struct ChecklistView<'p> {
 #[derive(Serialize)]
 struct StageMetricView<'p> {
     metric: &'p str,
+    title: &'p str,
     target: BoundView,
     alert: Option<BoundView>,
     #[serde(rename = "for")]
     sustained: Option<Amount>,
     unit: String,
+    /// `less` or `more`.
+    better: Option<String>,
     source: &'static str,
 }
 
@@ -119,10 +122,12 @@ impl<'p> StageMetricView<'p> {
         let metric = &*stage_metric.metric;
         StageMetricView {
             metric: &metric.name,
+            title: &metric.title,
             target: BoundView::of(stage_metric.target),
             alert: stage_metric.alert.map(BoundView::of),
             sustained: stage_metric.sustained.map(Amount::duration),
             unit: metric.unit.to_string(),
+            better: metric.better.map(|better| better.to_string()),
             source: MetricView::of(metric).source,
         }
     }

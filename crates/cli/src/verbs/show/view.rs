@@ -91,8 +91,11 @@ struct RuleView<'p> {
 #[derive(Serialize)]
 pub(super) struct MetricView<'p> {
     name: &'p str,
-    /// `percent`, `duration` or `count`.
+    title: &'p str,
+    /// `percent`, `duration`, `count` or `number`.
     unit: String,
+    /// `less` or `more`.
+    better: Option<String>,
     /// `application`, `people` or `prometheus`.
     pub(super) source: &'static str,
     query: Option<&'p str>,
@@ -212,7 +215,9 @@ impl<'p> MetricView<'p> {
         };
         MetricView {
             name: &metric.name,
+            title: &metric.title,
             unit: metric.unit.to_string(),
+            better: metric.better.map(|better| better.to_string()),
             source,
             query,
             stale_after: Amount::duration(metric.stale_after),

@@ -1,0 +1,212 @@
+//! Metrics of which more is better are judged as those of which less is, the other way round.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use stagegate::guard::{Counts, Guard, Judge, Look, Outcome, Verdict};
+use stagegate::model::{Number, Quantity};
+use stagegate::{Gate, Plan};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A judge of one trigger on the metric `m`, in a stage with half of all users.
+fn judge(metric: &str, trigger: &str) -> Judge {
+    let document = format!(
+        "schema = 1\n[metrics.m]\n{metric}\nsource = \"application\"\n[flags.a]\n\
+         stages = [{{ name = \"half\", percent = 50 }}, {{ name = \"ga\", percent = 100 }}]\n\
+         triggers = [{{ metric = \"m\", {trigger}, no_data = \"hold\", action = \"rollback\" }}]"
+    );
+    let plan = Plan::parse(document).unwrap();
+    Judge::new(&plan.flag("a").unwrap(), "half").unwrap()
+}
+
+fn number(millionths: i64) -> Quantity {
+    Quantity::Number(Number::from_millionths(millionths).unwrap())
+}
+
+/// The verdicts on values, one a minute, in a word each.
+fn of_values(better: &str, trigger: &str, values: &[(i64, i64)], sign: i64) -> Vec<&'static str> {
+    let mut judge = judge(&format!("unit = \"number\"\nbetter = \"{better}\""), trigger);
+    let looks = (0..).zip(values).map(|(minute, (value, control))| {
+        let mut look = Look::new(MINUTE * minute);
+        let value = (number(sign * value), Some(number(sign * control)));
+        look.values.insert("m".into(), value);
+        judge.look(&look)[0].verdict.name()
+    });
+    looks.collect()
+}
+
+type Arms = [(u64, u64); 2];
+
+/// The verdicts on looks, one a minute.
+fn of_counts(
+    better: &str,
+    trigger: &str,
+    looks: &[Arms],
+    counts: impl Fn(&Arms) -> [Counts; 2],
+) -> Vec<Verdict> {
+    let mut judge = judge(&format!("unit = \"percent\"\nbetter = \"{better}\""), trigger);
+    let looks = (1..).zip(looks).map(|(minute, arms)| {
+        let mut look = Look::new(MINUTE * minute);
+        [look.treatment, look.control] = counts(arms);
+        judge.look(&look)[0].verdict.clone()
+    });
+    looks.collect()
+}
+
+fn names(verdicts: &[Verdict]) -> Vec<&'static str> {
+    verdicts.iter().map(Verdict::name).collect()
+}
+
+fn marked(marked: (u64, u64)) -> Counts {
+    Counts { requests: marked.1, marked: vec![marked], ..Counts::default() }
+}
+
+fn unmarked(unmarked: (u64, u64)) -> Counts {
+    Counts { requests: unmarked.1, unmarked: vec![unmarked], ..Counts::default() }
+}
+
+/// Looks of a service whose arms have these shares of hits, in percent.
+fn looks() -> impl Strategy<Value = Vec<Arms>> {
+    let arm = |share: u64| {
+        (0..=20_u64, 100..=400_u64)
+            .prop_map(move |(more, of)| ((of * share / 100 + more).min(of), of))
+    };
+    let look = (0..60_u64, 0..60_u64).prop_flat_map(move |(with, without)| {
+        prop::collection::vec((arm(with), arm(without)).prop_map(|(a, b)| [a, b]), 1..20)
+    });
+    look
+}
+
+proptest! {
+    /// The sign of every value and the direction turned: the same verdicts.
+    #[test]
+    fn values_are_judged_alike(
+        limit in -20_000_000..20_000_000_i64,
+        values in prop::collection::vec((-30_000_000..30_000_000_i64, -30_000_000..30_000_000_i64), 1..20),
+        by in 1..300_u32,
+    ) {
+        for lasts in ["", ", for = \"5m\""] {
+            let above = format!("above = \"{}\"{lasts}", number(limit));
+            let below = format!("below = \"{}\"{lasts}", number(-limit));
+            prop_assert_eq!(
+                of_values("less", &above, &values, 1),
+                of_values("more", &below, &values, -1)
+            );
+            let worse = format!("worse_than_control_by = \"{by}%\"{lasts}");
+            prop_assert_eq!(
+                of_values("less", &worse, &values, 1),
+                of_values("more", &worse, &values, -1)
+            );
+        }
+    }
+
+    /// Marks turned into requests without one, and a limit into what is left of 100%.
+    #[test]
+    fn shares_above_and_below_a_limit_are_judged_alike(looks in looks(), limit in 1..100_u32) {
+        for lasts in ["", ", for = \"5m\""] {
+            let above = format!("above = \"{limit}%\"{lasts}");
+            let below = format!("below = \"{}%\"{lasts}", 100 - limit);
+            let less = of_counts("less", &above, &looks, |arms| arms.map(marked));
+            let more = of_counts("more", &below, &looks, |arms| arms.map(unmarked));
+            prop_assert_eq!(names(&less), names(&more));
+        }
+    }
+
+    /// Half of control is what control is twice of: the arms trade places.
+    #[test]
+    fn shares_are_compared_with_control_alike(looks in looks()) {
+        let twice = "worse_than_control_by = \"100%\"";
+        let half = "worse_than_control_by = \"50%\"";
+        let less = of_counts("less", twice, &looks, |arms| arms.map(marked));
+        let traded = |[with, without]: &Arms| [marked(*without), marked(*with)];
+        let more = of_counts("more", half, &looks, traded);
+        prop_assert_eq!(names(&less), names(&more));
+    }
+}
+
+/// Every window of an hour, and both arms in the text.
+#[test]
+fn an_hour_of_fewer_orders_is_a_breach() {
+    let trigger = "worse_than_control_by = \"20%\", for = \"1h\"";
+    let last = |with: u64| {
+        let looks = vec![[(with, 200), (80, 200)]; 62];
+        let verdicts = of_counts("more", trigger, &looks, |arms| arms.map(marked));
+        assert_eq!(verdicts[10].name(), "insufficient");
+        let verdict = verdicts.last().unwrap();
+        format!("{}: {verdict}", verdict.name())
+    };
+    assert_eq!(last(70), "pass: no evidence against it");
+    assert_eq!(last(120), "pass: no evidence against it");
+    assert_eq!(
+        last(60),
+        "breach: 30.000% (3420 of 11400) with the flag, 40.000% (4560 of 11400) without, \
+         beyond the limit in each of 12 windows"
+    );
+}
+
+/// What is read of both arms is told of both.
+#[test]
+fn values_are_told_with_those_of_control() {
+    let metric = "unit = \"number\"\nbetter = \"more\"";
+    let mut judge = judge(metric, "worse_than_control_by = \"20%\"");
+    let mut told = |minute, value, control| {
+        let mut look = Look::new(MINUTE * minute);
+        look.values.insert("m".into(), (number(value), Some(number(control))));
+        let finding = judge.look(&look).remove(0);
+        format!("{}: {}", finding.verdict.name(), finding.verdict)
+    };
+    assert_eq!(told(1, 8_000_000, 10_000_000), "pass: no evidence against it");
+    assert_eq!(told(2, 7_500_000, 10_000_000), "breach: 7.5 with the flag, 10 without");
+    assert_eq!(
+        told(4, -13_000_000, -10_000_000),
+        "breach: -13 with the flag, -10 without, beyond the limit for 2m"
+    );
+    assert_eq!(told(5, -12_000_000, -10_000_000), "pass: no evidence against it");
+}
+
+/// A flag whose pages end in an order, or not: as many as in `with` of a hundred with the flag, and 40 without.
+fn conversions(trigger: &str, with: u64) -> String {
+    let document = format!(
+        "schema = 1\n[metrics.conversion]\nunit = \"percent\"\nbetter = \"more\"\nsource = \"application\"\n\
+         [flags.pay]\nstage = \"half\"\n\
+         stages = [{{ name = \"half\", percent = 50 }}, {{ name = \"ga\", percent = 100 }}]\n\
+         triggers = [{{ metric = \"conversion\", {trigger}, no_data = \"hold\", action = \"rollback\" }}]"
+    );
+    let plan = Arc::new(Plan::parse(document).unwrap());
+    let gate = Gate::from_plan(&plan);
+    let guard = Guard::new(&gate, plan);
+    guard.look(Duration::ZERO);
+    let (pay, conversion) = (guard.flag("pay"), guard.mark("conversion"));
+    let mut seen = [0_u64; 2];
+    for user in 0..4_000_u64 {
+        let is_enabled = gate.is_enabled(user, "pay");
+        let place = &mut seen[usize::from(is_enabled)];
+        *place += 1;
+        let orders = *place * 37 % 100 < if is_enabled { with } else { 40 };
+        let outcome = if orders { Outcome::ok().marked(conversion) } else { Outcome::ok() };
+        pay.record(user, outcome);
+    }
+    let judgement = guard.look(MINUTE).pop().unwrap();
+    let verdict = &judgement.findings[0].verdict;
+    format!("{}: {verdict}", verdict.name())
+}
+
+#[test]
+fn fewer_orders_take_a_flag_back() {
+    let (worse, below) = ("worse_than_control_by = \"20%\"", "below = \"30%\"");
+    for trigger in [worse, below] {
+        assert_eq!(conversions(trigger, 40), "pass: no evidence against it");
+        assert_eq!(conversions(trigger, 60), "pass: no evidence against it");
+    }
+    let text = conversions(worse, 20);
+    let both =
+        "breach: 20.114% (388 of 1929) with the flag, 40.049% (815 of 2035) without, for 1m; ";
+    assert!(text.starts_with(both), "{text}");
+    let text = conversions(below, 20);
+    assert!(text.starts_with("breach: ") && text.contains("% ("), "{text}");
+    // Nobody orders any more: control's orders say so.
+    let text = conversions(worse, 0);
+    assert!(text.starts_with("breach: 0.000% (0 of "), "{text}");
+}
