@@ -83,8 +83,7 @@ impl Judged {
     }
 
     pub(super) fn compare_with_share(&mut self, share: impl Fn(Kind) -> Share) {
-        // Where more is better, what was before is no bound: users who had a hit count no more, and that makes a share fall
-        // by itself.
+        // Not where more is better: users who had a mark count no more, so treatment's share falls by itself.
         if let Test::Worse { kind, better: Better::Less, before, .. } = &mut self.test {
             *before = Some(share(*kind)).filter(|share| share.of > 0);
         }

@@ -73,10 +73,9 @@ fn looks() -> impl Strategy<Value = Vec<Arms>> {
         (0..=20_u64, 100..=400_u64)
             .prop_map(move |(more, of)| ((of * share / 100 + more).min(of), of))
     };
-    let look = (0..60_u64, 0..60_u64).prop_flat_map(move |(with, without)| {
+    (0..60_u64, 0..60_u64).prop_flat_map(move |(with, without)| {
         prop::collection::vec((arm(with), arm(without)).prop_map(|(a, b)| [a, b]), 1..20)
-    });
-    look
+    })
 }
 
 proptest! {
@@ -209,4 +208,28 @@ fn fewer_orders_take_a_flag_back() {
     // Nobody orders any more: control's orders say so.
     let text = conversions(worse, 0);
     assert!(text.starts_with("breach: 0.000% (0 of "), "{text}");
+}
+
+/// A guard counts 64 marks. What it cannot count is no data, and no missing order.
+#[test]
+fn metrics_beyond_the_marks_of_a_guard_are_no_data() {
+    let mut document = "schema = 1\n[flags.a]\nstage = \"all\"\n\
+         stages = [{ name = \"all\", percent = 100 }]\n"
+        .to_owned();
+    for metric in 0..66 {
+        document += &format!(
+            "[[flags.a.triggers]]\nmetric = \"m{metric:02}\"\nbelow = \"50%\"\nno_data = \"hold\"\n\
+             action = \"decide\"\n[metrics.m{metric:02}]\nunit = \"percent\"\nbetter = \"more\"\n\
+             source = \"application\"\n"
+        );
+    }
+    let plan = Arc::new(Plan::parse(document).unwrap());
+    let guard = Guard::new(&Gate::from_plan(&plan), plan);
+    guard.look(Duration::ZERO);
+    let flag = guard.flag("a");
+    (0..1_000_u64).for_each(|user| flag.record(user, Outcome::ok()));
+    let judgement = guard.look(MINUTE).pop().unwrap();
+    let verdicts: Vec<_> = judgement.findings.iter().map(|it| it.verdict.name()).collect();
+    assert_eq!(verdicts[..64], ["breach"; 64]);
+    assert_eq!(verdicts[64..], ["no_data"; 2]);
 }

@@ -87,6 +87,8 @@ fn one_number_is_a_value_in_the_unit_of_the_metric() {
         ("1e-05", "duration", "1ms"),
         ("2.9997", "count", "3"),
         ("1e+06", "count", "1000000"),
+        ("-3.5", "number", "-3.5"),
+        ("0.30000000000000004", "number", "0.3"),
     ] {
         let sample = read_as(&ok(&vector(value)), unit).unwrap();
         assert_eq!((sample.value.to_string(), sample.at), (expected.to_owned(), at), "{value}");

@@ -29,6 +29,7 @@ fn numbers_are_entered_and_judged_as_on_record() {
     run(2, "metric set search nps fine --by ana");
     run(0, "metric set search revenue 7.90 --control 10.25 --by ana");
     run(0, "metric set search revenue 8.20 --control 10.25 --by ana");
+    run(0, "status --flag search");
     run(0, "metric set search nps -10.250001 --by ana");
     let status = run(0, "status --flag search --format json").json().to_string();
     assert!(status.contains("\"stage\":\"off\""), "{status}");

@@ -267,4 +267,27 @@ mod tests {
         let p95 = metrics.get("latency_p95").expect("built in");
         assert_eq!((p95.unit, &p95.source), (Unit::Duration, &MetricSource::Application));
     }
+
+    #[test]
+    fn every_document_has_metrics_with_a_title_and_a_direction() {
+        let metrics = Metrics::default();
+        let expected = [
+            ("error_rate", "Error rate", Better::Less),
+            ("latency_p50", "Response time p50", Better::Less),
+            ("latency_p95", "Response time p95", Better::Less),
+            ("latency_p99", "Response time p99", Better::Less),
+            ("cpu", "CPU usage", Better::Less),
+            ("memory", "Memory usage", Better::Less),
+            ("complaints", "User complaints", Better::Less),
+            ("support_tickets", "Support tickets", Better::Less),
+            ("nps", "NPS", Better::More),
+        ];
+        assert_eq!(SUGGESTED, expected.map(|(name, ..)| name));
+        for (name, title, better) in expected {
+            let metric = metrics.get(name).expect("built in");
+            assert_eq!((&*metric.title, metric.better), (title, Some(better)));
+        }
+        let nps = metrics.get("nps").expect("built in");
+        assert_eq!((nps.unit, &nps.source), (Unit::Number, &MetricSource::People));
+    }
 }

@@ -105,8 +105,8 @@ impl FromStr for Number {
         if fraction.len() > FRACTION_DIGITS {
             return Err(ParseNumberError::TooFine);
         }
-        let padded = fraction.bytes().chain(std::iter::repeat(b'0')).take(FRACTION_DIGITS);
-        let part = padded.fold(Some(0), |number, digit| push_digit(number?, digit));
+        let mut padded = fraction.bytes().chain(std::iter::repeat(b'0')).take(FRACTION_DIGITS);
+        let part = padded.try_fold(0, push_digit);
         let millionths =
             whole.checked_mul(ONE).zip(part).and_then(|(whole, part)| whole.checked_add(part));
         let millionths = millionths.ok_or(beyond)?;

@@ -85,8 +85,9 @@ fn details(flag: &FlagReport, text: &mut String) {
     }
     for (name, evidence) in &state.evidence {
         let value = evidence.value.map_or_else(|| "no data".to_owned(), |it| it.to_string());
-        let at = moment_text(evidence.read.at);
-        let _ = writeln!(text, "read:     {name} {value} at {at}");
+        let control = evidence.control.map(|it| format!(" with the flag, {it} without"));
+        let (control, at) = (control.unwrap_or_default(), moment_text(evidence.read.at));
+        let _ = writeln!(text, "read:     {name} {value}{control} at {at}");
     }
     for unmet in &flag.unmet {
         let (found, hint) = (terminal(&unmet.found), terminal(&unmet.hint));
