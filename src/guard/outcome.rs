@@ -62,6 +62,7 @@ impl Outcome {
     ///     schema = 1
     ///     [metrics.declined]
     ///     unit = "percent"
+    ///     better = "less"
     ///     source = "application"
     ///     [flags.pay]
     ///     stage = "all"
