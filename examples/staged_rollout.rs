@@ -37,11 +37,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     world.pass(DAY, "0.4%")?;
     world.sign_and_promote()?;
 
-    println!("== Friday: the pilot has lasted, but nothing is promoted before a weekend: held\n");
+    println!("== Friday: the pilot goes well, but nothing may change over the weekend: held\n");
     world.pass(3 * DAY, "0.3%")?;
     world.rollout.by("ben").hold(FLAG, "not before the weekend")?;
     world.pass(3 * DAY, "0.4%")?;
     world.rollout.by("ben").resume(FLAG, Some("it is Monday"))?;
+
+    println!("== Tuesday: the pilot has lasted a week\n");
+    world.pass(DAY, "0.4%")?;
     world.sign_and_promote()?;
 
     println!("== At a quarter of the users errors rise; the plan's trigger takes it back:\n");
@@ -64,16 +67,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     world.rollout.by("ana").close(FLAG, "an index was missing; there is one now")?;
 
     println!("== Again from the start, all the way\n");
-    world.until_open();
     world.rollout.by("ana").promote(FLAG)?;
-    for days in [1, 3, 5] {
+    for days in [1, 7, 7] {
         world.pass(days * DAY, "0.4%")?;
-        world.until_open_with("0.4%")?;
         world.sign_and_promote()?;
     }
 
     println!("== Everybody has it, and it is watched for two days; one check is forgotten\n");
-    world.pass(20 * HOUR, "0.3%")?;
+    world.pass(20 * HOUR + HOUR / 4, "0.3%")?;
     world.clock.advance(2 * HOUR);
     for (flag, alert) in world.rollout.tick().alerts {
         println!("{flag}: {}\n", alert.text);
@@ -109,9 +110,13 @@ impl World {
             for (metric, value) in [("error_rate", error_rate), ("latency_p95", "1200ms")] {
                 self.measure(metric, value)?;
             }
-            for (metric, value) in
-                [("cpu", "40%"), ("memory", "55%"), ("complaints", "1"), ("support_tickets", "2")]
-            {
+            for (metric, value) in [
+                ("cpu", "40%"),
+                ("memory", "55%"),
+                ("complaints", "1"),
+                ("support_tickets", "2"),
+                ("nps", "9"),
+            ] {
                 self.measure(metric, value)?;
             }
             self.rollout.tick();
@@ -154,24 +159,6 @@ impl World {
         }
         Ok(())
     }
-
-    /// Goes on to an hour in which flags are promoted.
-    fn until_open(&self) {
-        while self.is_closed() {
-            self.clock.advance(HOUR);
-        }
-    }
-
-    fn until_open_with(&self, error_rate: &str) -> Result<(), Box<dyn Error>> {
-        while self.is_closed() {
-            self.pass(HOUR, error_rate)?;
-        }
-        Ok(())
-    }
-
-    fn is_closed(&self) -> bool {
-        self.rollout.report(FLAG).is_ok_and(|it| it.unmet.iter().any(|it| it.kind == "hours"))
-    }
 }
 
 /// The ids of what people sign in a stage.
@@ -179,9 +166,9 @@ fn to_sign(flag: FlagPlan<'_>, stage: &str) -> Vec<String> {
     use stagegate::model::Criterion;
     let stage = flag.stages().find(|known| *known.name() == *stage);
     let Some(details) = stage.map(|stage| stage.details()) else { return Vec::new() };
-    let manual = details.criteria.iter().filter_map(|criterion| match criterion {
+    let manual = details.conditions().filter_map(|condition| match condition {
         Criterion::Manual { id, .. } => Some(id.to_string()),
         _ => None,
     });
-    manual.chain(details.checklist.iter().map(|item| item.id.to_string())).collect()
+    manual.collect()
 }

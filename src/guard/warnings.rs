@@ -85,7 +85,7 @@ impl<'p> Alike<'p> {
     /// What of a stage is too short.
     fn too_short(&self, index: usize, stage: Stage<'_>) -> Vec<StageDoubt<'p>> {
         let details = stage.details();
-        let watch = details.watch.map(|watch| watch.lasts);
+        let watch = details.watch.as_ref().map(|watch| watch.lasts);
         let Some(lasts) = watch.max(details.min_duration) else { return Vec::new() };
         let Some(judge) = Judge::new(&self.flag, &stage.name()) else { return Vec::new() };
         let field = if watch == Some(lasts) { WATCH } else { MIN_DURATION };

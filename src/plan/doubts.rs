@@ -2,9 +2,10 @@
 
 use super::fields::Path;
 use super::format;
-use super::model::{FlagPlan, Staged};
+use super::model::FlagPlan;
 use super::node::{Node, Value};
 use super::report::Report;
+use super::staged;
 use super::{Plan, Problem};
 
 /// What is doubtful about a field of a flag's stage.
@@ -58,7 +59,7 @@ impl StageDoubt<'_> {
     }
 
     fn is_built_in(&self) -> bool {
-        self.flag.plan() == Some(Staged::NAME)
+        self.flag.plan() == Some(staged::NAME)
     }
 
     /// Goes as far as there is something.

@@ -5,15 +5,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::fields::{Fields, Path, named, one_of, string, table};
-use super::groups::Groups;
 use super::limits::{MAX_FLAGS, MAX_TEXT_BYTES};
-use super::model::{
-    Context as SectionContext, Metrics, OwnSections, Sections, Staged, Stages, check_landings,
-};
+use super::model::{OwnSections, Sections, Stages, check_landings};
 use super::node::{Entry, Node};
 use super::reach::{self, Ends, IdleStage, IdleStages};
 use super::report::Report;
-use super::stages::{self, Plans, SharedPlan};
+use super::staged;
+use super::stages::{self, Plans, References, SharedPlan};
 use crate::eval::{FlagDefinition, HoldBack, Position, Remarks, Salt, Stage, StageName};
 use crate::key::Key;
 
@@ -34,8 +32,7 @@ pub(crate) struct PlannedFlag {
 
 /// What flags may refer to.
 pub(super) struct Context<'c> {
-    pub(super) groups: &'c Groups,
-    pub(super) metrics: &'c Metrics,
+    pub(super) refers: References<'c>,
     pub(super) plans: &'c Plans,
 }
 
@@ -83,7 +80,7 @@ struct FlagReader<'r, 'a> {
     path: Path<'r>,
     context: &'r Context<'r>,
     /// The built-in plan, made for the first flag that follows it.
-    staged: &'r OnceCell<SharedPlan>,
+    staged: &'r OnceCell<Option<SharedPlan>>,
     /// The sections of a flag that follows no plan, before it says any of its own.
     nothing: &'r Arc<Sections>,
 }
@@ -117,8 +114,7 @@ impl<'a> FlagReader<'_, 'a> {
             Some(node) => self.position(node, &self.path.field("stage"), compiled, report),
             None => Some(0),
         };
-        let metrics = self.context.metrics;
-        let section_context = SectionContext { stages: compiled, metrics, is_flag: true };
+        let section_context = self.context.refers.of_sections(&stages, true);
         let sections = sections.read(&self.path, section_context, &base, report);
         let declared_at = stage.map_or(&self.entry.key_span, |node| &node.span).clone();
         let salt = match salt {
@@ -161,15 +157,15 @@ impl<'a> FlagReader<'_, 'a> {
         plan: Option<&Node<'a>>,
         report: &mut Report<'a>,
     ) -> Option<Followed> {
-        let Context { groups, metrics, .. } = *self.context;
+        let refers = self.context.refers;
         let read_own = |node, report: &mut Report<'a>| {
             let path = self.path.field("stages");
-            let (stages, idle) = stages::read(node, &path, groups, metrics, report)?;
+            let (stages, idle) = stages::read(node, &path, refers, report)?;
             let plan = SharedPlan { name: None, stages, sections: Arc::clone(self.nothing) };
             Some(Followed { plan, idle })
         };
         match (own, plan) {
-            (None, None) => Some(self.staged()),
+            (None, None) => self.staged(),
             (Some(node), None) => read_own(node, report),
             (None, Some(node)) => self.shared(node, report),
             (Some(node), Some(plan)) => {
@@ -185,22 +181,22 @@ impl<'a> FlagReader<'_, 'a> {
         }
     }
 
-    fn staged(&self) -> Followed {
-        let plan = self.staged.get_or_init(|| Staged::plan(self.context.metrics));
-        Followed { plan: plan.clone(), idle: Vec::new() }
+    fn staged(&self) -> Option<Followed> {
+        let plan = self.staged.get_or_init(|| staged::read(self.context.refers));
+        Some(Followed { plan: plan.clone()?, idle: Vec::new() })
     }
 
     fn shared(&self, node: &Node<'a>, report: &mut Report<'a>) -> Option<Followed> {
         let path = self.path.field("plan");
         let name = string(node, &path, report)?;
-        if name == Staged::NAME {
-            return Some(self.staged());
+        if name == staged::NAME {
+            return self.staged();
         }
         let plans = self.context.plans;
         if let Some(plan) = plans.get(&**name) {
             return Some(Followed { plan: plan.clone()?, idle: Vec::new() });
         }
-        let hint = one_of(name, std::iter::once(Staged::NAME).chain(plans.keys().map(Key::as_str)));
+        let hint = one_of(name, std::iter::once(staged::NAME).chain(plans.keys().map(Key::as_str)));
         report.found(node, &path, "not a plan of this document", hint);
         None
     }
@@ -215,7 +211,7 @@ impl<'a> FlagReader<'_, 'a> {
         let mut holds = Vec::new();
         for entry in table(node, &path, report).unwrap_or_default() {
             let path = path.field(&entry.key);
-            let group = self.context.groups.find_key(entry, &path, report);
+            let group = self.context.refers.groups.find_key(entry, &path, report);
             let until = self.position(&entry.node, &path, stages, report);
             if until == Some(0) {
                 let hint = "name the stage from which the group may have the flag";

@@ -1,5 +1,6 @@
 //! From the text of a document to a typed plan that cannot hold an invalid state.
 
+mod channels;
 mod document;
 #[cfg(feature = "guard")]
 mod doubts;
@@ -8,6 +9,7 @@ mod fields;
 mod flags;
 mod format;
 mod groups;
+mod header;
 pub mod limits;
 mod lines;
 pub mod model;
@@ -22,6 +24,7 @@ mod replace;
 mod report;
 #[cfg(feature = "schema")]
 mod schema;
+mod staged;
 mod stages;
 
 use std::fmt;
@@ -46,9 +49,12 @@ pub(crate) use replace::sync_directory_of;
 
 use crate::eval::{Flag, Group, Snapshot};
 use crate::percent::{ParsePercentError, Percent};
+use channels::Channels;
 use fields::{Fields, Path};
+use header::Header;
 use model::{FlagPlan, Metric, Metrics};
 use report::Report;
+use stages::References;
 
 /// A whole rollout plan: parsed, checked, ready for a [`Gate`](crate::Gate).
 ///
@@ -67,6 +73,7 @@ use report::Report;
 #[derive(Clone)]
 pub struct Plan {
     document: Arc<Document>,
+    header: Header,
     /// In order of their keys.
     flags: Vec<PlannedFlag>,
     metrics: Arc<Metrics>,
@@ -78,6 +85,7 @@ pub struct Plan {
 
 /// What a document says beside its flags that an update needs.
 struct Root {
+    header: Header,
     flags: Vec<PlannedFlag>,
     metrics: Metrics,
     per_update: Percent,
@@ -107,10 +115,10 @@ impl Plan {
         });
         let warnings = report.finish()?.into();
         match read {
-            Some(Root { flags, metrics, per_update, empty_lists }) => {
+            Some(Root { header, flags, metrics, per_update, empty_lists }) => {
                 let (document, metrics) = (Arc::new(document), Arc::new(metrics));
                 let empty_lists = empty_lists.into();
-                Ok(Plan { document, flags, metrics, per_update, empty_lists, warnings })
+                Ok(Plan { document, header, flags, metrics, per_update, empty_lists, warnings })
             }
             None => Err(PlanError::unexplained(document.label().into())),
         }
@@ -147,6 +155,41 @@ impl Plan {
     /// The keys of the plan's flags, in order.
     pub fn flags(&self) -> impl Iterator<Item = &str> {
         self.flags.iter().map(|flag| flag.definition.key.as_str())
+    }
+
+    /// The name of the project that the plan is for: `project`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::Plan;
+    ///
+    /// let plan = Plan::parse(r#"
+    ///     schema = 1
+    ///     project = "Shop"
+    ///     version = "1.0"
+    ///     last_updated = 2026-01-05
+    ///     [flags.search]
+    /// "#)?;
+    /// assert_eq!((plan.project(), plan.version()), (Some("Shop"), Some("1.0")));
+    /// assert_eq!(plan.last_updated().unwrap().to_string(), "2026-01-05");
+    /// # Ok::<(), stagegate::PlanError>(())
+    /// ```
+    #[must_use]
+    pub fn project(&self) -> Option<&str> {
+        self.header.project.as_deref()
+    }
+
+    /// The version of the plan, for people: `version`.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.header.version.as_deref()
+    }
+
+    /// The day on which the plan was last changed: `last_updated`.
+    #[must_use]
+    pub fn last_updated(&self) -> Option<model::Date> {
+        self.header.last_updated
     }
 
     /// How much one update may take a flag from users by: `limits.per_update`.
@@ -237,16 +280,19 @@ fn read_root<'a>(
     let per_update = read_limits(fields.take("limits"), &path, report);
     let groups = groups::read(fields.take("groups"), &path, document, report);
     let metrics = Metrics::read(fields.take("metrics"), &path, report);
-    let (plans, idle) = stages::read_plans(fields.take("plans"), &path, &groups, &metrics, report);
+    let channels = Channels::read(fields.take("channels"), &path, report);
+    let header = Header::read(&mut fields, report);
+    let refers = References { groups: &groups, metrics: &metrics, channels: &channels };
+    let (plans, idle) = stages::read_plans(fields.take("plans"), &path, refers, report);
     let flags = fields.take("flags");
     fields.finish(report);
     let Some(flags) = flags else {
         fields.missing("flags", "write at least one, for example `[flags.new-checkout]`", report);
         return None;
     };
-    let context = flags::Context { groups: &groups, metrics: &metrics, plans: &plans };
+    let context = flags::Context { refers, plans: &plans };
     let flags = flags::read(flags, &path, &context, idle, report)?;
-    Some(Root { flags, metrics, per_update, empty_lists: groups.empty_lists })
+    Some(Root { header, flags, metrics, per_update, empty_lists: groups.empty_lists })
 }
 
 /// `[limits]`: what one update may do.

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::channels::Channels;
 use super::fields::{Fields, Path, array, named, string};
 use super::groups::Groups;
 use super::limits::{MAX_PLANS, MAX_STAGES};
-use super::model::{
-    Context, DetailFields, Metrics, OwnSections, Sections, StageDetails, Staged, Stages,
-};
+use super::model::{Context, DetailFields, Metrics, OwnSections, Sections, StageDetails, Stages};
 use super::node::Node;
 use super::reach::{IdleStage, IdleStages};
 use super::report::Report;
+use super::staged;
 use crate::eval::{Group, Stage, StageName};
 use crate::key::Key;
 use crate::percent::Percent;
@@ -29,12 +29,27 @@ pub(super) struct SharedPlan {
     pub(super) sections: Arc<Sections>,
 }
 
+/// What a plan of a document may refer to.
+#[derive(Clone, Copy)]
+pub(super) struct References<'c> {
+    pub(super) groups: &'c Groups,
+    pub(super) metrics: &'c Metrics,
+    pub(super) channels: &'c Channels,
+}
+
+impl<'c> References<'c> {
+    /// The same for sections, which may also refer to stages.
+    pub(super) fn of_sections(self, stages: &'c Stages, is_flag: bool) -> Context<'c> {
+        let References { metrics, channels, .. } = self;
+        Context { stages: &stages.compiled, metrics, channels, is_flag }
+    }
+}
+
 /// `[plans.NAME]`, and their stages that need a flag which holds somebody back.
 pub(super) fn read_plans<'a>(
     node: Option<&Node<'a>>,
     root: &Path<'_>,
-    groups: &Groups,
-    metrics: &Metrics,
+    refers: References<'_>,
     report: &mut Report<'a>,
 ) -> (Plans, IdleStages) {
     let path = root.field("plans");
@@ -42,11 +57,11 @@ pub(super) fn read_plans<'a>(
     let entries = node.map(|node| named(node, &path, MAX_PLANS, report)).unwrap_or_default();
     let read = |(key, entry): (Key, &super::node::Entry<'a>)| {
         let path = path.field(&entry.key);
-        if key.as_str() == Staged::NAME {
-            let message = format!("found `{}`, the name of the built-in plan", Staged::NAME);
+        if key.as_str() == staged::NAME {
+            let message = format!("found `{}`, the name of the built-in plan", staged::NAME);
             report.problem(entry.key_span.clone(), &path, message, "choose another name");
         }
-        let plan = read_plan(&key, &entry.node, &path, groups, metrics, report);
+        let plan = read_plan(&key, &entry.node, &path, refers, report);
         let plan = plan.map(|(plan, idle)| {
             all_idle.insert(&key, idle);
             plan
@@ -57,12 +72,12 @@ pub(super) fn read_plans<'a>(
     (plans, all_idle)
 }
 
-fn read_plan<'a>(
+/// A shared plan, and its stages that need a flag which holds somebody back.
+pub(super) fn read_plan<'a>(
     name: &Key,
     node: &Node<'a>,
     path: &Path<'_>,
-    groups: &Groups,
-    metrics: &Metrics,
+    refers: References<'_>,
     report: &mut Report<'a>,
 ) -> Option<(SharedPlan, Vec<IdleStage>)> {
     let mut fields = Fields::open(node, path, report)?;
@@ -73,8 +88,8 @@ fn read_plan<'a>(
         fields.missing("stages", "write at least one stage with a `name`", report);
         return None;
     };
-    let (stages, idle) = read(stages, &path.field("stages"), groups, metrics, report)?;
-    let context = Context { stages: &stages.compiled, metrics, is_flag: false };
+    let (stages, idle) = read(stages, &path.field("stages"), refers, report)?;
+    let context = refers.of_sections(&stages, false);
     let sections = own.read(path, context, &Arc::default(), report);
     Some((SharedPlan { name: Some(name.shared()), stages, sections }, idle))
 }
@@ -84,8 +99,7 @@ fn read_plan<'a>(
 pub(super) fn read<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
-    groups: &Groups,
-    metrics: &Metrics,
+    refers: References<'_>,
     report: &mut Report<'a>,
 ) -> Option<(Stages, Vec<IdleStage>)> {
     let items = array(node, path, "write a list of stages, each with a `name`", report)?;
@@ -105,7 +119,7 @@ pub(super) fn read<'a>(
     let mut known = BTreeSet::new();
     for (index, item) in items.iter().enumerate() {
         let is_last = index + 1 == items.len();
-        let context = StageContext { before: &stages, known: &known, is_last, groups, metrics };
+        let context = StageContext { before: &stages, known: &known, is_last, refers };
         if let Some(read) = read_stage(item, &path.index(index), context, report) {
             known.extend(read.stage.groups.iter().map(|group| group.name.clone()));
             stages.push(read.stage);
@@ -123,8 +137,7 @@ struct StageContext<'c> {
     /// The groups of those.
     known: &'c BTreeSet<Key>,
     is_last: bool,
-    groups: &'c Groups,
-    metrics: &'c Metrics,
+    refers: References<'c>,
 }
 
 struct ReadStage {
@@ -139,7 +152,7 @@ fn read_stage<'a>(
     context: StageContext<'_>,
     report: &mut Report<'a>,
 ) -> Option<ReadStage> {
-    let StageContext { before, known, is_last, groups, metrics } = context;
+    let StageContext { before, known, is_last, refers } = context;
     let mut fields = Fields::open(node, path, report)?;
     let (name_node, percent, group_names) =
         (fields.take("name"), fields.take("percent"), fields.take("groups"));
@@ -162,10 +175,14 @@ fn read_stage<'a>(
         None => Some(inherited),
     };
     let members = match group_names {
-        Some(node) => read_groups(node, &path.field("groups"), groups, report),
+        Some(node) => read_groups(node, &path.field("groups"), refers.groups, report),
         None => Box::default(),
     };
-    let details = details.read(path, is_last, metrics, report);
+    let at_most = details.at_most();
+    let details = details.read(path, is_last, refers.metrics, report);
+    if let Some((node, at_most)) = at_most.zip(details.at_most) {
+        check_listed(&members, at_most, node, path, report);
+    }
     // A percentage that is wrong counts as the one before, so that the next stage is not blamed.
     let stage = Stage::new(name?, percent.unwrap_or(inherited), members);
     let listed = group_names.map_or(Some(0), Node::len);
@@ -228,6 +245,26 @@ fn read_percent<'a>(
         return None;
     }
     Some(percent)
+}
+
+/// Refuses a stage whose own groups list more users than it allows. A user of two groups counts once.
+fn check_listed<'a>(
+    groups: &[Arc<Group>],
+    at_most: u64,
+    node: &Node<'a>,
+    path: &Path<'_>,
+    report: &mut Report<'a>,
+) {
+    let listed: BTreeSet<_> = groups.iter().flat_map(|group| group.users.iter()).collect();
+    if listed.len() as u64 > at_most {
+        let wrong = format!("but the groups of this stage list {} users", listed.len());
+        report.found(
+            node,
+            &path.field("at_most"),
+            wrong,
+            "list fewer users, or write a larger number",
+        );
+    }
 }
 
 fn read_groups<'a>(

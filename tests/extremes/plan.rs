@@ -42,6 +42,9 @@ pub(crate) fn call(calls: &mut Calls) {
     documents(calls);
     let plan = calls.call("Plan::parse", || Plan::parse(DOCUMENT).unwrap()).unwrap();
     calls.call("Plan::per_update", || plan.per_update());
+    calls.call("Plan::project", || plan.project().is_some());
+    calls.call("Plan::version", || plan.version().is_some());
+    calls.call("Plan::last_updated", || plan.last_updated());
     calls.call("Plan::warnings", || plan.warnings().len());
     calls.call("Plan::metrics", || plan.metrics().count());
     calls.call("Plan::document", || format!("{:?}", plan.document()));
@@ -150,6 +153,9 @@ fn flag(calls: &mut Calls, flag: &FlagPlan<'_>) {
         calls.call("Stage::percent", || stage.percent());
         calls.call("Stage::groups", || stage.groups().count());
         calls.call("Stage::details", || stage.details().clone());
+        let details = stage.details();
+        calls.call("StageDetails::conditions", || details.conditions().count());
+        calls.call("StageDetails::tracked_metrics", || details.tracked_metrics().count());
         for start in days() {
             calls.call("FlagPlan::timeline_from", || flag.timeline_from(stage.name(), start).len());
         }

@@ -91,7 +91,7 @@ fn what_somebody_has_to_look_at_is_a_warning() {
 
 #[test]
 fn an_evaluation_is_recorded_as_the_convention_has_it() {
-    let document = "schema = 1\n[groups.team]\nusers = [\"canary-user\"]\n[flags.a]\nstage = \"ga\"\n[flags.off]\nstage = \"off\"\n[flags.split]\nstage = \"pilot\"\n[flags.team]\nstage = \"internal\"\nstages = [{ name = \"internal\", groups = [\"team\"] }, { name = \"ga\", percent = 100 }]";
+    let document = "schema = 1\n[groups.team]\nusers = [\"canary-user\"]\n[flags.a]\nstage = \"ga\"\n[flags.off]\nstage = \"off\"\n[flags.split]\nstage = \"pilot\"\nstages = [{ name = \"pilot\", percent = 10 }, { name = \"ga\", percent = 100 }]\n[flags.team]\nstage = \"internal\"\nstages = [{ name = \"internal\", groups = [\"team\"] }, { name = \"ga\", percent = 100 }]";
     let gate = Gate::from_document(document).unwrap();
     let all = [
         ("a", "on", "static", ""),

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod behind;
+mod built_in;
 mod calls;
 mod clocks;
 mod dead_store;

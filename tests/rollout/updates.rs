@@ -106,10 +106,10 @@ fn a_users_file_is_kept_with_the_document() {
     assert!(again.gate().is_enabled("ana", "search"));
 }
 
-/// A flag of one percent and a team, with a stage after it.
-fn one_percent(team: &str, more: &str) -> String {
+/// A flag of one percent and a group, with a stage after it.
+fn one_percent(beta: &str, more: &str) -> String {
     format!(
-        "schema = 1\n[groups.team]\n{team}\n[flags.a]\n{more}\nstages = [{{ name = \"pilot\", percent = 1, groups = [\"team\"], min_duration = \"7d\" }}, {{ name = \"ga\", percent = 100 }}]\n[flags.b]\n"
+        "schema = 1\n[groups.beta]\n{beta}\n[flags.a]\n{more}\nstages = [{{ name = \"pilot\", percent = 1, groups = [\"beta\"], min_duration = \"7d\" }}, {{ name = \"ga\", percent = 100 }}]\n[flags.b]\n"
     )
 }
 
@@ -131,10 +131,10 @@ fn a_longer_list_is_told_and_a_wider_group_or_another_salt_needs_a_reason() {
     let changes = ana.update(one_percent(&users(1000), "")).unwrap();
     assert_eq!(
         changes.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["a: team: +994 users"]
+        ["a: beta: +994 users"]
     );
     let record = rollout.records(1).unwrap().pop().unwrap();
-    assert!(record.to_string().ends_with("ana: another document: a: team: +994 users"), "{record}");
+    assert!(record.to_string().ends_with("ana: another document: a: beta: +994 users"), "{record}");
 
     let error = ana.update(one_percent(&users(1000), "salt = \"other\"")).unwrap_err();
     assert_eq!(
@@ -151,7 +151,7 @@ fn a_longer_list_is_told_and_a_wider_group_or_another_salt_needs_a_reason() {
     let changes = ana.update(reasoned).unwrap();
     assert_eq!(
         changes.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["a: team: matches more users; has to show anew: time (agreed)"]
+        ["a: beta: matches more users; has to show anew: time (agreed)"]
     );
 }
 
@@ -190,7 +190,7 @@ fn an_update_that_takes_flags_from_most_users_needs_a_reason() {
     let changes = ana.update(reasoned).unwrap();
     assert_eq!(
         changes.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["a: team: -900 users (the beta is over)"]
+        ["a: beta: -900 users (the beta is over)"]
     );
     // Nobody is asked about a flag that is off.
     ana.roll_back("a", "x").unwrap();

@@ -178,7 +178,7 @@ pub(crate) struct Messages {
     #[command(flatten)]
     pub(crate) of: Of,
     /// The moment: a stage and `start`, `end`, `weekly`, `-3d` …, for example `pilot.start`; or a
-    /// stage and `rollback`; or `rollback` alone, from the stage at which the flag is.
+    /// stage and `rollback` or `as_needed`; or one of these two alone, for the stage at which the flag is.
     #[arg(long, value_name = "STAGE.WHEN", required_unless_present = "from")]
     pub(crate) on: Option<String>,
     /// A variable of the messages, in the place of what the document says.

@@ -10,17 +10,18 @@ use serde_json::{Map, Value, json};
 use stagegate::{Document, Plan, model};
 
 /// Under which heading of `docs/plans.md` the fields of a part of the schema stand.
-const HEADINGS: [(&str, &str); 24] = [
+const HEADINGS: [(&str, &str); 25] = [
     ("Document", "## Top level"),
     ("Flag", "## `[flags.KEY]`"),
     ("Plan", "## `[plans.NAME]`"),
+    ("Channels", "## `[channels]`"),
     ("Limits", "## `[limits]`"),
     ("Group", "## `[groups.NAME]`"),
     ("Metric", "## `[metrics.NAME]`"),
     ("Prometheus", "### `source`"),
     ("Stage", "## `stages`"),
     ("Criterion", "### `criteria`"),
-    ("ChecklistItem", "### `checklist`"),
+    ("Task", "### `activities`"),
     ("StageMetric", "### `metrics` of a stage"),
     ("Watch", "### `watch`"),
     ("Trigger", "## `triggers`"),

@@ -41,3 +41,14 @@ pub(super) fn required_text<'n, 'a>(
     }
     text(node, &path, report)
 }
+
+/// A list of texts.
+pub(super) fn texts<'a>(
+    node: &Node<'a>,
+    path: &Path<'_>,
+    report: &mut Report<'a>,
+) -> Vec<Box<str>> {
+    let items = read(node, path, "write a list of texts: [\"Watch the error log\"]", report);
+    let read = |(index, item)| text(item, &path.index(index), report).map(Box::from);
+    items.iter().enumerate().filter_map(read).collect()
+}

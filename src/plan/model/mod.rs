@@ -16,7 +16,6 @@ mod risk;
 mod rollback;
 mod sections;
 mod stage;
-mod staged;
 mod time;
 mod timeline;
 mod traffic;
@@ -39,19 +38,22 @@ pub use metric::{Metric, MetricSource, StageMetric};
 pub use responsibility::Responsibility;
 pub use risk::{Level, Risk};
 pub use rollback::{Phase, ProcedureStep, RollBack, RollBackTarget};
-pub use stage::{Advance, ChecklistItem, Criterion, Stage, StageDetails, Watch};
+pub use stage::activity::{Activity, ActivityDay};
+pub use stage::criterion::Criterion;
+pub use stage::{Advance, Stage, StageDetails, Watch};
 pub use time::date::{Date, ParseDateError, ParseTimeZoneError, TimeZone, Weekday};
 pub use time::week::WeekHours;
-pub use timeline::{Due, Period, StagePeriod, Timeline};
+pub use timeline::{DatedActivity, Due, Period, StagePeriod, Timeline};
 pub use traffic::DeclaredTraffic;
 pub use trigger::{Action, IncidentKind, Limit, NoData, Trigger, TriggerCause};
 
 #[cfg(feature = "schema")]
 pub use super::schema::json_schema;
+pub use super::staged::STAGED_DOCUMENT;
 
 pub(super) use metric::Metrics;
 pub(super) use sections::{Context, OwnSections, Sections};
 pub(super) use stage::Stages;
 pub(super) use stage::fields::DetailFields;
-pub(super) use staged::Staged;
+pub(super) use time::date::read as read_date;
 pub(super) use timeline::landing::check as check_landings;

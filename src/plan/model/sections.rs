@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::eval::Stage;
+use crate::plan::channels::Channels;
 use crate::plan::fields::{Fields, Path};
 use crate::plan::model::calendar::{self, Calendar};
 use crate::plan::model::message::variables::{self, Variables};
@@ -36,6 +37,7 @@ pub(in crate::plan) struct Sections {
 pub(in crate::plan) struct Context<'c> {
     pub(in crate::plan) stages: &'c [Stage],
     pub(in crate::plan) metrics: &'c Metrics,
+    pub(in crate::plan) channels: &'c Channels,
     /// Whether they are a flag's, not those of a plan that flags share.
     pub(in crate::plan) is_flag: bool,
 }

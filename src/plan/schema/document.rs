@@ -8,7 +8,7 @@ use super::sections::{
     Calendar, Message, Responsibility, Risk, RollBack, Timeline, Traffic, Trigger, Variables,
 };
 use super::stage::Stage;
-use super::values::{Algorithm, Duration, Key, Percent, StageName, Text, UserKey, Version};
+use super::values::{Algorithm, Date, Duration, Key, Percent, StageName, Text, UserKey, Version};
 
 /// Who gets which feature, and in which steps.
 #[derive(JsonSchema)]
@@ -18,6 +18,14 @@ pub(super) struct Document {
     schema: Version,
     /// How users are spread over buckets.
     algorithm: Option<Algorithm>,
+    /// The project that the plan is for.
+    project: Option<Text>,
+    /// The version of the plan, for people.
+    version: Option<Text>,
+    /// The day on which the plan was last changed.
+    last_updated: Option<Date>,
+    /// Where the messages to an audience are sent. A message to an audience without a channel is not sent.
+    channels: Option<Channels>,
     /// How much one update may change.
     limits: Option<Limits>,
     /// The flags by key.
@@ -32,6 +40,18 @@ pub(super) struct Document {
     /// Plans that flags share.
     #[schemars(extend("maxProperties" = 10_000))]
     plans: Option<BTreeMap<Key, Plan>>,
+}
+
+/// Where the messages to each audience are sent.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Channels {
+    /// The channel for the team.
+    internal: Option<Text>,
+    /// The channel for the client.
+    client: Option<Text>,
+    /// The channel for users.
+    user: Option<Text>,
 }
 
 /// How much one update may change.

@@ -147,8 +147,10 @@ pub(super) struct Message {
     stage: Option<StageName>,
     /// When.
     when: When,
-    /// By which way: `#releases`, `email`.
-    channel: Text,
+    /// Where it is sent: `#releases`, `email`. By default the channel of its audience.
+    channel: Option<Text>,
+    /// By which way people mean to tell it, in words: `Call/Email`.
+    method: Option<Text>,
     /// The subject line.
     subject: Option<Template>,
     /// The text.

@@ -16,6 +16,17 @@ pub(super) struct Stage {
     groups: Option<Vec<Key>>,
     /// The share of all users, never less than that of the stage before.
     percent: Option<Percent>,
+    /// What a heading calls the stage. By default its name.
+    title: Option<Text>,
+    /// Whom the stage is for, in words.
+    #[schemars(length(max = 1000))]
+    audience: Option<Vec<Text>>,
+    /// By which criteria the users of the stage are selected, in words.
+    #[schemars(length(max = 1000))]
+    selection: Option<Vec<Text>>,
+    /// The most users that the stage's own groups may list.
+    #[schemars(range(min = 1, max = 1_000_000_000_000_u64))]
+    at_most: Option<u64>,
     /// What the stage is to show.
     goal: Option<Text>,
     /// The time a flag has to be in the stage.
@@ -27,10 +38,10 @@ pub(super) struct Stage {
     criteria: Option<Vec<Criterion>>,
     /// What the team does in the stage.
     #[schemars(length(max = 1000))]
-    activities: Option<Vec<Text>>,
-    /// What people sign before the flag leaves the stage.
+    activities: Option<Vec<Activity>>,
+    /// The go/no-go checklist: what else has to hold before the flag leaves the stage.
     #[schemars(length(max = 1000))]
-    checklist: Option<Vec<ChecklistItem>>,
+    checklist: Option<Vec<Criterion>>,
     /// What is tracked. Every target has to hold before the flag leaves the stage.
     #[schemars(extend("maxProperties" = 1000))]
     metrics: Option<BTreeMap<Key, StageMetric>>,
@@ -49,12 +60,12 @@ enum Advance {
     Auto,
 }
 
-/// A success criterion: a metric's, or one that a person confirms.
+/// A condition of leaving a stage: a metric's, or one that a person signs.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, extend("oneOf" = [
     {
         "required": ["metric", "target"],
-        "properties": { "id": false, "text": false },
+        "properties": { "id": false, "owner": false, "expires": false },
     },
     {
         "required": ["id", "text"],
@@ -66,27 +77,47 @@ struct Criterion {
     metric: Option<Key>,
     /// Where it has to be.
     target: Option<Bound>,
-    /// For how long it must have been there; by default now is enough.
+    /// How long it has to stay there. By default the last value counts.
     #[schemars(rename = "for")]
     sustained: Option<Duration>,
-    /// By which a person confirms it; no two of a stage are alike.
+    /// The name to sign it by. No other condition of the stage has it.
     id: Option<Key>,
-    /// What is confirmed.
+    /// What is signed, or what the target stands for.
     text: Option<Text>,
-}
-
-/// An item of the go/no-go checklist.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-struct ChecklistItem {
-    /// By which it is signed; no two of a stage are alike, its criteria included.
-    id: Key,
-    /// What is signed.
-    text: Text,
     /// Who is to sign.
     owner: Option<Text>,
-    /// How long a signature counts; by default for good.
+    /// How long a signature counts. By default until the flag leaves the stage.
     expires: Option<Duration>,
+}
+
+/// A task of the team: a text, or a text with its days and its owner.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Activity {
+    Text(Text),
+    Task(Task),
+}
+
+/// A task with its days and its owner.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Task {
+    /// What is done.
+    text: Text,
+    /// On which days of the stage. By default the timeline does not date it.
+    at: Option<ActivityDay>,
+    /// Who does it. By default the owner of the stage.
+    owner: Option<Text>,
+}
+
+/// The days of a stage on which a task is done.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum ActivityDay {
+    Start,
+    Daily,
+    Weekly,
+    End,
 }
 
 /// A metric to track.
@@ -111,4 +142,7 @@ struct Watch {
     lasts: Duration,
     /// The time from one check to the next.
     every: Duration,
+    /// What the team does meanwhile, in words.
+    #[schemars(length(max = 1000))]
+    activities: Option<Vec<Text>>,
 }

@@ -85,7 +85,7 @@ values! {
     When {
         "type": "string",
         "description": "Days before or after the stage begins, or one of the words.",
-        "pattern": r"^(?:[+-]0*[1-9]\d*d|start|weekly|end|rollback)$",
+        "pattern": r"^(?:[+-]0*[1-9]\d*d|start|weekly|end|rollback|as_needed)$",
         "examples": ["-3d", "+1d", "start", "weekly", "end", "rollback"],
     }
     Hours {

@@ -104,7 +104,7 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         effective_ms: Option<u64>,
     },
-    /// An item of the checklist, or a criterion that people confirm, was signed.
+    /// A person signed a criterion or an item of the checklist.
     #[non_exhaustive]
     Signed {
         /// Which.

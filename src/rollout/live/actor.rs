@@ -154,7 +154,7 @@ impl Actor<'_> {
         self.act(flag, &Event::RollBack { to, reason: reason.to_owned() })
     }
 
-    /// Signs an item of the present stage's checklist, or a criterion that people confirm.
+    /// Signs a criterion or an item of the checklist of the present stage.
     ///
     /// # Errors
     ///

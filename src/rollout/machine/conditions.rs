@@ -8,7 +8,7 @@ use super::refusal::Unmet;
 use super::state::Evidence;
 use super::text::Spent;
 use crate::plan::model::{
-    Bound, ChecklistItem, Criterion, Date, Metric, Quantity, StageDetails, TriggerCause, Watch,
+    Bound, Criterion, Date, Metric, Quantity, StageDetails, StageMetric, TriggerCause, Watch,
 };
 
 /// A condition as it stands: the ground it gives, or why it is not met.
@@ -60,21 +60,30 @@ fn of_stage(case: &Case<'_, '_>, details: &StageDetails) -> Vec<Condition> {
     let mut conditions = Vec::new();
     conditions.extend(details.min_duration.map(|min| min_duration(case, min)));
     if case.is_last() {
-        conditions.extend(details.watch.map(|lasts| watch(case, lasts)));
+        conditions.extend(details.watch.as_ref().map(|lasts| watch(case, lasts)));
     }
-    for tracked in &details.metrics {
-        conditions.push(metric(case, "metric", &tracked.metric, tracked.target, tracked.sustained));
+    // A criterion may repeat a target of the stage's metrics. It is one condition.
+    let mut asked = Vec::new();
+    let mut data = |kind, which, target: Bound, sustained| {
+        let asks = (which, target, sustained);
+        let is_new = !asked.contains(&asks);
+        asked.push(asks);
+        is_new.then(|| metric(case, kind, which, target, sustained))
+    };
+    for StageMetric { metric, target, sustained, .. } in &details.metrics {
+        conditions.extend(data("metric", metric, *target, *sustained));
     }
-    for criterion in &details.criteria {
-        conditions.push(match criterion {
-            Criterion::Metric { metric: which, target, sustained } => {
-                metric(case, "criterion", which, *target, *sustained)
+    let criteria = details.criteria.iter().map(|criterion| ("criterion", criterion));
+    let checklist = details.checklist.iter().map(|item| ("checklist", item));
+    for (kind, condition) in criteria.chain(checklist) {
+        conditions.extend(match condition {
+            Criterion::Metric { metric, target, sustained, .. } => {
+                data(kind, metric, *target, *sustained)
             }
-            Criterion::Manual { id, text } => signed(case, "criterion", id, text, None, None),
+            Criterion::Manual { id, text, owner, expires } => {
+                Some(signed(case, kind, id, text, owner.as_deref(), *expires))
+            }
         });
-    }
-    for ChecklistItem { id, text, owner, expires } in &details.checklist {
-        conditions.push(signed(case, "checklist", id, text, owner.as_deref(), *expires));
     }
     conditions.extend(watched(case, details).into_iter().map(|metric| known(case, metric)));
     conditions
@@ -82,12 +91,7 @@ fn of_stage(case: &Case<'_, '_>, details: &StageDetails) -> Vec<Condition> {
 
 /// The metrics that triggers watch and the stage itself asks nothing of, each once.
 fn watched<'p>(case: &Case<'_, 'p>, details: &StageDetails) -> Vec<&'p Metric> {
-    let criteria = details.criteria.iter().filter_map(|criterion| match criterion {
-        Criterion::Metric { metric, .. } => Some(metric),
-        Criterion::Manual { .. } => None,
-    });
-    let tracked = details.metrics.iter().map(|tracked| &tracked.metric);
-    let asked: Vec<&str> = tracked.chain(criteria).map(|metric| &*metric.name).collect();
+    let asked: Vec<&str> = details.tracked_metrics().map(|metric| &*metric.name).collect();
     let mut watched: Vec<&Metric> = Vec::new();
     for (_, trigger) in case.triggers() {
         let TriggerCause::Metric { metric, .. } = &trigger.cause else { continue };
@@ -135,7 +139,7 @@ fn min_duration(case: &Case<'_, '_>, min: Duration) -> Condition {
     }
 }
 
-fn watch(case: &Case<'_, '_>, watch: Watch) -> Condition {
+fn watch(case: &Case<'_, '_>, watch: &Watch) -> Condition {
     let spent = case.spent();
     match watch.lasts.checked_sub(spent) {
         None | Some(Duration::ZERO) => Ok(format!("watched for {}", Spent(watch.lasts))),

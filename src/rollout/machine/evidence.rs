@@ -56,8 +56,8 @@ pub(super) fn tests<'p>(
                 add(&tracked.metric, Test::Alert(alert));
             }
         }
-        for criterion in &details.criteria {
-            if let Criterion::Metric { metric, target, .. } = criterion {
+        for condition in details.conditions() {
+            if let Criterion::Metric { metric, target, .. } = condition {
                 add(metric, Test::Target(*target));
             }
         }

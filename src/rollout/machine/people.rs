@@ -59,13 +59,12 @@ pub(super) fn unsign(case: &Case<'_, '_>, item: &str, why: Option<&str>) -> Deci
 
 /// What can be signed in a stage.
 pub(super) fn items(details: &StageDetails) -> Vec<&str> {
-    let manual = details.criteria.iter().filter_map(|criterion| match criterion {
+    let manual = details.conditions().filter_map(|condition| match condition {
         Criterion::Manual { id, .. } => Some(&**id),
         Criterion::Metric { .. } => None,
     });
-    let checklist = details.checklist.iter().map(|item| &*item.id);
-    let watch = details.watch.map(|_| watch::ITEM);
-    manual.chain(checklist).chain(watch).collect()
+    let watch = details.watch.as_ref().map(|_| watch::ITEM);
+    manual.chain(watch).collect()
 }
 
 fn unknown(case: &Case<'_, '_>, item: &str, items: &[&str]) -> Unmet {

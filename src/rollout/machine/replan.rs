@@ -10,7 +10,7 @@ use super::state::{FlagState, Removed};
 use crate::eval::StageName;
 use crate::gate::{AudienceChange, Comparison, Edit, Objection, PER_UPDATE, new_reason};
 use crate::percent::Percent;
-use crate::plan::model::{FlagPlan, Metric, NoData, StageDetails, TriggerCause};
+use crate::plan::model::{Criterion, FlagPlan, Metric, NoData, StageDetails, TriggerCause};
 use crate::plan::one_of;
 use crate::rollout::{Changed, Stamp};
 
@@ -207,14 +207,11 @@ fn audience(plan: &FlagPlan<'_>, name: StageName) -> impl PartialEq + use<> {
 
 /// What is signed under an id.
 fn text_of(details: &StageDetails, id: &str) -> Option<String> {
-    use crate::plan::model::Criterion;
-    let manual = details.criteria.iter().find_map(|criterion| match criterion {
-        Criterion::Manual { id: known, text } if **known == *id => Some(text.to_string()),
+    let manual = details.conditions().find_map(|condition| match condition {
+        Criterion::Manual { id: known, text, .. } if **known == *id => Some(text.to_string()),
         _ => None,
     });
-    let item = details.checklist.iter().find(|item| *item.id == *id);
-    let listed = people::items(details).contains(&id).then(String::new);
-    manual.or_else(|| item.map(|item| item.text.to_string())).or(listed)
+    manual.or_else(|| people::items(details).contains(&id).then(String::new))
 }
 
 /// Makes the resets that `replan` listed, as a record has them.

@@ -131,7 +131,9 @@ fn whens(case: &Case<'_, '_>, stage: StageName) -> Vec<When> {
 
 fn of<'p>(case: &Case<'_, 'p>, stage: StageName) -> impl Iterator<Item = &'p Message> + use<'p> {
     let messages = case.plan.messages().iter();
-    messages.filter(move |message| message.stage.is_none_or(|about| about == stage))
+    // A message without a channel is for people to read in the plan.
+    let is_sent = |message: &&Message| message.channel.is_some();
+    messages.filter(is_sent).filter(move |message| message.stage.is_none_or(|about| about == stage))
 }
 
 fn tell(case: &Case<'_, '_>, moment: &Moment, draft: &mut Draft) {
@@ -146,10 +148,11 @@ fn tell(case: &Case<'_, '_>, moment: &Moment, draft: &mut Draft) {
             // What the occasion does not tell is left out, and not shown as a name.
             template.render(|name| Some(case.plan.variable(name, &occasion).unwrap_or_default()))
         };
-        to.push(format!("{} by {}", message.audience, message.channel).into());
+        let Some(channel) = &message.channel else { continue };
+        to.push(format!("{} by {channel}", message.audience).into());
         draft.letters.push(Letter {
             audience: message.audience,
-            channel: message.channel.clone(),
+            channel: channel.clone(),
             stage,
             when,
             subject: message.subject.as_ref().map(render),

@@ -10,7 +10,7 @@ use super::state::Standing;
 use super::text::Spent;
 use super::watch;
 use crate::eval::StageName;
-use crate::plan::model::{Advance, NoData, TriggerCause};
+use crate::plan::model::{Advance, Criterion, NoData, TriggerCause};
 use crate::rollout::{Cause, Fact};
 
 /// Everything that is due: at most one stage up, and nothing that waits for a person.
@@ -37,11 +37,11 @@ pub(super) fn tick(case: &Case<'_, '_>, serving: StageName) -> Draft {
 fn expired(case: &Case<'_, '_>) -> Draft {
     let mut draft = Draft::default();
     let Some(details) = case.details() else { return draft };
-    for item in &details.checklist {
-        let signature = case.state.signatures.get(&item.id);
-        let Some((expires, signature)) = item.expires.zip(signature) else { continue };
-        if case.now.spent_since(&signature.since) > expires {
-            draft.extend(case.stays(Fact::Expired { item: item.id.clone() }));
+    for condition in details.conditions() {
+        let Criterion::Manual { id, expires: Some(expires), .. } = condition else { continue };
+        let Some(signature) = case.state.signatures.get(id) else { continue };
+        if case.now.spent_since(&signature.since) > *expires {
+            draft.extend(case.stays(Fact::Expired { item: id.clone() }));
         }
     }
     draft

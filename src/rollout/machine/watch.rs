@@ -13,8 +13,8 @@ use crate::rollout::{Fact, Now, Stamp};
 pub(super) const ITEM: &str = "watch";
 
 /// The watch of the stage a flag is in: only last stages have one.
-fn of(case: &Case<'_, '_>) -> Option<Watch> {
-    case.details().and_then(|details| details.watch)
+fn of<'p>(case: &Case<'_, 'p>) -> Option<&'p Watch> {
+    case.details()?.watch.as_ref()
 }
 
 /// Whether the flag is being watched now.
@@ -29,7 +29,7 @@ pub(super) fn is_new_check(case: &Case<'_, '_>, read: &Stamp) -> bool {
 }
 
 /// The interval of the watch in which a moment is, from 0, by the journal alone: whoever reads it finds the same.
-fn interval(case: &Case<'_, '_>, at: &Stamp, watch: Watch) -> u32 {
+fn interval(case: &Case<'_, '_>, at: &Stamp, watch: &Watch) -> u32 {
     intervals(case.now.by_journal().between(&case.state.since, at), watch.every)
 }
 
@@ -43,7 +43,8 @@ fn intervals(time: Duration, every: Duration) -> u32 {
 /// it was signed.
 pub(super) fn note(plan: &FlagPlan<'_>, state: &mut FlagState, now: Now<'_>) {
     let case = Case { plan, state, now };
-    let Some((details, watch)) = case.details().and_then(|it| Some((it, it.watch?))) else {
+    let Some((details, watch)) = case.details().and_then(|it| Some((it, it.watch.as_ref()?)))
+    else {
         return;
     };
     if !is_watched(&case) {

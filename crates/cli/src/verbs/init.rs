@@ -1,18 +1,18 @@
 //! `init`: a document to start from.
 
 use serde::Serialize;
+use stagegate::model::STAGED_DOCUMENT;
 
 use crate::args::{Format, Init, Template};
 use crate::failure::{Answer, Failure};
 use crate::output::Output;
 
 const MINIMAL: &str = include_str!("init/minimal.toml");
-const STAGED: &str = include_str!("init/staged.toml");
 
 pub(crate) fn run(args: &Init, output: &Output) -> Result<Answer, Failure> {
     let document = match args.template {
         Template::Minimal => MINIMAL,
-        Template::Staged => STAGED,
+        Template::Staged => STAGED_DOCUMENT,
     };
     match args.format {
         Format::Human => output.create(document)?,

@@ -1,5 +1,7 @@
 //! `messages`
 
+use serde_json::json;
+
 use crate::harness::{Run, is_on_record, root, stagegate, stagegate_with};
 
 const PLAN: &str = "crates/cli/tests/data/people/plan.toml";
@@ -45,7 +47,7 @@ fn no_message_is_the_answer_no() {
     let text = "The plan of `checkout` has no message from 2020-01-01 to 2020-01-02.\n";
     assert_eq!(run.stdout, text);
     let run = messages(&["--on", "internal.end", "--format", "json"]).ends(1);
-    assert_eq!(run.json()["messages"], serde_json::json!([]));
+    assert_eq!(run.json()["messages"], json!([]));
 }
 
 /// At noon of its day, in Berlin an hour later, the office answers; on a Saturday nobody is there.
@@ -82,6 +84,31 @@ fn a_variable_without_a_value_is_named() {
     let days = ["messages", "-", "--from", "2026-01-01", "--to", "2026-02-01"];
     let run = stagegate_with(&days, document).ends(2);
     assert!(run.stderr.contains("give the day of the first stage with `--start DATE`"), "{run:?}");
+}
+
+#[test]
+fn a_message_without_a_channel_is_shown_and_not_sent() {
+    let document = "schema = 1\n[flags.a]";
+    let run = |arguments: &[&str]| {
+        let arguments = [&["messages", "-", "--set", "status=fixed"], arguments].concat();
+        stagegate_with(&arguments, document).ends(0)
+    };
+    assert_eq!(
+        run(&["--on", "pilot.as_needed"]).stdout,
+        "To:      user
+Channel: none, so stagegate does not send it
+Method:  In-app
+When:    pilot.as_needed
+Subject: Status of a
+
+We are looking into an issue with a. This is its status: fixed.\n"
+    );
+    // Without a stage: the one that the flag is in.
+    let json = run(&["--on", "as_needed", "--format", "json"]).json();
+    let message = &json["messages"][0];
+    assert_eq!((&message["stage"], &message["when"]), (&"off".into(), &"as_needed".into()));
+    assert_eq!((&message["channel"], &message["method"]), (&json!(null), &"In-app".into()));
+    assert_eq!(message["date"], json!(null));
 }
 
 #[test]
@@ -146,7 +173,7 @@ fn templates_mean_what_they_mean_elsewhere() {
         "100% {own} #} %} -}}",
         "ü{{ own }}😀",
     ] {
-        let document = serde_json::json!({
+        let document = json!({
             "schema": 1,
             "flags": { "a": {
                 "stages": [{ "name": "one", "percent": 1 }],
@@ -172,11 +199,10 @@ fn templates_mean_what_they_mean_elsewhere() {
 fn the_built_in_plan_has_a_text_for_every_moment() {
     let document = "schema = 1\n[flags.a]\nowner = \"me\"\ndescription = \"it\"";
     for stage in ["internal", "pilot", "expanded", "ga"] {
-        for when in ["-3d", "-1d", "start", "weekly", "end", "rollback"] {
+        for when in ["-3d", "-1d", "start", "weekly", "end", "rollback", "as_needed"] {
             let on = format!("{stage}.{when}");
             let arguments = ["messages", "-", "--on", &on, "--start", "2026-01-05"];
-            let given = ["--set", "reason=r", "--set", "date=2026-01-05"];
-            let run = stagegate_with(&[&arguments[..], &given].concat(), document);
+            let run = stagegate_with(&arguments, document);
             assert!(matches!(run.code, Some(0 | 1)), "{on}: {run:#?}");
             assert!(!run.stdout.contains("{{"), "{on}: {run:#?}");
         }

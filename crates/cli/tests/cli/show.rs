@@ -7,19 +7,16 @@ use super::harness::{is_on_record, root, stagegate, stagegate_with};
 const COMPLETE: &str = "examples/plans/staged-rollout.toml";
 const HOSTILE: &str = include_str!("../data/hostile.toml");
 
-/// The sections of every flag, in the template's order.
-const SECTIONS: [&str; 11] = [
-    "1. Rollout stages",
-    "2. Post-GA monitoring",
-    "3. Automatic roll-back triggers",
-    "4. Manual roll-back decision triggers",
-    "5. Roll-back procedure",
-    "6. Roll-back responsibility",
-    "7. Communication plan",
-    "8. Timeline",
-    "9. Risks",
-    "10. Groups",
-    "11. Metrics",
+/// The sections of every flag, in the template's order; the last two are not of the template.
+const SECTIONS: [&str; 8] = [
+    "Overview",
+    "Rollout Stages",
+    "Rollback Plan",
+    "Communication Plan",
+    "Timeline",
+    "Risk Mitigation",
+    "Groups",
+    "Metrics",
 ];
 
 /// What a reader of Markdown may take for something else than text.
@@ -70,13 +67,37 @@ fn markdown_has_the_sections_in_order() {
                 _ => {}
             }
         }
-        let sections: Vec<_> = sections.iter().filter(|name| !name.contains("Warnings")).collect();
+        let is_template =
+            |name: &&String| !name.contains("Warnings") && !name.starts_with("Stage ");
+        let sections: Vec<_> = sections.iter().filter(is_template).collect();
         assert_eq!(sections, SECTIONS.repeat(plans).iter().collect::<Vec<_>>());
         for section in run.stdout.split("\n## ").skip(1) {
             let (heading, content) = section.split_once('\n').unwrap();
             assert!(content.trim().len() > 10, "nothing below {heading}");
         }
     }
+}
+
+/// The built-in plan as a team reads it that knows the template.
+#[test]
+fn the_built_in_plan_is_on_record() {
+    let document = stagegate(&["init"]).ends(0).stdout;
+    let run = stagegate_with(&["show", "--format", "markdown", "-"], document).ends(0);
+    is_on_record("show/built-in.md", &run.stdout);
+}
+
+#[test]
+fn a_variable_is_filled_in_or_named_and_never_shown_as_a_tag() {
+    let document = "schema = 1\n[flags.search]\nvariables = { team = \"the shop\" }\nmessages = [\n\
+        { audience = \"user\", stage = \"pilot\", when = \"start\", subject = \"{{ flag }} at {{percent}}%\", template = \"{{ team }}, {{ starts }}\" },\n\
+        { audience = \"user\", when = \"rollback\", template = \"{{ stage }}: {{ reason }}, {{ contact }}\" }]\n";
+    let run = stagegate_with(&["show", "--format", "markdown", "-"], document).ends(0);
+    for text in
+        ["**search at 10%**", r"> the shop, \[starts\]", r"> \[stage\]: \[reason\], \[contact\]"]
+    {
+        assert!(run.stdout.contains(text), "{text} is not in {}", run.stdout);
+    }
+    assert!(!run.stdout.contains("{{"), "{}", run.stdout);
 }
 
 #[test]
@@ -109,7 +130,11 @@ fn markdown_misses_nothing_of_the_document() {
             if text == "the new version" {
                 continue;
             }
-            assert!(shown.contains(&squeezed(&text)), "{key}: not shown: {text}");
+            // Variables of messages are filled in.
+            let parts = text.split("{{").map(|part| part.split_once("}}").map_or(part, |it| it.1));
+            for part in parts {
+                assert!(shown.contains(&squeezed(part)), "{key}: not shown: {text}");
+            }
         }
     }
 }
@@ -129,8 +154,11 @@ fn hostile_texts_change_nothing_but_the_text() {
         let expected = squeezed(&attack.replace("\\u001b", "\\u{1b}").replace("\\u0007", "\\u{7}"));
         let expected = expected.replace("\\u202e", "\\u{202e}");
         let count = text.matches(&expected).count();
+        // A tag is filled in within a subject and a template.
+        let filled = if attack.contains("{{") { 2 } else { 0 };
         // Each once at the least; an owner stands in more places.
-        assert!(count >= HOSTILE.matches('@').count() - 1, "{attack}: {count} of them in {text}");
+        let least = HOSTILE.matches('@').count() - 1 - filled;
+        assert!(count >= least, "{attack}: {count} of them in {text}");
     }
 }
 
@@ -189,7 +217,14 @@ fn collect(field: &str, value: &toml::Value, said: &mut Vec<String>) {
     match value {
         // Where something stands says it: a trigger in its section, a plan's start in its table.
         toml::Value::String(_) if matches!(field, "action") => {}
-        toml::Value::String(text) => said.push(in_longest_unit(text)),
+        toml::Value::String(text) if field == "phase" => said.push(text.to_uppercase()),
+        toml::Value::String(text) if matches!(&**text, "internal" | "client" | "user") => {
+            // As an audience it is a heading; as a stage it is a name.
+            if field != "audience" {
+                said.push(text.clone());
+            }
+        }
+        toml::Value::String(text) => said.push(as_printed(text)),
         toml::Value::Integer(number) => said.push(number.to_string()),
         toml::Value::Float(number) => said.push(number.to_string()),
         toml::Value::Datetime(date) => said.push(date.to_string()),
@@ -206,11 +241,13 @@ fn collect(field: &str, value: &toml::Value, said: &mut Vec<String>) {
     }
 }
 
-/// `48h` is printed as `2d`.
-fn in_longest_unit(text: &str) -> String {
-    let hours = text.strip_suffix('h').and_then(|hours| hours.parse::<u32>().ok());
-    match hours {
-        Some(hours) if hours % 24 == 0 => format!("{}d", hours / 24),
+/// As it is printed: `48h` as `2d`, `2w` as `14d`, `as_needed` in words.
+fn as_printed(text: &str) -> String {
+    let number = |unit| text.strip_suffix(unit).and_then(|number| number.parse::<u32>().ok());
+    match (number('h'), number('w')) {
+        (Some(hours), _) if hours % 24 == 0 => format!("{}d", hours / 24),
+        (_, Some(weeks)) => format!("{}d", 7 * weeks),
+        _ if text == "as_needed" => "as needed".to_owned(),
         _ => text.to_owned(),
     }
 }

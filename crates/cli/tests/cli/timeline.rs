@@ -4,12 +4,19 @@ use std::collections::HashSet;
 
 use icalendar::parser::{Component, read_calendar, unfold};
 use serde_json::Value;
+use stagegate::model::Date;
 
-use super::harness::{is_on_record, stagegate, stagegate_with};
+use super::harness::{Run, is_on_record, stagegate, stagegate_with};
 
 const COMPLETE: &str = "examples/plans/staged-rollout.toml";
 const HOSTILE: &str = include_str!("../data/hostile.toml");
 /// No backslash before an `n`: the other reader takes `\\\\n` for a line end.
+/// Dated activities of every kind, for `HOSTILE`.
+const DATED: &str = r#"activities = [
+    { text = "First@", at = "start" }, { text = "Each day@", at = "daily", owner = "Eve@" },
+    { text = "Each week@", at = "weekly" }, { text = "Last@", at = "end" },"#;
+/// A flag that follows the built-in plan.
+const BUILT_IN: &str = "schema = 1\n[flags.search]\nowner = \"Ana\"\n";
 const ATTACKS: [&str; 4] = [
     r"\r\nEND:VEVENT\r\nBEGIN:VEVENT\nX;Y,Z:\\x\\",
     r"<script>alert('1')</script> & \u0001 ]]> -->",
@@ -65,6 +72,119 @@ fn what_is_not_there_is_told() {
     assert_eq!(run.json()["verb"], "timeline");
 }
 
+fn built_in(document: &str, format: &str) -> Run {
+    let arguments = ["timeline", "-", "--start", "2026-01-05", "--format", format];
+    stagegate_with(&arguments, document).ends(0)
+}
+
+#[test]
+fn the_built_in_plan_has_the_rows_of_the_template() {
+    let json = built_in(BUILT_IN, "json").json();
+    let text = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
+    let rows: Vec<[String; 4]> = json["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            assert_eq!(row["owner"], "Ana");
+            let days = format!("{} {}", text(row, "begins"), text(row, "ends"));
+            [days, text(row, "at"), text(row, "stage"), text(row, "activity")]
+        })
+        .collect();
+    let expected = [
+        ["2026-01-05 2026-01-05", "start", "internal", "Deploy to the production environment"],
+        [
+            "2026-01-05 2026-01-05",
+            "daily",
+            "internal",
+            "Internal testing: test all critical paths manually",
+        ],
+        ["2026-01-06 2026-01-06", "end", "internal", "Go/no-go decision"],
+        ["2026-01-06 2026-01-06", "start", "pilot", "Enable the flag for pilot users"],
+        ["2026-01-06 2026-01-12", "daily", "pilot", "Daily monitoring: check the metrics"],
+        ["2026-01-06 2026-01-12", "weekly", "pilot", "Collect user feedback"],
+        ["2026-01-13 2026-01-13", "end", "pilot", "Go/no-go decision"],
+        ["2026-01-13 2026-01-13", "start", "expanded", "Enable the flag for 25% of users"],
+        [
+            "2026-01-13 2026-01-19",
+            "daily",
+            "expanded",
+            "Monitor for scale-related issues and support users",
+        ],
+        ["2026-01-20 2026-01-20", "end", "expanded", "Go/no-go decision"],
+        [
+            "2026-01-20 2026-01-20",
+            "start",
+            "ga",
+            "Enable the flag for 100% of users, or remove it from the code",
+        ],
+        ["2026-01-20 2026-01-21", "daily", "ga", "Intensive monitoring for 48 hours"],
+        ["2026-01-22 2026-01-22", "end", "ga", "Transition to maintenance and normal monitoring"],
+    ];
+    assert_eq!(rows, expected.map(|row| row.map(str::to_owned)));
+    agrees(&built_in(BUILT_IN, "ics").stdout, &json);
+}
+
+#[test]
+fn every_form_of_the_built_in_plan_is_on_record() {
+    for (format, file) in [
+        ("table", "built-in.txt"),
+        ("markdown", "built-in.md"),
+        ("ics", "built-in.ics"),
+        ("svg", "built-in.svg"),
+    ] {
+        is_on_record(&format!("timeline/{file}"), &built_in(BUILT_IN, format).stdout);
+    }
+}
+
+#[test]
+fn an_unknown_owner_or_value_is_named() {
+    let document = "schema = 1\n[flags.search]\n";
+    let row = "| Mon 2026-01-05 | internal | Deploy to the production environment | [Name] |\n";
+    assert!(built_in(document, "markdown").stdout.contains(row));
+    let table = built_in(document, "table").stdout;
+    assert!(table.contains("[Name]\n") && table.contains("Pilot results: [summary]"), "{table}");
+    let json = built_in(document, "json").json();
+    assert_eq!(json["rows"][0]["owner"], Value::Null);
+    assert_eq!(json["messages"][0]["channel"], Value::Null);
+    assert_eq!(json["messages"][0]["method"], "Email");
+    for format in ["table", "markdown", "ics", "svg", "json"] {
+        for text in [built_in(document, format).stdout, timeline(format, &[])] {
+            assert!(!text.contains("{{"), "{text}");
+        }
+    }
+    let ics = stagegate_with(
+        &["timeline", "-", "--format", "ics", "--start", "2026-01-05"],
+        "schema = 1\n[flags.a]\nstages = [{ name = \"all\", percent = 100 }]\n\
+         messages = [{ audience = \"user\", when = \"start\", subject = \"{{ flag }} on {{ date }}\", \
+         template = \"{{ owner }}: {{ reason }}\" }]",
+    );
+    let ics = ics.ends(0).stdout;
+    assert!(ics.contains(r"DESCRIPTION:a on 2026-01-05\n\n[owner]: [reason]"), "{ics}");
+    assert!(ics.contains("SUMMARY:a: message to user (all start)"), "{ics}");
+}
+
+#[test]
+fn the_last_stage_ends_with_its_own_activity_or_with_the_completion() {
+    let last = |activities: &str| {
+        let document = format!(
+            "schema = 1\n[flags.a]\nstages = [{{ name = \"all\", percent = 100, \
+             min_duration = \"15d\", activities = [{activities}] }}]"
+        );
+        built_in(&document, "json").json()["rows"].as_array().unwrap().clone()
+    };
+    let rows = last(r#"{ text = "Look", at = "weekly", owner = "Ben" }, "Undated""#);
+    assert_eq!(rows.len(), 2);
+    assert_eq!((&rows[0]["owner"], &rows[0]["ends"]), (&"Ben".into(), &"2026-01-19".into()));
+    assert_eq!(
+        (&rows[1]["kind"], &rows[1]["begins"]),
+        (&"completion".into(), &"2026-01-20".into())
+    );
+    let rows = last(r#"{ text = "Close", at = "end" }"#);
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0]["activity"], "Close");
+}
+
 #[test]
 fn the_calendar_file_says_what_the_json_says() {
     let json: Value = serde_json::from_str(&timeline("json", &[])).unwrap();
@@ -86,8 +206,11 @@ fn agrees(ics: &str, json: &Value) {
     };
     let (stages, messages) =
         (json["stages"].as_array().unwrap(), json["messages"].as_array().unwrap());
+    let is_activity = |row: &&Value| row["kind"] == "activity";
+    let rows = json["rows"].as_array().unwrap();
+    let activities: Vec<&Value> = rows.iter().filter(is_activity).collect();
     let events = &calendar.components;
-    assert_eq!(events.len(), stages.len() * 2 + messages.len());
+    assert_eq!(events.len(), stages.len() * 2 + activities.len() + messages.len());
     let start = json["start"].as_str().unwrap().replace('-', "");
     let uids: HashSet<String> = events.iter().map(|event| value(event, "UID")).collect();
     assert_eq!(uids.len(), events.len());
@@ -118,10 +241,25 @@ fn agrees(ics: &str, json: &Value) {
     }
     for (event, message) in of("MESSAGE").zip(messages) {
         assert_eq!(value(event, "DTSTART"), day(&message["date"]));
-        let channel = shown(message["channel"].as_str().unwrap());
-        assert!(value(event, "SUMMARY").contains(&channel), "{event:?}");
+        let way = message["channel"].as_str().or(message["method"].as_str());
+        assert!(value(event, "SUMMARY").contains(&shown(way.unwrap_or(""))), "{event:?}");
+    }
+    for (event, row) in of("ACTIVITY").zip(&activities) {
+        assert_eq!(value(event, "DTSTART"), day(&row["begins"]));
+        assert!(value(event, "SUMMARY").contains(&shown(row["activity"].as_str().unwrap())));
+        let owner = row["owner"].as_str().unwrap_or("[Name]");
+        assert!(value(event, "DESCRIPTION").contains(&format!("Owner: {}", shown(owner))));
+        let date = |name: &str| -> Date { row[name].as_str().unwrap().parse().unwrap() };
+        let days = date("begins").days_until(date("ends"));
+        let rule = match row["at"].as_str().unwrap() {
+            "daily" => format!("FREQ=DAILY;COUNT={}", days + 1),
+            "weekly" => format!("FREQ=WEEKLY;COUNT={}", days / 7 + 1),
+            _ => String::new(),
+        };
+        assert_eq!(value(event, "RRULE"), rule);
     }
     assert_eq!(of("STAGE").count(), stages.len());
+    assert_eq!(of("ACTIVITY").count(), activities.len());
     assert_eq!(of("MESSAGE").count(), messages.len());
 }
 
@@ -149,7 +287,8 @@ fn identifiers_stay_when_the_start_moves() {
 #[test]
 fn hostile_texts_stay_texts() {
     for attack in ATTACKS {
-        let document = HOSTILE.replace('@', attack);
+        let hostile = HOSTILE.replace("activities = [", DATED);
+        let document = hostile.replace('@', attack);
         let run = |format: &str| {
             stagegate_with(&["timeline", "-", "--format", format], &document).ends(0)
         };
@@ -160,7 +299,7 @@ fn hostile_texts_stay_texts() {
         let elements = chart.descendants().filter(roxmltree::Node::is_element);
         assert!(elements.clone().all(|node| known.contains(&node.tag_name().name())));
         let benign =
-            stagegate_with(&["timeline", "-", "--format", "svg"], HOSTILE.replace('@', ""));
+            stagegate_with(&["timeline", "-", "--format", "svg"], hostile.replace('@', ""));
         let benign = benign.ends(0).stdout;
         let benign = roxmltree::Document::parse(&benign).unwrap();
         let count = benign.descendants().filter(roxmltree::Node::is_element).count();
@@ -193,8 +332,8 @@ fn the_chart_has_a_bar_for_each_stage_where_its_days_are() {
     assert!(bars.windows(2).all(|two| two[0].0 <= two[1].0 && two[0].2 < two[1].2), "{bars:?}");
     // The same number of pixels a day, as near as whole pixels allow.
     let day = |value: &Value| -> i64 {
-        let date: stagegate::model::Date = value.as_str().unwrap().parse().unwrap();
-        i64::from("2026-01-01".parse::<stagegate::model::Date>().unwrap().days_until(date))
+        let date: Date = value.as_str().unwrap().parse().unwrap();
+        i64::from("2026-01-01".parse::<Date>().unwrap().days_until(date))
     };
     let days = |stage: &Value, end: &str| day(&stage[end]["earliest"]);
     let (first, last) = (&stages[0], &stages[stages.len() - 1]);
@@ -211,12 +350,35 @@ fn the_chart_has_a_bar_for_each_stage_where_its_days_are() {
 }
 
 #[test]
+fn the_chart_marks_each_day_of_an_activity() {
+    let svg = built_in(BUILT_IN, "svg").stdout;
+    let chart = roxmltree::Document::parse(&svg).unwrap();
+    let notes: Vec<String> = chart
+        .descendants()
+        .filter(|node| node.attribute("class") == Some("activity"))
+        .filter_map(|node| node.first_element_child()?.text().map(str::to_owned))
+        .collect();
+    assert_eq!(notes.len(), 10);
+    let daily = "Tue 2026-01-06 – Mon 2026-01-12, daily: Daily monitoring: check the metrics (Ana)";
+    assert!(notes.iter().any(|note| note == daily), "{notes:?}");
+    for text in ["Deploy to the production environment", "Collect user feedback"] {
+        assert!(chart.descendants().any(|node| node.text() == Some(text)), "{text}");
+    }
+    // Three occurrences in fifteen days.
+    let document = "schema = 1\n[flags.a]\nstages = [{ name = \"all\", percent = 100, \
+                    min_duration = \"15d\", activities = [{ text = \"Look\", at = \"weekly\" }] }]";
+    let svg = built_in(document, "svg").stdout;
+    assert_eq!(svg.matches("class=\"activity\"").count(), 3);
+}
+
+#[test]
 fn charts_of_a_week_and_of_years_have_whole_numbers_within_the_picture() {
     for (min, max) in [("1d", "2d"), ("30d", "60d"), ("365d", "700d"), ("3650d", "3650d")] {
         let document = format!(
             "schema = 1\n[flags.a]\nstages = [\
              {{ name = \"one-with-a-name-that-is-quite-lon\", percent = 1, min_duration = \"{min}\", \
-             max_duration = \"{max}\" }},\n{{ name = \"two\", percent = 100 }}]\n\
+             max_duration = \"{max}\", activities = [{{ text = \"Look\", at = \"daily\" }}, \
+             {{ text = \"Meet\", at = \"weekly\" }}] }},\n{{ name = \"two\", percent = 100 }}]\n\
              calendar = {{ freezes = [{{ from = 2026-01-07, to = 2026-01-08, reason = \"x\" }}] }}"
         )
         .replace("that-is-quite-lon", "of-31-b");

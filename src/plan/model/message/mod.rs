@@ -32,8 +32,10 @@ pub struct Message {
     pub stage: Option<StageName>,
     /// When.
     pub when: When,
-    /// By which way: `"#releases"`, `"email"`.
-    pub channel: Box<str>,
+    /// Where it is sent: `"#releases"`, `"email"`. `None`: it is not sent, and people are not told.
+    pub channel: Option<Box<str>>,
+    /// By which way people mean to tell it, in words: `"Call/Email"`.
+    pub method: Option<Box<str>>,
     /// The subject line.
     pub subject: Option<Template>,
     /// The text.
@@ -41,7 +43,7 @@ pub struct Message {
 }
 
 /// To whom a message goes. Printed, and read, as a document writes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Audience {
     /// `internal`
@@ -93,8 +95,7 @@ pub(in crate::plan::model) fn read<'a>(
     variables: &Variables,
     report: &mut Report<'a>,
 ) -> Arc<[Message]> {
-    let hint =
-        "write a list of messages, each with an `audience`, `when`, `channel` and `template`";
+    let hint = "write a list of messages, each with an `audience`, `when` and `template`";
     let items = list::read(node, path, hint, report).iter().enumerate();
     let read = |(index, item)| read_message(item, &path.index(index), context, variables, report);
     items.filter_map(read).collect()
@@ -116,9 +117,12 @@ fn read_message<'a>(
     let (audience, stage) = (fields.take("audience"), fields.take("stage"));
     let (when, channel) = (fields.take("when"), fields.take("channel"));
     let (subject, template) = (fields.take("subject"), fields.take("template"));
+    let method = fields.take_text("method", report).map(Box::from);
     fields.finish(report);
-    let hint = "write by which way it goes, for example \"email\"";
-    let channel = list::required_text(&fields, "channel", channel, hint, report);
+    let hint = "write where it is sent, for example \"email\"";
+    let is_named = channel.is_some();
+    let channel =
+        channel.and_then(|node| list::required_text(&fields, "channel", Some(node), hint, report));
     let source = list::required_text(&fields, "template", template, "write the message", report);
     let mut required = |name, node: Option<&'_ Node<'a>>, hint| {
         if node.is_none() {
@@ -142,7 +146,12 @@ fn read_message<'a>(
         audience: audience?,
         stage: transposed(stage)?,
         when: when?,
-        channel: channel?.into(),
+        channel: if is_named {
+            Some(channel?.into())
+        } else {
+            context.channels.of(audience?).map(Box::from)
+        },
+        method,
         subject: transposed(subject)?,
         template: template?,
     })

@@ -34,6 +34,8 @@ pub enum When {
     End,
     /// When the flag is rolled back (`rollback`).
     RollBack,
+    /// When people decide to (`as_needed`). It has no day and is never sent by itself.
+    AsNeeded,
 }
 
 /// Days that a message may be away from its stage: ten years, as any duration of a plan.
@@ -42,13 +44,14 @@ const MAX_DAYS: i32 = 3650;
 impl FromStr for When {
     type Err = ParseWhenError;
 
-    /// Reads `start`, `weekly`, `end`, `rollback`, or days with a sign: `-3d`, `+1d`.
+    /// Reads `start`, `weekly`, `end`, `rollback`, `as_needed`, or days with a sign: `-3d`, `+1d`.
     fn from_str(text: &str) -> Result<When, ParseWhenError> {
         Ok(match text {
             "start" => When::Start,
             "weekly" => When::Weekly,
             "end" => When::End,
             "rollback" => When::RollBack,
+            "as_needed" => When::AsNeeded,
             _ => When::Days(days(text)?),
         })
     }
@@ -76,6 +79,7 @@ impl fmt::Display for When {
             When::Weekly => f.pad("weekly"),
             When::End => f.pad("end"),
             When::RollBack => f.pad("rollback"),
+            When::AsNeeded => f.pad("as_needed"),
         }
     }
 }
@@ -99,7 +103,7 @@ impl ParseWhenError {
     fn hint(self) -> &'static str {
         match self {
             ParseWhenError::Form => {
-                "write start, weekly, end, rollback, or days before or after the stage begins: \
+                "write start, weekly, end, rollback, as_needed, or days before or after the stage begins: \
                  \"-3d\", \"+1d\""
             }
             ParseWhenError::Zero => "write \"start\" for the day the stage begins",
@@ -129,7 +133,7 @@ mod tests {
 
     #[test]
     fn when_is_a_word_or_days_with_a_sign() {
-        for text in ["-3d", "+1d", "-3650d", "start", "weekly", "end", "rollback"] {
+        for text in ["-3d", "+1d", "-3650d", "start", "weekly", "end", "rollback", "as_needed"] {
             assert_eq!(text.parse::<When>().expect(text).to_string(), text);
         }
         for form in ["", "3d", "-d", "+", "-3", "--3d", "-+3d", "-3 d", "-3h", "Start", "−3d"] {

@@ -3,20 +3,25 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::key::{self, MAX_KEY_BYTES};
-use crate::plan::fields::{Fields, Path, string, table, text};
+use super::{activity, criterion};
+use crate::plan::fields::{Fields, Path, table, text};
 use crate::plan::limits::MAX_ITEMS;
 use crate::plan::model::metric::quantity::{Bound, Quantity};
 use crate::plan::model::metric::threshold::{self, Purpose};
 use crate::plan::model::metric::{Metrics, StageMetric};
-use crate::plan::model::stage::{Advance, ChecklistItem, Criterion, StageDetails, Watch};
+use crate::plan::model::stage::criterion::TARGET;
+use crate::plan::model::stage::{Advance, StageDetails, Watch};
 use crate::plan::model::{list, time::duration, word};
 use crate::plan::node::{Entry, Node, Value};
 use crate::plan::report::Report;
 
 /// The fields of a stage that are not about whom it lets in.
 pub(in crate::plan) struct DetailFields<'n, 'a> {
+    title: Option<&'n Node<'a>>,
     goal: Option<&'n Node<'a>>,
+    audience: Option<&'n Node<'a>>,
+    selection: Option<&'n Node<'a>>,
+    at_most: Option<&'n Node<'a>>,
     min_duration: Option<&'n Node<'a>>,
     max_duration: Option<&'n Node<'a>>,
     criteria: Option<&'n Node<'a>>,
@@ -30,7 +35,11 @@ pub(in crate::plan) struct DetailFields<'n, 'a> {
 impl<'n, 'a> DetailFields<'n, 'a> {
     pub(in crate::plan) fn take(fields: &mut Fields<'n, 'a>) -> Self {
         DetailFields {
+            title: fields.take("title"),
             goal: fields.take("goal"),
+            audience: fields.take("audience"),
+            selection: fields.take("selection"),
+            at_most: fields.take("at_most"),
             min_duration: fields.take("min_duration"),
             max_duration: fields.take("max_duration"),
             criteria: fields.take("criteria"),
@@ -40,6 +49,10 @@ impl<'n, 'a> DetailFields<'n, 'a> {
             watch: fields.take("watch"),
             advance: fields.take("advance"),
         }
+    }
+
+    pub(in crate::plan) fn at_most(&self) -> Option<&'n Node<'a>> {
+        self.at_most
     }
 
     /// `is_last`: whether this is the plan's last stage.
@@ -53,28 +66,23 @@ impl<'n, 'a> DetailFields<'n, 'a> {
         let mut ids = BTreeSet::new();
         let goal = self.goal.and_then(|node| text(node, &path.field("goal"), report));
         let (min_duration, max_duration) = self.durations(path, report);
+        let title = self.title.and_then(|node| text(node, &path.field("title"), report));
+        let [audience, selection] = [("audience", self.audience), ("selection", self.selection)]
+            .map(|(name, node)| {
+                node.map(|node| list::texts(node, &path.field(name), report)).unwrap_or_default()
+            });
+        let at_most = self.at_most.and_then(|node| {
+            threshold::count_from_one(node, &path.field("at_most"), "no user at all", report)
+        });
         let criteria = self.criteria.map(|node| {
-            let path = path.field("criteria");
             let hint = "write a list: [{ metric = \"error_rate\", target = \"< 1%\" }]";
-            let items = list::read(node, &path, hint, report).iter().enumerate();
-            let read =
-                |(index, item)| read_criterion(item, &path.index(index), metrics, &mut ids, report);
-            items.filter_map(read).collect()
+            criterion::read(node, &path.field("criteria"), hint, metrics, &mut ids, report)
         });
-        let activities = self.activities.map(|node| {
-            let path = path.field("activities");
-            let hint = "write a list of texts: [\"watch the error log\"]";
-            let items = list::read(node, &path, hint, report).iter().enumerate();
-            items
-                .filter_map(|(index, item)| text(item, &path.index(index), report).map(Box::from))
-                .collect()
-        });
+        let activities =
+            self.activities.map(|node| activity::read(node, &path.field("activities"), report));
         let checklist = self.checklist.map(|node| {
-            let path = path.field("checklist");
             let hint = "write a list: [{ id = \"load-test\", text = \"The load test passed\" }]";
-            let items = list::read(node, &path, hint, report).iter().enumerate();
-            let read = |(index, item)| read_item(item, &path.index(index), &mut ids, report);
-            items.filter_map(read).collect()
+            criterion::read(node, &path.field("checklist"), hint, metrics, &mut ids, report)
         });
         let tracked =
             self.metrics.map(|node| read_metrics(node, &path.field("metrics"), metrics, report));
@@ -93,7 +101,11 @@ impl<'n, 'a> DetailFields<'n, 'a> {
             Some((node, advance))
         });
         let details = StageDetails {
+            title: title.map(Box::from),
             goal: goal.map(Box::from),
+            audience,
+            selection,
+            at_most,
             min_duration,
             max_duration,
             criteria: criteria.unwrap_or_default(),
@@ -128,95 +140,6 @@ impl<'n, 'a> DetailFields<'n, 'a> {
         }
         (min, max)
     }
-}
-
-fn read_criterion<'a>(
-    node: &Node<'a>,
-    path: &Path<'_>,
-    metrics: &Metrics,
-    ids: &mut BTreeSet<Box<str>>,
-    report: &mut Report<'a>,
-) -> Option<Criterion> {
-    const HINT: &str = "write `metric` and `target` for the data to decide, \
-                        or `id` and `text` for a person";
-    let mut fields = Fields::open(node, path, report)?;
-    let (metric, target, sustained) =
-        (fields.take("metric"), fields.take("target"), fields.take("for"));
-    let (id, words) = (fields.take("id"), fields.take("text"));
-    fields.finish(report);
-    let of_metric = metric.or(target).or(sustained).is_some();
-    let manual = id.or(words).is_some();
-    if of_metric && manual {
-        let message = "found a criterion of two kinds".to_owned();
-        report.problem(node.span.clone(), path, message, HINT);
-        return None;
-    }
-    if manual {
-        let id = read_id(&fields, id, ids, report);
-        let words = list::required_text(&fields, "text", words, CONFIRMED, report);
-        return Some(Criterion::Manual { id: id?.into(), text: words?.into() });
-    }
-    if !of_metric {
-        let message = "found a criterion that asks for nothing".to_owned();
-        report.problem(node.span.clone(), path, message, HINT);
-        return None;
-    }
-    let sustained = read_sustained(sustained, path, report);
-    if metric.is_none() {
-        fields.missing("metric", "write the name of a metric: `metric = \"error_rate\"`", report);
-    }
-    if target.is_none() {
-        fields.missing("target", TARGET, report);
-    }
-    let metric = metrics.find(metric?, &path.field("metric"), report)?;
-    let (path, of) = (path.field("target"), (&*metric, metrics));
-    let target = threshold::bound(target?, &path, of, Purpose::Target, report)?;
-    Some(Criterion::Metric { metric, target, sustained })
-}
-
-const CONFIRMED: &str = "write what is confirmed: `text = \"The load test passed\"`";
-const TARGET: &str = "write where the metric has to be: `target = \"< 1%\"`";
-
-fn read_item<'a>(
-    node: &Node<'a>,
-    path: &Path<'_>,
-    ids: &mut BTreeSet<Box<str>>,
-    report: &mut Report<'a>,
-) -> Option<ChecklistItem> {
-    let mut fields = Fields::open(node, path, report)?;
-    let (id, words) = (fields.take("id"), fields.take("text"));
-    let owner = fields.take_text("owner", report).map(Box::from);
-    let expires = fields.take("expires");
-    fields.finish(report);
-    let id = read_id(&fields, id, ids, report);
-    let words = list::required_text(&fields, "text", words, CONFIRMED, report);
-    let expires = expires.and_then(|node| duration::read(node, &path.field("expires"), report));
-    Some(ChecklistItem { id: id?.into(), text: words?.into(), owner, expires })
-}
-
-/// An id that nothing else of the stage has; `ids` are those so far.
-fn read_id<'n, 'a>(
-    fields: &Fields<'_, 'a>,
-    node: Option<&'n Node<'a>>,
-    ids: &mut BTreeSet<Box<str>>,
-    report: &mut Report<'a>,
-) -> Option<&'n str> {
-    let Some(node) = node else {
-        fields.missing("id", "write a name to confirm it by: `id = \"load-test\"`", report);
-        return None;
-    };
-    let path = fields.path().field("id");
-    let id = string(node, &path, report)?;
-    if let Err(error) = key::check(id, MAX_KEY_BYTES) {
-        report.found(node, &path, &error, error.hint());
-        return None;
-    }
-    if !ids.insert(id.as_ref().into()) {
-        let hint = "choose another: criteria and checklist of a stage are confirmed by their ids";
-        report.found(node, &path, "an id that the stage already has", hint);
-        return None;
-    }
-    Some(id)
 }
 
 fn read_metrics<'a>(
@@ -303,6 +226,7 @@ fn check_advance<'a>(
 fn read_watch<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> Option<Watch> {
     let mut fields = Fields::open(node, path, report)?;
     let (lasts, every) = (fields.take("for"), fields.take("every"));
+    let activities = fields.take("activities");
     fields.finish(report);
     if lasts.is_none() {
         fields.missing("for", "write how long it lasts: `for = \"48h\"`", report);
@@ -319,7 +243,8 @@ fn read_watch<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> 
         let wrong = format!("longer than the watch of {lasts}");
         report.found(node?, &every_path, wrong, format!("write \"{lasts}\" or less"));
     }
-    Some(Watch { lasts, every })
+    let activities = activities.map(|node| list::texts(node, &path.field("activities"), report));
+    Some(Watch { lasts, every, activities: activities.unwrap_or_default() })
 }
 
 /// How long something has to hold, where `for` says so.

@@ -1,15 +1,19 @@
 //! What a stage asks beyond whom it lets in.
 
+pub(super) mod activity;
+pub(super) mod criterion;
 pub(super) mod fields;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use activity::Activity;
+use criterion::Criterion;
+
 use crate::eval;
 use crate::eval::StageName;
 use crate::percent::Percent;
-use crate::plan::model::metric::quantity::Bound;
 use crate::plan::model::metric::{Metric, StageMetric};
 use crate::plan::model::word::Word;
 
@@ -51,19 +55,28 @@ pub struct Stage<'p> {
 /// "#)?;
 /// let stage = plan.flag("new-checkout").unwrap().stages().next().unwrap();
 /// let details = stage.details();
+/// assert_eq!(&*details.activities[0].text, "Read the log twice a day");
 /// assert_eq!(details.max_duration, Some(Duration::from_secs(7 * 24 * 60 * 60)));
-/// let Criterion::Metric { metric, target, sustained } = &details.criteria[0] else { panic!() };
+/// let Criterion::Metric { metric, target, sustained, .. } = &details.criteria[0] else { panic!() };
 /// assert_eq!((&*metric.name, target.to_string()), ("error_rate", "< 1%".to_owned()));
 /// assert_eq!(*sustained, details.min_duration);
 /// assert_eq!(details.metrics[0].alert.unwrap().to_string(), "> 3s");
-/// assert_eq!(details.watch.unwrap().every, Duration::from_secs(2 * 60 * 60));
+/// assert_eq!(details.watch.as_ref().unwrap().every, Duration::from_secs(2 * 60 * 60));
 /// # Ok::<(), stagegate::PlanError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StageDetails {
+    /// What a heading calls the stage: "Internal testing". `None`: the stage's name.
+    pub title: Option<Box<str>>,
     /// What the stage is to show.
     pub goal: Option<Box<str>>,
+    /// Whom the stage is for, in words.
+    pub audience: Vec<Box<str>>,
+    /// By which criteria the users of the stage are selected, in words.
+    pub selection: Vec<Box<str>>,
+    /// The most users that the stage's own groups may list. A document that lists more is refused.
+    pub at_most: Option<u64>,
     /// The time a flag has to be in the stage.
     pub min_duration: Option<Duration>,
     /// The time after which it is overdue. Never less than `min_duration`.
@@ -71,9 +84,9 @@ pub struct StageDetails {
     /// Success criteria.
     pub criteria: Vec<Criterion>,
     /// What the team does in the stage.
-    pub activities: Vec<Box<str>>,
+    pub activities: Vec<Activity>,
     /// The go/no-go checklist.
-    pub checklist: Vec<ChecklistItem>,
+    pub checklist: Vec<Criterion>,
     /// What is tracked.
     pub metrics: Vec<StageMetric>,
     /// How closely the flag is watched once it is in its last stage.
@@ -111,60 +124,31 @@ impl fmt::Display for Advance {
     }
 }
 
-/// A success criterion of a stage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Criterion {
-    /// A metric on the right side of a bound.
-    Metric {
-        /// Which one.
-        metric: Arc<Metric>,
-        /// Where it has to be.
-        target: Bound,
-        /// For how long (`for`); `None`: now.
-        sustained: Option<Duration>,
-    },
-    /// What a person has to confirm.
-    Manual {
-        /// By which it is confirmed; no two of a stage are alike, the checklist's included.
-        id: Box<str>,
-        /// What is confirmed.
-        text: Box<str>,
-    },
-}
-
-/// An item of a stage's go/no-go checklist, to be signed by a person.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ChecklistItem {
-    /// By which it is signed; no two of a stage are alike.
-    pub id: Box<str>,
-    /// What is signed.
-    pub text: Box<str>,
-    /// Who is to sign.
-    pub owner: Option<Box<str>>,
-    /// How long a signature counts (`expires`); `None`: for good.
-    pub expires: Option<Duration>,
-}
-
 /// The watch after the last promotion: `{ for = "48h", every = "2h" }`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Watch {
     /// How long it lasts (`for`).
     pub lasts: Duration,
     /// The time from one check to the next; no longer than the watch.
     pub every: Duration,
+    /// What the team does meanwhile, in words.
+    pub activities: Vec<Box<str>>,
 }
 
 impl StageDetails {
-    /// Every metric that the stage tracks or a criterion names.
-    pub(in crate::plan::model) fn tracked_metrics(&self) -> impl Iterator<Item = &Metric> {
-        let of_criteria = self.criteria.iter().filter_map(|criterion| match criterion {
+    /// The success criteria, then the items of the checklist.
+    pub fn conditions(&self) -> impl Iterator<Item = &Criterion> {
+        self.criteria.iter().chain(&self.checklist)
+    }
+
+    /// Every metric that the stage tracks or that a condition names. A metric may come more than once.
+    pub fn tracked_metrics(&self) -> impl Iterator<Item = &Metric> {
+        let of_conditions = self.conditions().filter_map(|condition| match condition {
             Criterion::Metric { metric, .. } => Some(&**metric),
             Criterion::Manual { .. } => None,
         });
-        self.metrics.iter().map(|tracked| &*tracked.metric).chain(of_criteria)
+        self.metrics.iter().map(|tracked| &*tracked.metric).chain(of_conditions)
     }
 }
 
@@ -211,7 +195,11 @@ impl Stages {
 
     pub(in crate::plan::model) fn details(&self, index: usize) -> &StageDetails {
         static NOTHING: StageDetails = StageDetails {
+            title: None,
             goal: None,
+            audience: Vec::new(),
+            selection: Vec::new(),
+            at_most: None,
             min_duration: None,
             max_duration: None,
             criteria: Vec::new(),

@@ -261,7 +261,7 @@ impl fmt::Debug for TimeZone {
 pub struct ParseTimeZoneError(());
 
 /// A day, in quotes or as TOML writes a date.
-pub(in crate::plan::model) fn read<'a>(
+pub(in crate::plan) fn read<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
     report: &mut Report<'a>,

@@ -13,6 +13,7 @@ use crate::plan::model::flag::FlagPlan;
 use crate::plan::model::message::Message;
 use crate::plan::model::sections::Context;
 use crate::plan::model::stage::StageDetails;
+use crate::plan::model::stage::activity::{Activity, ActivityDay};
 use crate::plan::model::time::date::{self, Date};
 use crate::plan::model::timeline::open_days::{OpenDays, Opening};
 use crate::plan::model::{When, time::week};
@@ -85,9 +86,39 @@ pub struct StagePeriod<'p> {
     /// The day it ends, that of the next promotion. For the last stage the day its `watch` is over,
     /// else its durations, else the day it begins; the calendar does not move it.
     pub ends: Period,
+    /// The activities that have a day (`at`), in order of their first days.
+    pub activities: Vec<DatedActivity<'p>>,
     /// The reason of the freeze without which the earliest beginning would be an earlier day;
     /// `None` also where only days without hours are in the way.
     pub delayed_by: Option<&'p str>,
+}
+
+/// An activity on the calendar, if every stage takes its minimum.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::Plan;
+///
+/// let plan = Plan::parse("schema = 1\n[flags.search]\nowner = \"ana\"")?;
+/// let timeline = plan.flag("search").unwrap().timeline("2026-01-06".parse()?);
+/// let monitoring = &timeline.stages[1].activities[2];
+/// assert_eq!(&*monitoring.activity.text, "Daily monitoring: check the metrics");
+/// assert_eq!(monitoring.owner, Some("ana"));
+/// assert_eq!((monitoring.begins, monitoring.ends), ("2026-01-07".parse()?, "2026-01-13".parse()?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DatedActivity<'p> {
+    /// What is done, and on which days of the stage.
+    pub activity: &'p Activity,
+    /// The activity's owner, else the stage's.
+    pub owner: Option<&'p str>,
+    /// Its first day.
+    pub begins: Date,
+    /// Its last day. A daily or weekly activity lasts until the day before the stage ends, any other one day.
+    pub ends: Date,
 }
 
 /// The earliest and the latest day of something.
@@ -187,15 +218,43 @@ fn periods<'p>(
         let name = stage.name();
         let owner = plan.owners.iter().find(|(stage, _)| *stage == name);
         let begins = begins(beginning);
+        let ends = next.unwrap_or_else(|| end_of_last(begins, stage.details()));
+        let owner = owner.map(|(_, owner)| &**owner).or(flag.owner());
+        let days = (begins.earliest, ends.earliest);
         StagePeriod {
             stage: name,
-            owner: owner.map(|(_, owner)| &**owner).or(flag.owner()),
+            owner,
             begins,
-            ends: next.unwrap_or_else(|| end_of_last(begins, stage.details())),
+            ends,
+            activities: dated(&stage.details().activities, owner, days),
             delayed_by: beginning.earliest.freeze.map(|freeze| &*freeze.reason),
         }
     });
     periods.collect()
+}
+
+/// The activities that have a day, of a stage that begins and ends on these days.
+fn dated<'p>(
+    activities: &'p [Activity],
+    owner: Option<&'p str>,
+    (begins, ends): (Date, Date),
+) -> Vec<DatedActivity<'p>> {
+    let last = ends.plus_days(-1).max(begins);
+    let mut dated: Vec<_> = activities
+        .iter()
+        .filter_map(|activity| {
+            let (begins, ends) = match activity.at? {
+                ActivityDay::Start => (begins, begins),
+                ActivityDay::Daily | ActivityDay::Weekly => (begins, last),
+                ActivityDay::End => (ends, ends),
+            };
+            let owner = activity.owner.as_deref().or(owner);
+            Some(DatedActivity { activity, owner, begins, ends })
+        })
+        .collect();
+    // Stable, so that those of a day stay as the plan has them, but what happens at the start comes first.
+    dated.sort_by_key(|it| (it.begins, it.activity.at != Some(ActivityDay::Start)));
+    dated
 }
 
 /// The stages of a rollout that came to one of them on a day, from that one on.
@@ -258,7 +317,7 @@ pub(in crate::plan::model) fn whole_days(duration: Duration) -> i32 {
 }
 
 fn end_of_last(begins: Period, details: &StageDetails) -> Period {
-    let watched = details.watch.map(|watch| whole_days(watch.lasts));
+    let watched = details.watch.as_ref().map(|watch| whole_days(watch.lasts));
     let (min, max) = watched.map_or_else(|| days_of(details), |days| (days, days));
     Period { earliest: begins.earliest.plus_days(min), latest: begins.latest.plus_days(max) }
 }
@@ -276,7 +335,7 @@ fn due<'p>(stages: &[StagePeriod<'p>], messages: &'p [Message]) -> (Vec<Due<'p>>
                 When::Days(days) => (begin.plus_days(days), 1),
                 When::End => (ends.earliest, 1),
                 When::Weekly => (begin.plus_days(7), (begin.days_until(ends.earliest) - 1) / 7),
-                When::RollBack => continue,
+                When::RollBack | When::AsNeeded => continue,
             };
             let room = MAX_DUE_MESSAGES - all.len();
             let listed = usize::try_from(count).unwrap_or(0).min(room);

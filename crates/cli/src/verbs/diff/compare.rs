@@ -235,8 +235,12 @@ fn without_effect(old: FlagPlan<'_>, new: FlagPlan<'_>) -> Vec<String> {
 
 type IsAlike = fn(&StageDetails, &StageDetails) -> bool;
 
-const DETAILS: [(&str, IsAlike); 9] = [
+const DETAILS: [(&str, IsAlike); 13] = [
+    ("title", |a, b| a.title == b.title),
     ("goal", |a, b| a.goal == b.goal),
+    ("audience", |a, b| a.audience == b.audience),
+    ("selection", |a, b| a.selection == b.selection),
+    ("at_most", |a, b| a.at_most == b.at_most),
     ("min_duration", |a, b| a.min_duration == b.min_duration),
     ("max_duration", |a, b| a.max_duration == b.max_duration),
     ("criteria", |a, b| a.criteria == b.criteria),

@@ -78,7 +78,10 @@ fn rounded(times: f64) -> f64 {
 /// The time a stage has.
 fn lasts(stage: Stage<'_>) -> Option<Duration> {
     let details = stage.details();
-    details.max_duration.or(details.min_duration).or(details.watch.map(|watch| watch.lasts))
+    details
+        .max_duration
+        .or(details.min_duration)
+        .or(details.watch.as_ref().map(|watch| watch.lasts))
 }
 
 #[derive(Serialize)]

@@ -18,6 +18,8 @@ use crate::terminal::quoted;
 use moment::Moment;
 use values::Values;
 
+pub(crate) use values::occasion;
+
 pub(crate) fn run(args: &Messages, output: &Output) -> Result<Answer, Failure> {
     let plan = document::plan(&args.of.document, "messages", args.format, output)?;
     let flag = document::flag(&plan, args.of.flag.as_deref())?;
@@ -135,7 +137,8 @@ fn render_all<'p>(
             stage: due.stage.to_string(),
             when: due.message.when.to_string(),
             audience: due.message.audience.to_string(),
-            channel: &due.message.channel,
+            channel: due.message.channel.as_deref(),
+            method: due.message.method.as_deref(),
             subject,
             text,
         });
@@ -154,17 +157,24 @@ fn without_value(missing: &BTreeMap<String, &str>, start: Option<Date>) -> Failu
     Failure::Usage(text)
 }
 
+/// The channel of a message that has none.
+const NOT_SENT: &str = "none, so stagegate does not send it";
+
 fn human(messages: &[Rendered<'_>]) -> String {
     let mut text = String::new();
     for (index, message) in messages.iter().enumerate() {
         if index > 0 {
             text += "\n----\n\n";
         }
-        let Rendered { stage, when, audience, channel, .. } = message;
+        let Rendered { stage, when, audience, .. } = message;
+        let channel = message.channel.map_or_else(|| NOT_SENT.to_owned(), terminal);
         let date = message.date.as_ref().map(|date| format!(", {date}")).unwrap_or_default();
         // Writing to a `String` does not fail.
         let _ = writeln!(text, "To:      {audience}");
-        let _ = writeln!(text, "Channel: {}", terminal(channel));
+        let _ = writeln!(text, "Channel: {channel}");
+        if let Some(method) = message.method {
+            let _ = writeln!(text, "Method:  {}", terminal(method));
+        }
         let _ = writeln!(text, "When:    {stage}.{when}{date}");
         if let Some(subject) = &message.subject {
             let _ = writeln!(text, "Subject: {}", terminal(subject));
@@ -184,12 +194,15 @@ struct Outcome<'o> {
 /// A message as it is to be sent.
 #[derive(Serialize)]
 struct Rendered<'p> {
-    /// `null` for a roll-back, and where the rollout has no start.
+    /// `null` for `rollback` and `as_needed`, and if the rollout has no start.
     date: Option<String>,
     stage: String,
     when: String,
     audience: String,
-    channel: &'p str,
+    /// `null`: it is not sent.
+    channel: Option<&'p str>,
+    /// How people mean to tell it, in words.
+    method: Option<&'p str>,
     subject: Option<String>,
     text: String,
 }

@@ -15,14 +15,14 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// `pilot.start`, `pilot.-3d`, `pilot.rollback`; or `rollback` alone, from the stage at which
-    /// the flag is.
+    /// Parses `pilot.start`, `pilot.-3d` or `pilot.rollback`. `rollback` and `as_needed` may stand
+    /// alone: the stage is then the one that the flag is in.
     pub(super) fn parse(flag: FlagPlan<'_>, text: &str) -> Result<Moment, Failure> {
-        const FORM: &str = "write a stage and start, end, weekly, rollback or days as in -3d: \
-                            `pilot.start`; or `rollback` alone";
+        const FORM: &str = "write a stage and start, end, weekly, rollback, as_needed or days as \
+                            in -3d: `pilot.start`; or `rollback` or `as_needed` alone";
         let usage = |wrong: String| Failure::Usage(format!("--on: {wrong}; {FORM}"));
-        if text == "rollback" {
-            return Ok(Moment { stage: flag.stage(), when: When::RollBack });
+        if let Ok(when @ (When::RollBack | When::AsNeeded)) = text.parse() {
+            return Ok(Moment { stage: flag.stage(), when });
         }
         // A stage's name may have a `.`, a moment has none.
         let (stage, when) = text
@@ -51,8 +51,8 @@ impl Moment {
         });
         mine.map(|message| {
             let date = match self.when {
-                // It is sent when it happens.
-                When::RollBack => None,
+                // The plan has no day for these.
+                When::RollBack | When::AsNeeded => None,
                 _ => dated
                     .iter()
                     .find(|due| due.stage == self.stage && std::ptr::eq(due.message, message))

@@ -34,7 +34,7 @@ impl<'p, 'g> Values<'p, 'g> {
     /// From now on they are about this message.
     pub(super) fn at(&mut self, due: &Due<'_>) {
         (self.stage, self.date) = (due.stage, due.date);
-        self.is_at_once = due.message.when == When::RollBack;
+        self.is_at_once = matches!(due.message.when, When::RollBack | When::AsNeeded);
     }
 
     /// What is given outweighs what the document says.
@@ -44,8 +44,7 @@ impl<'p, 'g> Values<'p, 'g> {
         }
         let mut occasion = Occasion::new(self.stage, self.moment());
         occasion.date = self.day();
-        let period = self.periods.iter().find(|period| period.stage == self.stage);
-        occasion.period = period.map(|period| (period.begins.earliest, period.ends.latest));
+        occasion.period = days_of(self.stage, &self.periods);
         self.flag.variable(name, &occasion)
     }
 
@@ -60,6 +59,20 @@ impl<'p, 'g> Values<'p, 'g> {
         let given = self.given.get("date").and_then(|date| date.parse().ok());
         given.or(self.date).and_then(noon).unwrap_or_else(SystemTime::now)
     }
+}
+
+/// The occasion of a message about a stage on a day.
+pub(crate) fn occasion(stage: StageName, date: Date, periods: &[StagePeriod<'_>]) -> Occasion {
+    let mut occasion = Occasion::new(stage, noon(date).unwrap_or(SystemTime::UNIX_EPOCH));
+    occasion.date = Some(date);
+    occasion.period = days_of(stage, periods);
+    occasion
+}
+
+/// The day a stage begins at the earliest, and the day it ends at the latest.
+fn days_of(stage: StageName, periods: &[StagePeriod<'_>]) -> Option<(Date, Date)> {
+    let period = periods.iter().find(|period| period.stage == stage)?;
+    Some((period.begins.earliest, period.ends.latest))
 }
 
 /// 12:00 UTC of a day.

@@ -73,8 +73,8 @@ fn of_flag(flag: &FlagView<'_>) -> String {
 fn counts(flag: &FlagView<'_>) -> String {
     let with = |action| flag.triggers.iter().filter(|trigger| trigger.action == action).count();
     let counts = [
-        (with("rollback"), "automatic roll-back triggers"),
-        (with("decide"), "roll-back decision triggers"),
+        (with("rollback"), "automatic rollback triggers"),
+        (with("decide"), "rollback decision triggers"),
         (flag.responsibility.len(), "responsibility rows"),
         (flag.messages.len(), "messages"),
         (flag.risks.len(), "risks"),

@@ -5,7 +5,7 @@ use minijinja::value::Serde;
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, context,
 };
-use stagegate::model::Date;
+use stagegate::model::{Date, When};
 
 use super::view::DocumentView;
 use crate::escape;
@@ -57,6 +57,7 @@ fn environment() -> Result<Environment<'static>, Error> {
         .add_filter("steps", |names: Vec<String>| (!names.is_empty()).then(|| names.join(" → ")));
     environment.add_filter("durations", |stage: Value| durations(&stage));
     environment.add_filter("rules", |list: Value| rules(&list));
+    environment.add_filter("when", |when: &str| self::when(when));
     environment.add_filter("day", |date: &str| day(date));
     environment.add_filter("days", |period: Value| days(&period));
     Ok(environment)
@@ -113,6 +114,18 @@ fn rules(rules: &Value) -> Result<Option<String>, Error> {
     };
     let rules = rules.try_iter()?.map(rule).collect::<Result<Vec<_>, Error>>()?;
     Ok((!rules.is_empty()).then(|| rules.join("; ")))
+}
+
+/// When a message is sent, in words: `3 days before`.
+fn when(when: &str) -> String {
+    match when.parse() {
+        Ok(When::Days(days)) => {
+            let (count, side) = (days.unsigned_abs(), if days < 0 { "before" } else { "after" });
+            format!("{count} day{} {side}", if count == 1 { "" } else { "s" })
+        }
+        Ok(When::AsNeeded) => "as needed".to_owned(),
+        _ => when.to_owned(),
+    }
 }
 
 /// A day with its weekday: `Mon 2026-01-05`.

@@ -1,11 +1,12 @@
 //! Triggers, roll-back, responsibility, messages and risks, as they are shown.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use serde::Serialize;
 use stagegate::model::{
-    DeclaredTraffic, Limit, Message, ProcedureStep, Responsibility, Risk, RollBack, Trigger,
-    TriggerCause,
+    DeclaredTraffic, FlagPlan, Limit, Message, Occasion, ProcedureStep, Responsibility, Risk,
+    RollBack, Template, Trigger, TriggerCause,
 };
 
 use crate::amount::Amount;
@@ -24,6 +25,7 @@ pub(super) struct TriggerView<'p> {
 enum CauseView<'p> {
     Metric {
         metric: &'p str,
+        title: &'p str,
         limit: Box<LimitView>,
         #[serde(rename = "for")]
         sustained: Option<Amount>,
@@ -80,10 +82,20 @@ pub(super) struct MessageView<'p> {
     /// None: every stage.
     stage: Option<String>,
     when: String,
-    channel: &'p str,
+    /// None: it is not sent.
+    channel: Option<&'p str>,
+    method: Option<&'p str>,
     /// With the variables as they are.
     subject: Option<&'p str>,
     template: &'p str,
+    /// The same with the variables that the plan knows filled in, and the others as `[name]`.
+    filled: FilledView,
+}
+
+#[derive(Serialize)]
+struct FilledView {
+    subject: Option<String>,
+    text: String,
 }
 
 #[derive(Serialize)]
@@ -114,6 +126,7 @@ impl<'p> TriggerView<'p> {
             TriggerCause::Metric { metric, limit, sustained, minimum_sample, no_data } => {
                 CauseView::Metric {
                     metric: &metric.name,
+                    title: &metric.title,
                     limit: Box::new(LimitView::of(limit)),
                     sustained: sustained.map(Amount::duration),
                     minimum_sample: *minimum_sample,
@@ -174,16 +187,34 @@ impl<'p> ResponsibilityView<'p> {
 }
 
 impl<'p> MessageView<'p> {
-    pub(super) fn of(message: &'p Message) -> MessageView<'p> {
+    pub(super) fn of(flag: FlagPlan<'p>, message: &'p Message) -> MessageView<'p> {
+        let fill = |template: &Template| template.render(|name| Some(known(flag, message, name)));
         MessageView {
             audience: message.audience.to_string(),
             stage: message.stage.map(|stage| stage.to_string()),
             when: message.when.to_string(),
-            channel: &message.channel,
-            subject: message.subject.as_ref().map(stagegate::model::Template::text),
+            channel: message.channel.as_deref(),
+            method: message.method.as_deref(),
+            subject: message.subject.as_ref().map(Template::text),
             template: message.template.text(),
+            filled: FilledView {
+                subject: message.subject.as_ref().map(fill),
+                text: fill(&message.template),
+            },
         }
     }
+}
+
+/// What a variable of a message stands for on every day, or its name in brackets.
+fn known(flag: FlagPlan<'_>, message: &Message, name: &str) -> String {
+    let is_own = flag.variables().any(|(own, _)| own == name);
+    let depends_on_stage =
+        !matches!(name, "flag" | "description" | "owner") && !is_own && message.stage.is_none();
+    // Who is responsible depends on the hour.
+    let depends_on_day = name == "contact" && !is_own;
+    let occasion = Occasion::new(message.stage.unwrap_or(flag.stage()), SystemTime::UNIX_EPOCH);
+    let value = flag.variable(name, &occasion).filter(|_| !depends_on_stage && !depends_on_day);
+    value.unwrap_or_else(|| format!("[{name}]"))
 }
 
 impl<'p> VariableView<'p> {

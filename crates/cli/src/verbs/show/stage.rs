@@ -1,7 +1,7 @@
 //! A stage, as it is shown.
 
 use serde::Serialize;
-use stagegate::model::{ChecklistItem, Criterion, FlagPlan, Stage, StageMetric};
+use stagegate::model::{Activity, Criterion, FlagPlan, Stage, StageMetric};
 
 use super::markdown::between;
 use super::view::MetricView;
@@ -11,9 +11,17 @@ use crate::amount::{Amount, BoundView};
 #[derive(Serialize)]
 pub(super) struct StageView<'p> {
     pub(super) name: String,
+    /// What a heading calls it.
+    title: String,
     pub(super) percent: Amount,
     /// The groups it adds.
     pub(super) groups: Vec<&'p str>,
+    /// Whom it is for, in words.
+    audience: Vec<&'p str>,
+    /// By which criteria its users are selected.
+    selection: Vec<&'p str>,
+    /// The most users that its groups may list.
+    at_most: Option<u64>,
     pub(super) goal: Option<&'p str>,
     /// Who owns it: the timeline's owner of the stage, else the flag's.
     pub(super) owner: Option<&'p str>,
@@ -22,33 +30,37 @@ pub(super) struct StageView<'p> {
     /// Whether the flag leaves it by itself.
     pub(super) advance: String,
     criteria: Vec<CriterionView<'p>>,
-    pub(super) activities: Vec<&'p str>,
-    pub(super) checklist: Vec<ChecklistView<'p>>,
+    activities: Vec<ActivityView<'p>>,
+    checklist: Vec<CriterionView<'p>>,
     metrics: Vec<StageMetricView<'p>>,
 }
 
-/// A success criterion: a metric with its target, or a text that a person confirms by its id.
+/// A condition: a metric with its target, or a text that a person signs by its id.
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum CriterionView<'p> {
     Metric {
         metric: &'p str,
+        title: &'p str,
         target: BoundView,
         #[serde(rename = "for")]
         sustained: Option<Amount>,
+        text: Option<&'p str>,
     },
     Manual {
         id: &'p str,
         text: &'p str,
+        owner: Option<&'p str>,
+        expires: Option<Amount>,
     },
 }
 
 #[derive(Serialize)]
-pub(super) struct ChecklistView<'p> {
-    id: &'p str,
+struct ActivityView<'p> {
     text: &'p str,
+    /// `start`, `daily`, `weekly` or `end`.
+    at: Option<String>,
     owner: Option<&'p str>,
-    expires: Option<Amount>,
 }
 
 #[derive(Serialize)]
@@ -71,16 +83,20 @@ impl<'p> StageView<'p> {
         let own = flag.stage_owners().find(|(name, _)| *name == stage.name());
         StageView {
             name: stage.name().to_string(),
+            title: details.title.as_deref().map_or_else(|| stage.name().to_string(), str::to_owned),
             percent: Amount::percent(stage.percent()),
             groups: stage.groups().collect(),
+            audience: details.audience.iter().map(|text| &**text).collect(),
+            selection: details.selection.iter().map(|text| &**text).collect(),
+            at_most: details.at_most,
             goal: details.goal.as_deref(),
             owner: own.map(|(_, owner)| owner).or(flag.owner()),
             min_duration: details.min_duration.map(Amount::duration),
             max_duration: details.max_duration.map(Amount::duration),
             advance: details.advance.to_string(),
             criteria: details.criteria.iter().filter_map(CriterionView::of).collect(),
-            activities: details.activities.iter().map(|text| &**text).collect(),
-            checklist: details.checklist.iter().map(ChecklistView::of).collect(),
+            activities: details.activities.iter().map(ActivityView::of).collect(),
+            checklist: details.checklist.iter().filter_map(CriterionView::of).collect(),
             metrics: details.metrics.iter().map(StageMetricView::of).collect(),
         }
     }
@@ -95,24 +111,30 @@ impl<'p> StageView<'p> {
 impl<'p> CriterionView<'p> {
     fn of(criterion: &'p Criterion) -> Option<CriterionView<'p>> {
         Some(match criterion {
-            Criterion::Metric { metric, target, sustained } => CriterionView::Metric {
+            Criterion::Metric { metric, target, sustained, text, .. } => CriterionView::Metric {
                 metric: &metric.name,
+                title: &metric.title,
                 target: BoundView::of(*target),
                 sustained: sustained.map(Amount::duration),
+                text: text.as_deref(),
             },
-            Criterion::Manual { id, text } => CriterionView::Manual { id, text },
+            Criterion::Manual { id, text, owner, expires, .. } => CriterionView::Manual {
+                id,
+                text,
+                owner: owner.as_deref(),
+                expires: expires.map(Amount::duration),
+            },
             _ => return None,
         })
     }
 }
 
-impl<'p> ChecklistView<'p> {
-    fn of(item: &'p ChecklistItem) -> ChecklistView<'p> {
-        ChecklistView {
-            id: &item.id,
-            text: &item.text,
-            owner: item.owner.as_deref(),
-            expires: item.expires.map(Amount::duration),
+impl<'p> ActivityView<'p> {
+    fn of(activity: &'p Activity) -> ActivityView<'p> {
+        ActivityView {
+            text: &activity.text,
+            at: activity.at.map(|at| at.to_string()),
+            owner: activity.owner.as_deref(),
         }
     }
 }

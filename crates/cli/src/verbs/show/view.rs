@@ -1,9 +1,10 @@
 //! What there is to show: the same for Markdown and for JSON, so that neither knows more.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::UNIX_EPOCH;
 
 use serde::Serialize;
-use stagegate::model::{Criterion, FlagPlan, Group, Metric, MetricSource, TriggerCause};
+use stagegate::model::{Date, FlagPlan, Group, Metric, MetricSource, TimeZone};
 use stagegate::{Plan, Problem};
 
 use super::sections::{
@@ -12,11 +13,15 @@ use super::sections::{
 use super::stage::StageView;
 use crate::amount::Amount;
 use crate::document::Finding;
-use crate::verbs::timeline::{CalendarView, TimelineView};
+use crate::verbs::timeline::{CalendarView, TimelineView, UndatedView};
 
 /// The flags of a document, and what of it belongs to none of them.
 #[derive(Serialize)]
 pub(super) struct DocumentView<'p> {
+    project: Option<&'p str>,
+    version: Option<&'p str>,
+    /// A day: `2026-01-05`.
+    last_updated: Option<String>,
     pub(super) flags: Vec<FlagView<'p>>,
     /// Declared metrics that none of the flags shown uses.
     pub(super) other_metrics: Vec<MetricView<'p>>,
@@ -41,7 +46,7 @@ pub(super) struct FlagView<'p> {
     pub(super) stages: Vec<StageView<'p>>,
     pub(super) hold_back: Vec<HoldBackView<'p>>,
     /// The watch after the last promotion.
-    pub(super) watch: Option<WatchView>,
+    pub(super) watch: Option<WatchView<'p>>,
     pub(super) triggers: Vec<TriggerView<'p>>,
     rollback: RollBackView<'p>,
     pub(super) responsibility: Vec<ResponsibilityView<'p>>,
@@ -49,6 +54,8 @@ pub(super) struct FlagView<'p> {
     variables: Vec<VariableView<'p>>,
     /// Where the document gives a start.
     pub(super) timeline: Option<TimelineView<'p>>,
+    /// The rows of the timeline where the document gives no start.
+    undated: Vec<UndatedView<'p>>,
     pub(super) calendar: Option<CalendarView<'p>>,
     pub(super) risks: Vec<RiskView<'p>>,
     /// What comes to the service, where the document says so.
@@ -67,9 +74,10 @@ pub(super) struct HoldBackView<'p> {
 }
 
 #[derive(Serialize)]
-pub(super) struct WatchView {
+pub(super) struct WatchView<'p> {
     pub(super) lasts: Amount,
     pub(super) every: Amount,
+    activities: Vec<&'p str>,
 }
 
 #[derive(Serialize)]
@@ -116,19 +124,26 @@ impl<'p> DocumentView<'p> {
             None => plan.flags().filter_map(|key| plan.flag(key)).collect(),
         };
         let flags: Vec<_> = flags.into_iter().map(|flag| FlagView::of(flag, warnings)).collect();
+        let mut view = DocumentView {
+            project: plan.project(),
+            version: plan.version(),
+            last_updated: plan.last_updated().map(|day| day.to_string()),
+            flags,
+            other_metrics: Vec::new(),
+            other_warnings: Vec::new(),
+        };
         if only.is_some() {
-            return DocumentView { flags, other_metrics: Vec::new(), other_warnings: Vec::new() };
+            return view;
         }
+        let flags = &view.flags;
         let used: HashSet<&str> =
             flags.iter().flat_map(|flag| flag.metrics.iter().map(|metric| metric.name)).collect();
         let metrics = plan.metrics().filter(|metric| !used.contains(&*metric.name));
         let told = |path: &str| flags.iter().any(|flag| is_about(path, flag.key, flag.plan));
         let others = warnings.iter().filter(|warning| !told(warning.path()));
-        DocumentView {
-            other_metrics: metrics.map(MetricView::of).collect(),
-            other_warnings: others.map(Finding::warning).collect(),
-            flags,
-        }
+        view.other_warnings = others.map(Finding::warning).collect();
+        view.other_metrics = metrics.map(MetricView::of).collect();
+        view
     }
 }
 
@@ -137,7 +152,7 @@ impl<'p> FlagView<'p> {
         let stages: Vec<StageView<'p>> =
             flag.stages().map(|stage| StageView::of(flag, stage)).collect();
         let current = flag.stages().find(|stage| stage.name() == flag.stage());
-        let watch = flag.stages().last().and_then(|stage| stage.details().watch);
+        let watch = flag.stages().last().and_then(|stage| stage.details().watch.as_ref());
         let is_own = |warning: &&Problem| is_about(warning.path(), flag.key(), flag.plan());
         FlagView {
             key: flag.key(),
@@ -156,13 +171,22 @@ impl<'p> FlagView<'p> {
             watch: watch.map(|watch| WatchView {
                 lasts: Amount::duration(watch.lasts),
                 every: Amount::duration(watch.every),
+                activities: watch.activities.iter().map(|text| &**text).collect(),
             }),
             triggers: flag.triggers().iter().map(TriggerView::of).collect(),
             rollback: RollBackView::of(flag.rollback()),
             responsibility: flag.responsibility().iter().map(ResponsibilityView::of).collect(),
-            messages: flag.messages().iter().map(MessageView::of).collect(),
+            messages: flag
+                .messages()
+                .iter()
+                .map(|message| MessageView::of(flag, message))
+                .collect(),
             variables: flag.variables().map(VariableView::of).collect(),
             timeline: flag.start().map(|start| TimelineView::of(flag, start)),
+            undated: match flag.start() {
+                Some(_) => Vec::new(),
+                None => UndatedView::all_of(flag, Date::of(UNIX_EPOCH, &TimeZone::UTC)),
+            },
             calendar: flag.calendar().map(CalendarView::of),
             risks: flag.risks().iter().map(RiskView::of).collect(),
             traffic: flag.traffic().map(TrafficView::of),
@@ -175,21 +199,8 @@ impl<'p> FlagView<'p> {
 
 /// The metrics that a plan names, by name.
 fn metrics_of(flag: FlagPlan<'_>) -> Vec<MetricView<'_>> {
-    let mut metrics = BTreeMap::new();
-    for stage in flag.stages() {
-        let details = stage.details();
-        for criterion in &details.criteria {
-            if let Criterion::Metric { metric, .. } = criterion {
-                metrics.insert(&*metric.name, &**metric);
-            }
-        }
-        metrics.extend(details.metrics.iter().map(|each| (&*each.metric.name, &*each.metric)));
-    }
-    for trigger in flag.triggers() {
-        if let TriggerCause::Metric { metric, .. } = &trigger.cause {
-            metrics.insert(&*metric.name, &**metric);
-        }
-    }
+    let metrics: BTreeMap<_, _> =
+        flag.tracked_metrics().map(|metric| (&*metric.name, metric)).collect();
     metrics.into_values().map(MetricView::of).collect()
 }
 

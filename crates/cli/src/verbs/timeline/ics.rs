@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use stagegate::model::Date;
 
-use super::view::{DueView, PeriodView, TimelineView};
+use super::view::{DueView, PeriodView, RowView, TimelineView};
 use crate::escape::ics;
 
 /// Bytes of a line without its end (RFC 5545, 3.1).
@@ -25,6 +25,9 @@ pub(super) fn calendar(view: &TimelineView<'_>) -> String {
     for stage in &view.stages {
         file.event(&of_stage(view.flag, stage));
         file.event(&of_decision(view.flag, stage));
+    }
+    for row in view.rows.iter().filter(|row| row.is_activity()) {
+        file.event(&of_activity(view.flag, row));
     }
     // Which one of the entries of the same message and stage: those of each week have no other name.
     let mut nth = std::collections::HashMap::new();
@@ -43,6 +46,8 @@ struct Event {
     begins: Date,
     /// The day after the last; none: one day.
     ends: Option<Date>,
+    /// The recurrence rule of an entry that repeats.
+    rule: Option<String>,
     category: &'static str,
     summary: String,
     description: String,
@@ -62,13 +67,15 @@ fn of_stage(flag: &str, stage: &PeriodView<'_>) -> Event {
         let _ = write!(description, "\nWaits for a freeze: {reason}");
     }
     for activity in &stage.activities {
-        let _ = write!(description, "\n- {activity}");
+        let owner = activity.owner.map(|owner| format!(" ({owner})")).unwrap_or_default();
+        let _ = write!(description, "\n- {}{owner}", activity.text);
     }
     Event {
         uid: format!("stage.{}.{flag}@stagegate", stage.stage),
         begins: begins.earliest.0,
         // The day of the next promotion is the next stage's.
         ends: Some(ends.earliest.0).filter(|ends| *ends > begins.earliest.0),
+        rule: None,
         category: "STAGE",
         summary: format!("{flag}: {} ({})", stage.stage, stage.percent.text),
         description,
@@ -93,22 +100,45 @@ fn of_decision(flag: &str, stage: &PeriodView<'_>) -> Event {
         uid: format!("decision.{}.{flag}@stagegate", stage.stage),
         begins: stage.ends.earliest.0,
         ends: None,
+        rule: None,
         category: "DECISION",
         summary,
         description,
     }
 }
 
+fn of_activity(flag: &str, row: &RowView<'_>) -> Event {
+    let RowView { stage, activity, number, .. } = row;
+    let frequency = match row.days_apart() {
+        Some(1) => Some("DAILY"),
+        Some(_) => Some("WEEKLY"),
+        None => None,
+    };
+    let rule = frequency.map(|often| format!("FREQ={often};COUNT={}", row.occurrences()));
+    Event {
+        uid: format!("activity-{number}.{stage}.{flag}@stagegate"),
+        begins: row.begins.0,
+        ends: None,
+        rule,
+        category: "ACTIVITY",
+        summary: format!("{flag}: {activity} ({stage})"),
+        description: format!("{activity}\nOwner: {}", row.owner()),
+    }
+}
+
 fn of_message(flag: &str, due: &DueView<'_>, nth: usize) -> Event {
-    let subject = due.subject.map(|subject| format!("{subject}\n\n")).unwrap_or_default();
-    let DueView { audience, channel, stage, when, message, .. } = due;
+    let subject = due.subject.as_ref().map(|subject| format!("{subject}\n\n"));
+    let subject = subject.unwrap_or_default();
+    let way = due.way().map(|way| format!(" by {way}")).unwrap_or_default();
+    let DueView { audience, stage, when, message, .. } = due;
     Event {
         uid: format!("message-{message}-{nth}.{stage}.{flag}@stagegate"),
         begins: due.date.0,
         ends: None,
+        rule: None,
         category: "MESSAGE",
-        summary: format!("{flag}: message to {audience} by {channel} ({stage} {when})"),
-        description: format!("{subject}{}", due.template),
+        summary: format!("{flag}: message to {audience}{way} ({stage} {when})"),
+        description: format!("{subject}{}", due.text()),
     }
 }
 
@@ -128,6 +158,9 @@ impl File {
         self.line(&format!("DTSTART;VALUE=DATE:{}", basic(event.begins)));
         if let Some(ends) = event.ends {
             self.line(&format!("DTEND;VALUE=DATE:{}", basic(ends)));
+        }
+        if let Some(rule) = &event.rule {
+            self.line(&format!("RRULE:{rule}"));
         }
         self.text("SUMMARY", &event.summary);
         self.text("DESCRIPTION", &event.description);

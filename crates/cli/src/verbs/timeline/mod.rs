@@ -12,7 +12,7 @@ use crate::failure::{Answer, Failure};
 use crate::output::Output;
 use crate::verbs::show::markdown;
 
-pub(crate) use view::{CalendarView, TimelineView};
+pub(crate) use view::{CalendarView, TimelineView, UndatedView};
 
 pub(crate) fn run(args: &Timeline, output: &Output) -> Result<Answer, Failure> {
     let problems = match args.format {

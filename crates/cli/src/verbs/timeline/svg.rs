@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use stagegate::model::{Calendar, Date, Weekday};
 
 use super::chart::{Axis, truncated, width_of};
-use super::view::{DueView, PeriodView, TimelineView};
+use super::view::{DueView, PeriodView, RowView, TimelineView};
 use crate::escape::xml;
 
 const WIDTH: i64 = 1040;
@@ -17,6 +17,13 @@ const RIGHT: i64 = WIDTH - MARGIN;
 const TOP: i64 = 92;
 const ROW: i64 = 46;
 const BAR: i64 = 22;
+/// The height of an activity's line below its stage, and of the mark in it.
+const LINE: i64 = 20;
+const MARK: i64 = 8;
+/// The space below the activities of a stage.
+const GAP: i64 = 10;
+/// The least room for the text of an activity beside its mark.
+const ROOM: i64 = 60;
 /// Messages that the note of one mark names.
 const NAMED: usize = 12;
 
@@ -26,6 +33,7 @@ font-size: 13px; fill: #1f2933; }\n\
 .title { font-size: 18px; font-weight: 600; }\n\
 .name { font-weight: 600; }\n\
 .small { font-size: 11px; fill: #616e7c; }\n\
+.before { text-anchor: end; }\n\
 .paper { fill: #ffffff; }\n\
 .weekend { fill: #e9edf1; }\n\
 .freeze { fill: #fde2c8; }\n\
@@ -33,6 +41,8 @@ font-size: 13px; fill: #1f2933; }\n\
 .stage { fill: #2563a8; }\n\
 .latest { fill: #b6d0ec; }\n\
 .decision { fill: #d97706; stroke: #ffffff; stroke-width: 1; }\n\
+.activity { fill: #7a5ea8; }\n\
+.span { fill: #d9cfea; }\n\
 .message { fill: #4d7c5a; }\n";
 
 /// The chart of a timeline; the calendar says on which days nothing is promoted.
@@ -57,8 +67,8 @@ impl<'v> Chart<'v> {
         let first = messages().chain([view.start.0]).min().unwrap_or(view.start.0);
         let ends = view.stages.iter().map(|stage| stage.ends.latest.0);
         let last = messages().chain(ends).max().unwrap_or(first);
-        let rows = view.stages.len() + usize::from(!view.messages.is_empty());
-        let bottom = TOP + i64::try_from(rows).unwrap_or(0) * ROW;
+        let stages: i64 = view.stages.iter().map(|stage| height_of(view, stage)).sum();
+        let bottom = TOP + stages + if view.messages.is_empty() { 0 } else { ROW };
         let axis = Axis::new(first, last, LEFT, RIGHT - LEFT);
         Chart { view, calendar, axis, first, last, bottom, svg: String::new() }
     }
@@ -79,8 +89,13 @@ impl<'v> Chart<'v> {
         self.text("title", MARGIN, 34, &truncated(&title, WIDTH - 2 * MARGIN, 20));
         self.closed_days();
         self.grid();
-        for (row, stage) in (0..).zip(&self.view.stages) {
-            self.stage(TOP + row * ROW, stage);
+        let mut top = TOP;
+        for stage in &self.view.stages {
+            self.stage(top, stage);
+            for (line, row) in (0..).zip(activities(self.view, stage)) {
+                self.activity(top + ROW + line * LINE, stage, row);
+            }
+            top += height_of(self.view, stage);
         }
         if !self.view.messages.is_empty() {
             self.messages(self.bottom - ROW);
@@ -94,7 +109,11 @@ impl<'v> Chart<'v> {
     fn in_words(&self) -> String {
         let sentence = |stage: &PeriodView<'_>| {
             let (name, percent) = (&stage.stage, &stage.percent.text);
-            format!(" {name} ({percent}) begins {} and ends {}.", stage.begins, stage.ends)
+            let stage_text =
+                format!(" {name} ({percent}) begins {} and ends {}.", stage.begins, stage.ends);
+            let rows = activities(self.view, stage);
+            let rows = rows.map(|row| format!(" {}: {}.", row.dates(), row.activity));
+            stage_text + &rows.collect::<String>()
         };
         self.view.stages.iter().map(sentence).collect()
     }
@@ -186,6 +205,47 @@ impl<'v> Chart<'v> {
         self.diamond("decision", (x, y), Some(&note));
     }
 
+    /// A mark on each day of an activity, and its text beside the marks.
+    fn activity(&mut self, top: i64, stage: &PeriodView<'_>, row: &RowView<'_>) {
+        let note = format!("{}: {} ({})", row.dates(), row.activity, row.owner());
+        let y = top + (LINE - MARK) / 2;
+        let (from, end) = (self.axis.x(row.begins.0), self.axis.end_of(row.ends.0));
+        let end = end.max(from + 3);
+        match row.days_apart() {
+            Some(days) if days > 1 && self.axis.shows_days() => {
+                self.rectangle("span", (from, end), y + MARK / 2 - 1, 2, Some(&note));
+                for nth in 0..row.occurrences() {
+                    let day = row.begins.0.plus_days(nth * days);
+                    let span = (self.axis.x(day), self.axis.end_of(day));
+                    self.rectangle("activity", span, y, MARK, Some(&note));
+                }
+            }
+            _ => self.rectangle("activity", (from, end), y, MARK, Some(&note)),
+        }
+        let (margin, y) = (LEFT - MARGIN - 16, top + LINE / 2 + 4);
+        if !self.text_beside((from, end), y, row.activity) {
+            self.text("small", MARGIN, y, &truncated(row.activity, margin, 11));
+        } else if let Some(owner) = row.owner.filter(|owner| Some(*owner) != stage.owner) {
+            self.text("small", MARGIN, y, &truncated(owner, margin, 11));
+        }
+    }
+
+    /// Writes a text right of a mark, or left of it where it has more room. Returns whether there
+    /// is room at all.
+    fn text_beside(&mut self, (from, to): (i64, i64), y: i64, text: &str) -> bool {
+        let (left, right) = (from - 6 - LEFT, RIGHT - to - 6);
+        let width = width_of(text, 11);
+        if width <= right || (right >= left && right >= ROOM) {
+            self.text("small", to + 6, y, &truncated(text, right, 11));
+            return true;
+        }
+        if left >= ROOM {
+            self.text("small before", from - 6, y, &truncated(text, left, 11));
+            return true;
+        }
+        false
+    }
+
     /// A mark for each pixel with messages, so that there are never more than pixels.
     fn messages(&mut self, top: i64) {
         self.text("name", MARGIN, top + 20, "messages");
@@ -199,8 +259,9 @@ impl<'v> Chart<'v> {
         }
         for (x, dues) in marks {
             let named = dues.iter().take(NAMED).map(|due| {
-                let DueView { date, audience, channel, stage, when, .. } = due;
-                format!("{date}: {audience}, {channel} ({stage} {when})")
+                let DueView { date, audience, stage, when, .. } = due;
+                let way = due.way().map(|way| format!(", {way}")).unwrap_or_default();
+                format!("{date}: {audience}{way} ({stage} {when})")
             });
             let mut note = named.collect::<Vec<_>>().join("; ");
             if dues.len() > NAMED {
@@ -216,6 +277,7 @@ impl<'v> Chart<'v> {
             ("stage", "every stage at its minimum"),
             ("latest", "until, at its maximum"),
             ("decision", "go or no-go"),
+            ("activity", "activity"),
             ("message", "message due"),
             ("weekend", closed),
             ("freeze", "freeze"),
@@ -226,6 +288,7 @@ impl<'v> Chart<'v> {
             match class.as_str() {
                 "key decision" => self.diamond(&class, (middle, y), None),
                 "key message" => self.triangle(&class, (middle, y - 6), None),
+                "key activity" => self.rectangle(&class, (x, x + 14), y - MARK / 2, MARK, None),
                 _ => self.rectangle(&class, (x, x + 14), y - 7, 14, None),
             }
             self.text("small", x + 20, y + 4, label);
@@ -272,6 +335,22 @@ impl<'v> Chart<'v> {
     fn text(&mut self, class: &str, x: i64, y: i64, text: &str) {
         let _ =
             writeln!(self.svg, "<text class=\"{class}\" x=\"{x}\" y=\"{y}\">{}</text>", xml(text));
+    }
+}
+
+/// The dated activities of a stage.
+fn activities<'v>(
+    view: &'v TimelineView<'v>,
+    stage: &'v PeriodView<'v>,
+) -> impl Iterator<Item = &'v RowView<'v>> {
+    view.rows.iter().filter(|row| row.is_activity() && row.stage == stage.stage)
+}
+
+/// The height of a stage with its activities.
+fn height_of(view: &TimelineView<'_>, stage: &PeriodView<'_>) -> i64 {
+    match i64::try_from(activities(view, stage).count()).unwrap_or(0) {
+        0 => ROW,
+        lines => ROW + lines * LINE + GAP,
     }
 }
 

@@ -8,7 +8,13 @@ use crate::terminal::{Rows, heading};
 
 pub(super) fn table(view: &TimelineView<'_>) -> String {
     let mut text = heading(view.flag, view.description, view.owner);
-    let _ = writeln!(text, "Starts {}. Dates are earliest – latest.\n", view.start);
+    let _ = writeln!(
+        text,
+        "Starts {}. Dates are the earliest; a second date of a stage is the latest.\n",
+        view.start
+    );
+    text += &rows(view);
+    text.push('\n');
     text += &stages(view);
     for stage in &view.stages {
         if let Some(reason) = stage.delayed_by {
@@ -26,6 +32,14 @@ pub(super) fn table(view: &TimelineView<'_>) -> String {
     text += &activities(view);
     text += &messages(view);
     text
+}
+
+fn rows(view: &TimelineView<'_>) -> String {
+    let mut rows = Rows::new(&["date", "stage", "activity", "owner"]);
+    for row in &view.rows {
+        rows.add([row.dates(), row.stage.clone(), terminal(row.activity), terminal(row.owner())]);
+    }
+    rows.to_string()
 }
 
 fn stages(view: &TimelineView<'_>) -> String {
@@ -51,12 +65,14 @@ fn activities(view: &TimelineView<'_>) -> String {
         }
         let _ = writeln!(text, "\n{}", stage.stage);
         for activity in &stage.activities {
-            let _ = writeln!(text, "  - {}", terminal(activity));
+            let owner = activity.owner.map(|owner| format!(" ({})", terminal(owner)));
+            let owner = owner.unwrap_or_default();
+            let _ = writeln!(text, "  - {}{owner}", terminal(activity.text));
         }
         for item in &stage.decision.checklist {
             let owner = item.owner.map(|owner| format!(" ({})", terminal(owner)));
             let owner = owner.unwrap_or_default();
-            let _ = writeln!(text, "  [ ] {}{owner}", terminal(item.text));
+            let _ = writeln!(text, "  [ ] {}{owner}", terminal(&item.text));
         }
     }
     text
@@ -73,8 +89,8 @@ fn messages(view: &TimelineView<'_>) -> String {
             due.stage.clone(),
             due.when.clone(),
             due.audience.clone(),
-            terminal(due.channel),
-            terminal(due.subject.unwrap_or("–")),
+            terminal(due.way().unwrap_or("–")),
+            terminal(due.subject.as_deref().unwrap_or("–")),
         ]);
     }
     let more = match view.unlisted_messages {

@@ -4,11 +4,17 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 use stagegate::model::{
-    Calendar, ChecklistItem, Date, Due, FlagPlan, Freeze, Message, Period, Stage, StageDetails,
-    StagePeriod, Template,
+    Activity, ActivityDay, Calendar, Criterion, Date, DatedActivity, Due, FlagPlan, Freeze,
+    Occasion, Period, Stage, StageDetails, StagePeriod, Template,
 };
 
 use crate::amount::Amount;
+use crate::verbs::messages;
+
+/// What a row shows for an owner that the plan does not name.
+pub(super) const NO_OWNER: &str = "[Name]";
+const DECISION: &str = "Go/no-go decision";
+const COMPLETION: &str = "Rollout complete";
 
 /// The timeline of a flag.
 #[derive(Serialize)]
@@ -18,12 +24,41 @@ pub(crate) struct TimelineView<'p> {
     pub(super) owner: Option<&'p str>,
     /// The day asked for.
     pub(super) start: Day,
+    /// The dated activities and the decision of each stage, in order of stages.
+    pub(super) rows: Vec<RowView<'p>>,
     pub(super) stages: Vec<PeriodView<'p>>,
-    /// In order of dates. Those of a roll-back have none and are not here.
+    /// The messages that have a date, in order of dates.
     pub(super) messages: Vec<DueView<'p>>,
     /// Messages beyond the limit of the list.
     pub(super) unlisted_messages: usize,
     pub(super) calendar: Option<CalendarView<'p>>,
+}
+
+/// A dated activity of a stage, or the decision at its end.
+#[derive(Serialize)]
+pub(super) struct RowView<'p> {
+    pub(super) begins: Day,
+    /// The last day.
+    pub(super) ends: Day,
+    /// `start`, `daily`, `weekly` or `end`.
+    #[serde(serialize_with = "as_text")]
+    pub(super) at: ActivityDay,
+    pub(super) stage: String,
+    pub(super) kind: RowKind,
+    pub(super) activity: &'p str,
+    pub(super) owner: Option<&'p str>,
+    /// The activity's number in the stage, from 1; 0 for a decision.
+    #[serde(skip)]
+    pub(super) number: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RowKind {
+    Activity,
+    Decision,
+    /// The end of the last stage.
+    Completion,
 }
 
 /// A stage on the calendar.
@@ -39,8 +74,17 @@ pub(super) struct PeriodView<'p> {
     pub(super) ends: Days,
     /// The reason of the freeze that makes it begin later than durations say.
     pub(super) delayed_by: Option<&'p str>,
-    pub(super) activities: Vec<&'p str>,
+    /// The activities without a day.
+    pub(super) activities: Vec<ActivityView<'p>>,
     pub(super) decision: DecisionView<'p>,
+}
+
+/// An activity without a day.
+#[derive(Serialize)]
+pub(super) struct ActivityView<'p> {
+    pub(super) text: &'p str,
+    /// `None`: the owner of the stage.
+    pub(super) owner: Option<&'p str>,
 }
 
 /// The earliest and the latest day of something.
@@ -53,22 +97,23 @@ pub(super) struct Days {
 /// The go or no-go at the end of a stage.
 #[derive(Serialize)]
 pub(super) struct DecisionView<'p> {
-    /// In a few words: `go to pilot: 3 to sign, 5 metrics`.
+    /// In a few words: `go to pilot: 3 checklist items, 5 metrics`.
     pub(super) text: String,
     /// The stage it leads to; none where the rollout is complete.
     pub(super) to: Option<String>,
-    /// What is to be signed.
-    pub(super) checklist: Vec<SignView<'p>>,
+    pub(super) checklist: Vec<CheckView<'p>>,
     /// How many success criteria have to hold.
     pub(super) criteria: usize,
     /// How many metrics have to be on target.
     pub(super) metrics: usize,
 }
 
+/// An item of the go/no-go checklist.
 #[derive(Serialize)]
-pub(super) struct SignView<'p> {
-    pub(super) id: &'p str,
-    pub(super) text: &'p str,
+pub(super) struct CheckView<'p> {
+    /// The name to sign it by. `None`: the data of a metric decides.
+    pub(super) id: Option<&'p str>,
+    pub(super) text: String,
     pub(super) owner: Option<&'p str>,
 }
 
@@ -79,13 +124,19 @@ pub(super) struct DueView<'p> {
     pub(super) stage: String,
     pub(super) when: String,
     pub(super) audience: String,
-    pub(super) channel: &'p str,
-    /// With the variables as they are.
-    pub(super) subject: Option<&'p str>,
+    /// `None`: it is not sent.
+    pub(super) channel: Option<&'p str>,
+    /// How people mean to tell it, in words.
+    pub(super) method: Option<&'p str>,
+    pub(super) subject: Option<String>,
     /// Which message of the plan, from 0.
     pub(super) message: usize,
     #[serde(skip)]
-    pub(super) template: &'p str,
+    template: &'p Template,
+    #[serde(skip)]
+    flag: FlagPlan<'p>,
+    #[serde(skip)]
+    occasion: Occasion,
 }
 
 /// When a flag may be promoted.
@@ -136,6 +187,10 @@ impl<'p> TimelineView<'p> {
         let timeline = flag.timeline(start);
         let stages: Vec<Stage<'p>> = flag.stages().collect();
         let next = |index: usize| stages.get(index + 1).map(|stage| stage.name().to_string());
+        let rows =
+            stages.iter().zip(&timeline.stages).enumerate().flat_map(|(index, (stage, period))| {
+                RowView::of_stage(stage.details(), period, index + 1 == stages.len())
+            });
         let periods = stages.iter().zip(&timeline.stages).enumerate();
         let periods =
             periods.map(|(index, (stage, period))| PeriodView::of(*stage, period, next(index)));
@@ -144,16 +199,99 @@ impl<'p> TimelineView<'p> {
             description: flag.description(),
             owner: flag.owner(),
             start: Day(timeline.start),
+            rows: rows.collect(),
             stages: periods.collect(),
             messages: timeline
                 .messages
                 .iter()
-                .map(|due| DueView::of(due, flag.messages()))
+                .map(|due| DueView::of(due, flag, &timeline.stages))
                 .collect(),
             unlisted_messages: timeline.unlisted_messages,
             calendar: flag.calendar().map(CalendarView::of),
         }
     }
+}
+
+impl<'p> RowView<'p> {
+    /// The dated activities of a stage in order of their days, then its decision.
+    fn of_stage(
+        details: &'p StageDetails,
+        period: &StagePeriod<'p>,
+        is_last: bool,
+    ) -> Vec<RowView<'p>> {
+        let of_activity = |dated: &DatedActivity<'p>| {
+            let is_it = |activity: &Activity| std::ptr::eq(activity, dated.activity);
+            Some(RowView {
+                begins: Day(dated.begins),
+                ends: Day(dated.ends),
+                at: dated.activity.at?,
+                stage: period.stage.to_string(),
+                kind: RowKind::Activity,
+                activity: &dated.activity.text,
+                owner: dated.owner,
+                number: details.activities.iter().position(is_it).unwrap_or(0) + 1,
+            })
+        };
+        let mut rows: Vec<_> = period.activities.iter().filter_map(of_activity).collect();
+        // Of activities that begin on the same day, the daily ones come before the weekly ones.
+        rows.sort_by_key(|row| (row.begins, row.at));
+        let (kind, text) = match is_last {
+            false => (RowKind::Decision, DECISION),
+            true => (RowKind::Completion, COMPLETION),
+        };
+        // An activity at the end of the last stage stands for the completion.
+        if !is_last || rows.iter().all(|row| row.at != ActivityDay::End) {
+            let day = Day(period.ends.earliest);
+            rows.push(RowView {
+                begins: day,
+                ends: day,
+                at: ActivityDay::End,
+                stage: period.stage.to_string(),
+                kind,
+                activity: text,
+                owner: period.owner,
+                number: 0,
+            });
+        }
+        rows
+    }
+
+    pub(super) fn is_activity(&self) -> bool {
+        self.kind == RowKind::Activity
+    }
+
+    /// How many times a daily or weekly activity takes place.
+    pub(super) fn occurrences(&self) -> i32 {
+        1 + self.begins.0.days_until(self.ends.0) / self.days_apart().unwrap_or(1)
+    }
+
+    /// The days from one occurrence to the next, if the activity has several.
+    pub(super) fn days_apart(&self) -> Option<i32> {
+        match self.at {
+            ActivityDay::Daily => Some(1),
+            ActivityDay::Weekly => Some(7),
+            _ => None,
+        }
+    }
+
+    pub(super) fn owner(&self) -> &'p str {
+        self.owner.unwrap_or(NO_OWNER)
+    }
+
+    /// As `Mon 2026-01-05`, or `Mon 2026-01-05 – Tue 2026-01-06, daily`.
+    pub(super) fn dates(&self) -> String {
+        let (earliest, latest) = (self.begins, self.ends);
+        let days = Days { earliest, latest };
+        match self.days_apart() {
+            Some(_) => format!("{days}, {}", self.at),
+            None => days.to_string(),
+        }
+    }
+}
+
+/// Serializes a value as its text.
+fn as_text<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 impl<'p> PeriodView<'p> {
@@ -167,9 +305,16 @@ impl<'p> PeriodView<'p> {
             begins: Days::of(period.begins),
             ends: Days::of(period.ends),
             delayed_by: period.delayed_by,
-            activities: details.activities.iter().map(|text| &**text).collect(),
+            activities: details.activities.iter().filter_map(ActivityView::undated).collect(),
             decision: DecisionView::of(details, next),
         }
+    }
+}
+
+impl<'p> ActivityView<'p> {
+    fn undated(activity: &'p Activity) -> Option<ActivityView<'p>> {
+        let owner = activity.owner.as_deref();
+        activity.at.is_none().then_some(ActivityView { text: &activity.text, owner })
     }
 }
 
@@ -181,14 +326,14 @@ impl Days {
 
 impl<'p> DecisionView<'p> {
     fn of(details: &'p StageDetails, to: Option<String>) -> DecisionView<'p> {
-        let checklist: Vec<_> = details.checklist.iter().map(SignView::of).collect();
+        let checklist: Vec<_> = details.checklist.iter().map(CheckView::of).collect();
         let (criteria, metrics) = (details.criteria.len(), details.metrics.len());
         let goal = match &to {
             Some(stage) => format!("go to {stage}"),
             None => "complete".to_owned(),
         };
         let counts = [
-            (checklist.len(), "to sign", "to sign"),
+            (checklist.len(), "checklist item", "checklist items"),
             (criteria, "criterion", "criteria"),
             (metrics, "metric", "metrics"),
         ];
@@ -201,26 +346,59 @@ impl<'p> DecisionView<'p> {
     }
 }
 
-impl<'p> SignView<'p> {
-    fn of(item: &'p ChecklistItem) -> SignView<'p> {
-        SignView { id: &item.id, text: &item.text, owner: item.owner.as_deref() }
+impl<'p> CheckView<'p> {
+    fn of(item: &'p Criterion) -> CheckView<'p> {
+        match item {
+            Criterion::Metric { metric, target, sustained, text, .. } => {
+                let text = text.as_ref().map(|text| format!("{text}: ")).unwrap_or_default();
+                let lasting = sustained.map(|time| format!(" for {}", Amount::duration(time)));
+                let lasting = lasting.unwrap_or_default();
+                let text = format!("{text}{} {target}{lasting}", metric.title);
+                CheckView { id: None, text, owner: None }
+            }
+            Criterion::Manual { id, text, owner, .. } => {
+                CheckView { id: Some(id), text: text.to_string(), owner: owner.as_deref() }
+            }
+            _ => CheckView { id: None, text: String::new(), owner: None },
+        }
     }
 }
 
 impl<'p> DueView<'p> {
-    fn of(due: &Due<'p>, messages: &'p [Message]) -> DueView<'p> {
+    fn of(due: &Due<'p>, flag: FlagPlan<'p>, periods: &[StagePeriod<'p>]) -> DueView<'p> {
         let message = due.message;
+        let occasion = messages::occasion(due.stage, due.date, periods);
+        let mut all = flag.messages().iter();
         DueView {
             date: Day(due.date),
             stage: due.stage.to_string(),
             when: message.when.to_string(),
             audience: message.audience.to_string(),
-            channel: &message.channel,
-            subject: message.subject.as_ref().map(Template::text),
-            message: messages.iter().position(|each| std::ptr::eq(each, message)).unwrap_or(0),
-            template: message.template.text(),
+            channel: message.channel.as_deref(),
+            method: message.method.as_deref(),
+            subject: message.subject.as_ref().map(|subject| filled(subject, flag, &occasion)),
+            message: all.position(|each| std::ptr::eq(each, message)).unwrap_or(0),
+            template: &message.template,
+            flag,
+            occasion,
         }
     }
+
+    /// The text with its variables filled in. It is made on demand, as few outputs show it.
+    pub(super) fn text(&self) -> String {
+        filled(self.template, self.flag, &self.occasion)
+    }
+
+    /// The channel; without one, how people mean to tell it.
+    pub(super) fn way(&self) -> Option<&'p str> {
+        self.channel.or(self.method)
+    }
+}
+
+/// A text with its variables filled in. A value that is not known yet is named: `[reason]`.
+fn filled(template: &Template, flag: FlagPlan<'_>, occasion: &Occasion) -> String {
+    template
+        .render(|name| Some(flag.variable(name, occasion).unwrap_or_else(|| format!("[{name}]"))))
 }
 
 impl<'p> CalendarView<'p> {
@@ -236,5 +414,26 @@ impl<'p> CalendarView<'p> {
 impl<'p> FreezeView<'p> {
     fn of(freeze: &'p Freeze) -> FreezeView<'p> {
         FreezeView { from: Day(freeze.from), to: Day(freeze.to), reason: &freeze.reason }
+    }
+}
+
+/// A row of the timeline of a rollout without a start.
+#[derive(Serialize)]
+pub(crate) struct UndatedView<'p> {
+    /// `start`, `daily`, `weekly` or `end`.
+    #[serde(serialize_with = "as_text")]
+    at: ActivityDay,
+    stage: String,
+    activity: &'p str,
+    owner: Option<&'p str>,
+}
+
+impl<'p> UndatedView<'p> {
+    /// The rows of a flag. Any start gives the same.
+    pub(crate) fn all_of(flag: FlagPlan<'p>, start: Date) -> Vec<UndatedView<'p>> {
+        let rows = TimelineView::of(flag, start).rows.into_iter();
+        let undated =
+            |RowView { at, stage, activity, owner, .. }| UndatedView { at, stage, activity, owner };
+        rows.map(undated).collect()
     }
 }

@@ -1,0 +1,26 @@
+//! `project`, `version` and `last_updated`: the head of a plan.
+
+use std::sync::Arc;
+
+use super::fields::Fields;
+use super::model::{Date, read_date};
+use super::report::Report;
+
+/// The head of a plan, for people.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Header {
+    pub(super) project: Option<Arc<str>>,
+    pub(super) version: Option<Arc<str>>,
+    pub(super) last_updated: Option<Date>,
+}
+
+impl Header {
+    pub(super) fn read<'a>(fields: &mut Fields<'_, 'a>, report: &mut Report<'a>) -> Header {
+        let project = fields.take_text("project", report).map(Arc::from);
+        let version = fields.take_text("version", report).map(Arc::from);
+        let path = fields.path().field("last_updated");
+        let last_updated = fields.take("last_updated");
+        let last_updated = last_updated.and_then(|node| read_date(node, &path, report));
+        Header { project, version, last_updated }
+    }
+}

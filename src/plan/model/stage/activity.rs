@@ -1,0 +1,104 @@
+//! `activities`: what the team does in a stage.
+
+use std::fmt;
+
+use crate::plan::fields::{Fields, Path, text};
+use crate::plan::model::list;
+use crate::plan::model::word::{self, Word};
+use crate::plan::node::{Node, Value};
+use crate::plan::report::Report;
+
+/// A task of the team in a stage.
+///
+/// # Example
+///
+/// ```
+/// use stagegate::Plan;
+/// use stagegate::model::ActivityDay;
+///
+/// let plan = Plan::parse(r#"
+///     schema = 1
+///     [flags.search]
+///     [[flags.search.stages]]
+///     name = "pilot"
+///     percent = 10
+///     activities = [
+///         { text = "Enable the flag for pilot users", at = "start", owner = "Ben" },
+///         "Fix issues as they arise",
+///     ]
+/// "#)?;
+/// let stage = plan.flag("search").unwrap().stages().next().unwrap();
+/// let activities = &stage.details().activities;
+/// assert_eq!(activities[0].at, Some(ActivityDay::Start));
+/// assert_eq!(activities[0].owner.as_deref(), Some("Ben"));
+/// assert_eq!((&*activities[1].text, activities[1].at), ("Fix issues as they arise", None));
+/// # Ok::<(), stagegate::PlanError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Activity {
+    /// What to do.
+    pub text: Box<str>,
+    /// On which days of the stage (`at`). `None`: the timeline does not date it.
+    pub at: Option<ActivityDay>,
+    /// The person or role that does it. `None`: the owner of the stage.
+    pub owner: Option<Box<str>>,
+}
+
+/// The days of a stage on which an activity takes place. Printed as a document writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ActivityDay {
+    /// The first day of the stage (`start`).
+    Start,
+    /// Every day of the stage (`daily`).
+    Daily,
+    /// Every seventh day of the stage, from the first day on (`weekly`).
+    Weekly,
+    /// The last day of the stage (`end`).
+    End,
+}
+
+impl Word for ActivityDay {
+    const WRONG: &'static str = "not a day of an activity";
+    const ALL: &'static [ActivityDay] =
+        &[ActivityDay::Start, ActivityDay::Daily, ActivityDay::Weekly, ActivityDay::End];
+
+    fn word(self) -> &'static str {
+        match self {
+            ActivityDay::Start => "start",
+            ActivityDay::Daily => "daily",
+            ActivityDay::Weekly => "weekly",
+            ActivityDay::End => "end",
+        }
+    }
+}
+
+/// As `daily`.
+impl fmt::Display for ActivityDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// Reads a list whose items are texts or tables.
+pub(super) fn read<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> Vec<Activity> {
+    let hint = "write a list of texts, or of tables: \
+                [{ text = \"Monitor error rates\", at = \"daily\" }]";
+    let items = list::read(node, path, hint, report).iter().enumerate();
+    items.filter_map(|(index, item)| read_one(item, &path.index(index), report)).collect()
+}
+
+fn read_one<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> Option<Activity> {
+    if !matches!(node.value, Value::Table(_)) {
+        return Some(Activity { text: text(node, path, report)?.into(), at: None, owner: None });
+    }
+    let mut fields = Fields::open(node, path, report)?;
+    let (words, at) = (fields.take("text"), fields.take("at"));
+    let owner = fields.take_text("owner", report).map(Box::from);
+    fields.finish(report);
+    let hint = "write what is done: `text = \"Monitor error rates\"`";
+    let words = list::required_text(&fields, "text", words, hint, report);
+    let at = at.map(|node| word::read(node, &path.field("at"), report));
+    Some(Activity { text: words?.into(), at: at.map_or(Some(None), |at| at.map(Some))?, owner })
+}
