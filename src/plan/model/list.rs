@@ -1,4 +1,4 @@
-//! What lists of tables have in common.
+//! Lists, texts and optional fields of a plan's tables.
 
 use crate::plan::fields::{Fields, Path, array, text};
 use crate::plan::limits::MAX_ITEMS;
@@ -51,4 +51,12 @@ pub(super) fn texts<'a>(
     let items = read(node, path, "write a list of texts: [\"Watch the error log\"]", report);
     let read = |(index, item)| text(item, &path.index(index), report).map(Box::from);
     items.iter().enumerate().filter_map(read).collect()
+}
+
+/// An optional field that was read. `None`: the field is there, and its value is wrong.
+pub(super) fn transposed<T>(read: Option<Option<T>>) -> Option<Option<T>> {
+    match read {
+        None => Some(None),
+        Some(read) => read.map(Some),
+    }
 }

@@ -121,7 +121,7 @@ fn moment(period: &StagePeriod<'_>, when: When, number: u32, due: SystemTime) ->
 /// The moments of a stage that some message names, each once.
 fn whens(case: &Case<'_, '_>, stage: StageName) -> Vec<When> {
     let mut whens: Vec<When> = Vec::new();
-    for message in of(case, stage) {
+    for (message, _) in of(case, stage) {
         if !whens.contains(&message.when) {
             whens.push(message.when);
         }
@@ -129,11 +129,14 @@ fn whens(case: &Case<'_, '_>, stage: StageName) -> Vec<When> {
     whens
 }
 
-fn of<'p>(case: &Case<'_, 'p>, stage: StageName) -> impl Iterator<Item = &'p Message> + use<'p> {
+/// The messages about a stage that are sent, with their channels. A message without a channel is for people to read in the plan.
+fn of<'p>(
+    case: &Case<'_, 'p>,
+    stage: StageName,
+) -> impl Iterator<Item = (&'p Message, &'p Box<str>)> + use<'p> {
     let messages = case.plan.messages().iter();
-    // A message without a channel is for people to read in the plan.
-    let is_sent = |message: &&Message| message.channel.is_some();
-    messages.filter(is_sent).filter(move |message| message.stage.is_none_or(|about| about == stage))
+    let about = messages.filter(move |message| message.stage.is_none_or(|about| about == stage));
+    about.filter_map(|message| Some((message, message.channel.as_ref()?)))
 }
 
 fn tell(case: &Case<'_, '_>, moment: &Moment, draft: &mut Draft) {
@@ -143,12 +146,11 @@ fn tell(case: &Case<'_, '_>, moment: &Moment, draft: &mut Draft) {
     occasion.period = moment.period;
     occasion.reason = moment.reason.clone();
     let mut to: Vec<Box<str>> = Vec::new();
-    for message in of(case, stage).filter(|message| message.when == when) {
+    for (message, channel) in of(case, stage).filter(|(message, _)| message.when == when) {
         let render = |template: &Template| {
             // What the occasion does not tell is left out, and not shown as a name.
             template.render(|name| Some(case.plan.variable(name, &occasion).unwrap_or_default()))
         };
-        let Some(channel) = &message.channel else { continue };
         to.push(format!("{} by {channel}", message.audience).into());
         draft.letters.push(Letter {
             audience: message.audience,

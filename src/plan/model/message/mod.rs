@@ -32,9 +32,9 @@ pub struct Message {
     pub stage: Option<StageName>,
     /// When.
     pub when: When,
-    /// Where it is sent: `"#releases"`, `"email"`. `None`: it is not sent, and people are not told.
+    /// The channel to send it to: `"#releases"`, `"email"`. `None`: the message is shown, and never sent.
     pub channel: Option<Box<str>>,
-    /// By which way people mean to tell it, in words: `"Call/Email"`.
+    /// How the team delivers it, in words: `"Call/Email"`.
     pub method: Option<Box<str>>,
     /// The subject line.
     pub subject: Option<Template>,
@@ -115,14 +115,11 @@ fn read_message<'a>(
 ) -> Option<Message> {
     let mut fields = Fields::open(node, path, report)?;
     let (audience, stage) = (fields.take("audience"), fields.take("stage"));
-    let (when, channel) = (fields.take("when"), fields.take("channel"));
+    let when = fields.take("when");
     let (subject, template) = (fields.take("subject"), fields.take("template"));
+    let channel = fields.take_text("channel", report);
     let method = fields.take_text("method", report).map(Box::from);
     fields.finish(report);
-    let hint = "write where it is sent, for example \"email\"";
-    let is_named = channel.is_some();
-    let channel =
-        channel.and_then(|node| list::required_text(&fields, "channel", Some(node), hint, report));
     let source = list::required_text(&fields, "template", template, "write the message", report);
     let mut required = |name, node: Option<&'_ Node<'a>>, hint| {
         if node.is_none() {
@@ -142,27 +139,16 @@ fn read_message<'a>(
     let template = template.zip(source).and_then(|(node, text)| {
         template::read(text, node, &path.field("template"), variables, report)
     });
+    let audience = audience?;
     Some(Message {
-        audience: audience?,
-        stage: transposed(stage)?,
+        audience,
+        stage: list::transposed(stage)?,
         when: when?,
-        channel: if is_named {
-            Some(channel?.into())
-        } else {
-            context.channels.of(audience?).map(Box::from)
-        },
+        channel: channel.or(context.channels.of(audience)).map(Box::from),
         method,
-        subject: transposed(subject)?,
+        subject: list::transposed(subject)?,
         template: template?,
     })
-}
-
-/// `None` when there is one and it is wrong.
-fn transposed<T>(read: Option<Option<T>>) -> Option<Option<T>> {
-    match read {
-        None => Some(None),
-        Some(read) => read.map(Some),
-    }
 }
 
 fn read_stage<'a>(

@@ -1,17 +1,17 @@
 //! Reading `[metrics.NAME]`.
 
+use std::fmt;
+
 use crate::key::Key;
 use crate::plan::fields::{Fields, Path, text};
-use crate::plan::model::metric::better::Better;
 use crate::plan::model::metric::built_in::BuiltIn;
-use crate::plan::model::metric::quantity::Unit;
 use crate::plan::model::metric::{Metric, MetricSource};
 use crate::plan::model::time::duration;
-use crate::plan::model::word;
+use crate::plan::model::word::{self, Word};
 use crate::plan::node::{Node, Value};
 use crate::plan::report::Report;
 
-/// `every`: what every document has under that name.
+/// Reads a metric. `every` is the metric that every document has under that name.
 pub(super) fn read<'a>(
     name: &Key,
     every: Option<BuiltIn>,
@@ -30,7 +30,9 @@ pub(super) fn read<'a>(
         stale_after.and_then(|node| duration::read(node, &path.field("stale_after"), report));
     let own = every.as_ref();
     let unit = match unit {
-        Some(node) => read_unit(name, own.map(|it| it.unit), node, &path.field("unit"), report),
+        Some(node) => {
+            read_own((name, "unit"), own.map(|it| it.unit), node, &path.field("unit"), report)
+        }
         None => {
             let hint = match own {
                 Some(BuiltIn { unit, .. }) => format!("write `unit = \"{unit}\"`"),
@@ -44,7 +46,9 @@ pub(super) fn read<'a>(
     };
     let own = own.map(|it| it.better);
     let better = match better {
-        Some(node) => read_better(name, own, node, &path.field("better"), report).map(Some),
+        Some(node) => {
+            read_own((name, "direction"), own, node, &path.field("better"), report).map(Some)
+        }
         None => Some(own),
     };
     let source = match source {
@@ -61,36 +65,21 @@ pub(super) fn read<'a>(
     Some(Metric { name, title, unit, better, source, description, stale_after })
 }
 
-fn read_unit<'a>(
-    name: &Key,
-    every: Option<Unit>,
+/// Reads a word that a metric of every document already has: its unit or its direction.
+fn read_own<'a, W: Word + PartialEq + fmt::Display>(
+    (name, what): (&Key, &str),
+    every: Option<W>,
     node: &Node<'a>,
     path: &Path<'_>,
     report: &mut Report<'a>,
-) -> Option<Unit> {
-    let unit: Unit = word::read(node, path, report)?;
-    if let Some(own) = every.filter(|own| *own != unit) {
-        let wrong = format!("not the unit that `{}` has in every document", name.as_str());
+) -> Option<W> {
+    let word: W = word::read(node, path, report)?;
+    if let Some(own) = every.filter(|own| *own != word) {
+        let wrong = format!("not the {what} that `{}` has in every document", name.as_str());
         report.found(node, path, wrong, format!("write \"{own}\", or declare another name"));
         return None;
     }
-    Some(unit)
-}
-
-fn read_better<'a>(
-    name: &Key,
-    every: Option<Better>,
-    node: &Node<'a>,
-    path: &Path<'_>,
-    report: &mut Report<'a>,
-) -> Option<Better> {
-    let better: Better = word::read(node, path, report)?;
-    if let Some(own) = every.filter(|own| *own != better) {
-        let wrong = format!("not the direction that `{}` has in every document", name.as_str());
-        report.found(node, path, wrong, format!("write \"{own}\", or declare another name"));
-        return None;
-    }
-    Some(better)
+    Some(word)
 }
 
 const SOURCES: &str = "\"application\", \"people\" or { prometheus = \"QUERY\" }";

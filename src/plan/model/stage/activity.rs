@@ -100,5 +100,5 @@ fn read_one<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> Op
     let hint = "write what is done: `text = \"Monitor error rates\"`";
     let words = list::required_text(&fields, "text", words, hint, report);
     let at = at.map(|node| word::read(node, &path.field("at"), report));
-    Some(Activity { text: words?.into(), at: at.map_or(Some(None), |at| at.map(Some))?, owner })
+    Some(Activity { text: words?.into(), at: list::transposed(at)?, owner })
 }

@@ -102,7 +102,7 @@ pub struct StagePeriod<'p> {
 ///
 /// let plan = Plan::parse("schema = 1\n[flags.search]\nowner = \"ana\"")?;
 /// let timeline = plan.flag("search").unwrap().timeline("2026-01-06".parse()?);
-/// let monitoring = &timeline.stages[1].activities[2];
+/// let monitoring = &timeline.stages[1].activities[1];
 /// assert_eq!(&*monitoring.activity.text, "Daily monitoring: check the metrics");
 /// assert_eq!(monitoring.owner, Some("ana"));
 /// assert_eq!((monitoring.begins, monitoring.ends), ("2026-01-07".parse()?, "2026-01-13".parse()?));
@@ -252,8 +252,8 @@ fn dated<'p>(
             Some(DatedActivity { activity, owner, begins, ends })
         })
         .collect();
-    // Stable, so that those of a day stay as the plan has them, but what happens at the start comes first.
-    dated.sort_by_key(|it| (it.begins, it.activity.at != Some(ActivityDay::Start)));
+    // Of those that begin on one day, first the start, then daily, weekly, the end.
+    dated.sort_by_key(|it| (it.begins, it.activity.at));
     dated
 }
 

@@ -1,10 +1,9 @@
 //! What there is to show: the same for Markdown and for JSON, so that neither knows more.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::UNIX_EPOCH;
 
 use serde::Serialize;
-use stagegate::model::{Date, FlagPlan, Group, Metric, MetricSource, TimeZone};
+use stagegate::model::{FlagPlan, Group, Metric, MetricSource};
 use stagegate::{Plan, Problem};
 
 use super::sections::{
@@ -185,7 +184,7 @@ impl<'p> FlagView<'p> {
             timeline: flag.start().map(|start| TimelineView::of(flag, start)),
             undated: match flag.start() {
                 Some(_) => Vec::new(),
-                None => UndatedView::all_of(flag, Date::of(UNIX_EPOCH, &TimeZone::UTC)),
+                None => UndatedView::all_of(flag),
             },
             calendar: flag.calendar().map(CalendarView::of),
             risks: flag.risks().iter().map(RiskView::of).collect(),

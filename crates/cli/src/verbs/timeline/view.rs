@@ -1,11 +1,12 @@
 //! The stages on the calendar, as every form of output has them.
 
 use std::fmt;
+use std::time::UNIX_EPOCH;
 
 use serde::{Serialize, Serializer};
 use stagegate::model::{
     Activity, ActivityDay, Calendar, Criterion, Date, DatedActivity, Due, FlagPlan, Freeze,
-    Occasion, Period, Stage, StageDetails, StagePeriod, Template,
+    Occasion, Period, Stage, StageDetails, StagePeriod, Template, TimeZone,
 };
 
 use crate::amount::Amount;
@@ -187,10 +188,6 @@ impl<'p> TimelineView<'p> {
         let timeline = flag.timeline(start);
         let stages: Vec<Stage<'p>> = flag.stages().collect();
         let next = |index: usize| stages.get(index + 1).map(|stage| stage.name().to_string());
-        let rows =
-            stages.iter().zip(&timeline.stages).enumerate().flat_map(|(index, (stage, period))| {
-                RowView::of_stage(stage.details(), period, index + 1 == stages.len())
-            });
         let periods = stages.iter().zip(&timeline.stages).enumerate();
         let periods =
             periods.map(|(index, (stage, period))| PeriodView::of(*stage, period, next(index)));
@@ -199,7 +196,7 @@ impl<'p> TimelineView<'p> {
             description: flag.description(),
             owner: flag.owner(),
             start: Day(timeline.start),
-            rows: rows.collect(),
+            rows: RowView::all_of(flag, &timeline.stages),
             stages: periods.collect(),
             messages: timeline
                 .messages
@@ -213,6 +210,14 @@ impl<'p> TimelineView<'p> {
 }
 
 impl<'p> RowView<'p> {
+    /// The rows of a flag whose stages are then.
+    fn all_of(flag: FlagPlan<'p>, periods: &[StagePeriod<'p>]) -> Vec<RowView<'p>> {
+        let rows = flag.stages().zip(periods).enumerate().flat_map(|(index, (stage, period))| {
+            RowView::of_stage(stage.details(), period, index + 1 == periods.len())
+        });
+        rows.collect()
+    }
+
     /// The dated activities of a stage in order of their days, then its decision.
     fn of_stage(
         details: &'p StageDetails,
@@ -233,8 +238,6 @@ impl<'p> RowView<'p> {
             })
         };
         let mut rows: Vec<_> = period.activities.iter().filter_map(of_activity).collect();
-        // Of activities that begin on the same day, the daily ones come before the weekly ones.
-        rows.sort_by_key(|row| (row.begins, row.at));
         let (kind, text) = match is_last {
             false => (RowKind::Decision, DECISION),
             true => (RowKind::Completion, COMPLETION),
@@ -429,9 +432,10 @@ pub(crate) struct UndatedView<'p> {
 }
 
 impl<'p> UndatedView<'p> {
-    /// The rows of a flag. Any start gives the same.
-    pub(crate) fn all_of(flag: FlagPlan<'p>, start: Date) -> Vec<UndatedView<'p>> {
-        let rows = TimelineView::of(flag, start).rows.into_iter();
+    pub(crate) fn all_of(flag: FlagPlan<'p>) -> Vec<UndatedView<'p>> {
+        // The rows are the same whatever the start.
+        let start = Date::of(UNIX_EPOCH, &TimeZone::UTC);
+        let rows = RowView::all_of(flag, &flag.timeline(start).stages).into_iter();
         let undated =
             |RowView { at, stage, activity, owner, .. }| UndatedView { at, stage, activity, owner };
         rows.map(undated).collect()
