@@ -22,7 +22,7 @@ use crate::eval::{AsUser, Evaluation, Flag, Placement, Position, Slot, Snapshot,
 /// [`is_enabled`](FlagHandle::is_enabled) is two loads and one hash of the user's key; a look into a filter where groups
 /// list users. [`evaluate`](FlagHandle::evaluate) is that, and what is looked at of the answer. Who is listed, and all where an
 /// attribute has a say, ask the snapshot in force, and hash once more a group; so it is for a flag whose salt was changed, or that got
-/// groups, after the handle was made. The filter has 16 to 32 bits a listed user, and is the gate's own, but where that has none.
+/// groups, after the handle was made. The filter has 24 to 48 bits a listed user, 16 at least after lists have grown, and is the gate's own, but where that has none.
 ///
 /// # Example
 ///

@@ -184,7 +184,7 @@ fn close(
     Some(state)
 }
 
-/// Users that the table of names has in its filters, of all flags together: 8 to 16 MiB, and as many hashes once. What is
+/// Users that the table of names has in its filters, of all flags together: 12 to 24 MiB, and as many hashes once. What is
 /// beyond asks the snapshot. A handle has its flag's whatever they are, as somebody has made it for that flag.
 const MOST_LISTED: usize = 1 << 22;
 

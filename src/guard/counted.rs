@@ -1,4 +1,4 @@
-//! What is counted for a trigger, and its limit as a share.
+//! The requests that a trigger counts, and its limit as a share.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ impl ShareLimit {
         }
     }
 
-    /// The share of requests at the limit that tell: hits, or the others where those are rarer.
+    /// The share of the rarer requests at the limit: hits or others.
     pub(super) fn expected(self, control: Share) -> f64 {
         match self {
             ShareLimit::Is(limit) => limit.min(1.0 - limit),
@@ -52,7 +52,7 @@ impl ShareLimit {
     }
 }
 
-/// What the triggers of a flag have counted, beside requests and errors.
+/// What the triggers of a flag count besides requests and errors.
 #[derive(Debug, Default)]
 pub(super) struct Counting<'r> {
     pub(super) latencies: Vec<Latency>,
@@ -86,7 +86,7 @@ impl Counting<'_> {
                 let limit = ShareLimit::Is(f64::from(limit.ppm()) / 1e6);
                 Some((self.share(measured, &metric.name), limit))
             }
-            // Too few with the mark are too many without.
+            // A share of marks below the limit is a share of other requests above its complement.
             (Measured::Marked, Limit::Below(Quantity::Percent(limit))) => {
                 let others = Percent::ALL.ppm().saturating_sub(limit.ppm());
                 let kind = Kind::Unmarked(place(&mut self.unmarked, &metric.name));

@@ -22,8 +22,8 @@ pub struct Counts {
     /// Those that a metric of one's own counts, and of how many requests, in the same way: a pair for each of
     /// [`Judge::marked`](super::Judge::marked).
     pub marked: Vec<(u64, u64)>,
-    /// Those without the mark of a metric of which more is better, and of how many requests: users who
-    /// had one without the mark count no more there. A pair for each of [`Judge::unmarked`](super::Judge::unmarked).
+    /// Requests without the mark, and all requests, of each metric in [`Judge::unmarked`](super::Judge::unmarked).
+    /// The guard ignores later requests of a user who had a request without the mark.
     pub unmarked: Vec<(u64, u64)>,
 }
 
@@ -76,7 +76,7 @@ pub(super) enum Kind {
     Slow(usize),
     /// By the place of the metric.
     Marked(usize),
-    /// By the place of the metric, among those of which requests without the mark are counted.
+    /// Requests without a mark; the index in `Counts::unmarked`.
     Unmarked(usize),
 }
 

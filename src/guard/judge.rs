@@ -46,7 +46,7 @@ pub struct Judge {
     latencies: Vec<Latency>,
     /// Metrics of one's own, as `marked` of [`Counts`] has them.
     marked: Vec<Box<str>>,
-    /// And as `unmarked` has them.
+    /// The metrics behind `unmarked` of [`Counts`], in the same order.
     unmarked: Vec<Box<str>>,
     /// What a breach has to be certain to, of each test.
     pub(super) alpha: f64,
@@ -168,8 +168,7 @@ impl Judge {
         &self.marked
     }
 
-    /// Metrics of one's own of which more is better and that have a `below`: what `unmarked` of [`Counts`] is counted
-    /// by, in this order.
+    /// The metrics behind `unmarked` of [`Counts`], in the same order: marked shares with a trigger that has `below`.
     #[must_use]
     pub fn unmarked(&self) -> &[Box<str>] {
         &self.unmarked

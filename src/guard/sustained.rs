@@ -9,9 +9,9 @@ use super::verdict::{Evidence, Missing, Verdict};
 
 /// The counts of the time that a trigger asks for, window by window.
 ///
-/// A window has a twelfth of that time. One that expects fewer than [`EXPECTED`] hits at the limit, or fewer
-/// others where those are rarer, says nothing by itself: it is joined to those after it until they do, the last ones to those before. A
-/// quarter of the time without a request is too much to say anything of the whole.
+/// A window has a twelfth of that time. A window is large enough if it expects [`EXPECTED`] hits at the limit, or as
+/// many other requests if these are rarer. A smaller window is joined to the next ones, and the last ones to those before.
+/// A gap of a quarter of the time without a request leaves the whole without a verdict.
 #[derive(Clone, Debug)]
 pub(super) struct Windows {
     lasts: Duration,

@@ -83,7 +83,7 @@ impl Judged {
     }
 
     pub(super) fn compare_with_share(&mut self, share: impl Fn(Kind) -> Share) {
-        // Not where more is better: users who had a mark count no more, so treatment's share falls by itself.
+        // Only where less is better. The guard ignores users after their first mark, so the share of marks falls with time.
         if let Test::Worse { kind, better: Better::Less, before, .. } = &mut self.test {
             *before = Some(share(*kind)).filter(|share| share.of > 0);
         }
@@ -259,7 +259,7 @@ impl Test {
         }
     }
 
-    /// A verdict as the metric has it: of requests without a mark, by those with it.
+    /// Turns figures of requests without a mark into figures of requests with it, as the metric has them.
     fn told(&self, verdict: Verdict) -> Verdict {
         let (Test::Above { kind, .. } | Test::Sustained { kind, .. }) = self else {
             return verdict;

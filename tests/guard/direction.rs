@@ -1,4 +1,4 @@
-//! Metrics of which more is better are judged as those of which less is, the other way round.
+//! A metric with `better = "more"` gets the verdicts of its mirror image with `better = "less"`.
 
 use std::sync::Arc;
 use std::time::Duration;

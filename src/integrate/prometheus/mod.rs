@@ -22,9 +22,12 @@ use crate::rollout::{MetricReader, ReadError, Sample};
 ///
 /// # What is no value
 ///
-/// No series, more than one, `NaN`, `Inf`, less than nothing (of other units than number), more than 100%; an answer with `warnings`, which is
-/// what a part of the data is told with (`infos` are well); an answer that is late, cut off, longer than 1 MiB, or
-/// anything else than what Prometheus answers. [`ReadError`] says what was found.
+/// - no series, or more than one;
+/// - `NaN` or `Inf`, a percentage above 100, or a negative value of any unit but `number`;
+/// - an answer with `warnings`, which Prometheus sends with a part of the data (`infos` are accepted);
+/// - an answer that is late, cut off, longer than 1 MiB, or not Prometheus' format.
+///
+/// [`ReadError`] says what was found.
 ///
 /// # How old a value may be
 ///

@@ -74,7 +74,7 @@ pub(in crate::plan::model) fn bound<'a>(
     Some(bound)
 }
 
-/// What a value on the wrong side is told.
+/// The error for a value on the wrong side.
 pub(in crate::plan::model) fn wrong_side(
     what: &str,
     side: &str,
@@ -122,7 +122,7 @@ pub(in crate::plan::model) fn increase<'a>(
     (metric, better): (&Metric, Better),
     report: &mut Report<'a>,
 ) -> Option<Increase> {
-    // Of what is never negative, nothing is lower by all of it.
+    // A value that is never negative cannot be 100% lower than control.
     let is_whole_too_much = better == Better::More && metric.unit != Unit::Number;
     let most = if is_whole_too_much { "less than 100%" } else { "at most 10000%" };
     let half = match better {
