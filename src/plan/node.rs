@@ -29,7 +29,13 @@ pub(super) struct Entry<'a> {
     pub(super) node: Node<'a>,
 }
 
-impl Node<'_> {
+impl<'a> Node<'a> {
+    /// Returns the value of a field; `None` if this is no table or has no such field.
+    pub(super) fn field(&self, name: &str) -> Option<&Node<'a>> {
+        let Value::Table(entries) = &self.value else { return None };
+        entries.iter().find(|entry| entry.key == name).map(|entry| &entry.node)
+    }
+
     pub(super) fn is_number(&self) -> bool {
         matches!(self.value, Value::Number)
     }

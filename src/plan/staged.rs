@@ -4,7 +4,6 @@ use super::document::{Document, Format};
 use super::fields::Path;
 use super::format;
 use super::groups;
-use super::node::{Node, Value};
 use super::report::Report;
 use super::stages::{self, References, SharedPlan};
 use crate::eval::Stage;
@@ -48,19 +47,14 @@ pub(super) fn read(refers: References<'_>) -> Option<SharedPlan> {
     let root = format::parse(Format::Toml, STAGED_DOCUMENT, &mut report)?;
     let path = Path::root();
     let groups =
-        groups::read(field(&root, "groups"), &path, &Document::new(STAGED_DOCUMENT), &mut report);
+        groups::read(root.field("groups"), &path, &Document::new(STAGED_DOCUMENT), &mut report);
     let refers = References { groups: &groups, ..refers };
     let plans = path.field("plans");
-    let node = field(field(&root, "plans")?, NAME_IN_DOCUMENT)?;
+    let node = root.field("plans")?.field(NAME_IN_DOCUMENT)?;
     let (name, path) = (Key::parse(NAME).ok()?, plans.field(NAME_IN_DOCUMENT));
     let (mut plan, _) = stages::read_plan(&name, node, &path, refers, &mut report)?;
     // The group of its document is for you to fill in a copy. The built-in plan knows no users.
     let without_groups = |stage: &Stage| Stage::new(*stage.name(), stage.percent, Box::default());
     plan.stages.compiled = plan.stages.compiled.iter().map(without_groups).collect();
     Some(plan)
-}
-
-fn field<'n, 'a>(node: &'n Node<'a>, name: &str) -> Option<&'n Node<'a>> {
-    let Value::Table(entries) = &node.value else { return None };
-    entries.iter().find(|entry| entry.key == name).map(|entry| &entry.node)
 }

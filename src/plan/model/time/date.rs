@@ -216,21 +216,6 @@ impl TimeZone {
         let bound = if at < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
         self.0.to_datetime(Timestamp::try_from(at).unwrap_or(bound))
     }
-
-    /// How many minutes the clock is ahead of UTC, from which minute on: first `begin`, then each
-    /// change before `end`. Both are minutes since 1970.
-    pub(in crate::plan::model) fn offsets(&self, begin: i64, end: i64) -> Vec<(i64, i32)> {
-        let start = Timestamp::from_second(begin * 60).unwrap_or(Timestamp::MIN);
-        let mut offsets = vec![(begin, self.0.to_offset(start).seconds().div_euclid(60))];
-        let changes = self.0.following(start).map(|change| {
-            let minute = change.timestamp().as_second().div_euclid(60);
-            (minute, change.offset().seconds().div_euclid(60))
-        });
-        offsets.extend(changes.take_while(|(minute, _)| *minute < end));
-        // Some changes are only of a name.
-        offsets.dedup_by_key(|(_, offset)| *offset);
-        offsets
-    }
 }
 
 impl FromStr for TimeZone {

@@ -2,6 +2,5 @@
 
 pub(super) mod date;
 pub(super) mod duration;
-pub(super) mod minutes;
 pub(super) mod week;
 pub(super) mod week_text;

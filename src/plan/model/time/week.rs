@@ -5,7 +5,7 @@ use std::fmt;
 
 use jiff::civil;
 
-use crate::plan::model::time::date::{TimeZone, Weekday};
+use crate::plan::model::time::date::Weekday;
 
 /// Minutes of a day.
 pub(in crate::plan::model) const DAY: u16 = 24 * 60;
@@ -66,23 +66,27 @@ impl WeekHours {
         WeekHours { spans: normal(spans).into() }
     }
 
-    /// Minutes since Monday 00:00, in order, apart from one another, the end not included.
-    pub(in crate::plan::model) fn spans(&self) -> &[(u16, u16)] {
-        &self.spans
+    /// Returns these hours and the others together.
+    pub(in crate::plan::model) fn with(&self, others: &WeekHours) -> WeekHours {
+        WeekHours::of(self.spans.iter().chain(&others.spans).copied())
     }
 
-    /// The rest of the week, in the same form; none where these are every hour.
-    pub(in crate::plan::model) fn gaps(&self) -> Vec<(u16, u16)> {
-        let begins = std::iter::once(0).chain(self.spans.iter().map(|(_, end)| *end));
-        let ends = self.spans.iter().map(|(begin, _)| *begin).chain([WEEK]);
-        begins.zip(ends).filter(|(begin, end)| begin < end).collect()
+    /// Returns whether the others are all among these hours.
+    pub(in crate::plan::model) fn contain(&self, others: &WeekHours) -> bool {
+        let mut others = others.spans.iter();
+        others.all(|(begin, end)| self.span_at(*begin).is_some_and(|(_, last)| end <= last))
     }
 
-    /// Whether a minute, counted from Monday 00:00, is one of them.
-    pub(in crate::plan::model) fn contains(&self, minute: u16) -> bool {
+    /// Returns the span that has this minute, counted from Monday 00:00.
+    fn span_at(&self, minute: u16) -> Option<&(u16, u16)> {
         let after = self.spans.partition_point(|(begin, _)| *begin <= minute);
         let last = after.checked_sub(1).and_then(|index| self.spans.get(index));
-        last.is_some_and(|(_, end)| minute < *end)
+        last.filter(|(_, end)| minute < *end)
+    }
+
+    /// Returns whether a minute, counted from Monday 00:00, is among these hours.
+    pub(in crate::plan::model) fn contains(&self, minute: u16) -> bool {
+        self.span_at(minute).is_some()
     }
 
     /// Whether any of them is on that day.
@@ -123,31 +127,6 @@ impl fmt::Display for WeekHours {
             }
         }
         Ok(())
-    }
-}
-
-/// Hours that nobody covers, as a message names them: `Sat 00:00–24:00 Europe/Berlin`. Beyond a few
-/// it gives the number.
-pub(in crate::plan::model) struct Gaps<'s> {
-    pub(in crate::plan::model) spans: &'s [(u16, u16)],
-    pub(in crate::plan::model) zone: &'s TimeZone,
-}
-
-/// Gaps that a message names.
-const NAMED_GAPS: usize = 5;
-
-impl fmt::Display for Gaps<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let gaps = daily(self.spans);
-        for (index, gap) in gaps.iter().take(NAMED_GAPS).enumerate() {
-            f.write_str(if index == 0 { "" } else { ", " })?;
-            write!(f, "{} {}–{}", gap.days, Time(gap.from), Time(gap.to))?;
-        }
-        write!(f, " {}", self.zone)?;
-        match gaps.len().saturating_sub(NAMED_GAPS) {
-            0 => Ok(()),
-            more => write!(f, " and {more} more"),
-        }
     }
 }
 
@@ -227,7 +206,7 @@ impl fmt::Display for Days {
 }
 
 /// A minute of the day, as `09:00`.
-pub(in crate::plan::model) struct Time(pub(in crate::plan::model) u16);
+struct Time(u16);
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -141,8 +141,7 @@ impl WeekHoursError<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::model::time::date::TimeZone;
-    use crate::plan::model::time::week::{Gaps, WEEK};
+    use crate::plan::model::time::week::WEEK;
     use proptest::prelude::*;
 
     fn hours<'t>(texts: impl IntoIterator<Item = &'t str>) -> WeekHours {
@@ -184,23 +183,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_named_by_days_and_hours() {
-        let gaps = |texts: &[&str]| {
-            Gaps { spans: &hours(texts.iter().copied()).gaps(), zone: &TimeZone::UTC }.to_string()
-        };
-        assert_eq!(gaps(&["Sun-Fri"]), "Sat 00:00–24:00 UTC");
-        assert_eq!(
-            gaps(&["Mon-Fri 09:00-18:00"]),
-            "Mon 00:00–09:00, Mon-Thu 18:00–09:00, Fri 18:00–24:00, Sat-Sun 00:00–24:00 UTC",
-        );
-        assert_eq!(
-            gaps(&["Mon 01:00-02:00", "Tue 02:00-03:00", "Thu 03:00-04:00"]),
-            "Mon 00:00–01:00, Mon 02:00–24:00, Tue 00:00–02:00, Tue 03:00–24:00, \
-             Wed,Fri-Sun 00:00–24:00 UTC and 2 more",
-        );
-    }
-
-    #[test]
     fn only_days_and_hours_are_hours() {
         use WeekHoursError::{Dash, Day, Form, Hours, NoDay, Time};
         for (text, error) in [
@@ -235,14 +217,31 @@ mod tests {
             let week = WeekHours::of(spans.iter().copied());
             let printed = week.to_string();
             prop_assert_eq!(&hours(printed.split(", ")), &week, "{}", printed);
-            let gaps = week.gaps();
             for minute in 0..WEEK {
                 let is_in = |(begin, end): &(u16, u16)| {
                     (*begin..*end).contains(&minute) || (*begin..*end).contains(&(minute + WEEK))
                 };
                 let naive = spans.iter().any(is_in);
                 prop_assert_eq!(week.contains(minute), naive);
-                prop_assert_eq!(gaps.iter().any(is_in), !naive);
+            }
+        }
+
+        #[test]
+        fn hours_contain_others_minute_by_minute(
+            spans in prop::collection::vec((0..WEEK, 1..=WEEK), 1..4),
+            others in prop::collection::vec((0..WEEK, 1..=200_u16), 1..3),
+        ) {
+            let hours = |spans: &[(u16, u16)]| {
+                WeekHours::of(spans.iter().map(|(begin, len)| (*begin, begin + len)))
+            };
+            let (hours, others) = (hours(&spans), hours(&others));
+            let naive = (0..WEEK).all(|minute| hours.contains(minute) || !others.contains(minute));
+            prop_assert_eq!(hours.contain(&others), naive);
+            let both = hours.with(&others);
+            prop_assert!(both.contain(&hours) && both.contain(&others));
+            for minute in 0..WEEK {
+                let naive = hours.contains(minute) || others.contains(minute);
+                prop_assert_eq!(both.contains(minute), naive);
             }
         }
     }

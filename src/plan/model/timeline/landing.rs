@@ -8,7 +8,7 @@ use crate::plan::model::stage::Stage;
 use crate::plan::model::time::date::Date;
 use crate::plan::model::timeline::open_days::Opening;
 use crate::plan::model::timeline::{beginnings, whole_days};
-use crate::plan::node::{Entry, Node, Value};
+use crate::plan::node::Entry;
 use crate::plan::report::Report;
 
 /// Warns of promotions that the document's own dates put in a freeze. Days that only have no hours
@@ -24,7 +24,7 @@ pub(in crate::plan) fn check<'a>(
     let beginnings = beginnings(flag, start);
     let timeline = path.field("timeline");
     let in_timeline = timeline.field("start");
-    let (span, path) = match own_start(&entry.node) {
+    let (span, path) = match entry.node.field("timeline").and_then(|node| node.field("start")) {
         Some(node) => (&node.span, &in_timeline),
         None => (&entry.key_span, path),
     };
@@ -58,15 +58,4 @@ fn overdue(stage: Stage<'_>, begun: Date, until: Date) -> Option<String> {
     let days = begun.days_until(until);
     let text = || format!(", so \"{}\" takes {days} days, more than its {most}", stage.name());
     (days > most).then(text)
-}
-
-/// The flag's own `timeline.start`, beside one it may have from its plan.
-fn own_start<'n, 'a>(flag: &'n Node<'a>) -> Option<&'n Node<'a>> {
-    let field = |node: &'n Node<'a>, name| match &node.value {
-        Value::Table(entries) => {
-            entries.iter().find(|entry| entry.key == name).map(|entry| &entry.node)
-        }
-        _ => None,
-    };
-    field(field(flag, "timeline")?, "start")
 }

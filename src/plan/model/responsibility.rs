@@ -1,10 +1,9 @@
-//! `responsibility`: who decides, hour by hour.
-
-pub(super) mod coverage;
+//! `responsibility`: the contact for every hour of the week.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::plan::error::Excerpt;
 use crate::plan::fields::{Fields, Path, text};
 use crate::plan::model::time::date::{self, TimeZone};
 use crate::plan::model::time::week::{self, WeekHours};
@@ -12,7 +11,9 @@ use crate::plan::model::{list, time::duration, time::week_text};
 use crate::plan::node::{Node, Value};
 use crate::plan::report::Report;
 
-/// A row of the responsibility table. The first row that covers a moment answers for it.
+/// A row of the responsibility table.
+///
+/// The first row that covers a moment answers for it. The last row covers every hour, so every moment has a row.
 ///
 /// # Example
 ///
@@ -41,29 +42,31 @@ use crate::plan::report::Report;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Responsibility {
-    /// The row's name, for people.
+    /// The row's name: `"Business hours"`.
     pub name: Option<Box<str>>,
-    /// The hours it covers.
+    /// The hours that the row covers.
     pub hours: WeekHours,
     /// The time zone of the hours.
     pub time_zone: TimeZone,
-    /// Who is responsible.
+    /// The person or role that is responsible.
     pub contact: Box<str>,
-    /// Who is asked next, in order.
+    /// The contacts to ask next, in order.
     pub escalation: Vec<Box<str>>,
-    /// After what time without an answer the next is asked.
+    /// How long to wait for an answer before asking the next contact.
     pub escalate_after: Option<Duration>,
 }
 
 impl Responsibility {
-    /// Whether the row covers a moment: whether a clock on the wall in its time zone shows one of
-    /// its hours. An hour that the clock shows twice is covered twice.
+    /// Returns whether the row covers a moment: whether a wall clock in its time zone shows one of its hours.
+    ///
+    /// When clocks go back, the clock shows one hour twice. The row covers that hour both times.
     #[must_use]
     pub fn covers(&self, at: SystemTime) -> bool {
         self.hours.contains(week::minute(self.time_zone.at(at)))
     }
 }
 
+/// Reads the list of rows.
 pub(in crate::plan::model) fn read<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
@@ -76,14 +79,71 @@ pub(in crate::plan::model) fn read<'a>(
         return Arc::default();
     }
     let items = list::read(node, path, hint, report);
-    let rows = items.iter().enumerate();
-    let rows: Arc<[Responsibility]> =
-        rows.filter_map(|(index, item)| read_row(item, &path.index(index), report)).collect();
-    // A row that could not be read may be the one that covers what the others don't.
-    if rows.len() == items.len() {
-        coverage::check(&rows, node, items, path, report);
+    let mut rows = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let path = path.index(index);
+        let row = read_row(item, &path, report);
+        if index + 1 == items.len() {
+            check_last(row.as_ref(), item, &path, report);
+        }
+        rows.extend(row);
     }
-    rows
+    if rows.len() == items.len() {
+        warn_of_idle(&rows, items, path, report);
+    }
+    rows.into()
+}
+
+/// Refuses a last row with hours: no one would answer outside them.
+///
+/// A solver could find out whether the rows cover every minute together. It would need years of clock changes of
+/// every time zone, and a team could not check its answer by reading the table.
+fn check_last(
+    row: Option<&Responsibility>,
+    item: &Node<'_>,
+    path: &Path<'_>,
+    report: &mut Report<'_>,
+) {
+    let hours = item.field("hours").zip(row).filter(|(_, row)| !row.hours.is_always());
+    if let Some((node, row)) = hours {
+        let hours = row.hours.to_string();
+        let message = format!(
+            "found {} in the last row, so no one is responsible at other times",
+            Excerpt(&hours),
+        );
+        let hint = "leave `hours` out of the last row, \
+                    or add a last row without them: { contact = \"on call\" }";
+        report.problem(node.span.clone(), &path.field("hours"), message, hint);
+    }
+}
+
+/// Warns of each row that never answers, because earlier rows cover all its hours.
+///
+/// Compares a row with the earlier rows of its time zone, and with earlier rows that cover every hour. The last row
+/// has to cover every hour, so only another such row makes it idle.
+fn warn_of_idle(
+    rows: &[Responsibility],
+    items: &[Node<'_>],
+    path: &Path<'_>,
+    report: &mut Report<'_>,
+) {
+    let mut covered: Vec<(&TimeZone, WeekHours)> = Vec::new();
+    let mut is_all_covered = false;
+    for (index, (row, item)) in rows.iter().zip(items).enumerate() {
+        let is_last = index + 1 == rows.len();
+        let known = covered.iter_mut().find(|(zone, _)| **zone == row.time_zone);
+        let is_covered = known.as_ref().is_some_and(|(_, hours)| hours.contain(&row.hours));
+        if is_all_covered || is_covered && !is_last {
+            let message = "found a row that never answers: those before it cover all its hours";
+            let hint = "move it up or leave it out: of rows that cover a moment the first answers";
+            report.warning(item.span.clone(), &path.index(index), message.to_owned(), hint);
+        }
+        is_all_covered |= row.hours.is_always();
+        match known {
+            Some((_, hours)) => *hours = hours.with(&row.hours),
+            None => covered.push((&row.time_zone, row.hours.clone())),
+        }
+    }
 }
 
 fn read_row<'a>(
