@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::fields::{Fields, Path, named, one_of, string, table};
 use super::limits::{MAX_FLAGS, MAX_TEXT_BYTES};
-use super::model::{OwnSections, Sections, Stages, check_landings};
+use super::lint::Subject;
+use super::lint::idle_stage::{self, Ends, IdleStage, IdleStages};
+use super::model::{FlagPlan, OwnSections, Sections, Stages};
 use super::node::{Entry, Node};
-use super::reach::{self, Ends, IdleStage, IdleStages};
 use super::report::Report;
 use super::staged;
 use super::stages::{self, Plans, References, SharedPlan};
@@ -107,20 +108,19 @@ impl<'a> FlagReader<'_, 'a> {
         match &plan {
             Some(plan) => idle.followed(plan, &ends),
             None => {
-                reach::check_own(&followed.idle, &ends, &self.path.field("stages"), report);
+                idle_stage::check_own(&followed.idle, &ends, &self.path.field("stages"), report);
             }
         }
         let declared = match stage {
             Some(node) => self.position(node, &self.path.field("stage"), compiled, report),
             None => Some(0),
         };
-        let section_context = self.context.refers.of_sections(&stages, true);
+        let section_context = self.context.refers.of_sections(&stages);
         let sections = sections.read(&self.path, section_context, &base, report);
         let declared_at = stage.map_or(&self.entry.key_span, |node| &node.span).clone();
-        let salt = match salt {
-            Some(read) => Some(read?),
-            None => None,
-        };
+        // A wrong salt or stage is reported. The lints look at the other fields all the same.
+        let is_whole = declared.is_some() && salt != Some(None);
+        let (declared, salt) = (declared.unwrap_or_default(), salt.flatten());
         let definition = FlagDefinition {
             salt: Salt::new(salt.as_deref().unwrap_or(self.key.as_str())),
             key: self.key,
@@ -131,10 +131,12 @@ impl<'a> FlagReader<'_, 'a> {
             hold_back,
         };
         let definition = Arc::new(definition);
-        let declared = declared?;
         let flag = PlannedFlag { definition, declared, declared_at, plan, salt, stages, sections };
-        check_landings(&flag, self.entry, &self.path, report);
-        Some(flag)
+        let (entry, path) = (self.entry, &self.path);
+        let (stages, sections) = (&flag.stages, &*flag.sections);
+        let plan = Some(FlagPlan::new(&flag));
+        Subject { entry, path, stages, sections, flag: plan }.check(report);
+        is_whole.then_some(flag)
     }
 
     fn salt(&self, node: &Node<'a>, report: &mut Report<'a>) -> Option<Box<str>> {

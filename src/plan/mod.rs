@@ -2,8 +2,6 @@
 
 mod channels;
 mod document;
-#[cfg(feature = "guard")]
-mod doubts;
 mod error;
 mod fields;
 mod flags;
@@ -12,13 +10,13 @@ mod groups;
 mod header;
 pub mod limits;
 mod lines;
+mod lint;
 pub mod model;
 // Without a notation nothing makes a tree.
 #[cfg_attr(not(any(feature = "toml", feature = "json")), expect(dead_code))]
 mod node;
 #[cfg(any(feature = "rollout", feature = "follow"))]
 mod packed;
-mod reach;
 #[cfg(any(feature = "rollout", feature = "follow"))]
 mod replace;
 mod report;
@@ -36,12 +34,12 @@ pub(crate) use document::read_file;
 #[cfg(feature = "follow")]
 pub(crate) use document::read_open;
 pub use document::{Document, Format};
-#[cfg(feature = "guard")]
-pub(crate) use doubts::StageDoubt;
 pub(crate) use error::Excerpt;
 pub use error::{PlanError, Problem};
 pub(crate) use fields::{nearest, one_of};
 pub(crate) use flags::PlannedFlag;
+#[cfg(feature = "guard")]
+pub(crate) use lint::StageDoubt;
 #[cfg(any(feature = "rollout", feature = "follow"))]
 pub(crate) use replace::replace_file;
 #[cfg(feature = "rollout")]

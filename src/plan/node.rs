@@ -36,6 +36,14 @@ impl<'a> Node<'a> {
         entries.iter().find(|entry| entry.key == name).map(|entry| &entry.node)
     }
 
+    /// Returns the items of an array; none if this is no array.
+    pub(super) fn items(&self) -> &[Node<'a>] {
+        match &self.value {
+            Value::Array(items) => items,
+            _ => &[],
+        }
+    }
+
     pub(super) fn is_number(&self) -> bool {
         matches!(self.value, Value::Number)
     }

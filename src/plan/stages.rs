@@ -7,9 +7,10 @@ use super::channels::Channels;
 use super::fields::{Fields, Path, array, named, string};
 use super::groups::Groups;
 use super::limits::{MAX_PLANS, MAX_STAGES};
+use super::lint::Subject;
+use super::lint::idle_stage::{IdleStage, IdleStages};
 use super::model::{Context, DetailFields, Metrics, OwnSections, Sections, StageDetails, Stages};
 use super::node::Node;
-use super::reach::{IdleStage, IdleStages};
 use super::report::Report;
 use super::staged;
 use crate::eval::{Group, Stage, StageName};
@@ -39,9 +40,9 @@ pub(super) struct References<'c> {
 
 impl<'c> References<'c> {
     /// The same for sections, which may also refer to stages.
-    pub(super) fn of_sections(self, stages: &'c Stages, is_flag: bool) -> Context<'c> {
+    pub(super) fn of_sections(self, stages: &'c Stages) -> Context<'c> {
         let References { metrics, channels, .. } = self;
-        Context { stages: &stages.compiled, metrics, channels, is_flag }
+        Context { stages: &stages.compiled, metrics, channels }
     }
 }
 
@@ -64,6 +65,8 @@ pub(super) fn read_plans<'a>(
         let plan = read_plan(&key, &entry.node, &path, refers, report);
         let plan = plan.map(|(plan, idle)| {
             all_idle.insert(&key, idle);
+            let (stages, sections) = (&plan.stages, &*plan.sections);
+            Subject { entry, path: &path, stages, sections, flag: None }.check(report);
             plan
         });
         (key, plan)
@@ -89,7 +92,7 @@ pub(super) fn read_plan<'a>(
         return None;
     };
     let (stages, idle) = read(stages, &path.field("stages"), refers, report)?;
-    let context = refers.of_sections(&stages, false);
+    let context = refers.of_sections(&stages);
     let sections = own.read(path, context, &Arc::default(), report);
     Some((SharedPlan { name: Some(name.shared()), stages, sections }, idle))
 }

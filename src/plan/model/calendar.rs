@@ -115,9 +115,6 @@ fn read_freezes<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -
     freezes
 }
 
-/// Days of a freeze beyond which its year is taken for a mistake.
-const LONG_FREEZE: i32 = 366;
-
 fn read_freeze<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> Option<Freeze> {
     let mut fields = Fields::open(node, path, report)?;
     let (from, to, reason) = (fields.take("from"), fields.take("to"), fields.take("reason"));
@@ -128,16 +125,10 @@ fn read_freeze<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) ->
     let last = read_day(&fields, "to", to, hint, report);
     let reason = list::required_text(&fields, "reason", reason, "write why", report);
     let (from, last) = (from?, last?);
-    let days = from.days_until(last) + 1;
     if let Some(node) = to.filter(|_| last < from) {
         let wrong = format!("a day before {from}, the first one");
         report.found(node, &path.field("to"), wrong, "write the last day of the freeze");
         return None;
-    }
-    if let Some(node) = to.filter(|_| days > LONG_FREEZE) {
-        let message = format!("found a freeze of {days} days, from {from} to {last}");
-        let hint = "look at the years: nothing is promoted until it is over";
-        report.warning(node.span.clone(), &path.field("to"), message, hint);
     }
     Some(Freeze { from, to: last, reason: reason?.into() })
 }

@@ -88,9 +88,6 @@ pub(in crate::plan::model) fn read<'a>(
         }
         rows.extend(row);
     }
-    if rows.len() == items.len() {
-        warn_of_idle(&rows, items, path, report);
-    }
     rows.into()
 }
 
@@ -114,35 +111,6 @@ fn check_last(
         let hint = "leave `hours` out of the last row, \
                     or add a last row without them: { contact = \"on call\" }";
         report.problem(node.span.clone(), &path.field("hours"), message, hint);
-    }
-}
-
-/// Warns of each row that never answers, because earlier rows cover all its hours.
-///
-/// Compares a row with the earlier rows of its time zone, and with earlier rows that cover every hour. The last row
-/// has to cover every hour, so only another such row makes it idle.
-fn warn_of_idle(
-    rows: &[Responsibility],
-    items: &[Node<'_>],
-    path: &Path<'_>,
-    report: &mut Report<'_>,
-) {
-    let mut covered: Vec<(&TimeZone, WeekHours)> = Vec::new();
-    let mut is_all_covered = false;
-    for (index, (row, item)) in rows.iter().zip(items).enumerate() {
-        let is_last = index + 1 == rows.len();
-        let known = covered.iter_mut().find(|(zone, _)| **zone == row.time_zone);
-        let is_covered = known.as_ref().is_some_and(|(_, hours)| hours.contain(&row.hours));
-        if is_all_covered || is_covered && !is_last {
-            let message = "found a row that never answers: those before it cover all its hours";
-            let hint = "move it up or leave it out: of rows that cover a moment the first answers";
-            report.warning(item.span.clone(), &path.index(index), message.to_owned(), hint);
-        }
-        is_all_covered |= row.hours.is_always();
-        match known {
-            Some((_, hours)) => *hours = hours.with(&row.hours),
-            None => covered.push((&row.time_zone, row.hours.clone())),
-        }
     }
 }
 

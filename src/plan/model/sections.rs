@@ -38,8 +38,6 @@ pub(in crate::plan) struct Context<'c> {
     pub(in crate::plan) stages: &'c [Stage],
     pub(in crate::plan) metrics: &'c Metrics,
     pub(in crate::plan) channels: &'c Channels,
-    /// Whether they are a flag's, not those of a plan that flags share.
-    pub(in crate::plan) is_flag: bool,
 }
 
 /// The sections that a flag or a shared plan has of its own.
@@ -101,14 +99,6 @@ impl<'n, 'a> OwnSections<'n, 'a> {
             let path = path.field("messages");
             let read = message::read(node, &path, context, &sections.variables, report);
             sections.messages = read;
-        }
-        if let Some(node) = self.variables.filter(|_| context.is_flag) {
-            let path = path.field("variables");
-            let own_messages = self.messages.map(|_| &*sections.messages);
-            let is_told = |node| !message::are_all_of(&sections.messages, node);
-            if !self.messages.is_some_and(is_told) {
-                variables::warn_of_unused(node, &path, &base.variables, own_messages, report);
-            }
         }
         if let Some(node) = self.timeline {
             let read = timeline::read(node, &path.field("timeline"), context, report);

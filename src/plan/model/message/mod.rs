@@ -19,7 +19,7 @@ use crate::plan::model::message::variables::Variables;
 use crate::plan::model::message::when::When;
 use crate::plan::model::sections::Context;
 use crate::plan::model::word::{self, Word};
-use crate::plan::node::{Node, Value};
+use crate::plan::node::Node;
 use crate::plan::report::Report;
 
 /// A message of the communication plan.
@@ -99,11 +99,6 @@ pub(in crate::plan::model) fn read<'a>(
     let items = list::read(node, path, hint, report).iter().enumerate();
     let read = |(index, item)| read_message(item, &path.index(index), context, variables, report);
     items.filter_map(read).collect()
-}
-
-/// Whether these are all that the list holds: none of them was wrong.
-pub(in crate::plan::model) fn are_all_of(messages: &[Message], node: &Node<'_>) -> bool {
-    matches!(&node.value, Value::Array(items) if items.len() == messages.len())
 }
 
 fn read_message<'a>(

@@ -1,14 +1,13 @@
 //! `variables`: a plan's own words for its messages.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::plan::error::Excerpt;
-use crate::plan::fields::{Path, one_of, table, text};
+use crate::plan::fields::{Path, table, text};
 use crate::plan::limits::{MAX_ITEMS, MAX_KEY_BYTES};
-use crate::plan::model::message::Message;
-use crate::plan::model::message::template::{Template, is_built_in};
-use crate::plan::node::{Entry, Node, Value};
+use crate::plan::model::message::template::is_built_in;
+use crate::plan::node::{Entry, Node};
 use crate::plan::report::Report;
 
 /// Names and what they stand for: a flag's own, and below them those of the plan it follows, which
@@ -27,8 +26,13 @@ impl Variables {
         Variables { own: self.own, base: Some(Arc::clone(base)) }
     }
 
+    /// Returns the variables of the plan that a flag follows, if the flag has variables of its own.
+    pub(in crate::plan) fn inherited(&self) -> Option<&Variables> {
+        self.base.as_deref()
+    }
+
     /// In order of their names.
-    pub(in crate::plan::model) fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+    pub(in crate::plan) fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         let mut all = BTreeMap::new();
         for level in std::iter::successors(Some(self), |level| level.base.as_deref()) {
             for (name, text) in &level.own {
@@ -38,7 +42,7 @@ impl Variables {
         all.into_iter().collect::<Vec<_>>().into_iter()
     }
 
-    pub(in crate::plan::model) fn has(&self, name: &str) -> bool {
+    pub(in crate::plan) fn has(&self, name: &str) -> bool {
         self.own.contains_key(name) || self.base.as_ref().is_some_and(|base| base.has(name))
     }
 }
@@ -91,34 +95,4 @@ pub(in crate::plan::model) fn is_name(text: &str) -> bool {
     let is_letter = |b: u8| b.is_ascii_lowercase() || b == b'_';
     text.bytes().next().is_some_and(is_letter)
         && text.bytes().all(|b| is_letter(b) || b.is_ascii_digit())
-}
-
-/// Warns of a flag's own variables that no message of the flag uses. `messages` are the flag's own,
-/// `None` where it sends those of the plan it follows: they can use only what the plan has a
-/// variable for. A plan's own are not looked at, as a flag's messages may use them.
-pub(in crate::plan::model) fn warn_of_unused<'a>(
-    node: &Node<'a>,
-    path: &Path<'_>,
-    base: &Variables,
-    messages: Option<&[Message]>,
-    report: &mut Report<'a>,
-) {
-    let Value::Table(entries) = &node.value else { return };
-    let used: Option<HashSet<&str>> = messages.map(|messages| {
-        let templates = messages.iter().flat_map(|m| m.subject.iter().chain([&m.template]));
-        templates.flat_map(Template::variables).collect()
-    });
-    let is_used = |name: &str| used.as_ref().map_or(base.has(name), |used| used.contains(name));
-    for entry in entries.iter().filter(|entry| !is_used(&entry.key)) {
-        if report.has_all_warnings() {
-            return;
-        }
-        let message = format!("found `{}`, used by no message of this flag", Excerpt(&entry.key));
-        let names = base.iter().map(|(name, _)| name);
-        let hint = match &used {
-            None if names.clone().next().is_some() => one_of(&entry.key, names),
-            _ => "name it in a template, or leave it out".to_owned(),
-        };
-        report.warning(entry.key_span.clone(), &path.field(&entry.key), message, hint);
-    }
 }

@@ -10,7 +10,7 @@ use crate::plan::model::metric::quantity::{Bound, Quantity};
 use crate::plan::model::metric::threshold::{self, Purpose};
 use crate::plan::model::metric::{Metrics, StageMetric};
 use crate::plan::model::stage::criterion::TARGET;
-use crate::plan::model::stage::{Advance, StageDetails, Watch};
+use crate::plan::model::stage::{StageDetails, Watch};
 use crate::plan::model::{list, time::duration, word};
 use crate::plan::node::{Entry, Node, Value};
 use crate::plan::report::Report;
@@ -96,11 +96,9 @@ impl<'n, 'a> DetailFields<'n, 'a> {
             }
             read_watch(node, &path, report)
         });
-        let advance = self.advance.and_then(|node| {
-            let advance = word::read(node, &path.field("advance"), report)?;
-            Some((node, advance))
-        });
-        let details = StageDetails {
+        let advance =
+            self.advance.and_then(|node| word::read(node, &path.field("advance"), report));
+        StageDetails {
             title: title.map(Box::from),
             goal: goal.map(Box::from),
             audience,
@@ -113,12 +111,8 @@ impl<'n, 'a> DetailFields<'n, 'a> {
             checklist: checklist.unwrap_or_default(),
             metrics: tracked.unwrap_or_default(),
             watch,
-            advance: advance.map(|(_, advance)| advance).unwrap_or_default(),
-        };
-        if let Some((node, Advance::Auto)) = advance {
-            check_advance(node, &details, path, report);
+            advance: advance.unwrap_or_default(),
         }
-        details
     }
 
     fn durations(
@@ -201,25 +195,6 @@ fn check_alert<'a>(
         report.found(node, path, wrong, hint);
     } else if alert.value != target.value && target.holds(alert.value) {
         report.found(node, path, format!("within the target \"{target}\""), hint);
-    }
-}
-
-/// A stage that asks nothing would be left with the next tick.
-fn check_advance<'a>(
-    node: &Node<'a>,
-    details: &StageDetails,
-    path: &Path<'_>,
-    report: &mut Report<'a>,
-) {
-    let asks_nothing = details.min_duration.is_none()
-        && details.watch.is_none()
-        && details.criteria.is_empty()
-        && details.checklist.is_empty()
-        && details.metrics.is_empty();
-    if asks_nothing {
-        let message = "found \"auto\" in a stage that asks nothing: it is left at once".to_owned();
-        let hint = "write a `min_duration`, a metric or a criterion, or leave `advance` out";
-        report.warning(node.span.clone(), &path.field("advance"), message, hint);
     }
 }
 

@@ -193,7 +193,7 @@ impl Stages {
         Stages { compiled: compiled.into(), details: details.into() }
     }
 
-    pub(in crate::plan::model) fn details(&self, index: usize) -> &StageDetails {
+    pub(in crate::plan) fn details(&self, index: usize) -> &StageDetails {
         static NOTHING: StageDetails = StageDetails {
             title: None,
             goal: None,

@@ -245,17 +245,13 @@ impl fmt::Debug for TimeZone {
 #[error("not a time zone of the IANA database")]
 pub struct ParseTimeZoneError(());
 
-/// A day, in quotes or as TOML writes a date.
+/// Reads a day, in quotes or as TOML writes a date.
 pub(in crate::plan) fn read<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
     report: &mut Report<'a>,
 ) -> Option<Date> {
-    let text = match &node.value {
-        Value::Text(text) => text,
-        _ => report.slice(&node.span),
-    };
-    match text.parse() {
+    match parse(node, report) {
         Ok(date) => Some(date),
         Err(error) => {
             report.found(node, path, &error, "write a day, for example \"2026-01-05\"");
@@ -264,7 +260,15 @@ pub(in crate::plan) fn read<'a>(
     }
 }
 
-/// A time zone by its name.
+/// Returns the day that a value says, without reporting an error.
+pub(in crate::plan) fn parse(node: &Node<'_>, report: &Report<'_>) -> Result<Date, ParseDateError> {
+    match &node.value {
+        Value::Text(text) => text.parse(),
+        _ => report.slice(&node.span).parse(),
+    }
+}
+
+/// Reads a time zone by its name.
 pub(in crate::plan::model) fn read_zone<'a>(
     node: &Node<'a>,
     path: &Path<'_>,

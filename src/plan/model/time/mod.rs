@@ -1,6 +1,6 @@
 //! Days, durations, time zones and hours of the week, as a document writes them.
 
-pub(super) mod date;
+pub(in crate::plan) mod date;
 pub(super) mod duration;
-pub(super) mod week;
+pub(in crate::plan) mod week;
 pub(super) mod week_text;

@@ -67,12 +67,12 @@ impl WeekHours {
     }
 
     /// Returns these hours and the others together.
-    pub(in crate::plan::model) fn with(&self, others: &WeekHours) -> WeekHours {
+    pub(in crate::plan) fn with(&self, others: &WeekHours) -> WeekHours {
         WeekHours::of(self.spans.iter().chain(&others.spans).copied())
     }
 
     /// Returns whether the others are all among these hours.
-    pub(in crate::plan::model) fn contain(&self, others: &WeekHours) -> bool {
+    pub(in crate::plan) fn contain(&self, others: &WeekHours) -> bool {
         let mut others = others.spans.iter();
         others.all(|(begin, end)| self.span_at(*begin).is_some_and(|(_, last)| end <= last))
     }

@@ -1,7 +1,6 @@
 //! When each stage comes, from a start and the stages' durations.
 
-pub(super) mod landing;
-pub(super) mod open_days;
+pub(in crate::plan) mod open_days;
 
 use std::time::Duration;
 
@@ -274,14 +273,14 @@ pub(in crate::plan::model) fn onward<'p>(
 
 /// When a stage begins, if the stages before it take their minimum and their maximum.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::plan::model) struct Beginning<'p> {
-    pub(in crate::plan::model) earliest: Opening<'p>,
-    pub(in crate::plan::model) latest: Opening<'p>,
+pub(in crate::plan) struct Beginning<'p> {
+    pub(in crate::plan) earliest: Opening<'p>,
+    pub(in crate::plan) latest: Opening<'p>,
 }
 
 /// When each stage begins. Later days never have an earlier open day, so no latest is before its
 /// earliest.
-pub(in crate::plan::model) fn beginnings(flag: FlagPlan<'_>, start: Date) -> Vec<Beginning<'_>> {
+pub(in crate::plan) fn beginnings(flag: FlagPlan<'_>, start: Date) -> Vec<Beginning<'_>> {
     beginnings_after(flag, 0, OpenDays::of(flag.calendar()).from(start))
 }
 
@@ -311,7 +310,7 @@ fn days_of(details: &StageDetails) -> (i32, i32) {
     (min, details.max_duration.map_or(min, whole_days).max(min))
 }
 
-pub(in crate::plan::model) fn whole_days(duration: Duration) -> i32 {
+pub(in crate::plan) fn whole_days(duration: Duration) -> i32 {
     let minutes = duration.as_nanos().div_ceil(60_000_000_000);
     i32::try_from(minutes.div_ceil(week::DAY.into())).unwrap_or(i32::MAX)
 }

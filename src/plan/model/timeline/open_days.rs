@@ -13,13 +13,13 @@ pub(in crate::plan::model) struct OpenDays<'p> {
 
 /// The first open day from a day on.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::plan::model) struct Opening<'p> {
+pub(in crate::plan) struct Opening<'p> {
     /// Without freezes.
-    pub(in crate::plan::model) wished: Date,
+    pub(in crate::plan) wished: Date,
     /// The freeze that the wished day is in.
-    pub(in crate::plan::model) freeze: Option<&'p Freeze>,
+    pub(in crate::plan) freeze: Option<&'p Freeze>,
     /// With freezes.
-    pub(in crate::plan::model) date: Date,
+    pub(in crate::plan) date: Date,
 }
 
 impl<'p> OpenDays<'p> {

@@ -4,7 +4,7 @@ use std::iter;
 use std::sync::Arc;
 
 use crate::key::{self, MAX_KEY_BYTES};
-use crate::plan::fields::{Fields, Path, nearest, string};
+use crate::plan::fields::{Fields, Path, string};
 use crate::plan::model::metric::better::Better;
 use crate::plan::model::metric::{Metric, MetricSource, Metrics};
 use crate::plan::model::sections::Context;
@@ -229,13 +229,6 @@ fn read_incident<'a>(
     if let Err(error) = key::check(name, MAX_KEY_BYTES) {
         report.found(node, path, &error, error.hint());
         return None;
-    }
-    let names = IncidentKind::KNOWN.iter().map(IncidentKind::as_str);
-    if let Some(near) = nearest(name, names) {
-        let message =
-            format!("found \"{name}\", an incident of your own that is nearly \"{near}\"");
-        let hint = format!("did you mean `{near}`? only what is reported as \"{name}\" fires it");
-        report.warning(node.span.clone(), path, message, hint);
     }
     Some(IncidentKind::Own(name.as_ref().into()))
 }

@@ -1,17 +1,19 @@
-//! Warnings about stages by those who know more than a plan does: where they stand in the document.
+//! Warnings of other modules, with their places in the document.
+//!
+//! Such a module knows a plan, but not where the document writes it.
 
-use super::fields::Path;
-use super::format;
-use super::model::FlagPlan;
-use super::node::{Node, Value};
-use super::report::Report;
-use super::staged;
-use super::{Plan, Problem};
+use crate::plan::fields::Path;
+use crate::plan::format;
+use crate::plan::model::FlagPlan;
+use crate::plan::node::Node;
+use crate::plan::report::Report;
+use crate::plan::staged;
+use crate::plan::{Plan, Problem};
 
-/// What is doubtful about a field of a flag's stage.
+/// A doubt about a field of a flag's stage.
 pub(crate) struct StageDoubt<'p> {
     pub(crate) flag: FlagPlan<'p>,
-    /// Which stage, from 0.
+    /// The index of the stage.
     pub(crate) stage: usize,
     /// The names that lead from the stage to the field.
     pub(crate) field: &'static [&'static str],
@@ -26,10 +28,10 @@ enum Step<'s> {
 }
 
 impl Plan {
-    /// Doubts as warnings, in order of place; no more than an error lists problems.
+    /// Returns doubts as warnings, in order of place. The list is as long as an error's at most.
     pub(crate) fn warnings_of(&self, doubts: &[StageDoubt<'_>]) -> Vec<Problem> {
         let mut report = Report::new(self.document.label().into());
-        // Read again for the places: to keep them would cost every plan, and few have a doubt.
+        // Parse again for the places. Few plans have a doubt, so no plan keeps them.
         let text = if doubts.is_empty() { None } else { self.document.checked_text(&mut report) };
         let root = text.and_then(|text| {
             report.read_from(text);
@@ -44,11 +46,11 @@ impl Plan {
 }
 
 impl StageDoubt<'_> {
-    /// From the top of the document to the field.
+    /// Returns the way from the top of the document to the field.
     fn steps(&self) -> Vec<Step<'_>> {
         let key = self.flag.key();
         if self.is_built_in() {
-            // Its stages stand nowhere; that the flag has traffic does.
+            // The document has no built-in stages. It does have the flag's traffic.
             return ["flags", key, "traffic"].map(Step::Field).to_vec();
         }
         let (section, name) = self.flag.plan().map_or(("flags", key), |plan| ("plans", plan));
@@ -62,7 +64,7 @@ impl StageDoubt<'_> {
         self.flag.plan() == Some(staged::NAME)
     }
 
-    /// Goes as far as there is something.
+    /// Warns at the last node that exists on the way.
     fn warn<'a>(
         &self,
         node: &Node<'a>,
@@ -70,14 +72,15 @@ impl StageDoubt<'_> {
         steps: &[Step<'_>],
         report: &mut Report<'a>,
     ) {
-        let next = steps.split_first().and_then(|(step, rest)| Some((step, rest, node.at(*step)?)));
+        let next = steps.split_first().and_then(|(step, rest)| {
+            let (node, path) = match *step {
+                Step::Field(name) => (node.field(name)?, path.field(name)),
+                Step::Index(index) => (node.items().get(index)?, path.index(index)),
+            };
+            Some((node, path, rest))
+        });
         match next {
-            Some((Step::Field(name), rest, node)) => {
-                self.warn(node, &path.field(name), rest, report);
-            }
-            Some((Step::Index(index), rest, node)) => {
-                self.warn(node, &path.index(*index), rest, report);
-            }
+            Some((node, path, rest)) => self.warn(node, &path, rest, report),
             None => {
                 let own = if self.is_built_in() { IN_OWN_STAGES } else { "" };
                 let hint = format_args!("{}{own}", self.hint);
@@ -87,17 +90,5 @@ impl StageDoubt<'_> {
     }
 }
 
-/// Where to write what the built-in plan has.
+/// How to change a stage of the built-in plan.
 const IN_OWN_STAGES: &str = "; `stagegate init` prints the built-in stages, to make them your own";
-
-impl<'a> Node<'a> {
-    fn at(&self, step: Step<'_>) -> Option<&Node<'a>> {
-        match (step, &self.value) {
-            (Step::Field(name), Value::Table(entries)) => {
-                entries.iter().find(|entry| entry.key == name).map(|entry| &entry.node)
-            }
-            (Step::Index(index), Value::Array(items)) => items.get(index),
-            _ => None,
-        }
-    }
-}
