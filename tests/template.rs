@@ -8,7 +8,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-use std::time::Duration;
 
 use stagegate::Plan;
 use stagegate::model::{self, Criterion, FlagPlan, Template, TriggerCause};
@@ -35,12 +34,6 @@ impl Lines {
             self.add(format!("{path}[{index}]"), value);
         }
     }
-}
-
-fn duration(duration: Duration) -> String {
-    let hours = duration.as_secs() / 3600;
-    assert_eq!(Duration::from_secs(hours * 3600), duration, "write smaller units, too");
-    if hours.is_multiple_of(24) { format!("{}d", hours / 24) } else { format!("{hours}h") }
 }
 
 /// The plan that a document of three lines gets. Its timeline starts on Monday, 2026-01-05.
@@ -78,9 +71,12 @@ fn stages(flag: FlagPlan<'_>, lines: &mut Lines) {
         lines.add_list(&field("audience"), &details.audience);
         lines.add_list(&field("selection"), &details.selection);
         lines.add_if(field("at_most"), details.at_most);
-        lines.add_if(field("min_duration"), details.min_duration.map(duration));
+        lines.add_if(field("min_duration"), details.min_duration);
         let none = || "none".to_owned();
-        lines.add(field("max_duration"), details.max_duration.map_or_else(none, duration));
+        lines.add(
+            field("max_duration"),
+            details.max_duration.map_or_else(none, |time| time.to_string()),
+        );
         conditions(&field("criteria"), &details.criteria, lines);
         for (index, activity) in details.activities.iter().enumerate() {
             let path = format!("{path}.activities[{index}]");
@@ -93,11 +89,11 @@ fn stages(flag: FlagPlan<'_>, lines: &mut Lines) {
             let path = format!("{path}.metrics.{}", tracked.metric.name);
             lines.add(format!("{path}.target"), tracked.target);
             lines.add_if(format!("{path}.alert"), tracked.alert);
-            lines.add_if(format!("{path}.for"), tracked.sustained.map(duration));
+            lines.add_if(format!("{path}.for"), tracked.sustained);
         }
         if let Some(watch) = &details.watch {
-            lines.add(field("watch.for"), duration(watch.lasts));
-            lines.add(field("watch.every"), duration(watch.every));
+            lines.add(field("watch.for"), watch.lasts);
+            lines.add(field("watch.every"), watch.every);
             lines.add_list(&field("watch.activities"), &watch.activities);
         }
         lines.add_if(
@@ -114,14 +110,14 @@ fn conditions(path: &str, conditions: &[Criterion], lines: &mut Lines) {
             Criterion::Metric { metric, target, sustained, text } => {
                 lines.add(field("metric"), &metric.name);
                 lines.add(field("target"), target);
-                lines.add_if(field("for"), sustained.map(duration));
+                lines.add_if(field("for"), *sustained);
                 lines.add_if(field("text"), text.as_deref());
             }
             Criterion::Manual { id, text, owner, expires } => {
                 lines.add(field("id"), id);
                 lines.add(field("text"), text);
                 lines.add_if(field("owner"), owner.as_deref());
-                lines.add_if(field("expires"), expires.map(duration));
+                lines.add_if(field("expires"), *expires);
             }
             _ => panic!("a condition of a new kind"),
         }
@@ -144,7 +140,7 @@ fn sections(flag: FlagPlan<'_>, lines: &mut Lines) {
         lines.add(field("phase"), step.phase);
         lines.add(field("text"), &step.text);
         lines.add_if(field("owner"), step.owner.as_deref());
-        lines.add_if(field("within"), step.within.map(duration));
+        lines.add_if(field("within"), step.within);
     }
     for (index, row) in flag.responsibility().iter().enumerate() {
         let field = |name: &str| format!("responsibility[{index}].{name}");
@@ -153,7 +149,7 @@ fn sections(flag: FlagPlan<'_>, lines: &mut Lines) {
         lines.add(field("time_zone"), &row.time_zone);
         lines.add(field("contact"), &row.contact);
         lines.add_list(&field("escalation"), &row.escalation);
-        lines.add_if(field("escalate_after"), row.escalate_after.map(duration));
+        lines.add_if(field("escalate_after"), row.escalate_after);
     }
     for (index, message) in flag.messages().iter().enumerate() {
         let field = |name: &str| format!("messages[{index}].{name}");

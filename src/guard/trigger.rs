@@ -58,9 +58,9 @@ impl Judged {
         let (test, minimum_sample, stale_after) = match cause {
             TriggerCause::Incident(_) => (Test::Incident, 0, Duration::MAX),
             TriggerCause::Metric { metric, limit, sustained, minimum_sample, .. } => (
-                Test::new(metric, *limit, *sustained, counted),
+                Test::new(metric, *limit, sustained.map(|lasts| *lasts), counted),
                 minimum_sample.unwrap_or(0),
-                metric.stale_after,
+                *metric.stale_after,
             ),
         };
         Judged {

@@ -93,7 +93,7 @@ impl<'p> Alike<'p> {
         let limits = judge.limits().filter(|(_, limit)| is_tested(*limit, share));
         let doubts = limits.filter_map(|(trigger, limit)| {
             let after = judge.twice_after(limit, self.traffic);
-            if after.is_some_and(|after| after <= lasts) {
+            if after.is_some_and(|after| after <= *lasts) {
                 return None;
             }
             let after = after.map(rounded_up);
@@ -102,7 +102,7 @@ impl<'p> Alike<'p> {
             let message = format!(
                 "found {} at least for stage \"{}\" of {self}: at the declared traffic it takes {} until \
                  twice what `{cause}` allows is found, in four of five cases",
-                Quantity::Duration(lasts),
+                lasts,
                 stage.name(),
                 time.as_deref().unwrap_or("more than a year"),
             );
@@ -146,7 +146,7 @@ fn hint(longer: Option<String>, limit: Limit, share: Percent) -> String {
 
 /// A time of that field, and of what may not be less.
 fn longer(field: &[&str], after: Duration, details: &StageDetails) -> String {
-    let bounds = details.max_duration.is_some_and(|max| max < after) && field == MIN_DURATION;
+    let bounds = details.max_duration.is_some_and(|max| *max < after) && field == MIN_DURATION;
     let and = if bounds { " and `max_duration`" } else { "" };
     format!("a `{}`{and} of at least \"{}\"", field.join("."), Quantity::Duration(after))
 }

@@ -95,7 +95,7 @@ fn flags_that_share_a_plan_are_told_once() {
       write a `min_duration` of at least "3h", a larger `percent` or a looser limit
 a.toml:8:16: plans.shop.stages[0].min_duration: found 1h at least for stage "pilot" of flag "e": at the declared traffic it takes 27h until twice what `error_rate > 5%` allows is found, in four of five cases
       write a `min_duration` of at least "27h", a larger `percent` or a looser limit
-a.toml:18:17: flags.f.traffic: found 7d at least for stage "pilot" of flag "f": at the declared traffic it takes 210h until twice what `error_rate > 2%` allows is found, in four of five cases
+a.toml:18:17: flags.f.traffic: found 1w at least for stage "pilot" of flag "f": at the declared traffic it takes 210h until twice what `error_rate > 2%` allows is found, in four of five cases
       write a `min_duration` of at least "210h", a larger `percent` or a looser limit; `stagegate init` prints the built-in stages, to make them your own
 "#
     );

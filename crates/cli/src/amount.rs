@@ -1,11 +1,10 @@
 //! Numbers with their units, as every output has them.
 
 use std::fmt;
-use std::time::Duration;
 
 use serde::Serialize;
 use stagegate::Percent;
-use stagegate::model::{Bound, Increase, Quantity};
+use stagegate::model::{Bound, Increase, Quantity, WrittenDuration};
 
 /// A number with its unit: the text of the document, and a whole number of the one unit it has.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -42,8 +41,9 @@ impl Amount {
         Amount::of(Quantity::Percent(percent))
     }
 
-    pub(crate) fn duration(duration: Duration) -> Amount {
-        Amount::of(Quantity::Duration(duration))
+    pub(crate) fn duration(duration: impl Into<WrittenDuration>) -> Amount {
+        let duration = duration.into();
+        Amount { text: duration.to_string(), ..Amount::of(Quantity::Duration(*duration)) }
     }
 
     pub(crate) fn increase(increase: Increase) -> Amount {

@@ -131,7 +131,7 @@ impl Prometheus {
 impl MetricReader for Prometheus {
     fn read(&mut self, metric: &Metric) -> Result<Option<Sample>, ReadError> {
         let MetricSource::Prometheus { query } = &metric.source else { return Ok(None) };
-        let body = self.ask(query, metric.stale_after)?;
+        let body = self.ask(query, *metric.stale_after)?;
         let sample = answer::point(&body).and_then(|(at, value)| {
             let (at, value) = (value::moment(at)?, value::quantity(&value, metric.unit)?);
             Ok(Sample::new(value, at))

@@ -42,6 +42,7 @@ pub use stage::activity::{Activity, ActivityDay};
 pub use stage::criterion::Criterion;
 pub use stage::{Advance, Stage, StageDetails, Watch};
 pub use time::date::{Date, ParseDateError, ParseTimeZoneError, TimeZone, Weekday};
+pub use time::duration::WrittenDuration;
 pub use time::week::WeekHours;
 pub use timeline::{DatedActivity, Due, Period, StagePeriod, Timeline};
 pub use traffic::DeclaredTraffic;

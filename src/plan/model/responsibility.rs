@@ -1,11 +1,12 @@
 //! `responsibility`: the contact for every hour of the week.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::plan::error::Excerpt;
 use crate::plan::fields::{Fields, Path, text};
 use crate::plan::model::time::date::{self, TimeZone};
+use crate::plan::model::time::duration::WrittenDuration;
 use crate::plan::model::time::week::{self, WeekHours};
 use crate::plan::model::{list, time::duration, time::week_text};
 use crate::plan::node::{Node, Value};
@@ -53,7 +54,7 @@ pub struct Responsibility {
     /// The contacts to ask next, in order.
     pub escalation: Vec<Box<str>>,
     /// How long to wait for an answer before asking the next contact.
-    pub escalate_after: Option<Duration>,
+    pub escalate_after: Option<WrittenDuration>,
 }
 
 impl Responsibility {

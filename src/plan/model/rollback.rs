@@ -1,9 +1,9 @@
 //! `rollback`: where a flag goes back to, and what people do then.
 
 use std::fmt;
-use std::time::Duration;
 
 use crate::plan::fields::{Fields, Path};
+use crate::plan::model::time::duration::WrittenDuration;
 use crate::plan::model::word::{self, Word};
 use crate::plan::model::{list, time::duration};
 use crate::plan::node::Node;
@@ -53,7 +53,7 @@ pub struct ProcedureStep {
     /// Who does it; `None`: whoever is responsible.
     pub owner: Option<Box<str>>,
     /// Within what time.
-    pub within: Option<Duration>,
+    pub within: Option<WrittenDuration>,
 }
 
 /// The phases of an incident, in order. Printed as a document writes them.

@@ -121,7 +121,7 @@ impl Rollout {
     fn fresh(&self, metric: &Metric, sample: Sample) -> Result<Sample, ReadError> {
         let now = self.shared.moment().wall;
         match now.duration_since(sample.at) {
-            Ok(age) if age > metric.stale_after => {
+            Ok(age) if age > *metric.stale_after => {
                 let old = age.as_secs();
                 Err(ReadError::new(format!("`{}` is of {old} seconds ago", metric.name)))
             }

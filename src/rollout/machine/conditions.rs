@@ -9,6 +9,7 @@ use super::state::Evidence;
 use super::text::Spent;
 use crate::plan::model::{
     Bound, Criterion, Date, Metric, Quantity, StageDetails, StageMetric, TriggerCause, Watch,
+    WrittenDuration,
 };
 
 /// A condition as it stands: the ground it gives, or why it is not met.
@@ -120,19 +121,15 @@ fn known(case: &Case<'_, '_>, metric: &Metric) -> Condition {
     Ok(format!("{name} is known: {}", evidence::evidence_text(evidence)))
 }
 
-fn min_duration(case: &Case<'_, '_>, min: Duration) -> Condition {
+fn min_duration(case: &Case<'_, '_>, min: WrittenDuration) -> Condition {
     let spent = case.spent();
     match min.checked_sub(spent) {
         None | Some(Duration::ZERO) => {
-            Ok(format!("at least {}: {} in `{}`", Spent(min), Spent(spent), case.state.stage))
+            Ok(format!("at least {min}: {} in `{}`", Spent(spent), case.state.stage))
         }
         Some(rest) => {
-            let found = format!(
-                "{} of at least {} spent in stage `{}`",
-                Spent(spent),
-                Spent(min),
-                case.state.stage
-            );
+            let found =
+                format!("{} of at least {min} spent in stage `{}`", Spent(spent), case.state.stage);
             let hint = format!("wait {}", AtLeast(rest));
             Err(Unmet::new("min_duration", found, hint).wait(rest))
         }
@@ -142,9 +139,9 @@ fn min_duration(case: &Case<'_, '_>, min: Duration) -> Condition {
 fn watch(case: &Case<'_, '_>, watch: &Watch) -> Condition {
     let spent = case.spent();
     match watch.lasts.checked_sub(spent) {
-        None | Some(Duration::ZERO) => Ok(format!("watched for {}", Spent(watch.lasts))),
+        None | Some(Duration::ZERO) => Ok(format!("watched for {}", watch.lasts)),
         Some(rest) => {
-            let found = format!("{} of the {} watch are over", Spent(spent), Spent(watch.lasts));
+            let found = format!("{} of the {} watch are over", Spent(spent), watch.lasts);
             Err(Unmet::new("watch", found, format!("wait {}", AtLeast(rest))).wait(rest))
         }
     }
@@ -164,7 +161,7 @@ fn metric(
     kind: &'static str,
     metric: &Metric,
     target: Bound,
-    sustained: Option<Duration>,
+    sustained: Option<WrittenDuration>,
 ) -> Condition {
     let name = &metric.name;
     let refuse = |found: String, hint: String| Err(Unmet::new(kind, found, hint));
@@ -180,11 +177,10 @@ fn metric(
     let held = since.map_or(Duration::ZERO, |since| case.now.spent_since(&since));
     match sustained.checked_sub(held) {
         None | Some(Duration::ZERO) => {
-            Ok(format!("{name} {target} for {}: {}", Spent(sustained), Spent(held)))
+            Ok(format!("{name} {target} for {sustained}: {}", Spent(held)))
         }
         Some(rest) => {
-            let found =
-                format!("`{name}` has been {target} for {} of {}", Spent(held), Spent(sustained));
+            let found = format!("`{name}` has been {target} for {} of {sustained}", Spent(held));
             let hint = format!("wait {}, and go on reporting it", AtLeast(rest));
             Err(Unmet::new(kind, found, hint).wait(rest))
         }
@@ -205,16 +201,14 @@ fn reading<'c>(
         let found = format!("`{name}` has not been read in stage `{}`", case.state.stage);
         return refuse(found, format!("report it: {asks}"));
     };
-    let fresh = case.now.age_of(&evidence.read).filter(|age| *age <= metric.stale_after);
+    let fresh = case.now.age_of(&evidence.read).filter(|age| *age <= *metric.stale_after);
     if fresh.is_none() {
         let age = case.now.age_of(&evidence.read).map_or_else(
             || "from before the clock was set back".to_owned(),
             |age| format!("{} old", Spent(age)),
         );
-        let found = format!(
-            "the last reading of `{name}` is {age}, and counts for {}",
-            Spent(metric.stale_after)
-        );
+        let found =
+            format!("the last reading of `{name}` is {age}, and counts for {}", metric.stale_after);
         return refuse(found, format!("report it again: {asks}"));
     }
     let Some(value) = evidence.value else {
@@ -230,20 +224,19 @@ fn signed(
     id: &str,
     text: &str,
     owner: Option<&str>,
-    expires: Option<Duration>,
+    expires: Option<WrittenDuration>,
 ) -> Condition {
     let owner = owner.map(|owner| format!(", by {owner}")).unwrap_or_default();
     let Some(signature) = case.state.signatures.get(id) else {
         let found = format!("`{id}` is not signed: {text}");
         return Err(Unmet::new(kind, found, format!("have it signed{owner}")));
     };
-    let counts = |age: Duration| expires.is_none_or(|expires| age <= expires);
-    if expires.is_some() && !case.now.age_of(&signature.since).is_some_and(counts) {
-        let lasts = expires.unwrap_or_default();
+    let age = case.now.age_of(&signature.since);
+    let expired = expires.filter(|expires| age.is_none_or(|age| age > **expires));
+    if let Some(expires) = expired {
         let found = format!(
-            "the signature of `{id}` by {} has expired after {}: {text}",
+            "the signature of `{id}` by {} has expired after {expires}: {text}",
             signature.by,
-            Spent(lasts)
         );
         return Err(Unmet::new(kind, found, format!("have it signed again{owner}")));
     }

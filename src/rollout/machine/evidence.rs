@@ -117,7 +117,7 @@ pub(super) fn evidence_after(
     let before = state
         .evidence
         .get(read.metric)
-        .filter(|before| now.age_of(&before.read).is_some_and(|age| age <= metric.stale_after));
+        .filter(|before| now.age_of(&before.read).is_some_and(|age| age <= *metric.stale_after));
     let kept = |text: &str| before.and_then(|before| before.holding.get(text)).copied();
     let holding = tests.iter().filter(|test| test.holds(read)).map(|test| {
         let text = test.text();
@@ -190,7 +190,7 @@ fn is_nothing_new(
     name: &str,
 ) -> bool {
     let Some(before) = case.state.evidence.get(name) else { return false };
-    let soon = case.now.age_of(&before.read).is_some_and(|age| age <= metric.stale_after / 2);
+    let soon = case.now.age_of(&before.read).is_some_and(|age| age <= *metric.stale_after / 2);
     let beyond =
         |test: &Test| matches!(test, Test::Limit(_)) && after.holding.contains_key(&test.text());
     let least = least(case.plan, name);
@@ -231,11 +231,12 @@ fn is_fired(case: &Case<'_, '_>, trigger: &Trigger, name: &str, evidence: &Evide
     else {
         return false;
     };
-    let fresh = case.now.age_of(&evidence.read).is_some_and(|age| age <= metric.stale_after);
+    let fresh = case.now.age_of(&evidence.read).is_some_and(|age| age <= *metric.stale_after);
     let enough = is_enough(evidence.samples, *minimum_sample);
     let since = evidence.holding.get(&*limit.to_string());
-    let long =
-        since.is_some_and(|since| case.now.spent_since(since) >= sustained.unwrap_or_default());
+    let long = since.is_some_and(|since| {
+        case.now.spent_since(since) >= sustained.map(|lasts| *lasts).unwrap_or_default()
+    });
     &*metric.name == name && fresh && enough && long
 }
 

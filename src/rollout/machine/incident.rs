@@ -153,7 +153,7 @@ pub(super) fn verify(
         let found = format!("`{name}` has not been read since the roll-back");
         return Err(Unmet::new("verify", found, wants));
     };
-    let fresh = case.now.age_of(&evidence.read).is_some_and(|age| age <= metric.stale_after);
+    let fresh = case.now.age_of(&evidence.read).is_some_and(|age| age <= *metric.stale_after);
     if !fresh || evidence.value.is_none() {
         let found = format!("`{name}` has no reading that is fresh");
         return Err(Unmet::new("verify", found, wants));
@@ -217,7 +217,7 @@ pub(super) fn due(case: &Case<'_, '_>, serving: StageName) -> Draft {
 fn patience(case: &Case<'_, '_>, phase: Phase) -> Duration {
     const MINUTE: Duration = Duration::from_secs(60);
     let within = allowed(case, phase);
-    let answer = case.responsible().and_then(|row| row.escalate_after);
+    let answer = case.responsible().and_then(|row| row.escalate_after).map(|after| *after);
     match phase {
         Phase::Decide => answer.or(within).unwrap_or(5 * MINUTE),
         _ => within.or(answer).unwrap_or(15 * MINUTE),
@@ -227,5 +227,8 @@ fn patience(case: &Case<'_, '_>, phase: Phase) -> Duration {
 /// What the plan's procedure allows for a phase.
 pub(super) fn allowed(case: &Case<'_, '_>, phase: Phase) -> Option<Duration> {
     let steps = case.plan.rollback().steps.iter();
-    steps.filter(|step| step.phase == phase).filter_map(|step| step.within).max()
+    steps
+        .filter(|step| step.phase == phase)
+        .filter_map(|step| step.within.map(|within| *within))
+        .max()
 }

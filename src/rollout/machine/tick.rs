@@ -40,7 +40,7 @@ fn expired(case: &Case<'_, '_>) -> Draft {
     for condition in details.conditions() {
         let Criterion::Manual { id, expires: Some(expires), .. } = condition else { continue };
         let Some(signature) = case.state.signatures.get(id) else { continue };
-        if case.now.spent_since(&signature.since) > *expires {
+        if case.now.spent_since(&signature.since) > **expires {
             draft.extend(case.stays(Fact::Expired { item: id.clone() }));
         }
     }
@@ -60,7 +60,7 @@ fn taken_back(case: &Case<'_, '_>) -> Draft {
         let asked = case.state.asked.get(&metric.name).unwrap_or(&case.state.since);
         let last = evidence.map_or(asked, |evidence| &evidence.read);
         let spent = case.now.spent_since(last);
-        let is_stale = spent > metric.stale_after;
+        let is_stale = spent > *metric.stale_after;
         let is_empty = evidence.is_some_and(|evidence| evidence.value.is_none());
         if *no_data == NoData::RollBack && (is_stale || is_empty) {
             let found = format!("no data for {}", Spent(spent));
@@ -97,12 +97,11 @@ pub(super) fn overdue(case: &Case<'_, '_>) -> Vec<String> {
     let state = case.state;
     let mut overdue = Vec::new();
     let max = case.details().and_then(|details| details.max_duration);
-    if let Some(max) = max.filter(|max| case.spent() > *max && !state.complete) {
+    if let Some(max) = max.filter(|max| case.spent() > **max && !state.complete) {
         overdue.push(format!(
-            "in `{}` for {}, planned at most {}",
+            "in `{}` for {}, planned at most {max}",
             state.stage,
             Spent(case.spent()),
-            Spent(max)
         ));
     }
     if !state.complete {

@@ -19,7 +19,7 @@ fn of<'p>(case: &Case<'_, 'p>) -> Option<&'p Watch> {
 
 /// Whether the flag is being watched now.
 pub(super) fn is_watched(case: &Case<'_, '_>) -> bool {
-    of(case).is_some_and(|watch| case.spent() < watch.lasts)
+    of(case).is_some_and(|watch| case.spent() < *watch.lasts)
 }
 
 /// Whether a check of the watch is due that a reading of that moment was too early for.
@@ -30,7 +30,7 @@ pub(super) fn is_new_check(case: &Case<'_, '_>, read: &Stamp) -> bool {
 
 /// The interval of the watch in which a moment is, from 0, by the journal alone: whoever reads it finds the same.
 fn interval(case: &Case<'_, '_>, at: &Stamp, watch: &Watch) -> u32 {
-    intervals(case.now.by_journal().between(&case.state.since, at), watch.every)
+    intervals(case.now.by_journal().between(&case.state.since, at), *watch.every)
 }
 
 /// The number of whole intervals in a time.
@@ -67,7 +67,7 @@ pub(super) fn note(plan: &FlagPlan<'_>, state: &mut FlagState, now: Now<'_>) {
 /// The checks that are overdue and not told yet, from the first of a row to its last.
 pub(super) fn missed(case: &Case<'_, '_>) -> Vec<(u32, u32)> {
     let Some(watch) = of(case) else { return Vec::new() };
-    let due = intervals(case.spent().min(watch.lasts), watch.every);
+    let due = intervals(case.spent().min(*watch.lasts), *watch.every);
     let told = case.state.watch_missed;
     if due <= told {
         return Vec::new();

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use jiff::{SignedDuration, Timestamp, Zoned, tz};
 use serde::Serialize;
-use stagegate::model::{FlagPlan, Quantity, Responsibility};
+use stagegate::model::{FlagPlan, Responsibility};
 
 use crate::amount::Amount;
 use crate::args::{Format, Responsible};
@@ -78,7 +78,7 @@ fn human(flag: &FlagPlan<'_>, found: Option<&Row<'_>>, next: Option<&Row<'_>>) -
         let names = names.collect::<Vec<_>>().join(", then ");
         let after = row.escalate_after.map(|time| {
             let each = if row.escalation.len() > 1 { " each" } else { "" };
-            format!(" (after {}{each})", Quantity::Duration(time))
+            format!(" (after {time}{each})")
         });
         let _ = writeln!(text, "asked next: {names}{}", after.unwrap_or_default());
     }

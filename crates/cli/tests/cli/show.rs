@@ -224,7 +224,7 @@ fn collect(field: &str, value: &toml::Value, said: &mut Vec<String>) {
                 said.push(text.clone());
             }
         }
-        toml::Value::String(text) => said.push(as_printed(text)),
+        toml::Value::String(text) => said.push(as_printed(text).to_owned()),
         toml::Value::Integer(number) => said.push(number.to_string()),
         toml::Value::Float(number) => said.push(number.to_string()),
         toml::Value::Datetime(date) => said.push(date.to_string()),
@@ -241,15 +241,9 @@ fn collect(field: &str, value: &toml::Value, said: &mut Vec<String>) {
     }
 }
 
-/// As it is printed: `48h` as `2d`, `2w` as `14d`, `as_needed` in words.
-fn as_printed(text: &str) -> String {
-    let number = |unit| text.strip_suffix(unit).and_then(|number| number.parse::<u32>().ok());
-    match (number('h'), number('w')) {
-        (Some(hours), _) if hours % 24 == 0 => format!("{}d", hours / 24),
-        (_, Some(weeks)) => format!("{}d", 7 * weeks),
-        _ if text == "as_needed" => "as needed".to_owned(),
-        _ => text.to_owned(),
-    }
+/// As it is printed: `as_needed` in words, and the rest as the document writes it.
+fn as_printed(text: &str) -> &str {
+    if text == "as_needed" { "as needed" } else { text }
 }
 
 fn parse(markdown: &str) -> Parser<'_> {

@@ -11,7 +11,6 @@ pub(super) mod threshold;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::key::{self, Key};
 use crate::plan::Excerpt;
@@ -20,6 +19,9 @@ use crate::plan::limits::MAX_ITEMS;
 use crate::plan::model::metric::better::Better;
 use crate::plan::model::metric::built_in::{BuiltIn, SUGGESTED};
 use crate::plan::model::metric::quantity::{Bound, Unit};
+use std::time::Duration;
+
+use crate::plan::model::time::duration::WrittenDuration;
 use crate::plan::model::word::Word;
 use crate::plan::node::{Entry, Node};
 use crate::plan::report::Report;
@@ -73,7 +75,7 @@ pub struct Metric {
     pub description: Option<Box<str>>,
     /// How old a reading may be and still count (`stale_after`): ten minutes unless the document
     /// says otherwise, a day for what people enter.
-    pub stale_after: Duration,
+    pub stale_after: WrittenDuration,
 }
 
 /// Who records a metric.
@@ -93,11 +95,12 @@ pub enum MetricSource {
 
 impl MetricSource {
     /// How old a reading may be where the document does not say.
-    fn stale_after(&self) -> Duration {
-        match self {
+    fn stale_after(&self) -> WrittenDuration {
+        let time = match self {
             MetricSource::People => Duration::from_secs(24 * 60 * 60),
             MetricSource::Application | MetricSource::Prometheus { .. } => Duration::from_secs(600),
-        }
+        };
+        time.into()
     }
 }
 
@@ -112,7 +115,7 @@ pub struct StageMetric {
     /// From where on somebody is told: `"> 2%"`.
     pub alert: Option<Bound>,
     /// For how long the target must have held (`for`); `None`: now.
-    pub sustained: Option<Duration>,
+    pub sustained: Option<WrittenDuration>,
 }
 
 /// The metrics a document may refer to: those it declares, and those every document has.

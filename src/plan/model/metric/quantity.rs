@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::percent::{self, DecimalError, Percent};
 use crate::plan::model::metric::number::{Number, ParseNumberError};
-use crate::plan::model::time::duration::{self, ParseDurationError};
+use crate::plan::model::time::duration::{ParseDurationError, WrittenDuration};
 use crate::plan::model::word::Word;
 
 /// What a metric is measured in.
@@ -79,7 +79,7 @@ impl Quantity {
             Unit::Percent => parse_percent(text, 100)
                 .and_then(|ppm| Percent::from_ppm(ppm).ok_or(NoQuantity::Percent(100)))
                 .map(Quantity::Percent),
-            Unit::Duration => Ok(Quantity::Duration(duration::parse(text)?)),
+            Unit::Duration => Ok(Quantity::Duration(*WrittenDuration::parse(text)?)),
             Unit::Count => parse_count(text).map(Quantity::Count),
             Unit::Number => Ok(Quantity::Number(text.trim().parse()?)),
         }
@@ -168,7 +168,8 @@ impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Quantity::Percent(percent) => write!(f, "{percent}%"),
-            Quantity::Duration(duration) => duration::write(*duration, f),
+            // Always in the same unit: records of the journal know a trigger and a target by this text.
+            Quantity::Duration(duration) => WrittenDuration::from(*duration).fmt(f),
             Quantity::Count(count) => count.fmt(f),
             Quantity::Number(number) => number.fmt(f),
         }

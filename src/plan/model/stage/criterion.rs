@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::fields::read_sustained;
 use crate::key::{self, MAX_KEY_BYTES};
@@ -12,6 +11,7 @@ use crate::plan::model::metric::quantity::Bound;
 use crate::plan::model::metric::threshold::{self, Purpose};
 use crate::plan::model::metric::{Metric, Metrics};
 use crate::plan::model::time::duration;
+use crate::plan::model::time::duration::WrittenDuration;
 use crate::plan::node::Node;
 use crate::plan::report::Report;
 
@@ -52,7 +52,7 @@ pub enum Criterion {
         /// The bound that its value has to be within.
         target: Bound,
         /// How long the value has to stay within the bound (`for`). `None`: the last value counts.
-        sustained: Option<Duration>,
+        sustained: Option<WrittenDuration>,
         /// What the bound stands for (`text`): "Positive user feedback".
         text: Option<Box<str>>,
     },
@@ -65,7 +65,7 @@ pub enum Criterion {
         /// The person or role that signs.
         owner: Option<Box<str>>,
         /// How long a signature counts (`expires`). `None`: until the flag leaves the stage.
-        expires: Option<Duration>,
+        expires: Option<WrittenDuration>,
     },
 }
 

@@ -1,16 +1,16 @@
 //! Reading what a stage asks beyond whom it lets in.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use super::{activity, criterion};
 use crate::plan::fields::{Fields, Path, table, text};
 use crate::plan::limits::MAX_ITEMS;
-use crate::plan::model::metric::quantity::{Bound, Quantity};
+use crate::plan::model::metric::quantity::Bound;
 use crate::plan::model::metric::threshold::{self, Purpose};
 use crate::plan::model::metric::{Metrics, StageMetric};
 use crate::plan::model::stage::criterion::TARGET;
 use crate::plan::model::stage::{StageDetails, Watch};
+use crate::plan::model::time::duration::WrittenDuration;
 use crate::plan::model::{list, time::duration, word};
 use crate::plan::node::{Entry, Node, Value};
 use crate::plan::report::Report;
@@ -119,7 +119,7 @@ impl<'n, 'a> DetailFields<'n, 'a> {
         &self,
         path: &Path<'_>,
         report: &mut Report<'a>,
-    ) -> (Option<Duration>, Option<Duration>) {
+    ) -> (Option<WrittenDuration>, Option<WrittenDuration>) {
         let min =
             self.min_duration.and_then(|n| duration::read(n, &path.field("min_duration"), report));
         let max_path = path.field("max_duration");
@@ -127,7 +127,6 @@ impl<'n, 'a> DetailFields<'n, 'a> {
         if let (Some(node), Some(min), Some(max)) = (self.max_duration, min, max)
             && max < min
         {
-            let min = Quantity::Duration(min);
             let wrong = format!("shorter than the stage's min_duration of {min}");
             let hint = format!("write \"{min}\" or more, or a shorter min_duration");
             report.found(node, &max_path, wrong, hint);
@@ -214,7 +213,6 @@ fn read_watch<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> 
     let every = every.and_then(|node| duration::read(node, &every_path, report));
     let (lasts, every) = (lasts?, every?);
     if every > lasts {
-        let lasts = Quantity::Duration(lasts);
         let wrong = format!("longer than the watch of {lasts}");
         report.found(node?, &every_path, wrong, format!("write \"{lasts}\" or less"));
     }
@@ -227,6 +225,6 @@ pub(in crate::plan::model) fn read_sustained<'a>(
     node: Option<&Node<'a>>,
     path: &Path<'_>,
     report: &mut Report<'a>,
-) -> Option<Duration> {
+) -> Option<WrittenDuration> {
     node.and_then(|node| duration::read(node, &path.field("for"), report))
 }

@@ -6,7 +6,6 @@ pub(super) mod fields;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use activity::Activity;
 use criterion::Criterion;
@@ -15,6 +14,7 @@ use crate::eval;
 use crate::eval::StageName;
 use crate::percent::Percent;
 use crate::plan::model::metric::{Metric, StageMetric};
+use crate::plan::model::time::duration::WrittenDuration;
 use crate::plan::model::word::Word;
 
 /// A stage of a flag's plan.
@@ -56,12 +56,12 @@ pub struct Stage<'p> {
 /// let stage = plan.flag("new-checkout").unwrap().stages().next().unwrap();
 /// let details = stage.details();
 /// assert_eq!(&*details.activities[0].text, "Read the log twice a day");
-/// assert_eq!(details.max_duration, Some(Duration::from_secs(7 * 24 * 60 * 60)));
+/// assert_eq!(*details.max_duration.unwrap(), Duration::from_secs(7 * 24 * 60 * 60));
 /// let Criterion::Metric { metric, target, sustained, .. } = &details.criteria[0] else { panic!() };
 /// assert_eq!((&*metric.name, target.to_string()), ("error_rate", "< 1%".to_owned()));
 /// assert_eq!(*sustained, details.min_duration);
 /// assert_eq!(details.metrics[0].alert.unwrap().to_string(), "> 3s");
-/// assert_eq!(details.watch.as_ref().unwrap().every, Duration::from_secs(2 * 60 * 60));
+/// assert_eq!(*details.watch.as_ref().unwrap().every, Duration::from_secs(2 * 60 * 60));
 /// # Ok::<(), stagegate::PlanError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,9 +78,9 @@ pub struct StageDetails {
     /// The most users that the stage's own groups may list. A document that lists more is refused.
     pub at_most: Option<u64>,
     /// The time a flag has to be in the stage.
-    pub min_duration: Option<Duration>,
+    pub min_duration: Option<WrittenDuration>,
     /// The time after which it is overdue. Never less than `min_duration`.
-    pub max_duration: Option<Duration>,
+    pub max_duration: Option<WrittenDuration>,
     /// Success criteria.
     pub criteria: Vec<Criterion>,
     /// What the team does in the stage.
@@ -129,9 +129,9 @@ impl fmt::Display for Advance {
 #[non_exhaustive]
 pub struct Watch {
     /// How long it lasts (`for`).
-    pub lasts: Duration,
+    pub lasts: WrittenDuration,
     /// The time from one check to the next; no longer than the watch.
-    pub every: Duration,
+    pub every: WrittenDuration,
     /// What the team does meanwhile, in words.
     pub activities: Vec<Box<str>>,
 }

@@ -1,8 +1,6 @@
-//! When each stage comes, from a start and the stages' durations.
+//! The timeline: when each stage begins, computed from a start and the stages' durations.
 
 pub(in crate::plan) mod open_days;
-
-use std::time::Duration;
 
 use crate::eval::StageName;
 use crate::plan::error::Excerpt;
@@ -14,6 +12,7 @@ use crate::plan::model::sections::Context;
 use crate::plan::model::stage::StageDetails;
 use crate::plan::model::stage::activity::{Activity, ActivityDay};
 use crate::plan::model::time::date::{self, Date};
+use crate::plan::model::time::duration::WrittenDuration;
 use crate::plan::model::timeline::open_days::{OpenDays, Opening};
 use crate::plan::model::{When, time::week};
 use crate::plan::node::{Entry, Node};
@@ -21,13 +20,12 @@ use crate::plan::report::Report;
 
 /// The stages of a plan on the calendar.
 ///
-/// *Earliest* is when every stage takes its `min_duration`, *latest* when every stage takes its
-/// `max_duration` (where there is none, the `min_duration`; where there is neither, no day).
-/// Durations count as whole days, rounded up. A promotion that would be on a day on which the
-/// plan's calendar lets nothing advance is on the next that does, and what comes after it moves
-/// along.
+/// *Earliest* means that every stage takes its `min_duration`. *Latest* means that every stage takes its
+/// `max_duration`, or its `min_duration` if it has no maximum. A stage without durations takes no day. Durations
+/// count as whole days, rounded up. If the plan's calendar allows no promotion on a day, the promotion moves to the
+/// next day that does, and all later dates move with it.
 ///
-/// It is computed from the document alone: where the flag stands, and since when, is not in it.
+/// The timeline depends on the document alone. It does not know in which stage the flag is.
 ///
 /// # Example
 ///
@@ -61,14 +59,14 @@ use crate::plan::report::Report;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Timeline<'p> {
-    /// The day asked for. The first stage begins then, or on the next day the calendar allows.
+    /// The start that was asked about. The first stage begins then, or on the next day that the calendar allows.
     pub start: Date,
-    /// In order.
+    /// The stages, in order.
     pub stages: Vec<StagePeriod<'p>>,
-    /// Every message that has a date, in order of dates, those of a day in order of stages and then
-    /// as the plan has them; those of a roll-back have none.
+    /// Every message that has a date, in order of date, stage and position in the plan. Messages of a rollback have
+    /// no date.
     pub messages: Vec<Due<'p>>,
-    /// Messages of later stages beyond the limit of the list.
+    /// The number of messages that the list has no room for. They are of later stages.
     pub unlisted_messages: usize,
 }
 
@@ -76,19 +74,20 @@ pub struct Timeline<'p> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StagePeriod<'p> {
-    /// Which one.
+    /// The name of the stage.
     pub stage: StageName,
-    /// Who owns it: the timeline's owner of that stage, else the flag's.
+    /// The owner of the stage in the timeline, or else the owner of the flag.
     pub owner: Option<&'p str>,
-    /// The day it begins.
+    /// The day on which the stage begins.
     pub begins: Period,
-    /// The day it ends, that of the next promotion. For the last stage the day its `watch` is over,
-    /// else its durations, else the day it begins; the calendar does not move it.
+    /// The day on which the stage ends: the day of the next promotion.
+    ///
+    /// The last stage ends with its `watch`. Without a watch it ends after its durations, and without durations on
+    /// its first day. The calendar does not move this day.
     pub ends: Period,
     /// The activities that have a day (`at`), in order of their first days.
     pub activities: Vec<DatedActivity<'p>>,
-    /// The reason of the freeze without which the earliest beginning would be an earlier day;
-    /// `None` also where only days without hours are in the way.
+    /// The reason of the freeze that delays the earliest beginning. Days without hours are no freeze.
     pub delayed_by: Option<&'p str>,
 }
 
@@ -110,9 +109,9 @@ pub struct StagePeriod<'p> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DatedActivity<'p> {
-    /// What is done, and on which days of the stage.
+    /// The activity, with its days (`at`).
     pub activity: &'p Activity,
-    /// The activity's owner, else the stage's.
+    /// The owner of the activity, or else of the stage.
     pub owner: Option<&'p str>,
     /// Its first day.
     pub begins: Date,
@@ -120,31 +119,31 @@ pub struct DatedActivity<'p> {
     pub ends: Date,
 }
 
-/// The earliest and the latest day of something.
+/// The earliest and the latest day of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period {
-    /// If every stage takes its minimum.
+    /// The day, if every stage takes its minimum.
     pub earliest: Date,
-    /// If every stage takes its maximum.
+    /// The day, if every stage takes its maximum.
     pub latest: Date,
 }
 
 /// A message on the calendar.
 ///
-/// Days before or after a stage and `start` count from its earliest beginning, `end` is its
-/// earliest end, and `weekly` is every seventh day between the two.
+/// Days before or after a stage count from its earliest beginning, like `start`. `end` is its earliest end. `weekly`
+/// is every seventh day between the two.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Due<'p> {
-    /// The day, if every stage takes its minimum. It may be before the start.
+    /// The day, if every stage takes its minimum. It may be before the start of the rollout.
     pub date: Date,
-    /// About which stage.
+    /// The stage that the message is about.
     pub stage: StageName,
-    /// What to send.
+    /// The message.
     pub message: &'p Message,
 }
 
-/// `timeline`: when a flag's rollout starts, and who owns its stages.
+/// `timeline`: the start of a flag's rollout and the owners of its stages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::plan) struct TimelinePlan {
     pub(in crate::plan::model) start: Option<Date>,
@@ -170,7 +169,7 @@ pub(in crate::plan::model) fn read<'a>(
     TimelinePlan { start, owners }
 }
 
-/// The stage's number and name, and its owner.
+/// Reads one owner. Returns the position and name of the stage, and the owner.
 fn read_owner<'a>(
     entry: &Entry<'a>,
     path: &Path<'_>,
@@ -200,7 +199,7 @@ impl<'p> Timeline<'p> {
     }
 }
 
-/// The stages from a number on, where those are when they begin.
+/// Returns the stages from position `first` on. `beginnings` has one entry for each of them.
 fn periods<'p>(
     flag: FlagPlan<'p>,
     plan: &'p TimelinePlan,
@@ -232,7 +231,7 @@ fn periods<'p>(
     periods.collect()
 }
 
-/// The activities that have a day, of a stage that begins and ends on these days.
+/// Returns the activities that have a day, of a stage that begins and ends on these days.
 fn dated<'p>(
     activities: &'p [Activity],
     owner: Option<&'p str>,
@@ -251,12 +250,12 @@ fn dated<'p>(
             Some(DatedActivity { activity, owner, begins, ends })
         })
         .collect();
-    // Of those that begin on one day, first the start, then daily, weekly, the end.
+    // On the same first day: `start`, then `daily`, `weekly` and `end`.
     dated.sort_by_key(|it| (it.begins, it.activity.at));
     dated
 }
 
-/// The stages of a rollout that came to one of them on a day, from that one on.
+/// Returns the stages from `stage` on, for a flag that came to `stage` on the day `began`.
 pub(in crate::plan::model) fn onward<'p>(
     flag: FlagPlan<'p>,
     plan: &'p TimelinePlan,
@@ -266,25 +265,26 @@ pub(in crate::plan::model) fn onward<'p>(
     let Some(first) = flag.stages().position(|known| known.name() == stage) else {
         return Vec::new();
     };
-    // It has begun, whatever the calendar says.
+    // The stage has begun, even if the calendar would not allow that day.
     let begun = Opening { wished: began, freeze: None, date: began };
     periods(flag, plan, first, &beginnings_after(flag, first, begun))
 }
 
-/// When a stage begins, if the stages before it take their minimum and their maximum.
+/// The beginnings of a stage, if every earlier stage takes its minimum or its maximum.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::plan) struct Beginning<'p> {
     pub(in crate::plan) earliest: Opening<'p>,
     pub(in crate::plan) latest: Opening<'p>,
 }
 
-/// When each stage begins. Later days never have an earlier open day, so no latest is before its
-/// earliest.
+/// Returns when each stage begins.
+///
+/// A later day never has an earlier open day. So the latest beginning is never before the earliest.
 pub(in crate::plan) fn beginnings(flag: FlagPlan<'_>, start: Date) -> Vec<Beginning<'_>> {
     beginnings_after(flag, 0, OpenDays::of(flag.calendar()).from(start))
 }
 
-/// The same from the stage of a number on, which begins then.
+/// Returns when each stage from position `number` on begins. The first of them begins on `first`.
 fn beginnings_after<'p>(
     flag: FlagPlan<'p>,
     number: usize,
@@ -304,13 +304,13 @@ fn beginnings_after<'p>(
     stages.collect()
 }
 
-/// The whole days that a stage takes, at least and at most.
+/// Returns the whole days that a stage takes, at least and at most.
 fn days_of(details: &StageDetails) -> (i32, i32) {
     let min = details.min_duration.map_or(0, whole_days);
     (min, details.max_duration.map_or(min, whole_days).max(min))
 }
 
-pub(in crate::plan) fn whole_days(duration: Duration) -> i32 {
+pub(in crate::plan) fn whole_days(duration: WrittenDuration) -> i32 {
     let minutes = duration.as_nanos().div_ceil(60_000_000_000);
     i32::try_from(minutes.div_ceil(week::DAY.into())).unwrap_or(i32::MAX)
 }
@@ -321,14 +321,14 @@ fn end_of_last(begins: Period, details: &StageDetails) -> Period {
     Period { earliest: begins.earliest.plus_days(min), latest: begins.latest.plus_days(max) }
 }
 
-/// What is due, and how much more than the limit that would be.
+/// Returns the messages that have a date, and the number of those beyond the limit.
 fn due<'p>(stages: &[StagePeriod<'p>], messages: &'p [Message]) -> (Vec<Due<'p>>, usize) {
     let (mut all, mut unlisted) = (Vec::new(), 0);
     for StagePeriod { stage, begins, ends, .. } in stages {
         let of_stage = |message: &&Message| message.stage.is_none_or(|about| about == *stage);
         for message in messages.iter().filter(of_stage) {
             let begin = begins.earliest;
-            // Every so many days from the first day on.
+            // `count` messages, every seventh day from `first` on.
             let (first, count) = match message.when {
                 When::Start => (begin, 1),
                 When::Days(days) => (begin.plus_days(days), 1),
@@ -343,7 +343,7 @@ fn due<'p>(stages: &[StagePeriod<'p>], messages: &'p [Message]) -> (Vec<Due<'p>>
             all.extend(dates.map(|date| Due { date, stage: *stage, message }));
         }
     }
-    // Stable, so that those of a day stay in order of stages and messages.
+    // A stable sort: messages of one day stay in order of stage and position.
     all.sort_by_key(|due| due.date);
     (all, unlisted)
 }

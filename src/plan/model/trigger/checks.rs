@@ -2,10 +2,9 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::time::Duration;
 
 use crate::plan::fields::Path;
-use crate::plan::model::metric::quantity::Quantity;
+use crate::plan::model::time::duration::WrittenDuration;
 use crate::plan::model::trigger::{Action, Limit, Trigger, TriggerCause};
 use crate::plan::node::Node;
 use crate::plan::report::Report;
@@ -71,7 +70,7 @@ pub(in crate::plan::model) fn check_decisions<'a>(
 struct Threshold<'t> {
     metric: &'t str,
     limit: Limit,
-    sustained: Option<Duration>,
+    sustained: Option<WrittenDuration>,
     minimum_sample: Option<u64>,
 }
 
@@ -114,7 +113,7 @@ impl fmt::Display for Threshold<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.limit.fmt(f)?;
         match self.sustained {
-            Some(sustained) => write!(f, " for {}", Quantity::Duration(sustained)),
+            Some(sustained) => write!(f, " for {sustained}"),
             None => Ok(()),
         }
     }

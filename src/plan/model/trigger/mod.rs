@@ -6,12 +6,12 @@ pub(super) mod fields;
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::plan::model::metric::Metric;
 use crate::plan::model::metric::better::Better;
 use crate::plan::model::metric::increase::Increase;
 use crate::plan::model::metric::quantity::Quantity;
+use crate::plan::model::time::duration::WrittenDuration;
 pub(in crate::plan::model) use crate::plan::model::trigger::fields::read;
 use crate::plan::model::word::Word;
 
@@ -65,7 +65,7 @@ pub enum TriggerCause {
         /// Beyond what.
         limit: Limit,
         /// For how long (`for`); `None`: at once.
-        sustained: Option<Duration>,
+        sustained: Option<WrittenDuration>,
         /// Samples without which nothing is decided.
         minimum_sample: Option<u64>,
         /// What no data means.
@@ -188,7 +188,8 @@ impl fmt::Display for TriggerCause {
         match self {
             TriggerCause::Metric { metric, limit, sustained, .. } => {
                 write!(f, "{} {limit}", metric.name)?;
-                sustained.map_or(Ok(()), |time| write!(f, " for {}", Quantity::Duration(time)))
+                // A quantity has one text for equal durations. Records of the journal know a trigger by its text.
+                sustained.map_or(Ok(()), |time| write!(f, " for {}", Quantity::Duration(*time)))
             }
             TriggerCause::Incident(kind) => write!(f, "incident {kind}"),
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use stagegate::guard::Traffic;
-use stagegate::model::{FlagPlan, Stage};
+use stagegate::model::{FlagPlan, Stage, WrittenDuration};
 use stagegate::rollout::Spent;
 
 use crate::amount::Amount;
@@ -23,7 +23,7 @@ pub(super) fn run(args: &Power, output: &Output) -> Result<Answer, Failure> {
     for stage in flag.stages() {
         let lasts = lasts(stage);
         let judge = super::judge(flag, &stage.name())?;
-        for power in judge.power(lasts.unwrap_or_default(), traffic) {
+        for power in judge.power(lasts.map(|lasts| *lasts).unwrap_or_default(), traffic) {
             let trigger = flag.triggers().get(power.trigger);
             let trigger = trigger.map(|trigger| trigger.cause.to_string()).unwrap_or_default();
             found.push(Found {
@@ -76,7 +76,7 @@ fn rounded(times: f64) -> f64 {
 }
 
 /// The time a stage has.
-fn lasts(stage: Stage<'_>) -> Option<Duration> {
+fn lasts(stage: Stage<'_>) -> Option<WrittenDuration> {
     let details = stage.details();
     details
         .max_duration
@@ -101,7 +101,7 @@ struct Found {
     #[serde(skip)]
     after: Option<Duration>,
     #[serde(skip)]
-    time: Option<Duration>,
+    time: Option<WrittenDuration>,
 }
 
 fn human(found: &[Found]) -> String {
@@ -119,7 +119,7 @@ fn human(found: &[Found]) -> String {
         let none = || "never".to_owned();
         rows.add([
             found.stage.clone(),
-            found.time.map_or_else(|| "?".to_owned(), |time| Spent(time).to_string()),
+            found.time.map_or_else(|| "?".to_owned(), |time| time.to_string()),
             found.trigger.clone(),
             found.smallest.map_or_else(none, |times| format!("{times:.2} times the base")),
             found.after.map_or_else(none, |time| Spent(time).to_string()),

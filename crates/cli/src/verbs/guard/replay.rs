@@ -60,7 +60,7 @@ fn fires(trigger: &Trigger, verdict: &Verdict, spent: Duration) -> bool {
         return verdict.is_breach();
     };
     match verdict {
-        Verdict::NoData => spent > metric.stale_after,
+        Verdict::NoData => spent > *metric.stale_after,
         Verdict::Stale(_) => true,
         _ => verdict.is_breach(),
     }
