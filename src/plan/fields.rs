@@ -1,4 +1,4 @@
-//! Reading tables field by field, so that every problem is told and none hides another.
+//! Readers of a table's fields. Every problem is reported, and no problem hides another.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use super::node::{Entry, Node, Value};
 use super::report::Report;
 use crate::key::{Key, KeyError};
 
-/// Where in the document a value stands, from the top.
+/// The path of a value from the top of the document: `flags.search.stages[0]`.
 #[derive(Clone, Copy)]
 pub(super) struct Path<'p> {
     parent: Option<&'p Path<'p>>,
@@ -31,7 +31,7 @@ impl<'p> Path<'p> {
         Path { parent: Some(self), segment: Segment::Field(name) }
     }
 
-    /// The path that these fields lead to from here, as text.
+    /// Returns the path of a field some levels below, as text.
     pub(super) fn below(&self, fields: &[&str]) -> String {
         match fields.split_first() {
             Some((name, rest)) => self.field(name).below(rest),
@@ -67,7 +67,9 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// A table whose fields are known by name. What nobody asked for is a problem at the end.
+/// A table whose fields are taken by name.
+///
+/// [`finish`](Fields::finish) reports each field that was not taken.
 pub(super) struct Fields<'n, 'a> {
     node: &'n Node<'a>,
     entries: &'n [Entry<'a>],
@@ -76,6 +78,7 @@ pub(super) struct Fields<'n, 'a> {
 }
 
 impl<'n, 'a> Fields<'n, 'a> {
+    /// Opens a table; reports any other value.
     pub(super) fn open(
         node: &'n Node<'a>,
         path: &'n Path<'n>,
@@ -89,12 +92,13 @@ impl<'n, 'a> Fields<'n, 'a> {
         self.path
     }
 
+    /// Returns the field's value, if the table has the field.
     pub(super) fn take(&mut self, name: &'static str) -> Option<&'n Node<'a>> {
         self.known.push(name);
         self.entries.iter().find(|entry| entry.key == name).map(|entry| &entry.node)
     }
 
-    /// The field's text, if it has one of at most `MAX_TEXT_BYTES` that is not blank.
+    /// Returns the field's text; reports a blank text and one of more than `MAX_TEXT_BYTES`.
     pub(super) fn take_text(
         &mut self,
         name: &'static str,
@@ -104,7 +108,7 @@ impl<'n, 'a> Fields<'n, 'a> {
         text(node, &self.path.field(name), report)
     }
 
-    /// A field that has to be there is not.
+    /// Reports that a required field is missing.
     pub(super) fn missing(
         &self,
         name: &'static str,
@@ -115,16 +119,16 @@ impl<'n, 'a> Fields<'n, 'a> {
         report.problem(self.node.span.start..self.node.span.start, self.path, message, hint);
     }
 
-    /// Whether every field is one that was asked for.
+    /// Returns whether every field of the table was taken.
     pub(super) fn are_known(&self) -> bool {
         self.entries.iter().all(|entry| self.known.contains(&&*entry.key))
     }
 
-    /// Every field that was not asked for is a problem.
+    /// Reports each field that was not taken.
     pub(super) fn finish(&self, report: &mut Report<'a>) {
         for entry in self.entries {
             if !self.known.contains(&&*entry.key) && !report.count_only() {
-                // All of them: this list is what a reader of the error has of the documentation.
+                // List every name: the reader of the error may have no other documentation at hand.
                 let hint = one_of_first(&entry.key, self.known.iter().copied(), usize::MAX);
                 let path = self.path.field(&entry.key);
                 report.problem(entry.key_span.clone(), &path, "unknown field".to_owned(), hint);
@@ -133,8 +137,9 @@ impl<'n, 'a> Fields<'n, 'a> {
     }
 }
 
-/// The entries of a table that names things: flags, groups, plans. At most `max`, each with a key
-/// that may be one; others are told and left out.
+/// Returns the entries of a table whose keys are names: flags, groups or plans.
+///
+/// Reports and omits entries with a wrong key. Reports a table with more than `max` entries and returns no entry.
 pub(super) fn named<'n, 'a>(
     node: &'n Node<'a>,
     path: &Path<'_>,
@@ -161,6 +166,7 @@ fn bad_key(entry: &Entry<'_>, path: &Path<'_>, error: &KeyError, report: &mut Re
     report.problem(entry.key_span.clone(), path, format!("found {error}"), error.hint());
 }
 
+/// Returns the entries of a table; reports any other value.
 pub(super) fn table<'n, 'a>(
     node: &'n Node<'a>,
     path: &Path<'_>,
@@ -175,6 +181,7 @@ pub(super) fn table<'n, 'a>(
     }
 }
 
+/// Returns the items of an array; reports any other value with this hint.
 pub(super) fn array<'n, 'a>(
     node: &'n Node<'a>,
     path: &Path<'_>,
@@ -190,7 +197,7 @@ pub(super) fn array<'n, 'a>(
     }
 }
 
-/// A text of 1 to `MAX_TEXT_BYTES` bytes, not all of it blank.
+/// Returns a text; reports a blank text, one of more than `MAX_TEXT_BYTES`, and any other value.
 pub(super) fn text<'n, 'a>(
     node: &'n Node<'a>,
     path: &Path<'_>,
@@ -208,6 +215,7 @@ pub(super) fn text<'n, 'a>(
     None
 }
 
+/// Returns a text, which may be empty; reports any other value.
 pub(super) fn string<'n, 'a>(
     node: &'n Node<'a>,
     path: &Path<'_>,
@@ -230,12 +238,12 @@ pub(super) fn string<'n, 'a>(
     }
 }
 
-/// "write one of", with the nearest name first if one is near.
+/// Returns a hint that lists names, with the nearest name first: "did you mean `pilot`? write one of: off, pilot".
 pub(crate) fn one_of<'s>(found: &str, names: impl Iterator<Item = &'s str> + Clone) -> String {
     one_of_first(found, names, LISTED_NAMES)
 }
 
-/// The same with at most `listed` names in the list.
+/// Returns the hint of [`one_of`] with at most `listed` names.
 fn one_of_first<'s>(
     found: &str,
     names: impl Iterator<Item = &'s str> + Clone,
@@ -255,11 +263,12 @@ fn one_of_first<'s>(
     }
 }
 
-/// Names that a hint lists.
+/// The number of names that a hint lists.
 const LISTED_NAMES: usize = 12;
 
-/// The name that was meant, as far as spelling tells: at most a third of it differs, or one of the
-/// two begins with the other.
+/// Returns the name that was probably meant.
+///
+/// At most a third of its letters differ from `found`, or one of the two begins with the other.
 pub(crate) fn nearest<'s>(found: &str, names: impl Iterator<Item = &'s str>) -> Option<&'s str> {
     if found.len() > crate::key::MAX_KEY_BYTES {
         return None;

@@ -1,9 +1,9 @@
-//! A document as a tree with places, whatever its notation.
+//! A document as a tree with places. TOML and JSON give the same tree.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// A value and the bytes it stands at.
+/// A value, and the bytes of the document that contain it.
 #[derive(Debug)]
 pub(super) struct Node<'a> {
     pub(super) span: Range<usize>,
@@ -15,13 +15,13 @@ pub(super) enum Value<'a> {
     Table(Vec<Entry<'a>>),
     Array(Vec<Node<'a>>),
     Text(Cow<'a, str>),
-    /// Its text is the document's at the node's span, so no digit of it is lost.
+    /// A number. The node's span has its text, so no digit is lost.
     Number,
-    /// A boolean, a date, a null: nothing that a plan has a use for.
+    /// A boolean, a date or a null.
     Other,
 }
 
-/// A key and its value; no two of a table have the same key.
+/// A key and its value. The keys of a table differ.
 #[derive(Debug)]
 pub(super) struct Entry<'a> {
     pub(super) key: Cow<'a, str>,
@@ -48,7 +48,7 @@ impl<'a> Node<'a> {
         matches!(self.value, Value::Number)
     }
 
-    /// The number of its entries or items; `None` of anything else.
+    /// Returns the number of entries or items; `None` if this is neither a table nor an array.
     pub(super) fn len(&self) -> Option<usize> {
         match &self.value {
             Value::Table(entries) => Some(entries.len()),

@@ -1,4 +1,4 @@
-//! A document with the files it names, in one piece: what a store keeps.
+//! A document and its `users_file`s in one JSON text, as a store keeps them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::document::{Document, Format, UsersFile};
 
-/// As it is written: JSON, the files in order of their names.
+/// The JSON form of a document. The files are in order of their names.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Packed<'d> {
@@ -31,13 +31,13 @@ enum Notation {
     Json,
 }
 
-/// A document is the same wherever it is read from.
+/// Returns the file name of a path, so that a document packs alike in every directory.
 fn file_name(name: &str) -> &str {
     Path::new(name).file_name().and_then(OsStr::to_str).unwrap_or(name)
 }
 
 impl Document {
-    /// The same document, which from now on keeps a copy of each `users_file` that is read for it.
+    /// Returns the document, which from now on keeps a copy of each `users_file` that is read for it.
     pub(crate) fn keeping_files(self) -> Document {
         match self.directory {
             Some(_) => Document { files: Some(self.files.unwrap_or_default()), ..self },
@@ -45,25 +45,25 @@ impl Document {
         }
     }
 
-    /// Returns the document with files that were read for it already, by their names in it.
+    /// Returns the document with files that were already read. The keys are the names in the document.
     #[cfg_attr(not(feature = "follow"), expect(dead_code))]
     pub(crate) fn with_files(self, files: BTreeMap<String, UsersFile>) -> Document {
         Document { files: Some(Arc::new(Mutex::new(files))), ..self }
     }
 
-    /// The names of the files that were read for it, or could not be.
+    /// Returns the names of the files that were read for the document, or could not be read.
     #[cfg_attr(not(feature = "follow"), expect(dead_code))]
     pub(crate) fn file_names(&self) -> Vec<String> {
         let Some(files) = &self.files else { return Vec::new() };
         files.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
-    /// A hash of all that makes the document: its bytes, and those of the files that were read for it.
+    /// Returns a hash of the document's bytes and of the files that were read for it.
     #[cfg_attr(not(feature = "follow"), expect(dead_code))]
     pub(crate) fn content(&self) -> u128 {
         let mut hash = Xxh3::new();
         let mut add = |bytes: &[u8]| {
-            // With its length, or two files could share their bytes in another way.
+            // Hash the length, too. Otherwise bytes could move from one file to the next unnoticed.
             hash.update(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes());
             hash.update(bytes);
         };
@@ -79,10 +79,10 @@ impl Document {
         hash.digest128()
     }
 
-    /// The document with the files that were read for it; `None` when it is not UTF-8.
+    /// Returns the document and its files as JSON; `None` if one of them is not UTF-8.
     pub(crate) fn pack(&self) -> Option<Vec<u8>> {
         let files = self.files.as_ref().map(|files| {
-            // Nothing panics while the lock is held, so a poisoned one has sound content.
+            // No code panics while it holds the lock, so the content of a poisoned lock is sound.
             let files = files.lock().unwrap_or_else(PoisonError::into_inner);
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
             let read = files.iter().filter_map(|(name, read)| Some((name, read.as_ref().ok()?)));
@@ -100,7 +100,7 @@ impl Document {
         serde_json::to_vec(&packed).ok()
     }
 
-    /// What [`pack`](Document::pack) made; an error that says what is wrong.
+    /// Reads what [`pack`](Document::pack) wrote. The error is a sentence for people.
     pub(crate) fn unpack(bytes: &[u8]) -> Result<Document, String> {
         let packed: Packed<'_> = serde_json::from_slice(bytes)
             .map_err(|error| format!("it is no packed document: {error}"))?;
@@ -113,7 +113,7 @@ impl Document {
                 Notation::Toml => Format::Toml,
                 Notation::Json => Format::Json,
             }),
-            // Every file is there, so none is looked for.
+            // The packed files are complete, so no directory is searched.
             directory: None,
             files: Some(Arc::new(Mutex::new(files.collect()))),
         })

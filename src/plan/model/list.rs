@@ -1,11 +1,11 @@
-//! Lists, texts and optional fields of a plan's tables.
+//! Readers of lists, required texts and optional fields.
 
 use crate::plan::fields::{Fields, Path, array, text};
 use crate::plan::limits::MAX_ITEMS;
 use crate::plan::node::{Node, Value};
 use crate::plan::report::Report;
 
-/// The items of a list: at most [`MAX_ITEMS`], none where that is wrong.
+/// Returns the items of a list; reports a list of more than [`MAX_ITEMS`] and returns none.
 pub(super) fn read<'n, 'a>(
     node: &'n Node<'a>,
     path: &Path<'_>,
@@ -21,7 +21,7 @@ pub(super) fn read<'n, 'a>(
     items
 }
 
-/// A field that has to be there, with a text. `hint` says what to write.
+/// Returns the text of a required field; reports a missing field and an empty text. `hint` says what to write.
 pub(super) fn required_text<'n, 'a>(
     fields: &Fields<'_, 'a>,
     name: &'static str,
@@ -34,7 +34,7 @@ pub(super) fn required_text<'n, 'a>(
         return None;
     };
     let path = fields.path().field(name);
-    // What may be left out is told so; this may not.
+    // `text` would suggest to leave the field out.
     if matches!(&node.value, Value::Text(text) if text.trim().is_empty()) {
         report.found(node, &path, "an empty text", hint);
         return None;
@@ -42,7 +42,7 @@ pub(super) fn required_text<'n, 'a>(
     text(node, &path, report)
 }
 
-/// A list of texts.
+/// Reads a list of texts.
 pub(super) fn texts<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
@@ -53,7 +53,7 @@ pub(super) fn texts<'a>(
     items.iter().enumerate().filter_map(read).collect()
 }
 
-/// An optional field that was read. `None`: the field is there, and its value is wrong.
+/// Turns the result of an optional field inside out. `None`: the document has the field, and its value is wrong.
 pub(super) fn transposed<T>(read: Option<Option<T>>) -> Option<Option<T>> {
     match read {
         None => Some(None),

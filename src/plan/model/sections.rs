@@ -1,4 +1,4 @@
-//! What a plan says beside its stages' audiences, as flags share it.
+//! The sections of a plan: triggers, messages and the other fields that a flag and a shared plan both have.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::plan::model::trigger::{self, Trigger};
 use crate::plan::node::Node;
 use crate::plan::report::Report;
 
-/// The sections of a plan. Each is shared: a flag that replaces one keeps the others.
+/// The sections of a plan. Each is shared, so a flag that replaces one section does not copy the others.
 #[derive(Clone, Debug, Default)]
 pub(in crate::plan) struct Sections {
     pub(in crate::plan) triggers: Arc<[Trigger]>,
@@ -32,7 +32,7 @@ pub(in crate::plan) struct Sections {
     pub(in crate::plan) traffic: Option<DeclaredTraffic>,
 }
 
-/// What sections may refer to.
+/// The stages, metrics and channels that sections may name.
 #[derive(Clone, Copy)]
 pub(in crate::plan) struct Context<'c> {
     pub(in crate::plan) stages: &'c [Stage],
@@ -40,7 +40,7 @@ pub(in crate::plan) struct Context<'c> {
     pub(in crate::plan) channels: &'c Channels,
 }
 
-/// The sections that a flag or a shared plan has of its own.
+/// The nodes of the sections that a flag or a shared plan writes itself.
 pub(in crate::plan) struct OwnSections<'n, 'a> {
     triggers: Option<&'n Node<'a>>,
     rollback: Option<&'n Node<'a>>,
@@ -54,6 +54,7 @@ pub(in crate::plan) struct OwnSections<'n, 'a> {
 }
 
 impl<'n, 'a> OwnSections<'n, 'a> {
+    /// Takes the fields of all sections.
     pub(in crate::plan) fn take(fields: &mut Fields<'n, 'a>) -> Self {
         OwnSections {
             triggers: fields.take("triggers"),
@@ -68,7 +69,7 @@ impl<'n, 'a> OwnSections<'n, 'a> {
         }
     }
 
-    /// `base` with each of these in the place of its own.
+    /// Reads the sections, and returns `base` with each of them replaced.
     pub(in crate::plan) fn read(
         self,
         path: &Path<'_>,

@@ -1,4 +1,4 @@
-//! Days of the calendar and time zones.
+//! Dates and time zones.
 
 use std::fmt;
 use std::str::FromStr;
@@ -27,7 +27,7 @@ use crate::plan::report::Report;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(civil::Date);
 
-/// More days than from the first day there is to the last.
+/// More days than lie between the first and the last date.
 const MAX_DAYS: i32 = 3_000_000;
 
 impl Date {
@@ -49,29 +49,28 @@ impl Date {
         self.0.day().unsigned_abs()
     }
 
-    /// The day of the week.
+    /// Returns the day of the week.
     #[must_use]
     pub fn weekday(self) -> Weekday {
         let index = self.0.weekday().to_monday_zero_offset();
         Weekday::ALL.get(usize::from(index.unsigned_abs())).copied().unwrap_or(Weekday::Sunday)
     }
 
-    /// The day that many days later, or earlier where negative; the last or first day there is
-    /// where that is beyond it.
+    /// Returns the day this many days later; earlier, if negative. Stops at the first and the last date.
     #[must_use]
     pub fn plus_days(self, days: i32) -> Date {
-        // More days than there are is no span.
+        // jiff refuses a span of more days than exist.
         let span = days.clamp(-MAX_DAYS, MAX_DAYS).days();
         Date::nearest(self.0.saturating_add(span))
     }
 
-    /// The days from this one to the other; negative where the other is earlier.
+    /// Returns the number of days from this date to the other; negative if the other is earlier.
     #[must_use]
     pub fn days_until(self, other: Date) -> i32 {
         self.0.until(other.0).map_or(0, |span| span.get_days())
     }
 
-    /// The day of a moment in a time zone; the nearest there is where that is none.
+    /// Returns the date of a moment in a time zone, or the nearest date that exists.
     #[must_use]
     pub fn of(at: SystemTime, zone: &TimeZone) -> Date {
         Date::of_time(zone.at(at))
@@ -107,7 +106,7 @@ impl FromStr for Date {
     }
 }
 
-/// As `2026-01-05`.
+/// In the form `2026-01-05`.
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -120,7 +119,7 @@ impl fmt::Debug for Date {
     }
 }
 
-/// Text that is no day of the calendar.
+/// The error of a text that is not a date.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct ParseDateError(NoDate);
@@ -133,7 +132,7 @@ enum NoDate {
     TooFar,
 }
 
-/// A day of the week. They are in order from Monday.
+/// A day of the week, ordered from Monday.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Weekday {
     /// Mon
@@ -164,12 +163,12 @@ impl Weekday {
         Weekday::Sunday,
     ];
 
-    /// Its number, from 0 for Monday.
+    /// Returns the number of the day, 0 for Monday.
     pub(in crate::plan::model) fn number(self) -> u16 {
         self as u16
     }
 
-    /// As documents write it: `Mon`.
+    /// Returns the name in documents: `Mon`.
     pub(in crate::plan::model) fn short_name(self) -> &'static str {
         match self {
             Weekday::Monday => "Mon",
@@ -190,9 +189,9 @@ impl fmt::Display for Weekday {
     }
 }
 
-/// A time zone of the IANA database, as this crate was built with: `Europe/Berlin`, `UTC`.
+/// A time zone of the IANA database that is built into this crate: `Europe/Berlin`, `UTC`.
 ///
-/// The machine's own database is not asked, so a document that is good on one machine is on every.
+/// The machine's own database is not used. So a document is valid on every machine or on none.
 ///
 /// # Example
 ///
@@ -211,7 +210,7 @@ impl TimeZone {
     /// Coordinated universal time.
     pub const UTC: TimeZone = TimeZone(tz::TimeZone::UTC);
 
-    /// What a clock on the wall shows. A moment that no calendar has is the nearest that one has.
+    /// Returns the time on a wall clock. Stops at the first and the last moment of the calendar.
     pub(in crate::plan::model) fn at(&self, at: SystemTime) -> civil::DateTime {
         let bound = if at < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
         self.0.to_datetime(Timestamp::try_from(at).unwrap_or(bound))
@@ -227,7 +226,7 @@ impl FromStr for TimeZone {
     }
 }
 
-/// The name of the database.
+/// The name in the database.
 impl fmt::Display for TimeZone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.0.iana_name().unwrap_or("UTC"))
@@ -240,7 +239,7 @@ impl fmt::Debug for TimeZone {
     }
 }
 
-/// Text that names no time zone.
+/// The error of a text that names no time zone.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("not a time zone of the IANA database")]
 pub struct ParseTimeZoneError(());

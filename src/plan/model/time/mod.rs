@@ -1,4 +1,4 @@
-//! Days, durations, time zones and hours of the week, as a document writes them.
+//! Dates, durations, time zones and hours of the week, in the form of a document.
 
 pub(in crate::plan) mod date;
 pub(super) mod duration;

@@ -13,18 +13,18 @@ pub(in crate::plan::model) const DAY: u16 = 24 * 60;
 /// Minutes of a week.
 pub(in crate::plan::model) const WEEK: u16 = 7 * DAY;
 
-/// The minute of the week that a clock on the wall shows, from Monday 00:00.
+/// Returns the minute of the week that a wall clock shows, counted from Monday 00:00.
 pub(in crate::plan::model) fn minute(time: civil::DateTime) -> u16 {
     let day = u16::from(time.weekday().to_monday_zero_offset().unsigned_abs());
     let (hour, minute) = (time.hour().unsigned_abs(), time.minute().unsigned_abs());
     day * DAY + u16::from(hour) * 60 + u16::from(minute)
 }
 
-/// Hours of the week, as a calendar on the wall shows them: `["Mon-Fri 09:00-18:00", "Sat"]`.
+/// Hours of the week on a wall clock: `["Mon-Fri 09:00-18:00", "Sat"]`.
 ///
-/// A day without hours is all of it. Hours that end no later than they begin go on until the next
-/// day: `"Fri 18:00-09:00"` ends on Saturday morning. Printed in this form, days of the same hours
-/// together: `Mon-Fri 09:00-18:00, Sat`.
+/// A day without hours is the whole day. Hours that end no later than they begin last until the next day:
+/// `"Fri 18:00-09:00"` ends on Saturday morning. They print in this form, with days of the same hours together:
+/// `Mon-Fri 09:00-18:00, Sat`.
 ///
 /// # Example
 ///
@@ -43,25 +43,24 @@ pub(in crate::plan::model) fn minute(time: civil::DateTime) -> u16 {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WeekHours {
-    /// Minutes since Monday 00:00, in order, apart from one another, the end not included. Never
-    /// none.
+    /// Minutes since Monday 00:00, without the end. At least one span; in order, with gaps between them.
     spans: Box<[(u16, u16)]>,
 }
 
 impl WeekHours {
-    /// Every hour of the week.
+    /// Returns every hour of the week.
     #[must_use]
     pub fn always() -> WeekHours {
         WeekHours { spans: [(0, WEEK)].into() }
     }
 
-    /// Whether this is every hour of the week.
+    /// Returns whether this is every hour of the week.
     #[must_use]
     pub fn is_always(&self) -> bool {
         *self.spans == [(0, WEEK)]
     }
 
-    /// Spans of minutes in any order; what goes beyond Sunday goes on from Monday.
+    /// Returns the hours of these spans, which may have any order. Minutes after Sunday continue on Monday.
     pub(in crate::plan::model) fn of(spans: impl IntoIterator<Item = (u16, u16)>) -> WeekHours {
         WeekHours { spans: normal(spans).into() }
     }
@@ -89,14 +88,14 @@ impl WeekHours {
         self.span_at(minute).is_some()
     }
 
-    /// Whether any of them is on that day.
+    /// Returns whether any of these hours is on that day.
     pub(in crate::plan::model) fn touch(&self, day: Weekday) -> bool {
         let midnight = day.number() * DAY;
         self.spans.iter().any(|(begin, end)| *begin < midnight + DAY && midnight < *end)
     }
 }
 
-/// The spans in order, those that meet as one.
+/// Sorts the spans and joins spans that meet.
 fn normal(spans: impl IntoIterator<Item = (u16, u16)>) -> Vec<(u16, u16)> {
     let mut cut = Vec::new();
     for (begin, end) in spans {
@@ -116,7 +115,7 @@ fn normal(spans: impl IntoIterator<Item = (u16, u16)>) -> Vec<(u16, u16)> {
     merged
 }
 
-/// As a document writes them: `Mon-Fri 09:00-18:00, Sat`.
+/// In the form of a document: `Mon-Fri 09:00-18:00, Sat`.
 impl fmt::Display for WeekHours {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, hours) in daily(&self.spans).iter().enumerate() {
@@ -136,13 +135,13 @@ struct Daily {
     days: Days,
     /// The minute of the day.
     from: u16,
-    /// The minute of the day, or of the next one where it is no later than `from`.
+    /// The minute of the day, or of the next day if it is no later than `from`.
     to: u16,
 }
 
-/// Spans in normal form by the hours of the day, days of the same hours together.
+/// Groups normal spans by the hours of the day.
 fn daily(spans: &[(u16, u16)]) -> Vec<Daily> {
-    // What ends with Sunday goes on on Monday.
+    // A span at the end of Sunday continues at the beginning of Monday.
     let turns = match (spans.first(), spans.last()) {
         (Some((0, end)), Some((_, WEEK))) if spans.len() > 1 => Some(*end),
         _ => None,
@@ -166,7 +165,7 @@ fn daily(spans: &[(u16, u16)]) -> Vec<Daily> {
     daily
 }
 
-/// A set of days of the week, a bit for each from Monday.
+/// A set of days of the week: one bit for each day, from Monday on.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Days(u8);
 

@@ -1,4 +1,4 @@
-//! Hours of the week as a document writes them.
+//! The reader of hours of the week.
 
 use thiserror::Error;
 
@@ -10,7 +10,7 @@ use crate::plan::model::time::week::{DAY, WeekHours};
 use crate::plan::node::Node;
 use crate::plan::report::Report;
 
-/// A list of hours. `None` when any of it is wrong, which has been told.
+/// Reads a list of hours. `None` if any entry is wrong, which is reported.
 pub(in crate::plan::model) fn read<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
@@ -41,14 +41,14 @@ pub(in crate::plan::model) fn read<'a>(
     (good == items.len()).then(|| WeekHours::of(spans))
 }
 
-/// Adds the minutes that a text such as `Mon-Fri 09:00-18:00` names.
+/// Adds the minutes of a text such as `Mon-Fri 09:00-18:00`.
 fn parse<'t>(text: &'t str, spans: &mut Vec<(u16, u16)>) -> Result<(), WeekHoursError<'t>> {
     if text.contains(['–', '—', '−']) {
         return Err(WeekHoursError::Dash);
     }
     let mut words = text.split_whitespace();
     let days = words.next().ok_or(WeekHoursError::Form)?;
-    // Days first: `Mon, Tue 09:00-12:00` has its mistake there.
+    // Check the days first: the mistake in `Mon, Tue 09:00-12:00` is in the days.
     let days: Vec<(u16, u16)> = days.split(',').map(parse_days).collect::<Result<_, _>>()?;
     let (from, to) = match words.next() {
         Some(hours) => parse_hours(hours)?,
@@ -66,13 +66,13 @@ fn parse<'t>(text: &'t str, spans: &mut Vec<(u16, u16)>) -> Result<(), WeekHours
     Ok(())
 }
 
-/// `Mon-Fri` or `Mon`, as the numbers of the first and the last day.
+/// Reads `Mon-Fri` or `Mon`. Returns the numbers of the first and the last day.
 fn parse_days(text: &str) -> Result<(u16, u16), WeekHoursError<'_>> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     Ok((parse_day(first)?, parse_day(last)?))
 }
 
-/// The day's number from Monday.
+/// Returns the number of the day, 0 for Monday.
 fn parse_day(text: &str) -> Result<u16, WeekHoursError<'_>> {
     let mut days = (0..).zip(Weekday::ALL);
     let found = days.find(|(_, day)| day.short_name() == text);
@@ -80,7 +80,7 @@ fn parse_day(text: &str) -> Result<u16, WeekHoursError<'_>> {
     found.map(|(number, _)| number).ok_or(wrong)
 }
 
-/// Minutes of the day, the second one of the next day where it is no later.
+/// Reads `09:00-18:00`. Returns minutes of the day; an end no later than the beginning is on the next day.
 fn parse_hours(text: &str) -> Result<(u16, u16), WeekHoursError<'_>> {
     let (from, to) = text.split_once('-').ok_or(WeekHoursError::Hours(text))?;
     match (parse_time(from), parse_time(to)) {
@@ -90,7 +90,7 @@ fn parse_hours(text: &str) -> Result<(u16, u16), WeekHoursError<'_>> {
     }
 }
 
-/// `00:00` to `24:00`, two digits each.
+/// Reads `00:00` to `24:00`, with two digits each.
 fn parse_time(text: &str) -> Option<u16> {
     let (hours, minutes) = text.split_once(':')?;
     let number = |digits: &str| {
@@ -101,7 +101,7 @@ fn parse_time(text: &str) -> Option<u16> {
     (minutes < 60).then_some(hours * 60 + minutes).filter(|minute| *minute <= DAY)
 }
 
-/// Why a text is no hours of the week.
+/// The reason why a text is not hours of the week.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 enum WeekHoursError<'t> {
     #[error("with a day missing")]

@@ -1,24 +1,24 @@
-//! The days on which a calendar lets flags be promoted.
+//! The days on which a calendar allows promotions.
 
 use crate::plan::model::calendar::{Calendar, Freeze};
 use crate::plan::model::time::date::Date;
 
-/// The open days of a calendar, made for asking often; without one every day is open.
+/// The open days of a calendar, prepared for many searches. Without a calendar every day is open.
 pub(in crate::plan::model) struct OpenDays<'p> {
     calendar: Option<&'p Calendar>,
-    /// For each freeze, in order of their first days: of it and those before the one that lasts
-    /// longest. Freezes may overlap, and with this a search need not look at all of them.
+    /// For each freeze, in order of their first days: the freeze that ends last, among this one and all before it.
+    /// Freezes may overlap. With this index a search looks at one freeze only.
     longest: Vec<&'p Freeze>,
 }
 
-/// The first open day from a day on.
+/// The first open day on or after a day.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::plan) struct Opening<'p> {
-    /// Without freezes.
+    /// The first open day, if there were no freezes.
     pub(in crate::plan) wished: Date,
-    /// The freeze that the wished day is in.
+    /// The freeze on the wished day.
     pub(in crate::plan) freeze: Option<&'p Freeze>,
-    /// With freezes.
+    /// The first open day.
     pub(in crate::plan) date: Date,
 }
 
@@ -32,8 +32,7 @@ impl<'p> OpenDays<'p> {
         OpenDays { calendar, longest }
     }
 
-    /// The first open day from a day on. There is always one, since freezes end; beyond the last
-    /// day of all it is that.
+    /// Finds the first open day on or after a day. It exists, because freezes end. The search stops at the last date.
     pub(in crate::plan::model) fn from(&self, date: Date) -> Opening<'p> {
         let wished = self.weekday_from(date);
         let mut date = wished;
@@ -47,7 +46,7 @@ impl<'p> OpenDays<'p> {
         Opening { wished, freeze: self.freeze_on(wished), date }
     }
 
-    /// The first day on which the calendar has hours.
+    /// Finds the first day on which the calendar has hours.
     fn weekday_from(&self, date: Date) -> Date {
         let Some(calendar) = self.calendar else { return date };
         let mut week = (0..7).map(|days| date.plus_days(days));
