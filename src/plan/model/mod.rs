@@ -57,3 +57,5 @@ pub(super) use sections::{Context, OwnSections, Sections};
 pub(super) use stage::Stages;
 pub(super) use stage::fields::DetailFields;
 pub(super) use time::date::read as read_date;
+#[cfg(feature = "schema")]
+pub(super) use word::Word;

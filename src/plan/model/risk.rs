@@ -1,11 +1,10 @@
 //! `risks`: what could go wrong, and what is done about it.
 
-use std::fmt;
 use std::sync::Arc;
 
 use crate::plan::fields::{Fields, Path};
 use crate::plan::model::list;
-use crate::plan::model::word::{self, Word};
+use crate::plan::model::word::{self, words};
 use crate::plan::node::Node;
 use crate::plan::report::Report;
 
@@ -41,34 +40,16 @@ pub struct Risk {
     pub owner: Option<Box<str>>,
 }
 
-/// How likely, how bad. Printed as a document writes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Level {
-    /// `low`
-    Low,
-    /// `medium`
-    Medium,
-    /// `high`
-    High,
-}
-
-impl Word for Level {
-    const WRONG: &'static str = "not a level";
-    const ALL: &'static [Level] = &[Level::Low, Level::Medium, Level::High];
-
-    fn word(self) -> &'static str {
-        match self {
-            Level::Low => "low",
-            Level::Medium => "medium",
-            Level::High => "high",
-        }
-    }
-}
-
-/// As `medium`.
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+words! {
+    /// How likely, how bad. Printed as a document writes it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Level: "not a level" {
+        /// `low`
+        Low = "low",
+        /// `medium`
+        Medium = "medium",
+        /// `high`
+        High = "high",
     }
 }
 

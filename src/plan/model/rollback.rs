@@ -1,10 +1,8 @@
 //! `rollback`: where a flag goes back to, and what people do then.
 
-use std::fmt;
-
 use crate::plan::fields::{Fields, Path};
 use crate::plan::model::time::duration::WrittenDuration;
-use crate::plan::model::word::{self, Word};
+use crate::plan::model::word::{self, Word, words};
 use crate::plan::model::{list, time::duration};
 use crate::plan::node::Node;
 use crate::plan::report::Report;
@@ -32,14 +30,16 @@ pub struct RollBack {
     pub steps: Vec<ProcedureStep>,
 }
 
-/// Where a roll-back takes a flag. Printed as a document writes it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum RollBackTarget {
-    /// To nobody (`off`).
-    #[default]
-    Off,
-    /// To the stage before (`previous`).
-    PreviousStage,
+words! {
+    /// Where a roll-back takes a flag. Printed as a document writes it.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub enum RollBackTarget: "nowhere to roll back to" {
+        /// To nobody (`off`).
+        #[default]
+        Off = "off",
+        /// To the stage before (`previous`).
+        PreviousStage = "previous",
+    }
 }
 
 /// A step of the roll-back procedure.
@@ -56,37 +56,20 @@ pub struct ProcedureStep {
     pub within: Option<WrittenDuration>,
 }
 
-/// The phases of an incident, in order. Printed as a document writes them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Phase {
-    /// `decide`
-    Decide,
-    /// `execute`
-    Execute,
-    /// `verify`
-    Verify,
-    /// `communicate`
-    Communicate,
-    /// `investigate`
-    Investigate,
-}
-
-impl Word for RollBackTarget {
-    const WRONG: &'static str = "nowhere to roll back to";
-    const ALL: &'static [RollBackTarget] = &[RollBackTarget::Off, RollBackTarget::PreviousStage];
-
-    fn word(self) -> &'static str {
-        match self {
-            RollBackTarget::Off => "off",
-            RollBackTarget::PreviousStage => "previous",
-        }
-    }
-}
-
-/// As `previous`.
-impl fmt::Display for RollBackTarget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+words! {
+    /// The phases of an incident, in order. Printed as a document writes them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Phase: "not a phase of an incident" {
+        /// `decide`
+        Decide = "decide",
+        /// `execute`
+        Execute = "execute",
+        /// `verify`
+        Verify = "verify",
+        /// `communicate`
+        Communicate = "communicate",
+        /// `investigate`
+        Investigate = "investigate",
     }
 }
 
@@ -95,29 +78,6 @@ impl Phase {
     #[cfg_attr(not(feature = "rollout"), expect(dead_code))]
     pub(crate) fn of_name(name: &str) -> Option<Phase> {
         Phase::of_word(name)
-    }
-}
-
-impl Word for Phase {
-    const WRONG: &'static str = "not a phase of an incident";
-    const ALL: &'static [Phase] =
-        &[Phase::Decide, Phase::Execute, Phase::Verify, Phase::Communicate, Phase::Investigate];
-
-    fn word(self) -> &'static str {
-        match self {
-            Phase::Decide => "decide",
-            Phase::Execute => "execute",
-            Phase::Verify => "verify",
-            Phase::Communicate => "communicate",
-            Phase::Investigate => "investigate",
-        }
-    }
-}
-
-/// As `decide`.
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
     }
 }
 

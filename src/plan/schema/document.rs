@@ -1,4 +1,4 @@
-//! The document, its flags, groups, shared plans and metrics.
+//! The mirror of a document: flags, groups, shared plans and metrics.
 
 use std::collections::BTreeMap;
 
@@ -8,25 +8,28 @@ use super::sections::{
     Calendar, Message, Responsibility, Risk, RollBack, Timeline, Traffic, Trigger, Variables,
 };
 use super::stage::Stage;
-use super::values::{Algorithm, Date, Duration, Key, Percent, StageName, Text, UserKey, Version};
+use super::values::{
+    Algorithm, Date, Duration, Key, OneOf, Percent, StageName, Text, UserKey, Version,
+};
+use crate::plan::model::{Better, Unit};
 
-/// Who gets which feature, and in which steps.
+/// A rollout plan: flags, and the stages in which users get them.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Document {
-    /// The version of these rules: 1.
+    /// The version of the schema: 1.
     schema: Version,
-    /// How users are spread over buckets.
+    /// The algorithm that spreads users over buckets.
     algorithm: Option<Algorithm>,
     /// The project that the plan is for.
     project: Option<Text>,
     /// The version of the plan, for people.
     version: Option<Text>,
-    /// The day on which the plan was last changed.
+    /// The day of the last change to the plan.
     last_updated: Option<Date>,
-    /// Where the messages to an audience are sent. A message to an audience without a channel is not sent.
+    /// The channel for the messages to each audience. A message without a channel is not sent.
     channels: Option<Channels>,
-    /// How much one update may change.
+    /// Limits for one update.
     limits: Option<Limits>,
     /// The flags by key.
     #[schemars(extend("minProperties" = 1, "maxProperties" = 100_000))]
@@ -34,7 +37,7 @@ pub(super) struct Document {
     /// Named sets of users.
     #[schemars(extend("maxProperties" = 10_000))]
     groups: Option<BTreeMap<Key, Group>>,
-    /// Metrics beside those that every document has.
+    /// Metrics of your own. Every document also has the built-in metrics.
     #[schemars(extend("maxProperties" = 1000))]
     metrics: Option<BTreeMap<Key, Metric>>,
     /// Plans that flags share.
@@ -42,7 +45,7 @@ pub(super) struct Document {
     plans: Option<BTreeMap<Key, Plan>>,
 }
 
-/// Where the messages to each audience are sent.
+/// The channels for the messages to each audience.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Channels {
@@ -54,11 +57,11 @@ struct Channels {
     user: Option<Text>,
 }
 
-/// How much one update may change.
+/// Limits for one update.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Limits {
-    /// The percentage of users whom one update may take a flag from without a `skip_reason`; by default 50.
+    /// The percentage of users that may lose a flag by one update without a `skip_reason`. By default 50.
     per_update: Option<Percent>,
 }
 
@@ -70,54 +73,54 @@ macro_rules! with_sections {
         $(#[$attribute])*
         pub(super) struct $name {
             $($fields)*
-            /// What takes a flag back, at once or by decision.
+            /// The conditions for a rollback, at once or by decision.
             #[schemars(length(max = 1000))]
             triggers: Option<Vec<Trigger>>,
-            /// Where a flag goes back to, and what people do then.
+            /// The target and the procedure of a rollback.
             rollback: Option<RollBack>,
-            /// Who decides, hour by hour. The first row that covers a moment answers for it.
+            /// The contacts hour by hour. The first row that covers a moment answers for it. The last row has no `hours`.
             #[schemars(length(min = 1, max = 1000))]
             responsibility: Option<Vec<Responsibility>>,
-            /// Variables for messages, beside those that every template has.
+            /// Variables of your own for messages.
             variables: Option<Variables>,
             /// The communication plan.
             #[schemars(length(max = 1000))]
             messages: Option<Vec<Message>>,
-            /// When the rollout starts, and who owns its stages.
+            /// The start of the rollout, and the owners of its stages.
             timeline: Option<Timeline>,
-            /// When a flag may be promoted.
+            /// The times at which a flag may be promoted.
             calendar: Option<Calendar>,
-            /// What could go wrong, and what is done about it.
+            /// Risks and their mitigations.
             #[schemars(length(max = 1000))]
             risks: Option<Vec<Risk>>,
-            /// What comes to the service.
+            /// The traffic of the service.
             traffic: Option<Traffic>,
         }
     };
 }
 
 with_sections! {
-    /// A flag. Each section it has replaces that of the plan it follows; variables are added.
+    /// A flag. Each of its sections replaces the section of its plan. Variables are added to the plan's variables.
     #[schemars(extend("not" = { "required": ["stages", "plan"] }))]
     Flag {
-        /// Where the flag is: `off`, or a stage of its plan. By default `off`.
+        /// The stage of the flag, or `off`. By default `off`.
         stage: Option<StageName>,
-        /// The name of the plan it follows, `staged` by default.
+        /// The name of its plan. By default `staged`.
         plan: Option<Key>,
-        /// Stages of its own, in the place of a plan.
+        /// Stages of its own, instead of a plan.
         #[schemars(length(min = 1, max = 64))]
         stages: Option<Vec<Stage>>,
-        /// What spreads users over buckets; by default the key.
+        /// The text that spreads users over buckets. By default the key.
         #[schemars(length(min = 1, max = 4096))]
         salt: Option<String>,
-        /// Groups that wait, each for a stage, whatever else would let them in.
+        /// Groups that get the flag no earlier than a stage, even if a bucket or a list would admit them.
         hold_back: Option<BTreeMap<Key, StageName>>,
-        /// Who answers for the flag.
+        /// The person or team that owns the flag.
         owner: Option<Text>,
-        /// What the flag is.
+        /// The purpose of the flag.
         description: Option<Text>,
-        /// Allows an update to let in users whom the plan in force does not admit yet, or to take the flag from many at once;
-        /// another reason each time.
+        /// Why an update may admit users earlier than planned, or take the flag from many users at once. Write another
+        /// reason each time.
         skip_reason: Option<Text>,
     }
 }
@@ -131,17 +134,17 @@ with_sections! {
     }
 }
 
-/// A set of users: those listed, and those whose attributes match.
+/// A set of users: listed users, and users whose attributes match.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, extend("minProperties" = 1))]
 pub(super) struct Group {
     /// User keys.
     users: Option<Vec<UserKey>>,
-    /// The path of a file with one user key a line, below the document's directory.
+    /// A file with one user key a line. The path is relative to the document's directory.
     users_file: Option<Text>,
-    /// Whether the file may list nobody; by default an update refuses a file that has become empty.
+    /// Whether the file may be empty. By default an update refuses a file that has become empty.
     may_be_empty: Option<bool>,
-    /// The values that each of these attributes may have.
+    /// Attributes and their allowed values. Every attribute must match.
     #[schemars(rename = "where", extend("minProperties" = 1))]
     attributes: Option<BTreeMap<String, Values>>,
 }
@@ -155,36 +158,18 @@ struct Values(#[schemars(length(min = 1))] Vec<Text>);
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Metric {
-    /// The name for people; by default its key.
+    /// The name for people. By default the key.
     title: Option<Text>,
-    /// What it is measured in.
-    unit: Unit,
-    /// Whether less or more of it is better. Required where it is compared with a target, an alert, a limit or
-    /// control, unless every document has the metric.
-    better: Option<Better>,
-    /// Who records it.
+    /// The unit.
+    unit: OneOf<Unit>,
+    /// Whether smaller or larger values are better. Required if a target, an alert or a trigger names the metric.
+    better: Option<OneOf<Better>>,
+    /// The origin of the readings.
     source: Source,
-    /// What it is, for people.
+    /// A description for people.
     description: Option<Text>,
-    /// How old a reading may be and still count; by default a day where people enter it, else ten
-    /// minutes.
+    /// How old a reading may be. By default a day if people enter it, and ten minutes otherwise.
     stale_after: Option<Duration>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "snake_case")]
-enum Unit {
-    Percent,
-    Duration,
-    Count,
-    Number,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "snake_case")]
-enum Better {
-    Less,
-    More,
 }
 
 #[derive(JsonSchema)]
@@ -205,6 +190,6 @@ enum SourceWord {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Prometheus {
-    /// In Prometheus' query language.
+    /// The query, in the query language of Prometheus.
     prometheus: Text,
 }

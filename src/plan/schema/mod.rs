@@ -1,12 +1,12 @@
-//! The JSON Schema of documents, derived from types that mirror them.
+//! The JSON Schema of documents, derived from types that mirror a document.
 //!
-//! The mirror describes the form of a document, for editors; what only [`Plan::parse`] knows (that
-//! a group exists, that percentages do not fall) it leaves out. No document is read through it: a
-//! test holds it to the reader, field by field.
+//! The mirror describes the form of a document, for editors. It leaves out what only [`Plan::parse`] knows: whether a
+//! group exists, or whether percentages fall. No document is read through the mirror. A test compares the mirror with
+//! the reader, field by field.
 //!
 //! [`Plan::parse`]: crate::Plan::parse
 
-#![expect(dead_code, reason = "the types are only looked at, never made")]
+#![expect(dead_code, reason = "schemars reads the types; no value is made")]
 
 mod document;
 mod sections;
@@ -17,12 +17,10 @@ use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
 
-/// The JSON Schema (draft 2020-12) of plan documents, as JSON text: for editors that complete and
-/// check while a document is written.
+/// Returns the JSON Schema (draft 2020-12) of plan documents, for editors that complete and check.
 ///
-/// Every document that [`Plan::parse`](crate::Plan::parse) accepts is valid by it, a date that TOML
-/// writes without quotes taken as its text. It accepts more: whether a group exists, or a stage
-/// lets in fewer than the one before, is no question of form.
+/// Every document that [`Plan::parse`](crate::Plan::parse) accepts is valid by the schema, if a TOML date counts as its
+/// text. The schema accepts more documents. For example, it does not know whether a group exists.
 ///
 /// # Example
 ///
@@ -40,10 +38,12 @@ pub fn json_schema() -> String {
     format!("{:#}\n", schema.as_value())
 }
 
-/// A name, not an address: the schema is printed, not fetched.
+/// A name, not an address: no one can fetch the schema from it.
 const ID: &str = "urn:stagegate:plan:1";
 
-/// A field that may be left out may not be null; and the width of an integer is nobody's business.
+/// Removes `null` from optional fields, and the width of integers.
+///
+/// You can leave an optional field out, but you cannot set it to null.
 #[derive(Clone, Debug)]
 struct Plain;
 

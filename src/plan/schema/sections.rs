@@ -1,15 +1,16 @@
-//! What a plan says beside its stages.
+//! The mirror of a plan's sections.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 
 use super::values::{
-    Date, Duration, Hours, Increase, Key, Quantity, Share, StageName, Template, Text, VariableName,
-    When,
+    Date, Duration, Hours, Increase, Key, OneOf, Quantity, Share, StageName, Template, Text,
+    VariableName, When,
 };
+use crate::plan::model::{Action, Audience, Level, NoData, Phase, RollBackTarget};
 
-/// What takes a flag back: a metric beyond one limit, or an incident.
+/// A condition for a rollback: a metric beyond a limit, or an incident.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, extend("oneOf" = [
     {
@@ -32,98 +33,67 @@ use super::values::{
 pub(super) struct Trigger {
     /// The metric.
     metric: Option<Key>,
-    /// Fires when the metric is more than this; for metrics of which less is better.
+    /// Fires if the metric is above this. For metrics whose smaller values are better.
     above: Option<Quantity>,
-    /// Fires when the metric is less than this; for metrics of which more is better.
+    /// Fires if the metric is below this. For metrics whose larger values are better.
     below: Option<Quantity>,
-    /// Fires when users with the flag fare worse than those without by more than this.
+    /// Fires if the metric is worse for users with the flag than for users without it, by more than this.
     worse_than_control_by: Option<Increase>,
-    /// For how long; by default at once.
+    /// How long the limit must be exceeded. By default the trigger fires at once.
     #[schemars(rename = "for")]
     sustained: Option<Duration>,
-    /// Samples without which nothing is decided.
+    /// The number of samples that a decision needs.
     #[schemars(range(min = 1))]
     minimum_sample: Option<u64>,
-    /// What missing data means.
-    no_data: Option<NoData>,
-    /// `security`, `data_integrity`, `critical_bug`, or a name of the team's own.
+    /// The action on missing data.
+    no_data: Option<OneOf<NoData>>,
+    /// `security`, `data_integrity`, `critical_bug`, or a name of your own.
     incident: Option<Key>,
-    /// `rollback` takes the flag back at once, `decide` asks whoever is responsible.
-    action: Action,
+    /// `rollback` rolls the flag back at once. `decide` asks the person responsible.
+    action: OneOf<Action>,
 }
 
-#[derive(JsonSchema)]
-#[schemars(rename_all = "snake_case")]
-enum NoData {
-    Hold,
-    Rollback,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "snake_case")]
-enum Action {
-    Rollback,
-    Decide,
-}
-
-/// How a flag is taken back.
+/// The target and the procedure of a rollback.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct RollBack {
-    /// `off`, the default, or the stage before.
-    target: Option<Target>,
-    /// The procedure, in order of its phases.
+    /// `off`, or the stage before (`previous`). By default `off`.
+    target: Option<OneOf<RollBackTarget>>,
+    /// The steps of the procedure, in order of their phases.
     #[schemars(length(max = 1000))]
     steps: Option<Vec<Step>>,
 }
 
-#[derive(JsonSchema)]
-#[schemars(rename_all = "snake_case")]
-enum Target {
-    Off,
-    Previous,
-}
-
-/// A step of the roll-back procedure.
+/// A step of the rollback procedure.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Step {
-    /// The part of the incident it belongs to.
-    phase: Phase,
-    /// What is done.
+    /// The phase of the incident.
+    phase: OneOf<Phase>,
+    /// The task.
     text: Text,
-    /// Who does it; by default whoever is responsible.
+    /// The person or role. By default the person responsible.
     owner: Option<Text>,
-    /// Within what time of the trigger.
+    /// The time allowed, from the trigger on.
     within: Option<Duration>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "snake_case")]
-enum Phase {
-    Decide,
-    Execute,
-    Verify,
-    Communicate,
-    Investigate,
 }
 
 /// A row of the responsibility table.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Responsibility {
-    /// The row's name, for people.
+    /// The name of the row, for people.
     name: Option<Text>,
-    /// The hours it covers; by default every hour.
+    /// The hours that the row covers. By default every hour. The last row must cover every hour.
     hours: Option<WeekHours>,
-    /// The time zone of the hours, `UTC` by default.
+    /// The time zone of the hours. By default `UTC`.
     time_zone: Option<Text>,
-    /// Who is responsible.
+    /// The person or role that is responsible.
     contact: Text,
-    /// Who is asked next, in order.
+    /// The contacts to ask next, in order.
     #[schemars(length(max = 1000))]
     escalation: Option<Vec<Text>>,
-    /// After what time without an answer the next is asked.
+    /// How long to wait for an answer before asking the next contact.
     escalate_after: Option<Duration>,
 }
 
@@ -132,7 +102,7 @@ pub(super) struct Responsibility {
 #[schemars(transparent)]
 struct WeekHours(#[schemars(length(min = 1, max = 1000))] Vec<Hours>);
 
-/// Names that templates can use, and what they stand for.
+/// Names for templates, and their texts.
 #[derive(JsonSchema)]
 #[schemars(transparent, extend("maxProperties" = 1000))]
 pub(super) struct Variables(BTreeMap<VariableName, Text>);
@@ -141,15 +111,15 @@ pub(super) struct Variables(BTreeMap<VariableName, Text>);
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Message {
-    /// To whom.
-    audience: Audience,
-    /// About which stage; by default about each.
+    /// The audience.
+    audience: OneOf<Audience>,
+    /// The stage that the message is about. By default every stage.
     stage: Option<StageName>,
-    /// When.
+    /// When to send the message.
     when: When,
-    /// Where it is sent: `#releases`, `email`. By default the channel of its audience.
+    /// The channel: `#releases`, `email`. By default the channel of the audience.
     channel: Option<Text>,
-    /// By which way people mean to tell it, in words: `Call/Email`.
+    /// How the team delivers the message, in words: `Call/Email`.
     method: Option<Text>,
     /// The subject line.
     subject: Option<Template>,
@@ -157,31 +127,23 @@ pub(super) struct Message {
     template: Template,
 }
 
-#[derive(JsonSchema)]
-#[schemars(rename_all = "snake_case")]
-enum Audience {
-    Internal,
-    Client,
-    User,
-}
-
-/// When the rollout starts, and who owns its stages.
+/// The start of the rollout, and the owners of its stages.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Timeline {
-    /// The day the first stage begins.
+    /// The first day of the first stage.
     start: Option<Date>,
-    /// Who owns a stage, by the stage's name; by default the flag's owner.
+    /// The owners of stages, by stage. By default the owner of the flag.
     owners: Option<BTreeMap<StageName, Text>>,
 }
 
-/// When a flag may be promoted.
+/// The times at which a flag may be promoted.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Calendar {
-    /// The time zone of hours and dates, `UTC` by default.
+    /// The time zone of hours and dates. By default `UTC`.
     time_zone: Option<Text>,
-    /// The hours of the week for promotions; by default every hour.
+    /// The hours of the week for promotions. By default every hour.
     hours: Option<WeekHours>,
     /// Days on which nothing is promoted.
     #[schemars(length(max = 1000))]
@@ -196,7 +158,7 @@ struct Freeze {
     from: Date,
     /// The last day.
     to: Date,
-    /// Why.
+    /// The reason.
     reason: Text,
 }
 
@@ -204,36 +166,28 @@ struct Freeze {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Risk {
-    /// What could happen.
+    /// The event to avoid.
     risk: Text,
-    /// How likely it is.
-    likelihood: Option<Level>,
-    /// How bad it would be.
-    impact: Option<Level>,
-    /// What is done about it.
+    /// The likelihood.
+    likelihood: Option<OneOf<Level>>,
+    /// The impact.
+    impact: Option<OneOf<Level>>,
+    /// The mitigation.
     mitigation: Text,
-    /// Who sees to it.
+    /// The person or role that takes care of it.
     owner: Option<Text>,
 }
 
-#[derive(JsonSchema)]
-#[schemars(rename_all = "snake_case")]
-enum Level {
-    Low,
-    Medium,
-    High,
-}
-
-/// What comes to the service: tells which stages are too short, and how many users a step is about.
+/// The traffic of the service. It serves to find stages that are too short, and to estimate the users of a stage.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Traffic {
-    /// Requests a minute that ask for the flag, of all users together.
+    /// Requests a minute that check the flag, of all users together.
     #[schemars(range(min = 1))]
     requests_per_minute: u64,
-    /// The share of them that fails when all is well.
+    /// The usual share of requests that fail.
     error_rate: Share,
-    /// How many users there are.
+    /// The number of users.
     #[schemars(range(min = 1))]
     users: Option<u64>,
 }

@@ -1,66 +1,58 @@
-//! A stage and what it asks.
+//! The mirror of a stage.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 
-use super::values::{Bound, Duration, Key, Percent, StageName, Text};
+use super::values::{Bound, Duration, Key, OneOf, Percent, StageName, Text};
+use crate::plan::model::{ActivityDay, Advance};
 
-/// A step of a plan. Its audience is its own groups and percentage, and all of the stages before.
+/// A step of a plan. Its audience is its groups, its percentage and the audiences of all earlier stages.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Stage {
-    /// Its name; not `off`, and no two of a plan are alike.
+    /// The name: unique in the plan, and not `off`.
     name: StageName,
-    /// Groups it adds, whatever their users' buckets.
+    /// Groups to add. Their users' buckets do not matter.
     groups: Option<Vec<Key>>,
-    /// The share of all users, never less than that of the stage before.
+    /// The share of all users. Never less than in the stage before.
     percent: Option<Percent>,
-    /// What a heading calls the stage. By default its name.
+    /// The title in headings. By default the name.
     title: Option<Text>,
-    /// Whom the stage is for, in words.
+    /// The users of the stage, in words.
     #[schemars(length(max = 1000))]
     audience: Option<Vec<Text>>,
-    /// By which criteria the users of the stage are selected, in words.
+    /// The criteria for selecting the users of the stage, in words.
     #[schemars(length(max = 1000))]
     selection: Option<Vec<Text>>,
     /// The most users that the stage's own groups may list.
     #[schemars(range(min = 1, max = 1_000_000_000_000_u64))]
     at_most: Option<u64>,
-    /// What the stage is to show.
+    /// The goal of the stage.
     goal: Option<Text>,
-    /// The time a flag has to be in the stage.
+    /// The time that a flag must stay in the stage.
     min_duration: Option<Duration>,
-    /// The time after which it is overdue.
+    /// The time after which the stage is overdue.
     max_duration: Option<Duration>,
-    /// What has to hold before the flag leaves the stage, beside the metrics' targets.
+    /// Success criteria. They must hold before the flag leaves the stage, like the metrics' targets.
     #[schemars(length(max = 1000))]
     criteria: Option<Vec<Criterion>>,
-    /// What the team does in the stage.
+    /// The tasks of the team in the stage.
     #[schemars(length(max = 1000))]
     activities: Option<Vec<Activity>>,
-    /// The go/no-go checklist: what else has to hold before the flag leaves the stage.
+    /// The go/no-go checklist. Its items must hold before the flag leaves the stage.
     #[schemars(length(max = 1000))]
     checklist: Option<Vec<Criterion>>,
-    /// What is tracked. Every target has to hold before the flag leaves the stage.
+    /// Metrics to track. Every target must hold before the flag leaves the stage.
     #[schemars(extend("maxProperties" = 1000))]
     metrics: Option<BTreeMap<Key, StageMetric>>,
-    /// How closely the flag is watched in the last stage.
+    /// The watch in the last stage.
     watch: Option<Watch>,
-    /// Whether the flag leaves the stage by itself once every condition holds; by default somebody
-    /// promotes it.
-    advance: Option<Advance>,
+    /// `auto` promotes the flag as soon as every condition holds. By default a person promotes it.
+    advance: Option<OneOf<Advance>>,
 }
 
-/// How a flag leaves a stage.
-#[derive(JsonSchema)]
-#[schemars(rename_all = "snake_case")]
-enum Advance {
-    Manual,
-    Auto,
-}
-
-/// A condition of leaving a stage: a metric's, or one that a person signs.
+/// A condition for leaving a stage: the target of a metric, or a statement that a person signs.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, extend("oneOf" = [
     {
@@ -75,16 +67,16 @@ enum Advance {
 struct Criterion {
     /// The metric.
     metric: Option<Key>,
-    /// Where it has to be.
+    /// The target of the metric.
     target: Option<Bound>,
-    /// How long it has to stay there. By default the last value counts.
+    /// How long the target must hold. By default the last value counts.
     #[schemars(rename = "for")]
     sustained: Option<Duration>,
-    /// The name to sign it by. No other condition of the stage has it.
+    /// The name for signing. Unique in the stage.
     id: Option<Key>,
-    /// What is signed, or what the target stands for.
+    /// The statement to sign, or the meaning of the target.
     text: Option<Text>,
-    /// Who is to sign.
+    /// The person or role that signs.
     owner: Option<Text>,
     /// How long a signature counts. By default until the flag leaves the stage.
     expires: Option<Duration>,
@@ -102,33 +94,23 @@ enum Activity {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Task {
-    /// What is done.
+    /// The task.
     text: Text,
-    /// On which days of the stage. By default the timeline does not date it.
-    at: Option<ActivityDay>,
-    /// Who does it. By default the owner of the stage.
+    /// The days of the stage. By default the timeline does not date the task.
+    at: Option<OneOf<ActivityDay>>,
+    /// The person or role. By default the owner of the stage.
     owner: Option<Text>,
-}
-
-/// The days of a stage on which a task is done.
-#[derive(JsonSchema)]
-#[schemars(rename_all = "snake_case")]
-enum ActivityDay {
-    Start,
-    Daily,
-    Weekly,
-    End,
 }
 
 /// A metric to track.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct StageMetric {
-    /// Where it has to be.
+    /// The target of the metric.
     target: Bound,
-    /// From where on somebody is told.
+    /// The bound for an alert.
     alert: Option<Bound>,
-    /// For how long the target must have held; by default now is enough.
+    /// How long the target must hold. By default the last value counts.
     #[schemars(rename = "for")]
     sustained: Option<Duration>,
 }
@@ -137,12 +119,12 @@ struct StageMetric {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Watch {
-    /// How long it lasts.
+    /// The length of the watch.
     #[schemars(rename = "for")]
     lasts: Duration,
-    /// The time from one check to the next.
+    /// The time between two checks.
     every: Duration,
-    /// What the team does meanwhile, in words.
+    /// The tasks of the team during the watch, in words.
     #[schemars(length(max = 1000))]
     activities: Option<Vec<Text>>,
 }

@@ -1,10 +1,13 @@
-//! Texts and numbers of a certain form.
+//! The mirror of texts and numbers that have a certain form.
 
 use std::borrow::Cow;
+use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-/// Types that stand for a part of the schema as it is written here.
+use crate::plan::model::Word;
+
+/// Declares types whose schema is written here.
 macro_rules! values {
     ($($name:ident { $($schema:tt)* })*) => {$(
         pub(super) struct $name;
@@ -19,6 +22,24 @@ macro_rules! values {
             }
         }
     )*};
+}
+
+/// One of the words of a type.
+pub(super) struct OneOf<W>(PhantomData<W>);
+
+impl<W: Word> JsonSchema for OneOf<W> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "OneOf".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let words: Vec<&str> = W::ALL.iter().map(|value| value.word()).collect();
+        json_schema!({ "type": "string", "enum": words })
+    }
 }
 
 values! {
@@ -40,7 +61,7 @@ values! {
     }
     VariableName {
         "type": "string",
-        "description": "1 to 128 of a-z 0-9 _, the first no digit.",
+        "description": "1 to 128 of a-z 0-9 _, not beginning with a digit.",
         "pattern": "^[a-z_][a-z0-9_]{0,127}$",
     }
     UserKey {

@@ -5,7 +5,6 @@ pub(super) mod template;
 pub(super) mod variables;
 pub(super) mod when;
 
-use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use crate::plan::model::message::template::Template;
 use crate::plan::model::message::variables::Variables;
 use crate::plan::model::message::when::When;
 use crate::plan::model::sections::Context;
-use crate::plan::model::word::{self, Word};
+use crate::plan::model::word::{self, Word, words};
 use crate::plan::node::Node;
 use crate::plan::report::Report;
 
@@ -42,28 +41,17 @@ pub struct Message {
     pub template: Template,
 }
 
-/// To whom a message goes. Printed, and read, as a document writes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Audience {
-    /// `internal`
-    Internal,
-    /// `client`
-    Client,
-    /// `user`
-    User,
-}
-
-impl Word for Audience {
-    const WRONG: &'static str = "not an audience";
-    const ALL: &'static [Audience] = &[Audience::Internal, Audience::Client, Audience::User];
-
-    fn word(self) -> &'static str {
-        match self {
-            Audience::Internal => "internal",
-            Audience::Client => "client",
-            Audience::User => "user",
-        }
+words! {
+    /// To whom a message goes. Printed, and read, as a document writes it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    pub enum Audience: "not an audience" {
+        /// `internal`
+        Internal = "internal",
+        /// `client`
+        Client = "client",
+        /// `user`
+        User = "user",
     }
 }
 
@@ -73,13 +61,6 @@ impl FromStr for Audience {
     /// Reads `internal`, `client` or `user`.
     fn from_str(text: &str) -> Result<Audience, ParseAudienceError> {
         Audience::of_word(text).ok_or(ParseAudienceError(()))
-    }
-}
-
-/// As `client`.
-impl fmt::Display for Audience {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
     }
 }
 

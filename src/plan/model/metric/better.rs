@@ -1,37 +1,37 @@
 //! Which values of a metric are the good ones.
 
-use std::fmt;
-
 use crate::plan::model::metric::quantity::Bound;
-use crate::plan::model::word::Word;
+use crate::plan::model::word::words;
 
-/// The direction of a metric: whether smaller or larger values are better.
-///
-/// # Example
-///
-/// ```
-/// use stagegate::Plan;
-/// use stagegate::model::Better;
-///
-/// let plan = Plan::parse(r#"
-///     schema = 1
-///     [metrics.revenue]
-///     title = "Revenue per user"
-///     unit = "number"
-///     better = "more"
-///     source = "people"
-///     [flags.search]
-/// "#)?;
-/// assert_eq!(plan.metrics().next().unwrap().better, Some(Better::More));
-/// assert_eq!(Better::More.to_string(), "more");
-/// # Ok::<(), stagegate::PlanError>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Better {
-    /// Less is better: errors, response times, complaints (`less`).
-    Less,
-    /// More is better: revenue, a Net Promoter Score (`more`).
-    More,
+words! {
+    /// The direction of a metric: whether smaller or larger values are better.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::Plan;
+    /// use stagegate::model::Better;
+    ///
+    /// let plan = Plan::parse(r#"
+    ///     schema = 1
+    ///     [metrics.revenue]
+    ///     title = "Revenue per user"
+    ///     unit = "number"
+    ///     better = "more"
+    ///     source = "people"
+    ///     [flags.search]
+    /// "#)?;
+    /// assert_eq!(plan.metrics().next().unwrap().better, Some(Better::More));
+    /// assert_eq!(Better::More.to_string(), "more");
+    /// # Ok::<(), stagegate::PlanError>(())
+    /// ```
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Better: "not a direction of a metric" {
+        /// Less is better: errors, response times, complaints (`less`).
+        Less = "less",
+        /// More is better: revenue, a Net Promoter Score (`more`).
+        More = "more",
+    }
 }
 
 impl Better {
@@ -45,25 +45,6 @@ impl Better {
         match self {
             Better::Less => Better::More,
             Better::More => Better::Less,
-        }
-    }
-}
-
-/// The word of the document.
-impl fmt::Display for Better {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
-    }
-}
-
-impl Word for Better {
-    const WRONG: &'static str = "not a direction of a metric";
-    const ALL: &'static [Better] = &[Better::Less, Better::More];
-
-    fn word(self) -> &'static str {
-        match self {
-            Better::Less => "less",
-            Better::More => "more",
         }
     }
 }

@@ -22,7 +22,6 @@ use crate::plan::model::metric::quantity::{Bound, Unit};
 use std::time::Duration;
 
 use crate::plan::model::time::duration::WrittenDuration;
-use crate::plan::model::word::Word;
 use crate::plan::node::{Entry, Node};
 use crate::plan::report::Report;
 
@@ -237,20 +236,6 @@ impl Metrics {
             format!("{known}; or declare it as `[metrics.{}]`", Excerpt(name))
         } else {
             format!("{known}; or declare one with `[metrics.NAME]`")
-        }
-    }
-}
-
-impl Word for Unit {
-    const WRONG: &'static str = "not a unit of a metric";
-    const ALL: &'static [Unit] = &[Unit::Percent, Unit::Duration, Unit::Count, Unit::Number];
-
-    fn word(self) -> &'static str {
-        match self {
-            Unit::Percent => "percent",
-            Unit::Duration => "duration",
-            Unit::Count => "count",
-            Unit::Number => "number",
         }
     }
 }

@@ -9,20 +9,22 @@ use thiserror::Error;
 use crate::percent::{self, DecimalError, Percent};
 use crate::plan::model::metric::number::{Number, ParseNumberError};
 use crate::plan::model::time::duration::{ParseDurationError, WrittenDuration};
-use crate::plan::model::word::Word;
+use crate::plan::model::word::words;
 
-/// What a metric is measured in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Unit {
-    /// A share of 0% to 100%: `"1%"`.
-    Percent,
-    /// A time: `"2s"`, `"250ms"`, `"1m"`.
-    Duration,
-    /// A whole number of something: `"20"`.
-    Count,
-    /// A decimal number, perhaps negative: `"-3.5"`.
-    Number,
+words! {
+    /// What a metric is measured in.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Unit: "not a unit of a metric" {
+        /// A share of 0% to 100%: `"1%"`.
+        Percent = "percent",
+        /// A time: `"2s"`, `"250ms"`, `"1m"`.
+        Duration = "duration",
+        /// A whole number of something: `"20"`.
+        Count = "count",
+        /// A decimal number, perhaps negative: `"-3.5"`.
+        Number = "number",
+    }
 }
 
 /// A number with its unit. Printed as a document writes it.
@@ -155,12 +157,6 @@ impl Comparison {
             Comparison::Above => ">",
             Comparison::AtLeast => ">=",
         }
-    }
-}
-
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
     }
 }
 

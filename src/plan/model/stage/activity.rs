@@ -1,10 +1,8 @@
 //! `activities`: what the team does in a stage.
 
-use std::fmt;
-
 use crate::plan::fields::{Fields, Path, text};
 use crate::plan::model::list;
-use crate::plan::model::word::{self, Word};
+use crate::plan::model::word::{self, words};
 use crate::plan::node::{Node, Value};
 use crate::plan::report::Report;
 
@@ -45,39 +43,19 @@ pub struct Activity {
     pub owner: Option<Box<str>>,
 }
 
-/// The days of a stage on which an activity takes place. Printed as a document writes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum ActivityDay {
-    /// The first day of the stage (`start`).
-    Start,
-    /// Every day of the stage (`daily`).
-    Daily,
-    /// Every seventh day of the stage, from the first day on (`weekly`).
-    Weekly,
-    /// The last day of the stage (`end`).
-    End,
-}
-
-impl Word for ActivityDay {
-    const WRONG: &'static str = "not a day of an activity";
-    const ALL: &'static [ActivityDay] =
-        &[ActivityDay::Start, ActivityDay::Daily, ActivityDay::Weekly, ActivityDay::End];
-
-    fn word(self) -> &'static str {
-        match self {
-            ActivityDay::Start => "start",
-            ActivityDay::Daily => "daily",
-            ActivityDay::Weekly => "weekly",
-            ActivityDay::End => "end",
-        }
-    }
-}
-
-/// As `daily`.
-impl fmt::Display for ActivityDay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+words! {
+    /// The days of a stage on which an activity takes place. Printed as a document writes it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    pub enum ActivityDay: "not a day of an activity" {
+        /// The first day of the stage (`start`).
+        Start = "start",
+        /// Every day of the stage (`daily`).
+        Daily = "daily",
+        /// Every seventh day of the stage, from the first day on (`weekly`).
+        Weekly = "weekly",
+        /// The last day of the stage (`end`).
+        End = "end",
     }
 }
 

@@ -4,7 +4,6 @@ pub(super) mod activity;
 pub(super) mod criterion;
 pub(super) mod fields;
 
-use std::fmt;
 use std::sync::Arc;
 
 use activity::Activity;
@@ -15,7 +14,7 @@ use crate::eval::StageName;
 use crate::percent::Percent;
 use crate::plan::model::metric::{Metric, StageMetric};
 use crate::plan::model::time::duration::WrittenDuration;
-use crate::plan::model::word::Word;
+use crate::plan::model::word::words;
 
 /// A stage of a flag's plan.
 #[derive(Clone, Copy, Debug)]
@@ -95,32 +94,15 @@ pub struct StageDetails {
     pub advance: Advance,
 }
 
-/// How a flag leaves a stage. Printed as a document writes it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Advance {
-    /// Somebody promotes it (`manual`).
-    #[default]
-    Manual,
-    /// By itself, once every condition holds (`auto`).
-    Auto,
-}
-
-impl Word for Advance {
-    const WRONG: &'static str = "not a way to leave a stage";
-    const ALL: &'static [Advance] = &[Advance::Manual, Advance::Auto];
-
-    fn word(self) -> &'static str {
-        match self {
-            Advance::Manual => "manual",
-            Advance::Auto => "auto",
-        }
-    }
-}
-
-/// As `manual`.
-impl fmt::Display for Advance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+words! {
+    /// How a flag leaves a stage. Printed as a document writes it.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub enum Advance: "not a way to leave a stage" {
+        /// Somebody promotes it (`manual`).
+        #[default]
+        Manual = "manual",
+        /// By itself, once every condition holds (`auto`).
+        Auto = "auto",
     }
 }
 

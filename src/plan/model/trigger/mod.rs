@@ -13,7 +13,7 @@ use crate::plan::model::metric::increase::Increase;
 use crate::plan::model::metric::quantity::Quantity;
 use crate::plan::model::time::duration::WrittenDuration;
 pub(in crate::plan::model) use crate::plan::model::trigger::fields::read;
-use crate::plan::model::word::Word;
+use crate::plan::model::word::words;
 
 /// What takes a flag back, at once or by decision.
 ///
@@ -92,22 +92,26 @@ pub enum Limit {
     },
 }
 
-/// What a trigger does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// Takes the flag back at once (`rollback`).
-    RollBack,
-    /// Asks whoever is responsible now (`decide`).
-    Decide,
+words! {
+    /// What a trigger does.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Action: "not an action of a trigger" {
+        /// Takes the flag back at once (`rollback`).
+        RollBack = "rollback",
+        /// Asks whoever is responsible now (`decide`).
+        Decide = "decide",
+    }
 }
 
-/// What a trigger makes of missing data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum NoData {
-    /// The flag stays where it is and is not promoted (`hold`).
-    Hold,
-    /// The flag is taken back (`rollback`).
-    RollBack,
+words! {
+    /// What a trigger makes of missing data.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum NoData: "not what a trigger makes of no data" {
+        /// The flag stays where it is and is not promoted (`hold`).
+        Hold = "hold",
+        /// The flag is taken back (`rollback`).
+        RollBack = "rollback",
+    }
 }
 
 /// The kind of an incident.
@@ -206,18 +210,6 @@ impl fmt::Display for Limit {
     }
 }
 
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
-    }
-}
-
-impl fmt::Display for NoData {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
-    }
-}
-
 impl fmt::Display for IncidentKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
@@ -237,30 +229,6 @@ impl IncidentKind {
             IncidentKind::DataIntegrity => "data_integrity",
             IncidentKind::CriticalBug => "critical_bug",
             IncidentKind::Own(name) => name,
-        }
-    }
-}
-
-impl Word for Action {
-    const WRONG: &'static str = "not an action of a trigger";
-    const ALL: &'static [Action] = &[Action::RollBack, Action::Decide];
-
-    fn word(self) -> &'static str {
-        match self {
-            Action::RollBack => "rollback",
-            Action::Decide => "decide",
-        }
-    }
-}
-
-impl Word for NoData {
-    const WRONG: &'static str = "not what a trigger makes of no data";
-    const ALL: &'static [NoData] = &[NoData::Hold, NoData::RollBack];
-
-    fn word(self) -> &'static str {
-        match self {
-            NoData::Hold => "hold",
-            NoData::RollBack => "rollback",
         }
     }
 }
