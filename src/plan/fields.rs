@@ -92,10 +92,72 @@ impl<'n, 'a> Fields<'n, 'a> {
         self.path
     }
 
+    /// Takes these fields, to be read after [`finish`](Fields::finish).
+    pub(super) fn know(&mut self, names: &[&'static str]) {
+        self.known.extend(names);
+    }
+
     /// Returns the field's value, if the table has the field.
     pub(super) fn take(&mut self, name: &'static str) -> Option<&'n Node<'a>> {
-        self.known.push(name);
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
         self.entries.iter().find(|entry| entry.key == name).map(|entry| &entry.node)
+    }
+
+    /// Reads the field, if the table has it.
+    pub(super) fn read<T>(
+        &mut self,
+        name: &'static str,
+        report: &mut Report<'a>,
+        read: impl FnOnce(&'n Node<'a>, &Path<'_>, &mut Report<'a>) -> T,
+    ) -> Option<T> {
+        let node = self.take(name)?;
+        Some(read(node, &self.path.field(name), report))
+    }
+
+    /// Reads a field that the table may have. `None`: the table has the field, and its value is wrong.
+    pub(super) fn optional<T>(
+        &mut self,
+        name: &'static str,
+        report: &mut Report<'a>,
+        read: impl FnOnce(&'n Node<'a>, &Path<'_>, &mut Report<'a>) -> Option<T>,
+    ) -> Option<Option<T>> {
+        match self.read(name, report, read) {
+            None => Some(None),
+            Some(read) => read.map(Some),
+        }
+    }
+
+    /// Reads a field that the table must have. `hint` says what to write if it is missing.
+    pub(super) fn required<T>(
+        &mut self,
+        name: &'static str,
+        hint: impl fmt::Display,
+        report: &mut Report<'a>,
+        read: impl FnOnce(&'n Node<'a>, &Path<'_>, &mut Report<'a>) -> Option<T>,
+    ) -> Option<T> {
+        if self.take(name).is_none() {
+            self.missing(name, hint, report);
+        }
+        self.read(name, report, read)?
+    }
+
+    /// Reads the text of a field that the table must have. `hint` says what to write if it is missing or empty.
+    pub(super) fn required_text(
+        &mut self,
+        name: &'static str,
+        hint: &str,
+        report: &mut Report<'a>,
+    ) -> Option<&'n str> {
+        self.required(name, hint, report, |node, path, report| {
+            // `text` would suggest to leave the field out.
+            if matches!(&node.value, Value::Text(text) if text.trim().is_empty()) {
+                report.found(node, path, "an empty text", hint);
+                return None;
+            }
+            text(node, path, report)
+        })
     }
 
     /// Returns the field's text; reports a blank text and one of more than `MAX_TEXT_BYTES`.

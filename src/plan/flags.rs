@@ -8,7 +8,7 @@ use super::fields::{Fields, Path, named, one_of, string, table};
 use super::limits::{MAX_FLAGS, MAX_TEXT_BYTES};
 use super::lint::Subject;
 use super::lint::idle_stage::{self, Ends, IdleStage, IdleStages};
-use super::model::{FlagPlan, OwnSections, Sections, Stages};
+use super::model::{FlagPlan, SECTIONS, Sections, Stages};
 use super::node::{Entry, Node};
 use super::report::Report;
 use super::staged;
@@ -94,7 +94,7 @@ impl<'a> FlagReader<'_, 'a> {
         let owner = fields.take_text("owner", report).map(Box::from);
         let description = fields.take_text("description", report).map(Box::from);
         let skip_reason = fields.take_text("skip_reason", report).map(Box::from);
-        let sections = OwnSections::take(&mut fields);
+        fields.know(&SECTIONS);
         fields.finish(report);
 
         let salt = salt.map(|node| self.salt(node, report));
@@ -116,7 +116,7 @@ impl<'a> FlagReader<'_, 'a> {
             None => Some(0),
         };
         let section_context = self.context.refers.of_sections(&stages);
-        let sections = sections.read(&self.path, section_context, &base, report);
+        let sections = Sections::read(&mut fields, section_context, &base, report);
         let declared_at = stage.map_or(&self.entry.key_span, |node| &node.span).clone();
         // A wrong salt or stage is reported. The lints look at the other fields all the same.
         let is_whole = declared.is_some() && salt != Some(None);

@@ -18,9 +18,7 @@ impl Header {
     pub(super) fn read<'a>(fields: &mut Fields<'_, 'a>, report: &mut Report<'a>) -> Header {
         let project = fields.take_text("project", report).map(Arc::from);
         let version = fields.take_text("version", report).map(Arc::from);
-        let path = fields.path().field("last_updated");
-        let last_updated = fields.take("last_updated");
-        let last_updated = last_updated.and_then(|node| read_date(node, &path, report));
+        let last_updated = fields.read("last_updated", report, read_date).flatten();
         Header { project, version, last_updated }
     }
 }

@@ -9,7 +9,7 @@ use super::groups::Groups;
 use super::limits::{MAX_PLANS, MAX_STAGES};
 use super::lint::Subject;
 use super::lint::idle_stage::{IdleStage, IdleStages};
-use super::model::{Context, DetailFields, Metrics, OwnSections, Sections, StageDetails, Stages};
+use super::model::{Context, Metrics, SECTIONS, Sections, StageDetails, Stages};
 use super::node::Node;
 use super::report::Report;
 use super::staged;
@@ -85,7 +85,7 @@ pub(super) fn read_plan<'a>(
 ) -> Option<(SharedPlan, Vec<IdleStage>)> {
     let mut fields = Fields::open(node, path, report)?;
     let stages = fields.take("stages");
-    let own = OwnSections::take(&mut fields);
+    fields.know(&SECTIONS);
     fields.finish(report);
     let Some(stages) = stages else {
         fields.missing("stages", "write at least one stage with a `name`", report);
@@ -93,7 +93,7 @@ pub(super) fn read_plan<'a>(
     };
     let (stages, idle) = read(stages, &path.field("stages"), refers, report)?;
     let context = refers.of_sections(&stages);
-    let sections = own.read(path, context, &Arc::default(), report);
+    let sections = Sections::read(&mut fields, context, &Arc::default(), report);
     Some((SharedPlan { name: Some(name.shared()), stages, sections }, idle))
 }
 
@@ -157,41 +157,28 @@ fn read_stage<'a>(
 ) -> Option<ReadStage> {
     let StageContext { before, known, is_last, refers } = context;
     let mut fields = Fields::open(node, path, report)?;
-    let (name_node, percent, group_names) =
-        (fields.take("name"), fields.take("percent"), fields.take("groups"));
-    let details = DetailFields::take(&mut fields);
-    fields.finish(report);
-    let name = match name_node {
-        Some(name) => read_name(name, &path.field("name"), before, report),
-        None => {
-            fields.missing(
-                "name",
-                "write the stage's name, for example `name = \"pilot\"`",
-                report,
-            );
-            None
-        }
-    };
+    let hint = "write the stage's name, for example `name = \"pilot\"`";
+    let name = fields
+        .required("name", hint, report, |node, path, report| read_name(node, path, before, report));
     let inherited = before.last().map_or(Percent::NONE, |stage| stage.percent);
-    let percent = match percent {
-        Some(node) => read_percent(node, &path.field("percent"), before, report),
-        None => Some(inherited),
-    };
-    let members = match group_names {
-        Some(node) => read_groups(node, &path.field("groups"), refers.groups, report),
-        None => Box::default(),
-    };
-    let at_most = details.at_most();
-    let details = details.read(path, is_last, refers.metrics, report);
-    if let Some((node, at_most)) = at_most.zip(details.at_most) {
+    let percent = fields
+        .optional("percent", report, |node, path, report| read_percent(node, path, before, report));
+    let members = fields.read("groups", report, |node, path, report| {
+        read_groups(node, path, refers.groups, report)
+    });
+    let members = members.unwrap_or_default();
+    let details = StageDetails::read(&mut fields, is_last, refers.metrics, report);
+    if let Some((node, at_most)) = fields.take("at_most").zip(details.at_most) {
         check_listed(&members, at_most, node, path, report);
     }
+    fields.finish(report);
     // A percentage that is wrong counts as the one before, so that the next stage is not blamed.
-    let stage = Stage::new(name?, percent.unwrap_or(inherited), members);
-    let listed = group_names.map_or(Some(0), Node::len);
+    let stage = Stage::new(name?, percent.flatten().unwrap_or(inherited), members);
+    let listed = fields.take("groups").map_or(Some(0), Node::len);
     // Whom a field with a mistake would have let in cannot be told.
     let is_certain = percent.is_some() && listed == Some(stage.groups.len()) && fields.are_known();
-    let idle = name_node
+    let idle = fields
+        .take("name")
         .filter(|_| is_certain)
         .and_then(|node| IdleStage::of(&stage, node.span.clone(), before, known));
     Some(ReadStage { stage, details, idle })

@@ -88,22 +88,15 @@ pub(super) fn read<'a>(
     report: &mut Report<'a>,
 ) -> Option<Calendar> {
     let mut fields = Fields::open(node, path, report)?;
-    let (time_zone, hours) = (fields.take("time_zone"), fields.take("hours"));
-    let freezes = fields.take("freezes");
+    let time_zone = fields.optional("time_zone", report, date::read_zone);
+    let hours = fields.optional("hours", report, week_text::read);
+    let freezes = fields.read("freezes", report, read_freezes);
     fields.finish(report);
-    let time_zone = match time_zone {
-        Some(node) => date::read_zone(node, &path.field("time_zone"), report),
-        None => Some(TimeZone::UTC),
-    };
-    let hours = match hours {
-        Some(node) => week_text::read(node, &path.field("hours"), report),
-        None => Some(WeekHours::always()),
-    };
-    let freezes = match freezes {
-        Some(node) => read_freezes(node, &path.field("freezes"), report),
-        None => Vec::new(),
-    };
-    Some(Calendar { time_zone: time_zone?, hours: hours?, freezes })
+    Some(Calendar {
+        time_zone: time_zone?.unwrap_or(TimeZone::UTC),
+        hours: hours?.unwrap_or_else(WeekHours::always),
+        freezes: freezes.unwrap_or_default(),
+    })
 }
 
 fn read_freezes<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> Vec<Freeze> {
@@ -117,31 +110,17 @@ fn read_freezes<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -
 
 fn read_freeze<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> Option<Freeze> {
     let mut fields = Fields::open(node, path, report)?;
-    let (from, to, reason) = (fields.take("from"), fields.take("to"), fields.take("reason"));
-    fields.finish(report);
     let hint = "write its first day, for example \"2026-12-20\"";
-    let from = read_day(&fields, "from", from, hint, report);
+    let from = fields.required("from", hint, report, date::read);
     let hint = "write its last day, for one day the same as `from`";
-    let last = read_day(&fields, "to", to, hint, report);
-    let reason = list::required_text(&fields, "reason", reason, "write why", report);
+    let last = fields.required("to", hint, report, date::read);
+    let reason = fields.required_text("reason", "write why", report);
+    fields.finish(report);
     let (from, last) = (from?, last?);
-    if let Some(node) = to.filter(|_| last < from) {
+    if let Some(node) = fields.take("to").filter(|_| last < from) {
         let wrong = format!("a day before {from}, the first one");
         report.found(node, &path.field("to"), wrong, "write the last day of the freeze");
         return None;
     }
     Some(Freeze { from, to: last, reason: reason?.into() })
-}
-
-fn read_day<'a>(
-    fields: &Fields<'_, 'a>,
-    name: &'static str,
-    node: Option<&Node<'a>>,
-    hint: &str,
-    report: &mut Report<'a>,
-) -> Option<Date> {
-    if node.is_none() {
-        fields.missing(name, hint, report);
-    }
-    date::read(node?, &fields.path().field(name), report)
 }

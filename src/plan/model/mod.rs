@@ -53,9 +53,8 @@ pub use super::schema::json_schema;
 pub use super::staged::STAGED_DOCUMENT;
 
 pub(super) use metric::Metrics;
-pub(super) use sections::{Context, OwnSections, Sections};
+pub(super) use sections::{Context, SECTIONS, Sections};
 pub(super) use stage::Stages;
-pub(super) use stage::fields::DetailFields;
 pub(super) use time::date::read as read_date;
 #[cfg(feature = "schema")]
 pub(super) use word::Word;

@@ -122,39 +122,27 @@ fn read_row<'a>(
 ) -> Option<Responsibility> {
     let mut fields = Fields::open(node, path, report)?;
     let name = fields.take_text("name", report).map(Box::from);
-    let (hours, time_zone) = (fields.take("hours"), fields.take("time_zone"));
-    let (contact, escalation) = (fields.take("contact"), fields.take("escalation"));
-    let escalate_after = fields.take("escalate_after");
-    fields.finish(report);
-    let hours = match hours {
-        Some(node) => week_text::read(node, &path.field("hours"), report),
-        None => Some(WeekHours::always()),
-    };
-    let time_zone = match time_zone {
-        Some(node) => date::read_zone(node, &path.field("time_zone"), report),
-        None => Some(TimeZone::UTC),
-    };
+    let hours = fields.optional("hours", report, week_text::read);
+    let time_zone = fields.optional("time_zone", report, date::read_zone);
     let hint = "write who is responsible, for example `contact = \"on call\"`";
-    let contact = list::required_text(&fields, "contact", contact, hint, report);
-    let has_escalation = escalation.is_some();
-    let escalation =
-        escalation.map(|node| read_escalation(node, &path.field("escalation"), report));
-    let escalate_after = escalate_after.and_then(|node| {
-        let path = path.field("escalate_after");
-        let after = duration::read(node, &path, report)?;
-        if !has_escalation {
+    let contact = fields.required_text("contact", hint, report);
+    let escalation = fields.read("escalation", report, read_escalation);
+    let escalate_after = fields.read("escalate_after", report, |node, path, report| {
+        let after = duration::read(node, path, report)?;
+        if escalation.is_none() {
             let hint = "write who is asked next, for example `escalation = [\"CTO\"]`";
-            report.found(node, &path, "without an `escalation`", hint);
+            report.found(node, path, "without an `escalation`", hint);
         }
         Some(after)
     });
+    fields.finish(report);
     Some(Responsibility {
         name,
-        hours: hours?,
-        time_zone: time_zone?,
+        hours: hours?.unwrap_or_else(WeekHours::always),
+        time_zone: time_zone?.unwrap_or(TimeZone::UTC),
         contact: contact?.into(),
         escalation: escalation.unwrap_or_default(),
-        escalate_after,
+        escalate_after: escalate_after.flatten(),
     })
 }
 

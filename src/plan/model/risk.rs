@@ -61,21 +61,12 @@ pub(super) fn read<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>
 
 fn read_risk<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> Option<Risk> {
     let mut fields = Fields::open(node, path, report)?;
-    let (risk, mitigation) = (fields.take("risk"), fields.take("mitigation"));
-    let (likelihood, impact) = (fields.take("likelihood"), fields.take("impact"));
+    let risk = fields.required_text("risk", "write what could happen", report);
+    let mitigation = fields.required_text("mitigation", "write what is done about it", report);
+    let likelihood = fields.optional("likelihood", report, word::read);
+    let impact = fields.optional("impact", report, word::read);
     let owner = fields.take_text("owner", report).map(Box::from);
     fields.finish(report);
-    let risk = list::required_text(&fields, "risk", risk, "write what could happen", report);
-    let mitigation = list::required_text(
-        &fields,
-        "mitigation",
-        mitigation,
-        "write what is done about it",
-        report,
-    );
-    let mut level = |name, node: Option<&Node<'a>>| {
-        node.and_then(|node| word::read(node, &path.field(name), report))
-    };
-    let (likelihood, impact) = (level("likelihood", likelihood), level("impact", impact));
+    let (likelihood, impact) = (likelihood?, impact?);
     Some(Risk { risk: risk?.into(), likelihood, impact, mitigation: mitigation?.into(), owner })
 }

@@ -83,10 +83,9 @@ impl Phase {
 
 pub(super) fn read<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> RollBack {
     let Some(mut fields) = Fields::open(node, path, report) else { return RollBack::default() };
-    let (target, steps) = (fields.take("target"), fields.take("steps"));
+    let target = fields.read("target", report, word::read).flatten();
+    let steps = fields.read("steps", report, read_steps);
     fields.finish(report);
-    let target = target.and_then(|node| word::read(node, &path.field("target"), report));
-    let steps = steps.map(|node| read_steps(node, &path.field("steps"), report));
     RollBack { target: target.unwrap_or_default(), steps: steps.unwrap_or_default() }
 }
 
@@ -109,19 +108,14 @@ fn read_step<'a>(
     report: &mut Report<'a>,
 ) -> Option<ProcedureStep> {
     let mut fields = Fields::open(node, path, report)?;
-    let (phase, text, within) = (fields.take("phase"), fields.take("text"), fields.take("within"));
+    let hint = "write decide, execute, verify, communicate or investigate";
+    let phase = fields.required("phase", hint, report, |node, path, report| {
+        read_phase(node, path, reached, report)
+    });
+    let text = fields.required_text("text", "write what is done", report);
+    let within = fields.read("within", report, duration::read).flatten();
     let owner = fields.take_text("owner", report).map(Box::from);
     fields.finish(report);
-    let text = list::required_text(&fields, "text", text, "write what is done", report);
-    let within = within.and_then(|node| duration::read(node, &path.field("within"), report));
-    let phase = match phase {
-        Some(node) => read_phase(node, &path.field("phase"), reached, report),
-        None => {
-            let hint = "write decide, execute, verify, communicate or investigate";
-            fields.missing("phase", hint, report);
-            None
-        }
-    };
     Some(ProcedureStep { phase: phase?, text: text?.into(), owner, within })
 }
 

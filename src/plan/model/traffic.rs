@@ -45,26 +45,21 @@ pub(super) fn read<'a>(
     report: &mut Report<'a>,
 ) -> Option<DeclaredTraffic> {
     let mut fields = Fields::open(node, path, report)?;
-    let (requests, errors) = (fields.take("requests_per_minute"), fields.take("error_rate"));
-    let users = fields.take("users");
+    let hint = "write how many requests ask for the flag: `requests_per_minute = 3000`";
+    let requests = fields.required("requests_per_minute", hint, report, |node, path, report| {
+        threshold::count_from_one(node, path, "no request at all", report)
+    });
+    let hint = "write the share that fails when all is well: `error_rate = \"0.4%\"`";
+    let errors = fields.required("error_rate", hint, report, read_share);
+    let users = fields.read("users", report, |node, path, report| {
+        threshold::count_from_one(node, path, "no user at all", report)
+    });
     fields.finish(report);
-    if requests.is_none() {
-        let hint = "write how many requests ask for the flag: `requests_per_minute = 3000`";
-        fields.missing("requests_per_minute", hint, report);
-    }
-    if errors.is_none() {
-        let hint = "write the share that fails when all is well: `error_rate = \"0.4%\"`";
-        fields.missing("error_rate", hint, report);
-    }
-    let requests = requests.and_then(|node| {
-        let path = path.field("requests_per_minute");
-        threshold::count_from_one(node, &path, "no request at all", report)
-    });
-    let errors = errors.and_then(|node| read_share(node, &path.field("error_rate"), report));
-    let users = users.and_then(|node| {
-        threshold::count_from_one(node, &path.field("users"), "no user at all", report)
-    });
-    Some(DeclaredTraffic { requests_per_minute: requests?, error_rate: errors?, users })
+    Some(DeclaredTraffic {
+        requests_per_minute: requests?,
+        error_rate: errors?,
+        users: users.flatten(),
+    })
 }
 
 /// At 0% twice as many errors are none, and at 100% there are no more.

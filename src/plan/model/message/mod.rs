@@ -90,39 +90,32 @@ fn read_message<'a>(
     report: &mut Report<'a>,
 ) -> Option<Message> {
     let mut fields = Fields::open(node, path, report)?;
-    let (audience, stage) = (fields.take("audience"), fields.take("stage"));
-    let when = fields.take("when");
-    let (subject, template) = (fields.take("subject"), fields.take("template"));
+    let hint = "write internal, client or user";
+    let audience = fields.required("audience", hint, report, word::read);
+    let stage = fields
+        .optional("stage", report, |node, path, report| read_stage(node, path, context, report));
+    let hint = "write \"start\", or \"-3d\" for three days before it";
+    let when = fields.required("when", hint, report, when::read);
+    let subject = fields.optional("subject", report, |node, path, report| {
+        template::read(text(node, path, report)?, node, path, variables, report)
+    });
+    let source = fields.required_text("template", "write the message", report);
+    let template = source.and_then(|text| {
+        fields.read("template", report, |node, path, report| {
+            template::read(text, node, path, variables, report)
+        })?
+    });
     let channel = fields.take_text("channel", report);
     let method = fields.take_text("method", report).map(Box::from);
     fields.finish(report);
-    let source = list::required_text(&fields, "template", template, "write the message", report);
-    let mut required = |name, node: Option<&'_ Node<'a>>, hint| {
-        if node.is_none() {
-            fields.missing(name, hint, report);
-        }
-    };
-    required("audience", audience, "write internal, client or user");
-    required("when", when, "write \"start\", or \"-3d\" for three days before it");
-
-    let audience = audience.and_then(|node| word::read(node, &path.field("audience"), report));
-    let stage = stage.map(|node| read_stage(node, &path.field("stage"), context, report));
-    let when = when.and_then(|node| when::read(node, &path.field("when"), report));
-    let subject = subject.map(|node| {
-        let path = path.field("subject");
-        template::read(text(node, &path, report)?, node, &path, variables, report)
-    });
-    let template = template.zip(source).and_then(|(node, text)| {
-        template::read(text, node, &path.field("template"), variables, report)
-    });
     let audience = audience?;
     Some(Message {
         audience,
-        stage: list::transposed(stage)?,
+        stage: stage?,
         when: when?,
         channel: channel.or(context.channels.of(audience)).map(Box::from),
         method,
-        subject: list::transposed(subject)?,
+        subject: subject?,
         template: template?,
     })
 }

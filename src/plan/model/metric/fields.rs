@@ -21,44 +21,24 @@ pub(super) fn read<'a>(
 ) -> Option<Metric> {
     let mut fields = Fields::open(node, path, report)?;
     let title = fields.take_text("title", report).map(Box::from);
-    let (unit, better) = (fields.take("unit"), fields.take("better"));
-    let source = fields.take("source");
-    let description = fields.take_text("description", report).map(Box::from);
-    let stale_after = fields.take("stale_after");
-    fields.finish(report);
-    let stale_after =
-        stale_after.and_then(|node| duration::read(node, &path.field("stale_after"), report));
     let own = every.as_ref();
-    let unit = match unit {
-        Some(node) => {
-            read_own((name, "unit"), own.map(|it| it.unit), node, &path.field("unit"), report)
-        }
-        None => {
-            let hint = match own {
-                Some(BuiltIn { unit, .. }) => format!("write `unit = \"{unit}\"`"),
-                None => {
-                    "write `unit = \"percent\"`, \"duration\", \"count\" or \"number\"".to_owned()
-                }
-            };
-            fields.missing("unit", hint, report);
-            None
-        }
+    let hint = match own {
+        Some(BuiltIn { unit, .. }) => format!("write `unit = \"{unit}\"`"),
+        None => "write `unit = \"percent\"`, \"duration\", \"count\" or \"number\"".to_owned(),
     };
+    let unit = fields.required("unit", hint, report, |node, path, report| {
+        read_own((name, "unit"), own.map(|it| it.unit), node, path, report)
+    });
     let own = own.map(|it| it.better);
-    let better = match better {
-        Some(node) => {
-            read_own((name, "direction"), own, node, &path.field("better"), report).map(Some)
-        }
-        None => Some(own),
-    };
-    let source = match source {
-        Some(node) => read_source(node, &path.field("source"), report),
-        None => {
-            fields.missing("source", format!("write who records it: {SOURCES}"), report);
-            None
-        }
-    };
-    let (unit, better, source) = (unit?, better?, source?);
+    let better = fields.optional("better", report, |node, path, report| {
+        read_own((name, "direction"), own, node, path, report)
+    });
+    let hint = format_args!("write who records it: {SOURCES}");
+    let source = fields.required("source", hint, report, read_source);
+    let description = fields.take_text("description", report).map(Box::from);
+    let stale_after = fields.read("stale_after", report, duration::read).flatten();
+    fields.finish(report);
+    let (unit, better, source) = (unit?, better?.or(own), source?);
     let stale_after = stale_after.unwrap_or(source.stale_after());
     let name: Box<str> = name.as_str().into();
     let title = title.or(every.map(|it| it.title)).unwrap_or_else(|| name.clone());
@@ -94,14 +74,10 @@ fn read_source<'a>(
         Value::Text(word) if word == "people" => Some(MetricSource::People),
         Value::Table(_) => {
             let mut fields = Fields::open(node, path, report)?;
-            let query = fields.take("prometheus");
+            let query =
+                fields.required("prometheus", "write `prometheus = \"QUERY\"`", report, text);
             fields.finish(report);
-            let Some(query) = query else {
-                fields.missing("prometheus", "write `prometheus = \"QUERY\"`", report);
-                return None;
-            };
-            let query = text(query, &path.field("prometheus"), report)?;
-            Some(MetricSource::Prometheus { query: query.into() })
+            Some(MetricSource::Prometheus { query: query?.into() })
         }
         _ => {
             report.found(node, path, "not a source of a metric", format!("write {SOURCES}"));

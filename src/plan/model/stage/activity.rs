@@ -72,11 +72,10 @@ fn read_one<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> Op
         return Some(Activity { text: text(node, path, report)?.into(), at: None, owner: None });
     }
     let mut fields = Fields::open(node, path, report)?;
-    let (words, at) = (fields.take("text"), fields.take("at"));
+    let hint = "write what is done: `text = \"Monitor error rates\"`";
+    let words = fields.required_text("text", hint, report);
+    let at = fields.optional("at", report, word::read);
     let owner = fields.take_text("owner", report).map(Box::from);
     fields.finish(report);
-    let hint = "write what is done: `text = \"Monitor error rates\"`";
-    let words = list::required_text(&fields, "text", words, hint, report);
-    let at = at.map(|node| word::read(node, &path.field("at"), report));
-    Some(Activity { text: words?.into(), at: list::transposed(at)?, owner })
+    Some(Activity { text: words?.into(), at: at?, owner })
 }

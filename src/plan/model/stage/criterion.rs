@@ -125,7 +125,7 @@ fn read_one<'a>(
         return Some(Criterion::Metric { metric, target, sustained, text });
     }
     let id = read_id(&fields, id, ids, report);
-    let words = list::required_text(&fields, "text", words, SIGNED, report);
+    let words = fields.required_text("text", SIGNED, report);
     let owner = owner_node.and_then(|node| text(node, &path.field("owner"), report));
     let expires = expires.and_then(|node| duration::read(node, &path.field("expires"), report));
     let owner = owner.map(Box::from);

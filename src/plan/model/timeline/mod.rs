@@ -157,16 +157,16 @@ pub(in crate::plan::model) fn read<'a>(
     report: &mut Report<'a>,
 ) -> TimelinePlan {
     let Some(mut fields) = Fields::open(node, path, report) else { return TimelinePlan::default() };
-    let (start, owners) = (fields.take("start"), fields.take("owners"));
+    let start = fields.read("start", report, date::read).flatten();
+    let owners = fields.read("owners", report, |node, path, report| {
+        let entries = table(node, path, report).unwrap_or_default();
+        let read = |entry| read_owner(entry, path, context, report);
+        let mut owners: Vec<_> = entries.iter().filter_map(read).collect();
+        owners.sort_unstable_by_key(|(position, ..)| *position);
+        owners.into_iter().map(|(_, stage, owner)| (stage, owner)).collect()
+    });
     fields.finish(report);
-    let start = start.and_then(|node| date::read(node, &path.field("start"), report));
-    let path = path.field("owners");
-    let entries = owners.and_then(|node| table(node, &path, report)).unwrap_or_default();
-    let read = |entry| read_owner(entry, &path, context, report);
-    let mut owners: Vec<_> = entries.iter().filter_map(read).collect();
-    owners.sort_unstable_by_key(|(position, ..)| *position);
-    let owners = owners.into_iter().map(|(_, stage, owner)| (stage, owner)).collect();
-    TimelinePlan { start, owners }
+    TimelinePlan { start, owners: owners.unwrap_or_default() }
 }
 
 /// Reads one owner. Returns the position and name of the stage, and the owner.
