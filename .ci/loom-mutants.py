@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Breaks the update of a gate in one place at a time, and fails where loom does not notice.
+"""Breaks the update of a gate in one place at a time, and fails if loom does not detect the mutation.
 
     .ci/loom --mutants
 
-The arguments are the test command. Each mutant is tried in a copy of the sources.
+The arguments are the test command. Each mutation runs in a copy of the sources.
 """
 
 import os
@@ -47,7 +47,7 @@ def relaxed(file, text):
     return file, text, text.replace("Release", "Relaxed").replace("Acquire", "Relaxed")
 
 
-# The cheap ones first.
+# The fastest tests first.
 TESTS = (
     "of_two_updates_at_once_none_is_lost",
     "a_handle_that_is_made_during_an_update_follows_it",
@@ -56,7 +56,7 @@ TESTS = (
     "an_answer_and_its_version_are_of_one_version",
 )
 
-# What is wrong, and the replacements: file, text, other text.
+# Each mutation: its name, and the replacements (file, old text, new text).
 MUTANTS = [
     ("thresholds are closed after the swap", [(CELL, CLOSE, ""), (CELL, SWAP, SWAP + CLOSE)]),
     ("the version is closed after the swap", [(CELL, CLOSED, ""), (CELL, SWAP, SWAP + CLOSED)]),
@@ -84,7 +84,7 @@ MUTANTS = [
 
 def fails(test, copy):
     run = subprocess.run(test, cwd=copy, capture_output=True, text=True)
-    # Anything else, a build that fails for example, has shown nothing.
+    # A build that fails, for example, proves nothing.
     if "running 1 test" not in run.stdout:
         sys.exit(f"loom: the test did not run:\n{run.stdout}{run.stderr}")
     return "test result: FAILED" in run.stdout
@@ -107,16 +107,15 @@ def main(test):
             built = subprocess.run([*test, "--no-run"], cwd=copy, capture_output=True, text=True)
             if built.returncode != 0:
                 sys.exit(f"loom: `{what}` does not compile:\n{built.stderr}")
-            # One test that fails is enough.
-            is_noticed = any(fails([*test, name], copy) for name in TESTS)
-            print("noticed: " if is_noticed else "SURVIVES:", what, flush=True)
-            if not is_noticed:
+            is_detected = any(fails([*test, name], copy) for name in TESTS)
+            print("detected:" if is_detected else "SURVIVES:", what, flush=True)
+            if not is_detected:
                 survivors.append(what)
             for file, _, _ in replacements:
                 shutil.copy(root / file, copy / file)
     if survivors:
         sys.exit(f"loom: {len(survivors)} of {len(MUTANTS)} mutants survive")
-    print(f"loom notices all of {len(MUTANTS)} mutants")
+    print(f"loom detects all {len(MUTANTS)} mutants")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-//! How long checks take while whatever a gate follows fails, against the same gate when nothing happens.
+//! The latency of checks while the gate's source fails, compared with a quiet run.
 //!
-//! Checks are timed by 32, since the clock's steps are as long as one of them. Each fault has its own quiet run just before
-//! it, and all take turns. The etcd is the program that `STAGEGATE_ETCD` names, or the one on the `PATH`. Without it, these rows
-//! are left out.
+//! Checks are timed in batches of 32, because one check takes about as long as one step of the clock. Each fault has its own
+//! quiet run just before it, and the faults alternate. The etcd is the program in `STAGEGATE_ETCD`, or `etcd` on the `PATH`.
+//! Without etcd, its rows are left out.
 
-#![allow(clippy::unwrap_used, reason = "a bench that cannot go on shall say so")]
+#![allow(clippy::unwrap_used, reason = "a bench that fails panics")]
 
 #[path = "../tests/support/needs.rs"]
 mod needs;
-#[allow(dead_code, reason = "tests need more of it")]
+#[allow(dead_code, reason = "tests use the rest")]
 #[path = "../tests/etcd/real.rs"]
 mod real;
-#[allow(dead_code, reason = "tests need more of it")]
+#[allow(dead_code, reason = "tests use the rest")]
 #[path = "../tests/integrate/server.rs"]
 mod server;
 mod support;
@@ -33,42 +33,42 @@ use stagegate::rollout::{Controller, Rollout};
 use stagegate::source::{File, FollowOptions, Follower, Http};
 use support::{FLAG, Users};
 
-/// Until a server is there.
+/// How long to wait for a server to start.
 const LONG: Duration = Duration::from_secs(60);
 const BATCH: usize = 32;
-/// Between one attempt and the next of whoever follows.
+/// The followers' polling interval.
 const EVERY: Duration = Duration::from_millis(20);
 
-/// Does something again and again until it is dropped.
-struct Again(Arc<AtomicBool>, Option<JoinHandle<()>>);
+/// A thread that repeats an action until it is dropped.
+struct Repeater(Arc<AtomicBool>, Option<JoinHandle<()>>);
 
-impl Again {
-    fn new(mut what: impl FnMut(usize) + Send + 'static) -> Again {
+impl Repeater {
+    fn new(mut action: impl FnMut(usize) + Send + 'static) -> Repeater {
         let stop = Arc::<AtomicBool>::default();
-        let theirs = Arc::clone(&stop);
+        let stopped = Arc::clone(&stop);
         let thread = thread::spawn(move || {
-            (0..).take_while(|_| !theirs.load(Ordering::Relaxed)).for_each(&mut what);
+            (0..).take_while(|_| !stopped.load(Ordering::Relaxed)).for_each(&mut action);
         });
-        Again(stop, Some(thread))
+        Repeater(stop, Some(thread))
     }
 }
 
-impl Drop for Again {
+impl Drop for Repeater {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
         let _ = self.1.take().map(JoinHandle::join);
     }
 }
 
-/// A document that differs from turn to turn in nothing that is asked for.
+/// Returns a document that differs each turn, but gives the same answers.
 fn document(turn: usize) -> String {
     format!("{}description = \"{turn}\"\n", support::one_flag("pilot"))
 }
 
-/// Written with a pause in the midst of it, 100 times a second.
-fn in_parts(path: &Path) -> Again {
+/// Writes the file in two parts with a pause between them, 100 times a second.
+fn write_in_parts(path: &Path) -> Repeater {
     let path = path.to_owned();
-    Again::new(move |turn| {
+    Repeater::new(move |turn| {
         let document = document(turn);
         for end in [document.len() / 2, document.len()] {
             fs::write(&path, &document[..end]).unwrap();
@@ -77,20 +77,20 @@ fn in_parts(path: &Path) -> Again {
     })
 }
 
-/// Renamed over, 200 times a second.
-fn renamed(path: &Path) -> Again {
-    let (path, beside) = (path.to_owned(), path.with_extension("new"));
-    Again::new(move |turn| {
-        fs::write(&beside, document(turn)).unwrap();
-        fs::rename(&beside, &path).unwrap();
+/// Replaces the file by a rename, 200 times a second.
+fn replace(path: &Path) -> Repeater {
+    let (path, new_path) = (path.to_owned(), path.with_extension("new"));
+    Repeater::new(move |turn| {
+        fs::write(&new_path, document(turn)).unwrap();
+        fs::rename(&new_path, &path).unwrap();
         thread::sleep(Duration::from_millis(5));
     })
 }
 
-/// There, and gone, 100 times a second.
-fn come_and_gone(path: &Path) -> Again {
+/// Removes and creates the file, 100 times a second.
+fn remove_and_create(path: &Path) -> Repeater {
     let path = path.to_owned();
-    Again::new(move |turn| {
+    Repeater::new(move |turn| {
         let _ = fs::remove_file(&path);
         thread::sleep(Duration::from_millis(5));
         fs::write(&path, document(turn)).unwrap();
@@ -110,8 +110,8 @@ struct Bench {
 }
 
 impl Bench {
-    /// Times checks of the gate before there is a fault, and while it lasts.
-    fn turn<T>(&mut self, name: &'static str, gate: &Gate, fault: impl FnOnce() -> T) -> T {
+    /// Times checks of the gate before and during a fault.
+    fn measure<T>(&mut self, name: &'static str, gate: &Gate, fault: impl FnOnce() -> T) -> T {
         let row = self.rows.iter().position(|row| row.name == name).unwrap_or_else(|| {
             let new = || Histogram::new_with_max(1_000_000_000, 3).expect("valid bounds");
             self.rows.push(Row { name, quiet: new(), faulty: new() });
@@ -119,7 +119,7 @@ impl Bench {
         });
         time(&mut self.rows[row].quiet, self.batches, gate);
         let fault = fault();
-        // Time for whoever follows to have met it.
+        // Gives the follower time to notice the fault.
         thread::sleep(Duration::from_millis(50));
         time(&mut self.rows[row].faulty, self.batches, gate);
         fault
@@ -138,8 +138,8 @@ fn time(times: &mut Histogram<u64>, batches: usize, gate: &Gate) {
     }
 }
 
-/// Whatever the server answers, the gate has what it had.
-fn following(gate: &Gate, server: &str) -> Follower {
+/// Makes the gate follow a server that never serves a valid document, so the gate's answers stay the same.
+fn follow(gate: &Gate, server: &str) -> Follower {
     gate.follow(Http::new(server).unwrap().every(EVERY), FollowOptions::new()).unwrap()
 }
 
@@ -164,41 +164,43 @@ fn main() {
     for _ in 0..rounds {
         let file = || File::new(&path).every(EVERY);
         let (gate, follower) = Follower::start(file(), FollowOptions::new()).unwrap();
-        drop(bench.turn("a file written in parts", &gate, || in_parts(&path)));
-        drop(bench.turn("a file replaced 200 times a second", &gate, || renamed(&path)));
-        drop(bench.turn("a file that comes and goes", &gate, || come_and_gone(&path)));
+        drop(bench.measure("a file written in parts", &gate, || write_in_parts(&path)));
+        drop(bench.measure("a file replaced 200 times a second", &gate, || replace(&path)));
+        drop(bench.measure("a file that comes and goes", &gate, || remove_and_create(&path)));
         drop(follower);
 
         let nowhere = "http://127.0.0.1:1/rollout.toml";
         let gate = support::gate(&support::one_flag("pilot"));
-        drop(bench.turn("a server that refuses", &gate, || following(&gate, nowhere)));
+        drop(bench.measure("a server that refuses", &gate, || follow(&gate, nowhere)));
         let server = Server::answering("200 OK", "<html>Please log in</html>");
-        drop(bench.turn("a server that answers HTML", &gate, || following(&gate, &server.url)));
+        drop(bench.measure("a server that answers HTML", &gate, || follow(&gate, &server.url)));
         let server = Server::always("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nschema = 1");
-        drop(
-            bench.turn("a server that stops in the midst", &gate, || following(&gate, &server.url)),
-        );
+        drop(bench.measure("a server that stops mid-answer", &gate, || follow(&gate, &server.url)));
 
         if let (Some(etcd), Some((rollout, _))) = (&mut etcd, &rollout) {
-            bench.turn("an etcd that stands still", rollout.gate(), || etcd.stop());
+            bench.measure("an etcd that is suspended", rollout.gate(), || etcd.stop());
             etcd.go_on();
-            bench.turn("an etcd that is killed", rollout.gate(), || etcd.kill());
+            bench.measure("an etcd that is killed", rollout.gate(), || etcd.kill());
             etcd.run();
         }
     }
     drop(rollout);
     let _ = fs::remove_dir_all(&scratch);
 
-    println!("ns of {BATCH} checks; when nothing happens, while it fails, and the ratio:\n");
-    println!("| what fails | p50 | | | p99 | | | p99.9 | | |");
+    println!("ns of {BATCH} checks: quiet, during the fault, and the ratio\n");
+    println!("| fault | p50 | | | p99 | | | p99.9 | | |");
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for Row { name, quiet, faulty } in bench.rows {
-        let of = |q: f64| {
+        let columns = |q: f64| {
             let (quiet, faulty) = (quiet.value_at_quantile(q), faulty.value_at_quantile(q));
-            #[expect(clippy::cast_precision_loss, clippy::float_arithmetic, reason = "for people")]
+            #[expect(
+                clippy::cast_precision_loss,
+                clippy::float_arithmetic,
+                reason = "printed ratio"
+            )]
             let ratio = faulty as f64 / quiet as f64;
             format!("{quiet} | {faulty} | {ratio:.2}")
         };
-        println!("| {name} | {} | {} | {} |", of(0.5), of(0.99), of(0.999));
+        println!("| {name} | {} | {} | {} |", columns(0.5), columns(0.99), columns(0.999));
     }
 }

@@ -1,6 +1,5 @@
-//! What counting costs beside asking, how it scales to two threads, what judging takes, and how soon a fault
-//! that is there takes the flag back.
-#![allow(clippy::unwrap_used, clippy::float_arithmetic, reason = "a bench that cannot go on ends")]
+//! The cost of counting and judging outcomes, and the time from a fault until the flag is rolled back.
+#![allow(clippy::unwrap_used, clippy::float_arithmetic, reason = "a bench that fails panics")]
 
 mod support;
 
@@ -16,7 +15,7 @@ use stagegate::{Gate, Plan};
 use support::{FLAG, median, rate};
 use xxhash_rust::xxh3::xxh3_64;
 
-type Question<'q> = dyn Fn(&str) -> bool + Sync + 'q;
+type Check<'c> = dyn Fn(&str) -> bool + Sync + 'c;
 
 const TRIGGERS: &str = "triggers = [\
     { metric = \"error_rate\", worse_than_control_by = \"50%\", no_data = \"hold\", action = \"rollback\" },\
@@ -47,19 +46,19 @@ fn main() {
     let smoke = support::is_smoke_test();
     let (rounds, run) = if smoke { (1, 5) } else { (15, 200) };
     counting(rounds, Duration::from_millis(run));
-    println!("\n| what | median | most |\n| --- | --- | --- |");
+    println!("\n| what | median | max |\n| --- | --- | --- |");
     judging(if smoke { 3 } else { 200 });
-    taking_back(if smoke { 3 } else { 300 });
+    rolling_back(if smoke { 3 } else { 300 });
     let (_, guard) = guarded(1);
     println!("| bytes of a flag with two triggers, one on a latency | {} | |", guard.bytes());
 }
 
-/// Nanoseconds a question on one thread, and how many times as many two threads ask.
+/// Prints the nanoseconds of each check on one thread, and the throughput of two threads as a multiple of one.
 fn counting(rounds: usize, run: Duration) {
     let (gate, guard) = guarded(1);
     let (handle, guarded) = (gate.flag(FLAG), guard.flag(FLAG));
     let took = Duration::from_millis(20);
-    let questions: [(&str, &Question<'_>); 5] = [
+    let checks: [(&str, &Check<'_>); 5] = [
         ("raw hash", &|user| xxh3_64(user.as_bytes()) & 1 == 0),
         ("handle", &|user| handle.is_enabled(user)),
         ("evaluate, handle", &|user| handle.evaluate(user).enabled),
@@ -69,23 +68,23 @@ fn counting(rounds: usize, run: Duration) {
             request.finish(Outcome::ok());
             enabled
         }),
-        ("the same with a latency", &|user| {
+        ("enter and finish, with a latency", &|user| {
             let request = guarded.enter(user);
             let enabled = request.is_enabled();
             request.finish(Outcome::ok().took(took));
             enabled
         }),
     ];
-    let mut times: Vec<Vec<[f64; 2]>> = vec![Vec::new(); questions.len()];
+    let mut times: Vec<Vec<[f64; 2]>> = vec![Vec::new(); checks.len()];
     for _ in 0..rounds {
-        for (times, (_, question)) in times.iter_mut().zip(questions) {
-            times.push([1, 2].map(|threads| rate(threads, run, question)));
+        for (times, (_, check)) in times.iter_mut().zip(checks) {
+            times.push([1, 2].map(|threads| rate(threads, run, check)));
         }
     }
-    println!("| question | ns | above the plain check | 2 : 1 |\n| --- | --- | --- | --- |");
+    println!("| check | ns | above the plain check | 2 : 1 |\n| --- | --- | --- | --- |");
     let nanos = |times: &[[f64; 2]]| median(times.iter().map(|rates| 1e9 / rates[0]));
     let plain = nanos(&times[1]);
-    for (times, (name, _)) in times.iter().zip(questions) {
+    for (times, (name, _)) in times.iter().zip(checks) {
         let ratio = median(times.iter().map(|rates| rates[1] / rates[0]));
         println!("| {name} | {:.1} | {:.1} | {ratio:.2} |", nanos(times), nanos(times) - plain);
     }
@@ -98,7 +97,7 @@ fn row(what: &str, times: &mut [Duration]) {
     println!("| {what} | {:.0} µs | {:.0} µs |", micros(middle), micros(most));
 }
 
-/// A look at 1,000 flags, each with something new.
+/// Measures a look at 1,000 flags, each with new outcomes.
 fn judging(count: usize) {
     let (_, guard) = guarded(1_000);
     let flags: Vec<_> = (1..1_000).map(|number| guard.flag(&support::flag_key(number))).collect();
@@ -117,9 +116,9 @@ fn judging(count: usize) {
     row("a look at 1,000 flags", &mut times);
 }
 
-/// From the outcome that is one too many, judged at once, until each of two threads that ask without a pause
-/// sees the flag off.
-fn taking_back(count: usize) {
+/// Measures the time from the breaching outcome until two threads that check without a pause see the flag off. The guard
+/// judges right after that outcome.
+fn rolling_back(count: usize) {
     let (mut times, mut looks) = (Vec::new(), Vec::new());
     for _ in 0..count {
         let rollout =
@@ -148,7 +147,7 @@ fn taking_back(count: usize) {
                 request.finish(if fails { Outcome::error() } else { Outcome::ok() });
                 if user % 32 == 31 {
                     let judged = rollout.judge(&guard);
-                    if judged.iter().any(|judged| !judged.acts.is_empty()) {
+                    if judged.iter().any(|report| !report.actions.is_empty()) {
                         times.push(before);
                         break;
                     }

@@ -1,5 +1,4 @@
-//! What it costs to put a document in force: reading and compiling it, one flag moved, all of it
-//! replaced.
+//! The cost of a new plan: reading and compiling a document, moving one flag, and replacing the whole document.
 
 mod support;
 
@@ -8,7 +7,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use stagegate::{Document, Gate};
 
-/// Text to gate, as at the start of a process. Dropping the gate is not counted.
+/// Builds a gate from text, as at the start of a process. Dropping the gate is not measured.
 fn load(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("load");
     for flags in [10, 1_000, 100_000] {
@@ -24,8 +23,7 @@ fn load(criterion: &mut Criterion) {
     }
 }
 
-/// Changes of a gate of 100,000 flags. The snapshot that was in force before is dropped each time,
-/// which counts: the thread that updates does it.
+/// Changes a gate of 100,000 flags. Dropping the previous snapshot is measured, because the updating thread does it.
 fn change(criterion: &mut Criterion) {
     const FLAGS: usize = 100_000;
     let document = support::many_flags(FLAGS);
@@ -48,7 +46,7 @@ fn change(criterion: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    // The slowest takes a quarter of a second: ten samples of it are what one wants to wait for.
+    // The slowest takes a quarter of a second, so ten samples are enough waiting.
     config = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(500));
     targets = load, change
 }

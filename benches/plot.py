@@ -1,4 +1,4 @@
-"""Bars of a Markdown table's column, as SVG: no more than the figures of the documents, made visible.
+"""Draws a bar chart (SVG) of one column of a Markdown table.
 
     benches/plot.py TITLE COLUMN [log] < table > plot.svg
 """
@@ -11,7 +11,7 @@ BAR, GAP, LEFT, WIDTH = 18, 6, 290, 420
 
 
 def rows(column):
-    """(what, figure) of each row: the column is counted from 1, what stands before it says what it is."""
+    """Yields (label, figure) of each row. Columns count from 1. The cells before the column are the label."""
     for line in sys.stdin:
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         try:
@@ -30,8 +30,8 @@ def main():
     found = list(rows(int(column)))
     most = max(figure for _, figure in found)
     least = min(min(figure for _, figure in found), 1.0)
-    # Even the least has a bar of some length on a logarithmic scale.
-    of = (lambda figure: (math.log(figure / least) + 0.3) / (math.log(most / least) + 0.3)) if rest else (
+    # On a logarithmic scale, the added 0.3 makes the smallest bar visible.
+    share = (lambda figure: (math.log(figure / least) + 0.3) / (math.log(most / least) + 0.3)) if rest else (
         lambda figure: figure / most
     )
     height = 30 + len(found) * (BAR + GAP)
@@ -39,7 +39,7 @@ def main():
     print(f'<rect width="100%" height="100%" fill="#fff"/><text x="{LEFT}" y="18" font-weight="bold">{escape(title)}</text>')
     for index, (what, figure) in enumerate(found):
         y = 30 + index * (BAR + GAP)
-        width = max(1, WIDTH * of(figure))
+        width = max(1, WIDTH * share(figure))
         fill = "#c33" if "stagegate" in what else "#47a"
         print(f'<text x="{LEFT - 8}" y="{y + 13}" text-anchor="end">{escape(what)}</text>')
         print(f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR}" fill="{fill}"/>')

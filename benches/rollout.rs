@@ -1,6 +1,5 @@
-//! What the rollout's own work takes: a durable record, a replay, a tick, a roll-back until everybody
-//! sees it.
-#![allow(clippy::unwrap_used, clippy::float_arithmetic, reason = "a bench that cannot go on ends")]
+//! The cost of a rollout's work: a durable record, a replay, a tick, and a rollback until every reader sees it.
+#![allow(clippy::unwrap_used, clippy::float_arithmetic, reason = "a bench that fails panics")]
 
 mod support;
 
@@ -17,19 +16,19 @@ use stagegate::store::{Directory, Memory};
 
 const ONE_FLAG: &str = "schema = 1\n[flags.a]\nstages = [{ name = \"all\", percent = 100, checklist = [{ id = \"i\", text = \"t\" }] }]";
 
-/// A directory on the disk of the build's, which is gone at the end.
-struct Place(PathBuf);
+/// A directory on the disk of the build directory. Dropping it removes it.
+struct Scratch(PathBuf);
 
-impl Place {
-    fn new() -> Place {
+impl Scratch {
+    fn new() -> Scratch {
         let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-rollout");
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
-        Place(path)
+        Scratch(path)
     }
 }
 
-impl Drop for Place {
+impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
@@ -38,9 +37,9 @@ impl Drop for Place {
 fn main() {
     let smoke = support::is_smoke_test();
     println!("| what | p50 | p99 | times |\n| --- | --- | --- | --- |");
-    // `cargo bench --features rollout --bench rollout -- replay` is that alone.
-    let named: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
-    let is_wanted = |name: &str| named.is_empty() || named.iter().any(|it| it == name);
+    // `cargo bench --features rollout --bench rollout -- replay` runs only `replay`.
+    let named: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let is_wanted = |name: &str| named.is_empty() || named.iter().any(|wanted| wanted == name);
     if is_wanted("record") {
         record(if smoke { 5 } else { 2_000 });
     }
@@ -77,30 +76,30 @@ fn timed(times: &mut Vec<Duration>, action: impl FnOnce()) {
     times.push(start.elapsed());
 }
 
-/// A durable record, and in turns with it what the disk takes to write and sync as many bytes.
+/// Measures a durable record, and in turns with it a plain write and sync of the same size.
 fn record(count: usize) {
-    let place = Place::new();
-    let store = Directory::create(place.0.join("store")).unwrap();
+    let scratch = Scratch::new();
+    let store = Directory::create(scratch.0.join("store")).unwrap();
     let rollout = Rollout::start(store, SystemClock::new(), ONE_FLAG, "ana").unwrap();
     let ana = rollout.by("ana");
     ana.promote("a").unwrap();
-    let journal = place.0.join("store/journal.jsonl");
+    let journal = scratch.0.join("store/journal.jsonl");
     let before = fs::metadata(&journal).unwrap().len();
     ana.sign("a", "i", None).unwrap();
     let len = fs::metadata(&journal).unwrap().len() - before;
     let line = vec![b'x'; usize::try_from(len).unwrap()];
-    let mut raw = fs::File::create(place.0.join("raw")).unwrap();
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let mut raw = fs::File::create(scratch.0.join("raw")).unwrap();
+    let (mut ours, mut raw_times) = (Vec::new(), Vec::new());
     for number in 0..count as u64 {
         timed(&mut ours, || drop(ana.sign("a", "i", None).unwrap()));
-        timed(&mut theirs, || {
+        timed(&mut raw_times, || {
             raw.seek(SeekFrom::Start(number * len)).unwrap();
             raw.write_all(&line).unwrap();
             raw.sync_data().unwrap();
         });
     }
-    row(&format!("write and sync of {len} bytes, alone"), theirs);
-    row("a record of as many bytes, durable", ours);
+    row(&format!("write and sync of {len} bytes, alone"), raw_times);
+    row("a durable record of the same size", ours);
 
     let rollout = Rollout::start(Memory::new(), SystemClock::new(), ONE_FLAG, "ana").unwrap();
     let ana = rollout.by("ana");
@@ -109,13 +108,13 @@ fn record(count: usize) {
     for _ in 0..count {
         timed(&mut times, || drop(ana.sign("a", "i", None).unwrap()));
     }
-    row("the same without a disk", times);
+    row("a record in memory", times);
 }
 
-/// From the call until each of two threads that ask without a pause has the new answer.
+/// Measures the time from the call until two threads that check without a pause see the flag off.
 fn roll_back(count: usize) {
-    let place = Place::new();
-    let store = Directory::create(place.0.join("store")).unwrap();
+    let scratch = Scratch::new();
+    let store = Directory::create(scratch.0.join("store")).unwrap();
     let rollout = Rollout::start(store, SystemClock::new(), ONE_FLAG, "ana").unwrap();
     let (seen, round) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let (mut times, mut calls) = (Vec::new(), Vec::new());
@@ -160,11 +159,11 @@ fn roll_back(count: usize) {
             times.push(last.saturating_duration_since(*start));
         }
     });
-    row("roll-back: until two readers see it", times);
-    row("roll-back: until it is recorded, too", calls);
+    row("rollback: until two readers see it", times);
+    row("rollback: until it is also recorded", calls);
 }
 
-/// 10,000 flags that follow the built-in plan, and nothing that is due; then one stage up for each.
+/// Measures a tick of 10,000 flags: first with nothing due, then with a promotion of each flag.
 fn tick(count: usize) {
     const FLAGS: usize = 10_000;
     let clock = ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_600));
@@ -190,12 +189,12 @@ fn tick(count: usize) {
         clock.advance(Duration::from_secs(60 * 60));
         timed(&mut times, || assert_eq!(rollout.tick().records.len(), FLAGS));
     }
-    row("tick of 10,000 flags, each goes on", times);
+    row("tick of 10,000 flags, each promoted", times);
 }
 
-/// Opening a rollout whose journal has so many records.
+/// Measures opening a rollout from a journal of `records` records.
 fn replay(records: usize, count: usize) {
-    let place = Place::new();
+    let scratch = Scratch::new();
     let (mut store, clock) = (Memory::new(), ManualClock::at(SystemTime::UNIX_EPOCH));
     let rollout = Rollout::start(store.clone(), clock.clone(), ONE_FLAG, "ana").unwrap();
     let ana = rollout.by("ana");
@@ -205,7 +204,7 @@ fn replay(records: usize, count: usize) {
     }
     let hash = rollout.status().document.to_string();
     let document = store.document(&hash).unwrap();
-    let path = place.0.join("store");
+    let path = scratch.0.join("store");
     Directory::create(&path).unwrap().keep(&hash, &document).unwrap();
     fs::write(path.join("journal.jsonl"), store.read(1).unwrap()).unwrap();
     let mut times = Vec::new();

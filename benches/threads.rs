@@ -1,6 +1,6 @@
-//! How checks scale from one thread to two, idle and while the plan changes 1,000 times a second.
+//! The throughput of one thread and of two, idle and while the plan changes 1,000 times a second.
 
-#![allow(clippy::float_arithmetic, reason = "rates for people to read")]
+#![allow(clippy::float_arithmetic, reason = "printed rates")]
 
 mod support;
 
@@ -14,26 +14,26 @@ fn main() {
     let run = Duration::from_millis(if smoke { 5 } else { 200 });
     let gate = support::gate(&support::one_flag("pilot"));
     let (handle, by_name) = (gate.flag(FLAG), gate.clone());
-    println!("| question | plan | 1 thread, M/s | 2 threads, M/s | 2 : 1 |");
+    println!("| check | plan | 1 thread, M/s | 2 threads, M/s | 2 : 1 |");
     println!("| --- | --- | --- | --- | --- |");
     compare("handle", rounds, run, &gate, |user| handle.is_enabled(user));
     compare("by name", rounds, run, &gate, |user| by_name.is_enabled(user, FLAG));
 }
 
-/// Two rows. The four runs of a round follow one another, so that what slows the machine for a
-/// while slows them all, and each ratio is of one round.
+/// Prints two rows. The four runs of a round follow one another, so that a slow phase of the machine affects all of
+/// them. Each ratio is from one round.
 fn compare(
     name: &str,
     rounds: usize,
     run: Duration,
     gate: &stagegate::Gate,
-    question: impl Fn(&str) -> bool + Sync,
+    check: impl Fn(&str) -> bool + Sync,
 ) {
     let (mut idle, mut swapped, mut swaps) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        idle.push([1, 2].map(|threads| rate(threads, run, &question)));
+        idle.push([1, 2].map(|threads| rate(threads, run, &check)));
         swapped.push([1, 2].map(|threads| {
-            let (rate, seen) = support::under_swaps(gate, || rate(threads, run, &question));
+            let (rate, seen) = support::under_swaps(gate, || rate(threads, run, &check));
             swaps.push(seen);
             rate
         }));

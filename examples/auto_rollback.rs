@@ -1,5 +1,5 @@
-//! A web service that takes a feature back by itself: real requests on loopback, counted by the `tower` layer.
-//! First an outage that everybody shares, which is no reason; then a fault of the feature, which is one.
+//! A web service that rolls a feature back automatically. It serves real requests on loopback, and the `tower` layer counts
+//! them. First comes an outage that affects all users, which is no reason to roll back. Then the feature itself fails.
 //!
 //! ```sh
 //! cargo run --release --example auto_rollback --features rollout,tower
@@ -22,7 +22,7 @@ use axum::{Extension, Router};
 use stagegate::clock::SystemClock;
 use stagegate::guard::{Guard, GuardLayer};
 use stagegate::rollout::{
-    Controller, Delivery, Notification, NotificationKind, Outbox, Rollout, Sink, Undelivered,
+    Controller, Delivery, DeliveryError, Notification, NotificationKind, Outbox, Rollout, Sink,
 };
 use stagegate::store::Memory;
 
@@ -43,16 +43,16 @@ messages = [
 ]
 "#;
 
-/// Percent of requests that fail: of users with the feature, and of all others.
+/// The percentage of failing requests, for users with the feature and for users without.
 #[derive(Default)]
 struct Faults {
     with: AtomicU64,
     without: AtomicU64,
-    /// The last request with the feature that failed: whose it was, and when.
+    /// User and time of the last failed request with the feature.
     last: Mutex<Option<(String, Instant)>>,
 }
 
-/// What the layer has asked for a request.
+/// The flag's answer for a request, from the layer.
 #[derive(Clone, Copy)]
 struct NewCheckout(bool);
 
@@ -61,27 +61,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     let guard = Guard::new(rollout.gate(), rollout.plan());
     let faults = Arc::new(Faults::default());
     faults.set(1, 1);
-    // Told where a feature is taken back, at once; and of everything, in its own time.
+    // The stopwatch receives rollbacks at once. The outbox delivers every notification in its own thread.
     let (back, taken_back) = mpsc::channel();
     rollout.tell(Stopwatch { back, faults: Arc::clone(&faults) });
     let (told, news) = mpsc::channel();
     rollout.tell(Outbox::spawn("printer", Printer(told))?);
-    // Judges a hundred times a second, and does what else is due ten times.
+    // Judges a hundred times a second, and does other due work ten times a second.
     let judge = Controller::judging(&rollout, &guard, Duration::from_millis(10), |_| {})?;
     let ticker = Controller::spawn(&rollout, Duration::from_millis(100), |_| {})?;
     let mut visitors = Visitors { address: serve(&guard, &faults)?, next: 0 };
 
-    println!("== One request in a hundred fails, for everybody");
-    visitors.come(20_000)?;
-    say_whether_it_is_on(&rollout);
+    println!("== One request in a hundred fails, for all users");
+    visitors.send(20_000)?;
+    print_share(&rollout);
     print(&news);
 
-    println!("\n== An outage: one in five, for everybody");
+    println!("\n== An outage: one in five fails, for all users");
     faults.set(20, 20);
-    visitors.come(20_000)?;
-    say_whether_it_is_on(&rollout);
+    visitors.send(20_000)?;
+    print_share(&rollout);
     println!(
-        "nothing happened: each look compares users with it and without, and both fail as often"
+        "no rollback: the guard compares users with the flag and without, and both fail as often"
     );
     print(&news);
 
@@ -89,26 +89,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     faults.set(12, 1);
     let (begin, before) = (Instant::now(), visitors.next);
     let (user, off_after) = loop {
-        visitors.come(100)?;
+        visitors.send(100)?;
         if let Ok(found) = taken_back.try_recv() {
             break found;
         }
     };
-    println!("the outcome that was one too many: 500 for {user}, who had it");
-    println!("from that to off: {} ms", off_after.as_millis());
+    println!("breaching outcome: 500 for {user}, who had it");
+    println!("from that outcome to off: {} ms", off_after.as_millis());
     println!(
         "from the fault to off: {} ms, at most {} requests",
         begin.elapsed().as_millis(),
         visitors.next - before
     );
-    say_whether_it_is_on(&rollout);
-    // Whether it has helped is measured, too: then the incident goes on by itself.
+    print_share(&rollout);
+    // The rollout verifies by measurements that the rollback helped. Then the incident enters its next phase.
     while rollout.report(FLAG)?.state.incident.is_some_and(|it| it.phase.to_string() == "verify") {
-        visitors.come(1_000)?;
+        visitors.send(1_000)?;
     }
     drop((judge, ticker));
 
-    println!("\n== What was told");
+    println!("\n== The notifications");
     print(&news);
     println!("\n== The journal");
     rollout.records(1)?.iter().for_each(|record| println!("{record}"));
@@ -126,7 +126,7 @@ impl Faults {
     }
 }
 
-/// Says how long after the last failure the feature is off.
+/// Measures the time from the last failure until the feature is off.
 struct Stopwatch {
     back: Sender<(String, Duration)>,
     faults: Arc<Faults>,
@@ -148,23 +148,23 @@ impl std::fmt::Debug for Stopwatch {
     }
 }
 
-/// Hands on lines; a real one sends mail, or is `integrate::Webhook`.
+/// Passes notifications on as lines. In production, send mail or use `integrate::Webhook`.
 struct Printer(Sender<String>);
 
 impl Delivery for Printer {
-    fn deliver(&mut self, told: &Notification) -> Result<(), Undelivered> {
-        let line = match &told.letter {
-            Some(letter) => {
-                format!("to {} by {}: {}", letter.audience, letter.channel, letter.text)
+    fn deliver(&mut self, notification: &Notification) -> Result<(), DeliveryError> {
+        let line = match &notification.message {
+            Some(message) => {
+                format!("to {} by {}: {}", message.audience, message.channel, message.text)
             }
             None => format!(
                 "{} (for {}): {}",
-                told.kind.name(),
-                told.responsible.as_deref().unwrap_or("whoever wants to know"),
-                told.text
+                notification.kind.name(),
+                notification.responsible.as_deref().unwrap_or("everyone"),
+                notification.text
             ),
         };
-        self.0.send(line).map_err(|_| Undelivered::for_ever("nobody listens"))
+        self.0.send(line).map_err(|_| DeliveryError::permanent("the receiver is gone"))
     }
 }
 
@@ -172,12 +172,12 @@ fn print(news: &Receiver<String>) {
     news.try_iter().for_each(|line| println!("{line}"));
 }
 
-fn say_whether_it_is_on(rollout: &Rollout) {
+fn print_share(rollout: &Rollout) {
     let on = (0..10_000).filter(|user| rollout.gate().is_enabled(*user, FLAG)).count();
     println!("{on} of 10000 users have it");
 }
 
-/// The service, on any free port of the loopback address.
+/// Starts the service on a free port of the loopback address.
 fn serve(guard: &Guard, faults: &Arc<Faults>) -> Result<SocketAddr, Box<dyn Error>> {
     let layer = GuardLayer::new(
         guard.flag(FLAG),
@@ -207,18 +207,18 @@ async fn checkout(
     headers: HeaderMap,
 ) -> (StatusCode, &'static str) {
     let percent = if enabled { &faults.with } else { &faults.without };
-    if chance() < percent.load(Ordering::Relaxed) {
+    if random_percent() < percent.load(Ordering::Relaxed) {
         if enabled && let Some(user) = headers.get("user").and_then(|user| user.to_str().ok()) {
             let mut last = faults.last.lock().unwrap_or_else(PoisonError::into_inner);
             *last = Some((user.to_owned(), Instant::now()));
         }
-        return (StatusCode::INTERNAL_SERVER_ERROR, "no luck\n");
+        return (StatusCode::INTERNAL_SERVER_ERROR, "checkout failed\n");
     }
     (StatusCode::OK, if enabled { "one page\n" } else { "four steps\n" })
 }
 
-/// 0 to 99, one after the other as if at random: `SplitMix64`.
-fn chance() -> u64 {
+/// Returns a pseudo-random number from 0 to 99 (`SplitMix64`).
+fn random_percent() -> u64 {
     static STATE: Mutex<u64> = Mutex::new(0);
     let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -227,15 +227,15 @@ fn chance() -> u64 {
     (mixed ^ (mixed >> 31)) % 100
 }
 
-/// Users, each for the first time.
+/// A client that sends each request for a new user.
 struct Visitors {
     address: SocketAddr,
     next: u64,
 }
 
 impl Visitors {
-    /// So many requests, over one connection.
-    fn come(&mut self, count: u64) -> Result<(), Box<dyn Error>> {
+    /// Sends `count` requests over one connection.
+    fn send(&mut self, count: u64) -> Result<(), Box<dyn Error>> {
         let mut connection = TcpStream::connect(self.address)?;
         connection.set_nodelay(true)?;
         let mut answers = BufReader::new(connection.try_clone()?);

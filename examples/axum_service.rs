@@ -4,10 +4,10 @@
 //! curl 'http://127.0.0.1:3000/checkout?user=maria&region=eu-north'
 //! curl http://127.0.0.1:3000/admin/flags
 //! curl -d pilot http://127.0.0.1:3000/admin/flags/new-checkout/stage
-//! curl -X POST http://127.0.0.1:3000/admin/flags/new-checkout/roll-back
+//! curl -X POST http://127.0.0.1:3000/admin/flags/new-checkout/rollback
 //! ```
 //!
-//! Port 0 takes any free one. Ctrl-C finishes the requests under way, then stops.
+//! Port 0 picks a free port. Ctrl-C finishes the requests in progress, then stops.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -36,16 +36,15 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let port: u16 = std::env::args().nth(1).map_or(Ok(3000), |port| port.parse())?;
-    // A clone is the same gate: every worker sees every update, and none waits for another.
+    // All clones share one gate. Every worker sees every update, and workers never wait for each other.
     let gate = Gate::from_path(PLAN)?;
 
-    // Whoever reaches these routes decides what every user gets. In a real service they stand
-    // behind authentication, and best on a port of their own. Here all that protects them is that
-    // the listener is on the loopback address.
+    // These routes decide what every user gets. In production, put them behind authentication and on a
+    // separate port. Here, only the loopback address protects them.
     let admin = Router::new()
         .route("/flags", get(status))
         .route("/flags/{flag}/stage", post(set_stage))
-        .route("/flags/{flag}/roll-back", post(roll_back));
+        .route("/flags/{flag}/rollback", post(roll_back));
     let service =
         Router::new().route("/checkout", get(checkout)).nest("/admin", admin).with_state(gate);
 
@@ -57,7 +56,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
 async fn ctrl_c() {
     if let Err(error) = tokio::signal::ctrl_c().await {
-        eprintln!("axum_service: no ctrl-c here ({error}), stopping");
+        eprintln!("axum_service: cannot wait for ctrl-c ({error}), stopping");
     }
 }
 
@@ -70,8 +69,8 @@ async fn checkout(
     let region = query.get("region").map_or("", String::as_str);
     let user = User::new(key).attribute("region", region);
 
-    // One pin a request: both answers come from one version. Asked of the gate one by one, an
-    // update in between could give this page one flag from before it and the other from after.
+    // Pin once per request, so that both answers come from one version. Otherwise, an update between the
+    // two checks could mix two versions in this page.
     let flags = gate.pin();
     let checkout = if flags.is_enabled(&user, "new-checkout") { "one page" } else { "four steps" };
     let theme = if flags.is_enabled(&user, "dark-mode") { "dark" } else { "light" };
@@ -82,7 +81,7 @@ async fn status(State(gate): State<Gate>) -> String {
     let status = gate.status();
     let mut text = format!("version {}\n", status.version);
     for flag in status.flags {
-        let owner = flag.owner.as_deref().unwrap_or("nobody");
+        let owner = flag.owner.as_deref().unwrap_or("no one");
         text += &format!("{}: {} ({}%), owned by {owner}\n", flag.key, flag.stage, flag.percent);
     }
     if let Some(error) = status.last_refused {
@@ -91,7 +90,7 @@ async fn status(State(gate): State<Gate>) -> String {
     text
 }
 
-/// Moves a flag to the stage that the body names.
+/// Moves a flag to the stage in the request body.
 async fn set_stage(State(gate): State<Gate>, Path(flag): Path<String>, stage: String) -> Reply {
     reply(gate.set_stage(&flag, stage.trim()))
 }

@@ -1,24 +1,24 @@
-//! Answers for a stream of users: `cargo run --release --example evaluate -- DOCUMENT FLAG [STAGE]`
+//! Evaluates a flag for a stream of users: `cargo run --release --example evaluate -- DOCUMENT FLAG [STAGE]`
 //!
-//! Reads user keys from standard input, one a line, and prints one line each, in the same order:
+//! Reads user keys from standard input, one per line, and prints one line for each, in the same order:
 //!
 //! ```text
 //! KEY <tab> true|false <tab> COHORT <tab> BUCKET
 //! ```
 //!
-//! - KEY is any bytes, printed as read; it need not be UTF-8. The other three fields hold no tab,
-//!   so a key with tabs is split off from the right.
-//! - A line ends with LF or CRLF, as in a `users_file`, so a list of users saved on Windows names
-//!   the same users. A carriage return elsewhere is part of the key. The last line needs no end.
+//! - KEY is printed as read. It may be any bytes, not only UTF-8. The other three fields contain no tab, so split the line
+//!   from the right.
+//! - A line ends with LF or CRLF, as in a `users_file`. A carriage return elsewhere is part of the key. The last line needs
+//!   no line end.
 //! - An empty line is the user with the empty key.
-//! - `true` or `false` is the flag's answer at its stage, or at STAGE when that is given.
-//! - COHORT is the earliest stage that holds the user, `-` for none; BUCKET is decimal. Neither
-//!   depends on the stage. Users have no attributes here, so groups by `where` match nobody.
+//! - `true` or `false` is the flag's answer at its stage, or at STAGE if given.
+//! - COHORT is the earliest stage that holds the user, or `-`. BUCKET is decimal. Neither depends on the stage. The users
+//!   have no attributes, so groups with `where` match no user.
 //!
-//! Where the answers go to a file or a pipe and standard error is a terminal, it shows how many users there have been.
+//! If standard error is a terminal and standard output is not, it shows the number of users so far.
 //!
-//! Exits with 0 when done, or when nobody reads on (`| head`); 1 for a bad document, an unknown
-//! flag or stage; 2 for wrong usage; 3 when standard input or output fails, or a line is too long.
+//! Exit codes: 0 for success, also if the reader closes the pipe (`| head`); 1 for an invalid document or an unknown flag or
+//! stage; 2 for wrong usage; 3 for a failed read or write, or a line that is too long.
 
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
@@ -28,10 +28,10 @@ use std::time::Instant;
 
 use stagegate::{Gate, StageName};
 
-/// Bytes of a line, its end included: what bounds the memory. No sane key comes near.
+/// The longest accepted line, including its end, which bounds the memory used.
 const MAX_LINE_BYTES: u64 = 1 << 20;
 
-/// Bytes read or written at once.
+/// Size of the read and write buffers.
 const BUFFER_BYTES: usize = 64 << 10;
 
 fn main() -> ExitCode {
@@ -64,11 +64,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// The document's gate, with the flag at the stage to try.
+/// Loads the document and moves the flag to the given stage.
 fn gate_at(document: &OsStr, flag: &str, stage: Option<&OsString>) -> Result<Gate, Box<dyn Error>> {
     let gate = Gate::from_path(document)?;
-    // Without a stage to try, the one the flag is at. A flag that does not exist is at none, and
-    // is refused below with the nearest that does.
+    // Without a given stage, keep the current one. `force_stage` rejects an unknown flag and suggests a similar one.
     let now = gate.evaluate("", flag).stage.unwrap_or(StageName::OFF);
     let stage = stage.map_or(now.as_str().into(), |stage| stage.to_string_lossy());
     gate.force_stage(flag, &stage, "what-if")?;
@@ -92,7 +91,7 @@ fn answer(
         let key = match line.strip_suffix(b"\n") {
             Some(key) => key,
             None if line.len() as u64 == MAX_LINE_BYTES => {
-                let message = format!("line {number} has {MAX_LINE_BYTES} bytes and more");
+                let message = format!("line {number} has {MAX_LINE_BYTES} bytes or more");
                 return Err(io::Error::new(ErrorKind::InvalidData, message));
             }
             None => &line,
@@ -107,13 +106,13 @@ fn answer(
     out.flush()
 }
 
-/// One line on standard error, written over and over; removed when it is dropped.
+/// A progress line on standard error. Dropping it clears the line.
 struct Progress {
     begun: Instant,
     is_shown: bool,
 }
 
-/// Users between two looks at the clock.
+/// The number of users between two updates of the progress line.
 const STEP: u64 = 1 << 20;
 
 impl Progress {
@@ -124,7 +123,7 @@ impl Progress {
     fn note(&mut self, users: u64) {
         if self.is_shown && users.is_multiple_of(STEP) {
             let speed = u128::from(users) * 60 / self.begun.elapsed().as_micros().max(1);
-            eprint!("\r{} million users, {speed} million a minute ", users / 1_000_000);
+            eprint!("\r{} million users, {speed} million per minute ", users / 1_000_000);
         }
     }
 }

@@ -1,8 +1,8 @@
-//! A fleet: three processes that serve, one that acts, and an etcd between them. Starts the etcd, on loopback and with a
-//! directory of its own.
+//! A fleet: three processes that serve, one that promotes and rolls back, and an etcd that connects them. Starts the etcd
+//! on loopback in a temporary directory.
 //!
 //! ```sh
-//! cargo run --release --example fleet --features etcd            # with `etcd` on the PATH, or its path behind `--`
+//! cargo run --release --example fleet --features etcd            # `etcd` on the PATH, or pass its path after `--`
 //! ```
 
 use std::error::Error;
@@ -28,20 +28,20 @@ stages = [{ name = "pilot", percent = 10 }, { name = "ga", percent = 100 }]
 
 const INSTANCES: usize = 3;
 
-/// What follows on the command line where this is one of the instances.
+/// First command-line argument of an instance.
 const INSTANCE: &str = "instance";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match &arguments[..] {
         [role, number, url] if role == INSTANCE => serve(number, url),
-        [] => lead("etcd"),
-        [program] => lead(program),
-        _ => Err("give the path of etcd, or nothing".into()),
+        [] => operate("etcd"),
+        [program] => operate(program),
+        _ => Err("usage: fleet [PATH-OF-ETCD]".into()),
     }
 }
 
-/// One of those that serve: follows the journal, and says how many users have the flag whenever that changes.
+/// Runs an instance. It follows the journal and prints how many users have the flag whenever the number changes.
 fn serve(number: &str, url: &str) -> Result<(), Box<dyn Error>> {
     let rollout = Rollout::open(store(url)?, SystemClock::new())?;
     let gate = rollout.gate().clone();
@@ -60,23 +60,23 @@ fn serve(number: &str, url: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The one that acts.
-fn lead(program: &str) -> Result<(), Box<dyn Error>> {
+/// Runs the process that promotes and rolls back.
+fn operate(program: &str) -> Result<(), Box<dyn Error>> {
     let server = Server::start(program)?;
     println!("etcd answers at {}", server.url);
     let rollout = Rollout::start(store(&server.url)?, SystemClock::new(), DOCUMENT, "ana")?;
     let fleet = Fleet::start(&server.url)?;
-    fleet.says("0 of 1000", Instant::now())?;
+    fleet.expect("0 of 1000", Instant::now())?;
 
     println!("\n== ana promotes it");
     let begin = Instant::now();
     rollout.by("ana").promote(FLAG)?;
-    fleet.says("of 1000", begin)?;
+    fleet.expect("of 1000", begin)?;
 
-    println!("\n== ben takes it back");
+    println!("\n== ben rolls it back");
     let begin = Instant::now();
     rollout.by("ben").roll_back(FLAG, "errors at the till")?;
-    fleet.says("0 of 1000", begin)?;
+    fleet.expect("0 of 1000", begin)?;
 
     println!("\n== One journal");
     rollout.records(1)?.iter().for_each(|record| println!("{record}"));
@@ -87,7 +87,7 @@ fn store(url: &str) -> Result<Etcd, Box<dyn Error>> {
     Ok(Etcd::new([url], "/shop/rollout")?)
 }
 
-/// The instances, and what they print.
+/// The instances and their output.
 struct Fleet {
     children: Vec<Child>,
     lines: Receiver<String>,
@@ -101,7 +101,7 @@ impl Fleet {
             let mut command = Command::new(env::current_exe()?);
             command.args([INSTANCE, &number.to_string(), url]).stdout(Stdio::piped());
             let mut child = command.spawn()?;
-            let output = child.stdout.take().ok_or("its output is not piped")?;
+            let output = child.stdout.take().ok_or("no pipe for standard output")?;
             children.push(child);
             let sender = sender.clone();
             thread::spawn(move || {
@@ -112,13 +112,13 @@ impl Fleet {
         Ok(Fleet { children, lines })
     }
 
-    /// Prints what each of them says next, which has to be that, and how long it took.
-    fn says(&self, what: &str, begin: Instant) -> Result<(), Box<dyn Error>> {
+    /// Prints the next line of each instance and its latency. Fails if a line does not contain `expected`.
+    fn expect(&self, expected: &str, begin: Instant) -> Result<(), Box<dyn Error>> {
         for _ in 0..INSTANCES {
             let line = self.lines.recv_timeout(Duration::from_secs(60))?;
             println!("{line}, after {} ms", begin.elapsed().as_millis());
-            if !line.contains(what) {
-                return Err(format!("not what it should say: {what}").into());
+            if !line.contains(expected) {
+                return Err(format!("expected `{expected}`, found `{line}`").into());
             }
         }
         Ok(())
@@ -134,7 +134,7 @@ impl Drop for Fleet {
     }
 }
 
-/// An etcd of our own.
+/// A temporary etcd.
 struct Server {
     child: Child,
     path: PathBuf,
@@ -142,7 +142,7 @@ struct Server {
 }
 
 impl Server {
-    /// Returns when it answers.
+    /// Starts etcd and waits until it answers.
     fn start(program: &str) -> Result<Server, Box<dyn Error>> {
         let path = env::temp_dir().join(format!("stagegate-fleet-{}", process::id()));
         let [url, peers] =
@@ -156,10 +156,10 @@ impl Server {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .map_err(|error| format!("cannot run `{program}`, which is to be an etcd: {error}"))?;
+            .map_err(|error| format!("cannot run etcd, `{program}`: {error}"))?;
         let server = Server { child, path, url };
         for _ in 0..600 {
-            // No rollout yet is an answer, too.
+            // Any answer will do, such as "no rollout yet".
             match Rollout::open(store(&server.url)?, SystemClock::new()) {
                 Err(error) if error.store_error().is_some() => {
                     thread::sleep(Duration::from_millis(50));

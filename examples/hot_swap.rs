@@ -1,7 +1,7 @@
-//! Readers on every core ask without pause while a flag moves through its stages and back.
+//! Readers on every core check a flag without pause while it moves through its stages and back.
 //!
-//! Every answer is checked against the one version it says it came from: no reader may ever see a
-//! mix of two, nor an older version after a newer one. Exits with 1 if one did.
+//! Each answer is compared with the version that it names. No reader may see a mix of two versions, or an older version after
+//! a newer one. Exits with 1 if a reader did.
 //!
 //! Run it with `cargo run --release --example hot_swap`.
 
@@ -25,26 +25,26 @@ const DOCUMENT: &str = r#"
     ]
 "#;
 
-/// In the order in which the flag moves, over and over. The first version is off.
+/// The flag's stages in the order of its moves, which repeats. The first version is off.
 const STAGES: [&str; 5] = ["off", "internal", "pilot", "expanded", "ga"];
 const USERS: usize = 50_000;
 const ROUNDS: usize = 80;
-/// Asked by all readers together before the flag moves on.
-const QUESTIONS_A_MOVE: usize = 5_000;
-/// Asked by a reader before it counts them for the others to see.
+/// The number of checks, by all readers together, between two moves.
+const CHECKS_PER_MOVE: usize = 5_000;
+/// The number of checks after which a reader updates the shared counter.
 const BATCH: usize = 100;
 
-/// Relaxed, both: they pace the run, and nothing is read on the strength of them.
+/// Shared progress. Relaxed, because both atomics only pace the run and guard no other data.
 #[derive(Default)]
 struct Pace {
-    asked: AtomicUsize,
+    checked: AtomicUsize,
     done: AtomicBool,
 }
 
-/// By stage of the version that answered.
+/// Counts by the stage of the version that answered.
 #[derive(Default)]
 struct Tally {
-    asked: [usize; STAGES.len()],
+    checked: [usize; STAGES.len()],
     enabled: [usize; STAGES.len()],
     violations: usize,
 }
@@ -64,12 +64,12 @@ fn run() -> Result<usize, Box<dyn std::error::Error>> {
     let gate = Gate::from_document(DOCUMENT)?;
     let new_checkout = gate.flag("new-checkout");
 
-    // Who belongs where does not depend on the stage, so it is known before anything moves.
+    // Cohorts do not depend on the current stage, so compute them before the flag moves.
     let cohorts: Vec<usize> = (0..USERS)
         .filter_map(|user| new_checkout.cohort(user))
         .filter_map(|cohort| STAGES.iter().position(|stage| cohort == *stage))
         .collect();
-    assert_eq!(cohorts.len(), USERS, "everybody is in by ga");
+    assert_eq!(cohorts.len(), USERS, "all users have the flag at ga");
 
     let readers = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let pace = Pace::default();
@@ -81,31 +81,31 @@ fn run() -> Result<usize, Box<dyn std::error::Error>> {
         };
         let threads: Vec<_> = (0..readers).map(read).collect();
         let moved = move_stages(&gate, &pace);
-        // Also when a move was refused: readers must not go on for ever.
+        // Stop the readers also after a refused move.
         pace.done.store(true, Ordering::Relaxed);
         let tallies = threads.into_iter().map(|thread| thread.join().expect("no reader panics"));
         (moved, tallies.fold(Tally::default(), |sum, tally| sum.plus(&tally)))
     });
     moved?;
 
-    let asked: usize = tally.asked.iter().sum();
-    println!("{readers} readers, {asked} questions, {} versions\n", gate.version());
-    println!("{:10}{:>12}{:>12}{:>10}", "stage", "asked", "enabled", "share");
-    for (stage, (asked, enabled)) in STAGES.iter().zip(tally.asked.iter().zip(&tally.enabled)) {
-        let hundredths = enabled * 10_000 / asked.max(&1);
+    let checked: usize = tally.checked.iter().sum();
+    println!("{readers} readers, {checked} checks, {} versions\n", gate.version());
+    println!("{:10}{:>12}{:>12}{:>10}", "stage", "checked", "enabled", "share");
+    for (stage, (checked, enabled)) in STAGES.iter().zip(tally.checked.iter().zip(&tally.enabled)) {
+        let hundredths = enabled * 10_000 / checked.max(&1);
         let share = format!("{}.{:02}%", hundredths / 100, hundredths % 100);
-        println!("{stage:10}{asked:>12}{enabled:>12}{share:>10}");
+        println!("{stage:10}{checked:>12}{enabled:>12}{share:>10}");
     }
-    println!("\nanswers that did not fit their version: {}", tally.violations);
+    println!("\nanswers that do not match their version: {}", tally.violations);
     Ok(tally.violations)
 }
 
-/// One stage up at a time, from the last one off, and again.
+/// Moves the flag one stage up at a time, from the last stage to off, and again.
 fn move_stages(gate: &Gate, pace: &Pace) -> Result<(), UpdateError> {
     for stage in STAGES.iter().cycle().skip(1).take(ROUNDS * STAGES.len()) {
         gate.set_stage("new-checkout", stage)?;
-        let enough = pace.asked.load(Ordering::Relaxed) + QUESTIONS_A_MOVE;
-        while pace.asked.load(Ordering::Relaxed) < enough {
+        let enough = pace.checked.load(Ordering::Relaxed) + CHECKS_PER_MOVE;
+        while pace.checked.load(Ordering::Relaxed) < enough {
             thread::yield_now();
         }
     }
@@ -119,18 +119,18 @@ fn read(flag: &FlagHandle, cohorts: &[usize], first: usize, pace: &Pace) -> Tall
     while !pace.done.load(Ordering::Relaxed) {
         for (user, cohort) in users.by_ref().take(BATCH) {
             let answer = flag.evaluate(user);
-            // Version 1 is off and every move makes the next one, so the number tells the stage.
+            // Version 1 is off and every move adds one, so the number determines the stage.
             let moves = usize::try_from(answer.version - 1).expect("a few hundred");
             let position = moves % STAGES.len();
-            let fits = answer.stage.is_some_and(|stage| stage == STAGES[position])
+            let matches = answer.stage.is_some_and(|stage| stage == STAGES[position])
                 && answer.enabled == (*cohort <= position)
                 && answer.version >= newest;
             newest = answer.version;
-            tally.asked[position] += 1;
+            tally.checked[position] += 1;
             tally.enabled[position] += usize::from(answer.enabled);
-            tally.violations += usize::from(!fits);
+            tally.violations += usize::from(!matches);
         }
-        pace.asked.fetch_add(BATCH, Ordering::Relaxed);
+        pace.checked.fetch_add(BATCH, Ordering::Relaxed);
     }
     tally
 }
@@ -138,7 +138,7 @@ fn read(flag: &FlagHandle, cohorts: &[usize], first: usize, pace: &Pace) -> Tall
 impl Tally {
     fn plus(mut self, other: &Tally) -> Tally {
         for index in 0..STAGES.len() {
-            self.asked[index] += other.asked[index];
+            self.checked[index] += other.checked[index];
             self.enabled[index] += other.enabled[index];
         }
         self.violations += other.violations;

@@ -1,4 +1,4 @@
-//! The library in one look: loads a plan, asks about a few users, promotes, rolls back.
+//! A tour of the library: load a plan, evaluate a few users, promote, roll back.
 //!
 //! Run it with `cargo run --example quickstart`.
 
@@ -9,7 +9,7 @@ use stagegate::{Evaluation, Gate, Reason, Update, User};
 
 const PLAN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/plans/rollout.toml");
 
-/// Key, and the region that the application knows.
+/// User keys and regions.
 const USERS: [(&str, &str); 6] = [
     ("ana", "us-east"),
     ("noor", "us-east"),
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    // Validated whole: a document with a mistake is refused here, with every problem and its line.
+    // An invalid document is rejected here, with every problem and its line.
     let gate = Gate::from_path(PLAN)?;
     gate.observe(print_update);
 
@@ -41,7 +41,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let internal = show(&gate, &[]);
 
     println!("\n> gate.set_stage(\"new-checkout\", \"ga\")");
-    // The error is printed by the observer.
+    // The observer prints the error.
     if gate.set_stage("new-checkout", "ga").is_ok() {
         return Err("a stage was skipped".into());
     }
@@ -56,7 +56,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Called after every update: what an application would log.
+/// Prints each update. An application would log it.
 fn print_update(update: &Update<'_>) {
     match update {
         Update::Applied { version, changes, .. } => {
@@ -68,16 +68,16 @@ fn print_update(update: &Update<'_>) {
     }
 }
 
-/// Prints everybody's answer, with a mark where it is not what it was before.
+/// Prints the answer for each user and marks those that changed since `before`.
 fn show(gate: &Gate, before: &[Evaluation]) -> Vec<Evaluation> {
-    let ask = |(key, region)| {
-        // Where nothing but the answer counts: `gate.is_enabled(&user, "new-checkout")`.
+    let evaluate = |(key, region)| {
+        // If you need only the answer: `gate.is_enabled(&user, "new-checkout")`.
         let user = User::new(key).attribute("region", region);
         gate.evaluate(&user, "new-checkout")
     };
-    let answers: Vec<Evaluation> = USERS.into_iter().map(ask).collect();
+    let answers: Vec<Evaluation> = USERS.into_iter().map(evaluate).collect();
 
-    println!("\n    {:8}  {:8}  {:12}  because", "user", "region", "new-checkout");
+    println!("\n    {:8}  {:8}  {:12}  reason", "user", "region", "new-checkout");
     for (index, ((key, region), answer)) in USERS.iter().zip(&answers).enumerate() {
         let mark = match before.get(index) {
             Some(before) if !before.enabled && answer.enabled => '+',
@@ -85,21 +85,21 @@ fn show(gate: &Gate, before: &[Evaluation]) -> Vec<Evaluation> {
             _ => ' ',
         };
         let enabled = if answer.enabled { "yes" } else { "no" };
-        println!("  {mark} {key:8}  {region:8}  {enabled:12}  {}", because(answer));
+        println!("  {mark} {key:8}  {region:8}  {enabled:12}  {}", explain(answer));
     }
     answers
 }
 
-fn because(answer: &Evaluation) -> String {
+fn explain(answer: &Evaluation) -> String {
     let later = answer.cohort.map_or("never".to_owned(), |stage| format!("gets it at `{stage}`"));
     match answer.reason {
         Reason::Off => "the flag is off".to_owned(),
-        Reason::TargetingMatch => "in a group of the stage, or of one before".to_owned(),
+        Reason::TargetingMatch => "in a group of this stage or an earlier one".to_owned(),
         Reason::Split if answer.enabled => "in the stage's percentage".to_owned(),
         Reason::Split => format!("not in the stage's percentage; {later}"),
         Reason::HeldBack => format!("in a group that is held back; {later}"),
-        Reason::Default => format!("in no group so far; {later}"),
-        // Everybody, no such flag, and what later versions may add.
+        Reason::Default => format!("in no group yet; {later}"),
+        // Other reasons, and those of later versions.
         other => other.to_string(),
     }
 }

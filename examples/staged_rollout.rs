@@ -1,6 +1,5 @@
-//! The built-in plan from the first promotion to the end of the watch, on a clock that is set by hand: a
-//! gate that refuses, a hold over a weekend, a roll-back that nobody had to ask for and its incident,
-//! four stages, the watch, and the journal of it all.
+//! The built-in plan from the first promotion to the end of the watch, on a manual clock: a refused promotion, a hold over a
+//! weekend, an automatic rollback and its incident, four stages, the watch, and the journal.
 //!
 //! ```sh
 //! cargo run --example staged_rollout --features rollout
@@ -18,7 +17,7 @@ const FLAG: &str = "new-checkout";
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A flag that says nothing of its own follows the built-in plan.
+/// A flag without stages or a plan follows the built-in plan.
 const DOCUMENT: &str = "schema = 1\n[flags.new-checkout]\nowner = \"checkout\"";
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -27,11 +26,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rollout = Rollout::start(Memory::new(), clock.clone(), DOCUMENT, "ana")?;
     let world = World { rollout, clock };
 
-    println!("== Monday: to the team, and at once further? Refused:\n");
+    println!("== Monday: promoted to the team. The next promotion at once is refused:\n");
     world.rollout.by("ana").promote(FLAG)?;
     match world.rollout.by("ana").promote(FLAG) {
         Err(error) if error.is_refused() => println!("{error}\n"),
-        other => return Err(format!("it should have been refused, but: {other:?}").into()),
+        other => return Err(format!("expected a refusal, found: {other:?}").into()),
     }
 
     world.pass(DAY, "0.4%")?;
@@ -47,18 +46,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     world.pass(DAY, "0.4%")?;
     world.sign_and_promote()?;
 
-    println!("== At a quarter of the users errors rise; the plan's trigger takes it back:\n");
+    println!("== At 25% of users, errors rise, and the plan's trigger rolls the flag back:\n");
     world.pass(DAY, "0.5%")?;
     let reading = world.percent("6.2%")?;
     let outcome =
         world.rollout.by("monitor").measure(FLAG, "error_rate", Some(reading), Some(2_000))?;
     for alert in &outcome.alerts {
-        let who = alert.responsible.as_deref().unwrap_or("whoever is on call");
+        let who = alert.responsible.as_deref().unwrap_or("the person on call");
         println!("tell {who}: {}", alert.text);
     }
-    println!("a user has it: {}\n", world.rollout.gate().is_enabled("user-42", FLAG));
+    println!("user-42 has it: {}\n", world.rollout.gate().is_enabled("user-42", FLAG));
 
-    println!("== The incident: verified by what is measured, told, investigated, closed\n");
+    println!("== The incident: verified by measurements, communicated, investigated, closed\n");
     world.clock.advance(5 * HOUR / 60);
     world.measure("error_rate", "0.3%")?;
     world.rollout.tick();
@@ -66,14 +65,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     world.clock.advance(20 * HOUR);
     world.rollout.by("ana").close(FLAG, "an index was missing; there is one now")?;
 
-    println!("== Again from the start, all the way\n");
+    println!("== From the start again, through every stage\n");
     world.rollout.by("ana").promote(FLAG)?;
     for days in [1, 7, 7] {
         world.pass(days * DAY, "0.4%")?;
         world.sign_and_promote()?;
     }
 
-    println!("== Everybody has it, and it is watched for two days; one check is forgotten\n");
+    println!("== All users have it. The two-day watch begins, and one check is missed:\n");
     world.pass(20 * HOUR + HOUR / 4, "0.3%")?;
     world.clock.advance(2 * HOUR);
     for (flag, alert) in world.rollout.tick().alerts {
@@ -82,7 +81,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     world.pass(52 * HOUR, "0.3%")?;
     world.sign_and_promote()?;
 
-    println!("== The journal, but for the readings\n");
+    println!("== The journal, without the readings\n");
     let records = world.rollout.records(1)?;
     let told = records.iter().filter(|it| !matches!(it.fact, Fact::Measured { .. }));
     told.for_each(|record| println!("{record}"));
@@ -95,14 +94,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A rollout, its clock, and a service that is well.
+/// A rollout, its clock, and a healthy service.
 struct World {
     rollout: Rollout,
     clock: ManualClock,
 }
 
 impl World {
-    /// Time passes, and every metric is read as it should be.
+    /// Advances the clock while every metric is read and the rollout ticks.
     fn pass(&self, time: Duration, error_rate: &str) -> Result<(), Box<dyn Error>> {
         const STEP: Duration = Duration::from_secs(9 * 60);
         let mut passed = Duration::ZERO;
@@ -136,7 +135,7 @@ impl World {
         let metric = metric.name.to_string();
         let event = Event::Measure { metric, reading, control: None, samples: Some(1_000) };
         match self.rollout.by("monitor").act(FLAG, &event) {
-            // A stage need not track all of them.
+            // Not every stage tracks every metric.
             Err(error) if error.is_refused() => Ok(()),
             other => Ok(other.map(|_| ())?),
         }
@@ -146,7 +145,7 @@ impl World {
         Ok(Quantity::parse(text, stagegate::model::Unit::Percent)?)
     }
 
-    /// Has everything signed that the stage asks for, and goes on.
+    /// Signs every item of the current stage and promotes the flag.
     fn sign_and_promote(&self) -> Result<(), Box<dyn Error>> {
         let plan = self.rollout.plan();
         let flag = plan.flag(FLAG).ok_or("the document has the flag")?;
@@ -161,7 +160,7 @@ impl World {
     }
 }
 
-/// The ids of what people sign in a stage.
+/// Returns the ids of the items that people sign in a stage.
 fn to_sign(flag: FlagPlan<'_>, stage: &str) -> Vec<String> {
     use stagegate::model::Criterion;
     let stage = flag.stages().find(|known| *known.name() == *stage);

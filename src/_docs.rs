@@ -1,4 +1,4 @@
-//! Chapters: what the pages of single items leave no room for.
+//! The chapters of the documentation, from `docs/`.
 
 #[doc = include_str!("../docs/plans.md")]
 pub mod plans {}

@@ -1,4 +1,4 @@
-//! Names that a plan gives to flags, groups, plans and stages.
+//! Keys: the names of flags, groups, plans and stages.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-/// Bytes a key may have.
+/// Most bytes of a key.
 pub(crate) const MAX_KEY_BYTES: usize = 128;
 
-/// The name of a flag, a group or a shared plan: 1 to 128 of `a-z A-Z 0-9 . _ -`, the first one a
-/// letter or digit.
+/// The name of a flag, a group or a shared plan: 1 to 128 of `a-z A-Z 0-9 . _ -`. The first character is a letter or
+/// a digit.
 ///
-/// ASCII only, so two keys that look alike are alike (no combining marks, no look-alike letters),
-/// and a key stands in a URL, a file name or a log line as it is.
+/// Keys are ASCII, so that two keys that look the same are the same: no combining marks, no look-alike letters. A key
+/// needs no escaping in a URL, a file name or a log line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key(Arc<str>);
 
@@ -32,14 +32,14 @@ impl Key {
     }
 }
 
-/// So that a map of keys answers for text.
+/// Lets a map with `Key` keys be searched by `&str`.
 impl Borrow<str> for Key {
     fn borrow(&self) -> &str {
         &self.0
     }
 }
 
-/// Says which rule `text` breaks as a key of at most `max` bytes.
+/// Checks that `text` is a key of at most `max` bytes, and returns the first rule that it breaks.
 pub(crate) fn check(text: &str, max: usize) -> Result<(), KeyError> {
     if text.is_empty() {
         return Err(KeyError::Empty);
@@ -71,7 +71,7 @@ pub(crate) enum KeyError {
 }
 
 impl KeyError {
-    /// What to write instead.
+    /// Returns what to write instead.
     pub(crate) fn hint(&self) -> String {
         match self {
             KeyError::Empty | KeyError::TooLong { .. } => {
@@ -87,7 +87,7 @@ impl KeyError {
     }
 }
 
-/// A character as it can stand in a log line.
+/// A character, escaped for a log line.
 struct Escaped(char);
 
 impl fmt::Display for Escaped {

@@ -7,13 +7,13 @@ use thiserror::Error;
 
 /// A share of all users, in whole parts per million, from 0% to 100%.
 ///
-/// Read from decimal text without passing through a float, so `33.3333` means exactly 333,333
-/// parts per million on every platform and in every file format.
+/// A percentage is parsed from decimal text without a float. So `33.3333` means exactly 333,333 parts per million on
+/// every platform and in every file format.
 ///
 /// # Units
 ///
-/// [`ppm`](Percent::ppm) gives parts per million (0 to 1,000,000); text is in percent (`0.0001` to
-/// `100`). One part per million, `0.0001`, is the finest step.
+/// [`ppm`](Percent::ppm) returns parts per million, from 0 to 1,000,000. Text is in percent, from `0.0001` to `100`.
+/// The smallest step is one part per million, `0.0001`.
 ///
 /// # Example
 ///
@@ -32,13 +32,13 @@ pub struct Percent {
 }
 
 impl Percent {
-    /// Nobody.
+    /// 0%: no users.
     pub const NONE: Percent = Percent { ppm: 0 };
 
-    /// Everybody.
+    /// 100%: all users.
     pub const ALL: Percent = Percent { ppm: PPM };
 
-    /// The percentage of that many parts per million; `None` above 1,000,000.
+    /// Returns the percentage with these parts per million, or `None` above 1,000,000.
     ///
     /// # Example
     ///
@@ -53,12 +53,12 @@ impl Percent {
         if ppm <= PPM { Some(Percent { ppm }) } else { None }
     }
 
-    /// A whole number of percent; `None` above 100.
+    /// Returns the percentage with this whole number of percent, or `None` above 100.
     pub(crate) const fn from_whole(percent: u32) -> Option<Percent> {
         if percent <= 100 { Some(Percent { ppm: percent * (PPM / 100) }) } else { None }
     }
 
-    /// Parts per million: 0 to 1,000,000.
+    /// Returns the parts per million, from 0 to 1,000,000.
     #[must_use]
     pub const fn ppm(self) -> u32 {
         self.ppm
@@ -68,14 +68,14 @@ impl Percent {
 impl FromStr for Percent {
     type Err = ParsePercentError;
 
-    /// Reads a plain decimal: digits, and if need be a point and more digits.
+    /// Parses a plain decimal: digits, optionally followed by a point and more digits.
     ///
     /// # Errors
     ///
-    /// [`ParsePercentError`] for a sign, an exponent, `nan`, anything above 100, and anything
-    /// finer than one part per million. Zeros at the end change nothing and are accepted.
+    /// [`ParsePercentError`] for a sign, an exponent, `nan`, a number above 100, and a number finer than one part per
+    /// million. Trailing zeros are accepted.
     fn from_str(text: &str) -> Result<Percent, ParsePercentError> {
-        let rule = match read(text, 100) {
+        let rule = match parse_ppm(text, 100) {
             Ok(ppm) => return Ok(Percent { ppm }),
             Err(DecimalError::NotDecimal) => "not a plain decimal number",
             Err(DecimalError::Negative) => "negative",
@@ -86,14 +86,14 @@ impl FromStr for Percent {
     }
 }
 
-/// The shortest decimal that reads back as the same percentage, without a percent sign.
+/// Writes the shortest decimal that parses to the same percentage, without a percent sign.
 impl fmt::Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write(self.ppm, f)
+        write_percent(self.ppm, f)
     }
 }
 
-/// Text that is no percentage; its message says which rule it breaks.
+/// The error for text that is not a percentage. Its message names the broken rule.
 ///
 /// # Example
 ///
@@ -109,13 +109,13 @@ pub struct ParsePercentError {
     rule: &'static str,
 }
 
-/// Parts in 100%.
+/// Parts per million in 100%.
 pub(crate) const PPM: u32 = 1_000_000;
 
-/// Decimal digits after the point that a part per million can carry, in percent.
+/// Most digits after the point: one part per million is 0.0001 percent.
 const FRACTION_DIGITS: usize = 4;
 
-/// Why a text is no decimal of percent.
+/// The reason why a text is not a percentage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DecimalError {
     NotDecimal,
@@ -124,8 +124,8 @@ pub(crate) enum DecimalError {
     TooFine,
 }
 
-/// The parts per million that a plain decimal stands for, of at most `max` percent.
-pub(crate) fn read(text: &str, max: u32) -> Result<u32, DecimalError> {
+/// Parses a plain decimal of at most `max` percent to parts per million.
+pub(crate) fn parse_ppm(text: &str, max: u32) -> Result<u32, DecimalError> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     if !is_digits(whole) || !is_digits(fraction) {
@@ -134,7 +134,7 @@ pub(crate) fn read(text: &str, max: u32) -> Result<u32, DecimalError> {
             .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
         return Err(if negative { DecimalError::Negative } else { DecimalError::NotDecimal });
     }
-    // Anything of more than nine digits is far above any bound, so it need not fit the integer.
+    // A number with more than nine digits is above any bound, and might overflow the integer.
     let whole = whole.trim_start_matches('0');
     let whole: u32 = if whole.len() > 9 { u32::MAX } else { whole.bytes().fold(0, push_digit) };
     let fraction = fraction.trim_end_matches('0');
@@ -152,8 +152,8 @@ pub(crate) fn read(text: &str, max: u32) -> Result<u32, DecimalError> {
         .ok_or(DecimalError::TooLarge)
 }
 
-/// Parts per million as the shortest decimal of percent; there may be more than 100%.
-pub(crate) fn write(ppm: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Writes parts per million as the shortest decimal of percent. More than 100% is allowed.
+pub(crate) fn write_percent(ppm: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let (whole, fraction) = (ppm / (PPM / 100), ppm % (PPM / 100));
     if fraction == 0 {
         return write!(f, "{whole}");

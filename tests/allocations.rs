@@ -1,4 +1,4 @@
-//! Proves that asking allocates nothing, whatever the plan, the user and the way of asking.
+//! Evaluations allocate nothing, for every kind of plan, user and call.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -8,7 +8,7 @@ use std::thread;
 use allocation_counter::measure;
 use stagegate::{AsUser, FlagHandle, Gate, User};
 
-/// A flag for each way a plan can decide, and one that is not there.
+/// One flag for each way a plan can decide, and an unknown flag.
 const FLAGS: [&str; 6] = ["split", "listed", "matched", "held", "everybody", "no-such-flag"];
 
 const ATTRIBUTES: [(&str, &str); 8] = [
@@ -47,7 +47,7 @@ fn gate() -> Gate {
     Gate::from_document(text).unwrap()
 }
 
-/// Asks everything there is to ask about these flags; the count keeps answers from being left out.
+/// Makes every kind of call for these flags. Returns how many answers were yes, so that the compiler keeps the calls.
 fn ask(gate: &Gate, handles: &[FlagHandle], user: impl AsUser) -> usize {
     let mut yes = 0;
     let mut note = |answer: bool| yes += usize::from(answer);
@@ -73,7 +73,7 @@ fn ask(gate: &Gate, handles: &[FlagHandle], user: impl AsUser) -> usize {
     yes
 }
 
-/// Allocations and answers of yes.
+/// Returns the number of allocations and the number of answers that were yes.
 fn count(asks: impl FnOnce() -> usize) -> (u64, usize) {
     let mut yes = 0;
     let info = measure(|| yes = asks());
@@ -81,10 +81,10 @@ fn count(asks: impl FnOnce() -> usize) -> (u64, usize) {
 }
 
 #[test]
-fn asking_allocates_nothing() {
+fn evaluations_allocate_nothing() {
     let gate = gate();
     let handles: Vec<_> = FLAGS.iter().map(|flag| gate.flag(flag)).collect();
-    // The first question of a thread to a snapshot sets up arc-swap's slots for it: see the test below.
+    // The first load of a snapshot in a thread sets up arc-swap's slots: see the last test.
     gate.evaluate(1, "matched");
 
     let text = "user-7".to_owned();
@@ -102,10 +102,10 @@ fn asking_allocates_nothing() {
     ];
     for (user, (allocations, yes)) in counts {
         assert_eq!(allocations, 0, "asked by {user}");
-        // Every flag but the unknown one has a cohort for most; `everybody` is on for all.
+        // Most users have a cohort for every known flag, and `everybody` is on for all users.
         assert!(yes > 20, "asked by {user}: only {yes} answers of yes");
     }
-    // Listed users and matched ones got in, or were held back, by their groups.
+    // Groups decided: listed and matched users have the flag, or are held back.
     let is_on = |flag: &str| gate.is_enabled("user-7", flag) || gate.is_enabled(&user, flag);
     assert!(is_on("listed") && is_on("matched") && !is_on("held"));
 }
@@ -113,7 +113,7 @@ fn asking_allocates_nothing() {
 #[test]
 fn eight_attributes_are_built_without_allocating() {
     let gate = gate();
-    // As above: groups have a say in "matched", so the snapshot is asked.
+    // As above: "matched" has groups, so its evaluation loads the snapshot.
     gate.evaluate(1, "matched");
     let build = |count: usize| {
         let attributes = ATTRIBUTES.into_iter().cycle().take(count);
@@ -122,12 +122,12 @@ fn eight_attributes_are_built_without_allocating() {
     let asks =
         |attributes: usize| count(|| usize::from(gate.is_enabled(build(attributes), "matched")));
     assert_eq!(asks(8), (0, 1));
-    // The ninth goes to the heap, as documented: which also shows that this test can count.
+    // The ninth attribute goes to the heap, as documented. This also shows that the test counts allocations.
     assert_eq!(asks(9), (1, 1));
 }
 
 #[test]
-fn updates_and_handles_found_anew_leave_questions_free() {
+fn evaluations_after_an_update_allocate_nothing() {
     let gate = gate();
     let handle = gate.flag("added-later");
     assert!(!handle.is_enabled(1));
@@ -135,25 +135,25 @@ fn updates_and_handles_found_anew_leave_questions_free() {
         "schema = 1\nlimits.per_update = 100\n[flags.added-later]\nstage = \"ga\"\n[flags.another]",
     )
     .unwrap();
-    // The first question after flags came and went looks the name up again.
+    // An update that adds or removes flags makes the next evaluation look the name up again.
     assert_eq!(count(|| usize::from(handle.is_enabled(1))), (0, 1));
     gate.roll_back("added-later").unwrap();
     assert_eq!(count(|| usize::from(handle.is_enabled(1))), (0, 0));
 }
 
 #[test]
-fn only_a_threads_first_question_may_allocate() {
+fn only_the_first_evaluation_of_a_thread_may_allocate() {
     let gate = gate();
     let counts = thread::spawn(move || {
         let ask = || usize::from(gate.evaluate(1, "matched").enabled);
         [count(ask), count(ask), count(ask)].map(|(allocations, _)| allocations)
     });
     let [first, rest @ ..] = counts.join().unwrap();
-    // arc-swap keeps a node for each thread that loads. It is made, or taken over from a thread
-    // that has ended, at the thread's first load, whatever gate it asks.
+    // arc-swap keeps a node for each thread that loads. The thread's first load, of any gate, creates
+    // the node or takes it over from a thread that has ended.
     assert!(first <= FIRST_QUESTION, "{first} allocations");
     assert_eq!(rest, [0, 0]);
 }
 
-/// Measured with arc-swap 1.9: 1 where it makes the node, 0 where it takes one over.
+/// Measured with arc-swap 1.9: 1 if it creates the node, 0 if it takes one over.
 const FIRST_QUESTION: u64 = 1;

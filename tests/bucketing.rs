@@ -1,13 +1,13 @@
-//! Same user, same answer: the bucket of every golden vector, in every set of features.
+//! Same user, same answer: buckets and percentages equal the golden vectors, with every set of crate features.
 //!
-//! `tests/data/make_bucketing.py` made the vectors with another implementation of the hash.
+//! `tests/data/make_bucketing.py` computes the vectors with another implementation of the hash.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use serde_json::Value;
 use stagegate::{Percent, Salt, User};
 
-/// `tests/data/bucketing.json`; its layout stands in the script beside it.
+/// The content of `tests/data/bucketing.json`. `make_bucketing.py` documents its layout.
 struct Vectors {
     percents: Vec<Percent>,
     salts: Vec<String>,
@@ -20,7 +20,7 @@ struct Row {
     key: Vec<u8>,
     bucket: u64,
     smallest: Percent,
-    /// For each of `percents`.
+    /// Whether each of `percents` contains the bucket.
     enabled: Vec<bool>,
 }
 
@@ -55,12 +55,12 @@ impl Row {
         }
     }
 
-    /// The key as text, if it is.
+    /// Returns the key as text, if it is UTF-8.
     fn text(&self) -> Option<&str> {
         std::str::from_utf8(&self.key).ok()
     }
 
-    /// The integer whose decimal text the key is, if there is one: neither `007` nor `-0` is.
+    /// Returns the integer if the key is its decimal text. `007` and `-0` are not.
     fn integer<N: std::str::FromStr + ToString>(&self) -> Option<N> {
         let text = self.text()?;
         text.parse().ok().filter(|number: &N| number.to_string() == text)
@@ -68,7 +68,7 @@ impl Row {
 }
 
 #[test]
-fn vectors_cover_what_they_should() {
+fn the_vectors_cover_all_lengths_and_kinds_of_keys() {
     let Vectors { percents, salts, rows, edges } = Vectors::read();
     assert!(rows.len() >= 10_000 && edges.len() >= 500, "{} {}", rows.len(), edges.len());
     assert!(percents.contains(&Percent::NONE) && percents.contains(&Percent::ALL));
@@ -81,7 +81,7 @@ fn vectors_cover_what_they_should() {
 }
 
 #[test]
-fn buckets_are_the_golden_ones() {
+fn buckets_equal_the_golden_vectors() {
     let vectors = Vectors::read();
     for row in &vectors.rows {
         let salt = Salt::new(&vectors.salts[row.salt]);
@@ -97,7 +97,7 @@ fn buckets_are_the_golden_ones() {
 }
 
 #[test]
-fn integers_are_in_the_bucket_of_their_text() {
+fn integers_hash_as_their_decimal_text() {
     let vectors = Vectors::read();
     let [mut unsigned, mut signed, mut wide] = [0; 3];
     for row in &vectors.rows {
@@ -122,7 +122,7 @@ fn integers_are_in_the_bucket_of_their_text() {
 }
 
 #[test]
-fn percentages_admit_the_golden_buckets() {
+fn percentages_equal_the_golden_vectors() {
     let vectors = Vectors::read();
     for row in &vectors.rows {
         for (percent, enabled) in vectors.percents.iter().zip(&row.enabled) {
@@ -134,9 +134,9 @@ fn percentages_admit_the_golden_buckets() {
     }
 }
 
-/// The rows above are of any bucket; an error of one in a threshold shows only beside it.
+/// A threshold that is off by one is wrong only for the two buckets next to it, so these are tested separately.
 #[test]
-fn percentages_end_at_the_golden_bucket() {
+fn percentages_end_at_the_golden_edges() {
     for (percent, last_in, first_out) in Vectors::read().edges {
         assert_eq!(last_in.is_none(), percent == Percent::NONE, "{percent}");
         assert_eq!(first_out.is_none(), percent == Percent::ALL, "{percent}");
@@ -148,9 +148,8 @@ fn percentages_end_at_the_golden_bucket() {
     }
 }
 
-/// The tables in `docs/bucketing.md` are true.
 #[test]
-fn specification_has_true_examples() {
+fn the_examples_of_the_specification_are_correct() {
     let specification = include_str!("../docs/bucketing.md");
     let (mut buckets, mut percentages) = (0, 0);
     for line in specification.lines().filter(|line| line.starts_with("| `")) {
@@ -188,9 +187,10 @@ mod through_a_gate {
 
     use super::*;
 
-    /// A flag for every salt that a document takes, at a stage for each of the percentages.
+    /// Returns a document with one flag per salt. The plan has one stage per percentage, and all flags are at this
+    /// stage.
     fn document(vectors: &Vectors, stage: usize) -> String {
-        // A stage for nobody at all is refused; one for a group without users is not.
+        // A stage without any audience is refused. A stage for a group without users is not.
         let mut document = "schema = 1\ngroups.nobody.users = []\n".to_owned();
         for (index, percent) in vectors.percents.iter().enumerate() {
             write!(document, "[[plans.all.stages]]\nname = \"p{index}\"\npercent = {percent}\n")
@@ -200,7 +200,7 @@ mod through_a_gate {
             }
         }
         for (index, salt) in vectors.salts.iter().enumerate().filter(|(_, s)| !s.is_empty()) {
-            // What JSON escapes, TOML reads as the same.
+            // TOML reads JSON's escapes.
             let salt = serde_json::to_string(salt).unwrap();
             write!(document, "[flags.f{index}]\nplan = \"all\"\nstage = \"p{stage}\"\n").unwrap();
             writeln!(document, "salt = {salt}").unwrap();
@@ -209,7 +209,7 @@ mod through_a_gate {
     }
 
     #[test]
-    fn a_document_gives_the_golden_answers() {
+    fn gates_equal_the_golden_vectors() {
         let vectors = Vectors::read();
         for stage in 0..vectors.percents.len() {
             let gate = Gate::from_document(document(&vectors, stage)).unwrap();
@@ -234,9 +234,9 @@ mod through_a_gate {
         }
     }
 
-    /// Without a `salt` it is the flag's key; with it, renaming the flag moves nobody.
+    /// A renamed flag that keeps its salt keeps its buckets.
     #[test]
-    fn key_is_the_salt_where_none_is_given() {
+    fn the_default_salt_is_the_flag_key() {
         let vectors = Vectors::read();
         let salt = vectors.salts.iter().position(|salt| salt == "new-checkout").unwrap();
         let document =
@@ -261,7 +261,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-/// A bucket is text, since JSON's numbers are floats to many readers; `null` is none.
+/// Parses a bucket: text, because many JSON readers turn numbers into floats. `null` means none.
 fn bucket(value: &Value) -> Option<u64> {
     value.as_str().map(|digits| digits.parse().unwrap())
 }

@@ -1,20 +1,19 @@
-//! Proves that nobody is in 0% and everybody in 100% at the very first and the very last bucket,
-//! and that each percentage ends at exactly the bucket that the formula says: also through a gate,
-//! asked by users whose keys fall into those buckets.
+//! The first and the last bucket are outside of 0% and inside of 100%, and each percentage ends exactly
+//! at the bucket of the formula. Gates agree, for user keys that fall into these buckets.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use stagegate::{Gate, Percent, Salt};
 
-/// Parts per million where a mistake by one would show.
+/// Percentages in parts per million whose ends would show an error by one.
 const EDGES: [u32; 8] = [0, 1, 2, 333_333, 500_000, 999_998, 999_999, 1_000_000];
 
-/// The formula of the specification, word for word.
+/// The formula of the specification.
 fn specified(bucket: u64, ppm: u32) -> bool {
     ((u128::from(bucket) * 1_000_000) >> 64) < u128::from(ppm)
 }
 
-/// The first bucket, the last, and those around the end of this percentage.
+/// Returns the first bucket, the last bucket, and the buckets around the end of this percentage.
 fn buckets_around(ppm: u32) -> Vec<u64> {
     let end = (u128::from(ppm) << 64).div_ceil(1_000_000);
     let around = [end.wrapping_sub(1), end, end + 1].into_iter();
@@ -29,7 +28,7 @@ fn percentages_end_where_the_formula_says() {
     {
         assert_eq!((contains(ppm, 0), contains(ppm, u64::MAX)), (first, last), "{ppm} ppm");
     }
-    // 2^64 / 10^6 = 18,446,744,073,709.55...: the 710 first of that many are in at 1 ppm.
+    // 2^64 / 10^6 = 18,446,744,073,709.55..., so 1 ppm contains the first 18,446,744,073,710 buckets.
     assert!(contains(1, 18_446_744_073_709) && !contains(1, 18_446_744_073_710));
     let last_millionth = u64::MAX - 18_446_744_073_708;
     assert!(contains(999_999, last_millionth - 1) && !contains(999_999, last_millionth));
@@ -44,7 +43,7 @@ fn percentages_end_where_the_formula_says() {
 fn gates_agree_at_the_first_and_last_bucket() {
     for ppm in EDGES {
         let percent = Percent::from_ppm(ppm).unwrap();
-        // A stage for nobody at all is refused; one for a group without users is not.
+        // A stage without any audience is refused. A stage for a group without users is not.
         let groups = if ppm == 0 { "\"nobody\"" } else { "" };
         let gate = Gate::from_document(format!(
             r#"{{"schema": 1, "groups": {{"nobody": {{"users": []}}}}, "flags": {{"edge": {{"stage": "only",
@@ -68,35 +67,35 @@ fn gates_agree_at_the_first_and_last_bucket() {
     }
 }
 
-/// The one key of eight bytes that this salt puts into this bucket.
+/// Returns the key of eight bytes that this salt puts into this bucket.
 ///
-/// For eight bytes XXH3 is a bijection: it xors the input with a number that depends on the seed
-/// alone, then mixes in steps that can each be undone. That number shows when the mixing of any
-/// known key's hash is undone.
+/// For eight bytes XXH3 is a bijection: it xors the input with a number that depends only on the
+/// seed, and then applies steps that can be undone. Undoing the steps for the hash of a known key
+/// gives the number.
 fn key_in_bucket(salt: Salt, bucket: u64) -> [u8; 8] {
     let known = [0; 8];
     let of_seed = unmix(salt.bucket(&known[..]));
     let input = unmix(bucket) ^ of_seed;
-    // XXH3 reads the two halves in the other order.
+    // XXH3 swaps the two halves of the input.
     let key = input.rotate_left(32).to_le_bytes();
-    assert_eq!(salt.bucket(&key[..]), bucket, "the mixing was not undone");
+    assert_eq!(salt.bucket(&key[..]), bucket, "the key is in another bucket");
     key
 }
 
-/// Undoes the last steps of XXH3 for inputs of 4 to 8 bytes, here of 8.
+/// Undoes the last steps of XXH3 for an input of 8 bytes.
 fn unmix(hash: u64) -> u64 {
     let mut h = hash ^ (hash >> 28) ^ (hash >> 56);
     h = h.wrapping_mul(inverse(MIXER));
     h ^= (h >> 35) + 8;
     h = h.wrapping_mul(inverse(MIXER));
-    // `x ^ rotl(x, 49) ^ rotl(x, 24)`, done 64 times, is the identity: 63 more times undo one.
+    // 64 rounds of `x ^ rotl(x, 49) ^ rotl(x, 24)` are the identity, so 63 rounds undo one round.
     (0..63).fold(h, |x, _| x ^ x.rotate_left(49) ^ x.rotate_left(24))
 }
 
-/// The odd number that XXH3 multiplies with there.
+/// The odd number with which XXH3 multiplies in these steps.
 const MIXER: u64 = 0x9fb2_1c65_1e98_df25;
 
-/// The inverse of an odd number modulo 2^64, by Newton's steps: each doubles the bits that are right.
+/// Returns the inverse of an odd number modulo 2^64, by Newton's method. Each step doubles the number of correct bits.
 fn inverse(odd: u64) -> u64 {
     let step = |x: u64, _| x.wrapping_mul(2_u64.wrapping_sub(odd.wrapping_mul(x)));
     (0..5).fold(odd, step)

@@ -1,4 +1,4 @@
-//! No edit of a document is a way around a stage, and none takes a flag from many by accident: each test is an edit that did.
+//! Edits of a document neither skip a stage nor take a flag from many users by accident. Each test tries one such edit.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -9,7 +9,7 @@ use stagegate::{Document, Gate, Plan, Update, UpdateError, User};
 
 const THREE: &str = r#"{ name = "internal", groups = ["team"] }, { name = "pilot", percent = 10 }, { name = "ga", percent = 100 }"#;
 
-/// A flag at a stage, with these stages and the group `team`.
+/// Returns a document with a flag at this stage, with these stages, and the group `team`.
 fn document(stage: &str, stages: &str) -> String {
     format!(
         "schema = 1\ngroups.team.users = [\"ana\"]\n[flags.a]\nstage = \"{stage}\"\nstages = [{stages}]\n"
@@ -24,26 +24,26 @@ fn users_with(gate: &Gate, flag: &str) -> usize {
     (0..10_000_u32).filter(|user| gate.is_enabled(*user, flag)).count()
 }
 
-/// The message and hint of the only problem.
+/// Returns the message and the hint of the only problem.
 fn words(error: &UpdateError) -> String {
     let [problem] = error.problems() else { panic!("{error}") };
     format!("{}; {}", problem.message(), problem.hint())
 }
 
-/// What observers are told of each update that is applied.
-fn told(gate: &Gate) -> Arc<Mutex<Vec<String>>> {
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let log = Arc::clone(&told);
+/// Collects the changes that observers of the gate see.
+fn changes_seen(gate: &Gate) -> Arc<Mutex<Vec<String>>> {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
     gate.observe(move |update: &Update<'_>| {
         if let Update::Applied { changes, .. } = update {
             log.lock().unwrap().extend(changes.iter().map(ToString::to_string));
         }
     });
-    told
+    seen
 }
 
 #[test]
-fn a_larger_stage_of_the_same_name_is_refused_with_the_most_that_is_allowed() {
+fn enlarging_a_stage_is_refused_with_the_allowed_maximum() {
     let whole = r#"{ name = "internal", groups = ["team"] }, { name = "pilot", percent = 100 }"#;
     let at_internal = gate("internal");
     let error = at_internal.update(document("pilot", whole)).unwrap_err();
@@ -55,21 +55,21 @@ fn a_larger_stage_of_the_same_name_is_refused_with_the_most_that_is_allowed() {
     );
     assert_eq!(users_with(&at_internal, "a"), 0);
 
-    // Also where the next stage is for everybody: nobody has moved the flag there.
+    // Also if the plan's next stage is for everybody, because no one has moved the flag there.
     let at_pilot = gate("pilot");
     let before = users_with(&at_pilot, "a");
     let error = at_pilot.update(document("pilot", whole)).unwrap_err();
     assert!(words(&error).contains("the plan in force allows at most 10%, at its stage \"pilot\""));
     assert_eq!(users_with(&at_pilot, "a"), before);
-    let told = told(&at_pilot);
+    let seen = changes_seen(&at_pilot);
     let reasoned =
         document("pilot", whole).replace("stage = ", "skip_reason = \"agreed\"\nstage = ");
     at_pilot.update(reasoned).unwrap();
-    assert_eq!(*told.lock().unwrap(), ["a: pilot, 10% -> 100% (agreed)"]);
+    assert_eq!(*seen.lock().unwrap(), ["a: pilot, 10% -> 100% (agreed)"]);
 }
 
 #[test]
-fn a_plan_of_one_stage_is_no_way_from_off_to_everybody() {
+fn a_plan_with_one_stage_does_not_jump_from_off_to_everybody() {
     let gate = gate("off");
     let error = gate.update(document("ga", r#"{ name = "ga", percent = 100 }"#)).unwrap_err();
     assert_eq!(
@@ -81,7 +81,7 @@ fn a_plan_of_one_stage_is_no_way_from_off_to_everybody() {
 }
 
 #[test]
-fn a_stage_of_attributes_that_is_inserted_in_front_lets_in_nobody() {
+fn an_inserted_first_stage_with_an_attribute_group_is_refused() {
     let gate = gate("internal");
     let inserted =
         document("internal", &format!("{{ name = \"x\", groups = [\"all\"] }}, {THREE}"));
@@ -96,7 +96,7 @@ fn a_stage_of_attributes_that_is_inserted_in_front_lets_in_nobody() {
     assert!(!gate.is_enabled(User::new("zoe").attribute("plan", "free"), "a"));
 }
 
-/// A flag at its first stage, which has one group.
+/// Returns a document with a flag at its first stage, which has the group `g`.
 fn grouped(group: &str, more: &str) -> String {
     format!(
         "schema = 1\n[groups.g]\n{group}\n[flags.a]\nstage = \"pilot\"\n{more}\n\
@@ -109,7 +109,7 @@ fn listed(users: std::ops::Range<u32>) -> String {
 }
 
 #[test]
-fn a_wider_group_of_attributes_needs_a_reason_and_a_longer_list_is_told() {
+fn a_wider_attribute_group_needs_a_reason_and_a_longer_list_is_reported() {
     let eu = r#"where = { region = ["eu"], plan = ["pro"] }"#;
     let gate = Gate::from_document(grouped(eu, "")).unwrap();
     for wider in
@@ -117,20 +117,20 @@ fn a_wider_group_of_attributes_needs_a_reason_and_a_longer_list_is_told() {
     {
         assert!(gate.update(grouped(wider, "")).unwrap_err().is_skip(), "{wider}");
     }
-    let told_of = told(&gate);
+    let seen = changes_seen(&gate);
     gate.update(grouped(r#"where = { region = ["eu"] }"#, "skip_reason = \"all of them\""))
         .unwrap();
-    assert_eq!(*told_of.lock().unwrap(), ["a: pilot, g: matches more users (all of them)"]);
+    assert_eq!(*seen.lock().unwrap(), ["a: pilot, g: matches more users (all of them)"]);
 
     let gate = Gate::from_document(grouped(&listed(0..6), "")).unwrap();
-    let told_of = told(&gate);
+    let seen = changes_seen(&gate);
     gate.update(grouped(&listed(0..1000), "")).unwrap();
     gate.update(grouped(&listed(3..1001), "")).unwrap();
-    assert_eq!(*told_of.lock().unwrap(), ["a: pilot, g: +994 users", "a: pilot, g: +1 -3 users"]);
+    assert_eq!(*seen.lock().unwrap(), ["a: pilot, g: +994 users", "a: pilot, g: +1 -3 users"]);
 }
 
 #[test]
-fn a_group_of_a_later_stage_is_not_brought_forward() {
+fn a_group_of_a_later_stage_does_not_move_forward() {
     let stages = |first: &str, last: &str| {
         format!(
             "schema = 1\ngroups.team.users = [\"ana\"]\ngroups.beta.users = [\"ben\", \"cleo\"]\n[flags.a]\nstage = \"internal\"\n\
@@ -146,7 +146,7 @@ fn a_group_of_a_later_stage_is_not_brought_forward() {
         ),
         "{error}"
     );
-    // Whom no stage lists may join.
+    // Users whom no stage lists may be added.
     let renamed = stages("\"team\", \"guests\"", "\"beta\"")
         .replace("groups.beta", "groups.guests.users = [\"dan\"]\ngroups.beta");
     gate.update(renamed).unwrap();
@@ -154,7 +154,7 @@ fn a_group_of_a_later_stage_is_not_brought_forward() {
 }
 
 #[test]
-fn another_salt_needs_a_reason_also_where_everybody_would_be_next() {
+fn a_changed_salt_needs_a_reason_even_before_a_stage_for_everybody() {
     for (stage, next) in [("pilot", "\"most\""), ("most", "\"ga\"")] {
         let at = |more: &str| {
             grouped(&listed(0..1), more)
@@ -174,7 +174,7 @@ fn another_salt_needs_a_reason_also_where_everybody_would_be_next() {
 }
 
 #[test]
-fn a_hold_back_that_is_lifted_lets_in_nobody() {
+fn lifting_a_hold_back_early_is_refused() {
     let held = |holds: &str| {
         format!(
             "schema = 1\ngroups.ops.users = [\"o1\", \"o2\"]\ngroups.eu.where = {{ region = [\"eu\"] }}\n[flags.a]\nstage = \"expanded\"\n\
@@ -194,7 +194,7 @@ fn a_hold_back_that_is_lifted_lets_in_nobody() {
 }
 
 #[test]
-fn a_flag_that_is_removed_and_added_again_goes_on_from_where_it_was() {
+fn a_flag_that_is_removed_and_added_again_keeps_its_stage() {
     let with = |stage: &str| format!("{}[flags.b]\n", document(stage, THREE));
     let without = "schema = 1\n[flags.b]\n";
     let gate = Gate::from_document(with("internal")).unwrap();
@@ -215,8 +215,8 @@ fn a_flag_that_is_removed_and_added_again_goes_on_from_where_it_was() {
 #[test]
 fn no_update_takes_a_flag_from_most_of_its_users_by_accident() {
     let gate = Gate::from_document(grouped(&listed(0..1000), "")).unwrap();
-    let told_of = told(&gate);
-    // A third leaves, then a few, then most.
+    let seen = changes_seen(&gate);
+    // First a third of the users leave, then a few, then most.
     gate.update(grouped(&listed(0..667), "")).unwrap();
     gate.update(grouped(&listed(0..660), "")).unwrap();
     let error = gate.update(grouped(&listed(0..66), "")).unwrap_err();
@@ -234,7 +234,7 @@ fn no_update_takes_a_flag_from_most_of_its_users_by_accident() {
     );
     gate.update(raised).unwrap();
     assert_eq!(
-        *told_of.lock().unwrap(),
+        *seen.lock().unwrap(),
         [
             "a: pilot, g: -333 users",
             "a: pilot, g: -7 users",
@@ -259,7 +259,7 @@ fn no_update_takes_a_flag_from_most_of_its_users_by_accident() {
 }
 
 #[test]
-fn moving_a_flag_down_is_never_refused_whatever_it_takes() {
+fn moving_a_flag_down_is_never_refused_however_many_users_lose_it() {
     let limited = |stage: &str| {
         document(stage, THREE).replacen("schema = 1", "schema = 1\nlimits.per_update = 0", 1)
     };
@@ -291,12 +291,12 @@ fn a_file_of_flags_that_loses_most_of_them_is_refused() {
             .replace("[flags.f4]\nstage = \"ga\"\n", ""),
     )
     .unwrap();
-    // One flag may always go: it may be the only one.
+    // A document may always drop one flag, even its only flag that is on.
     let gate = Gate::from_document(flags(1)).unwrap();
     gate.update("schema = 1\n[flags.other]").unwrap();
 }
 
-/// A directory with a list, removed when the test is over.
+/// A directory with a users file. It is removed at the end of the test.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -324,7 +324,7 @@ impl Drop for Directory {
 }
 
 #[test]
-fn a_list_that_comes_out_empty_switches_nobody_off() {
+fn a_users_file_that_becomes_empty_is_refused() {
     let directory = Directory::new("empty");
     let gate = Gate::from_document(directory.document("ana\nben\n", "")).unwrap();
     let empty = directory.document("", "");
@@ -346,6 +346,6 @@ fn a_list_that_comes_out_empty_switches_nobody_off() {
     assert!(gate.is_enabled("ana", "a"));
     gate.update(directory.document("\n", "may_be_empty = true")).unwrap();
     assert!(!gate.is_enabled("ana", "a"));
-    // From then on it is empty in force.
+    // The list in force is empty now, so an empty list takes the flag from no one.
     gate.update(directory.document("", "")).unwrap();
 }

@@ -1,6 +1,8 @@
-//! Proves what a gate takes, and that it comes back: after 100,000 swaps, with readers that held old versions and 1,000 threads
-//! that asked once and have nothing to do. A process of its own, since it counts what all threads have allocated. (What the
-//! allocator gives back to the system is its own affair.)
+//! Tests of the memory that a gate allocates.
+//!
+//! Memory is freed after 100,000 swaps, with readers that held old versions and 1,000 idle threads that evaluated once.
+//! The tests have a binary of their own because they count the allocations of all threads. They do not measure whether
+//! the allocator returns freed memory to the operating system.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -16,7 +18,7 @@ use stagegate::{Gate, Pinned};
 const FLAGS: usize = 1_000;
 const IDLE: usize = 1_000;
 const SWAPS: usize = 100_000;
-/// Versions that a reader holds at a time.
+/// The number of old versions that a reader holds at a time.
 const PINS: usize = 200;
 
 #[global_allocator]
@@ -37,7 +39,7 @@ fn swap(gate: &Gate, times: usize) {
     }
 }
 
-/// Takes a pin of whatever is in force, again and again, and holds each for a while. Returns how many at most.
+/// Pins the current version repeatedly and holds up to [`PINS`] versions. Returns the largest number of versions held.
 fn hold_old_versions(gate: &Gate, stop: &AtomicBool) -> usize {
     let answer = |pin: &Pinned| pin.is_enabled("anybody", "f0");
     let mut pins = VecDeque::<(Pinned, bool)>::new();
@@ -57,11 +59,11 @@ fn hold_old_versions(gate: &Gate, stop: &AtomicBool) -> usize {
     most
 }
 
-/// Tests that count take turns.
+/// Serialises the tests, because each counts the allocations of the whole process.
 static COUNTING: Mutex<()> = Mutex::new(());
 
 #[test]
-fn a_flag_takes_200_bytes_beyond_its_text() {
+fn a_flag_takes_at_most_200_bytes_beyond_its_text() {
     let _alone = COUNTING.lock();
     for count in [10_000, 100_000] {
         let mut document = "schema = 1\n".to_owned();
@@ -80,17 +82,17 @@ fn a_flag_takes_200_bytes_beyond_its_text() {
 }
 
 #[test]
-fn memory_comes_back_after_100_000_swaps() {
+fn memory_is_freed_after_100_000_swaps() {
     let _alone = COUNTING.lock();
     let gate = gate();
     let (asked, done) = (Barrier::new(IDLE + 1), RwLock::new(()));
-    // Lets them go also when this thread panics.
+    // The idle threads wait for this lock, which a panic of this thread releases, too.
     let busy = done.write().unwrap();
     thread::scope(|scope| {
         for _ in 0..IDLE {
             let small = thread::Builder::new().stack_size(64 * 1024);
             let idle = || {
-                // This asks the snapshot, and so keeps it.
+                // `version` loads the snapshot, so the thread may cache it.
                 assert_eq!(gate.version(), 1);
                 asked.wait();
                 drop(done.read());
@@ -98,7 +100,6 @@ fn memory_comes_back_after_100_000_swaps() {
             small.spawn_scoped(scope, idle).unwrap();
         }
         asked.wait();
-        // What the allocator and the readers' stacks take once.
         let readers = |swaps| {
             let stop = AtomicBool::new(false);
             thread::scope(|scope| {
@@ -109,6 +110,7 @@ fn memory_comes_back_after_100_000_swaps() {
                 (held, readers.map(|reader| reader.join().unwrap()))
             })
         };
+        // A first round, so that one-time allocations are not counted below.
         readers(1_000);
         swap(&gate, 2);
         let before = ALLOCATED.current_usage();

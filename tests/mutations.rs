@@ -1,4 +1,4 @@
-//! The complete example with something wrong in it: every place of it, and every kind of wrong.
+//! Mutations of the complete example plan: wrong values at every place, and random combinations of mistakes.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -19,7 +19,7 @@ fn example() -> Value {
     of_toml(toml::from_str(&text).unwrap())
 }
 
-/// Dates become text, which is what they are in JSON.
+/// Converts TOML to JSON. Dates become strings.
 fn of_toml(value: toml::Value) -> Value {
     match value {
         toml::Value::Datetime(date) => date.to_string().into(),
@@ -35,8 +35,7 @@ fn parse(document: &Value) -> Result<Plan, PlanError> {
     Plan::parse(Document::new(document.to_string()).directory(directory()))
 }
 
-/// Every value of a document but the document itself: where it stands, as a JSON pointer and as an
-/// error names it.
+/// Returns the place of every value below the root: as a JSON pointer, and as the path that an error prints.
 fn places(value: &Value) -> Vec<(String, String)> {
     fn walk(value: &Value, pointer: &str, path: &str, all: &mut Vec<(String, String)>) {
         let children: Vec<(String, String, &Value)> = match value {
@@ -83,14 +82,14 @@ fn without(document: &Value, pointer: &str) -> Value {
     document
 }
 
-/// No field takes these, so each is told at its very place, and says what to write.
+/// No field accepts these values, so each one causes a problem with the path of its place and a hint.
 #[test]
-fn a_value_of_the_wrong_kind_is_told_where_it_stands() {
+fn a_value_of_the_wrong_type_is_reported_at_its_place() {
     let example = example();
     let places = places(&example);
     assert!(places.len() > 300, "{}", places.len());
     for (pointer, path) in &places {
-        // The one field that `true` is right for.
+        // The only boolean field of the example.
         let takes_true = path.ends_with(".may_be_empty");
         let wrong = [json!(true), Value::Null, json!(-1.5), json!("")];
         for wrong in wrong.into_iter().skip(usize::from(takes_true)) {
@@ -103,8 +102,8 @@ fn a_value_of_the_wrong_kind_is_told_where_it_stands() {
     }
 }
 
-/// What can be asked of a plan that was accepted has an answer.
-fn ask_everything(plan: &Plan) {
+/// Calls every query of an accepted plan and checks the answers.
+fn query_everything(plan: &Plan) {
     let moments = [0, 1_767_250_800, 1_792_000_000, u64::from(u32::MAX) * 1000];
     for key in plan.flags() {
         let flag = plan.flag(key).unwrap();
@@ -126,7 +125,7 @@ fn ask_everything(plan: &Plan) {
         let user = User::new("user-42").attribute("region", "eu-north");
         let explanation = flag.explain(&user);
         let enabled = explanation.stages.iter().map(|stage| stage.enabled);
-        assert!(enabled.clone().is_sorted(), "{key}: a user is lost on the way");
+        assert!(enabled.clone().is_sorted(), "{key}: a later stage excludes the user");
         for message in flag.messages() {
             assert!(!message.template.render(|name| Some(name.to_owned())).contains("{{"));
         }
@@ -136,10 +135,10 @@ fn ask_everything(plan: &Plan) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Several wrongs at once: values of other places, missing fields, numbers and texts out of
-    /// range. Refused with problems or accepted with answers, never anything else.
+    /// Several mistakes at once: values from other places, missing fields, empty tables and overlong texts. A document
+    /// is refused with problems, or every query of its plan works.
     #[test]
-    fn any_mix_of_mistakes_is_refused_or_answers(
+    fn a_plan_with_several_mistakes_is_refused_or_usable(
         edits in prop::collection::vec((any::<Index>(), any::<Index>(), 0..8_u8), 1..4),
     ) {
         let mut document = example();
@@ -158,7 +157,7 @@ proptest! {
             };
         }
         match parse(&document) {
-            Ok(plan) => ask_everything(&plan),
+            Ok(plan) => query_everything(&plan),
             Err(error) => {
                 prop_assert!(!error.problems().is_empty());
                 for problem in error.problems() {
@@ -170,9 +169,9 @@ proptest! {
 }
 
 #[test]
-fn the_example_itself_answers() {
+fn the_unchanged_example_is_usable() {
     let plan = parse(&example()).unwrap();
-    ask_everything(&plan);
+    query_everything(&plan);
     let gate = Gate::from_path(directory().join("staged-rollout.toml")).unwrap();
     assert_eq!(gate.evaluate_all("ana").len(), plan.flags().count());
 }

@@ -1,6 +1,7 @@
-//! Every bad document gets its exact error: each file of `tests/data/invalid` beside the text it
-//! must produce. `STAGEGATE_BLESS=1 cargo test --test plan_errors` writes the texts anew, for
-//! reading in the diff.
+//! The exact error text of every invalid document in `tests/data/invalid`.
+//!
+//! Each document has a golden file with the expected error. `STAGEGATE_BLESS=1 cargo test --test plan_errors` rewrites
+//! the golden files, so that you can review the diff.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use stagegate::{Document, Gate, Plan, limits};
 
-/// The error without the machine's path to the directory.
+/// Returns the error text without the absolute path of the directory.
 fn error_of(file: &Path) -> String {
     let error = Document::read(file).and_then(Plan::parse).expect_err("a bad document");
     error.to_string().replace(&format!("{}/", file.parent().unwrap().display()), "")
@@ -40,7 +41,7 @@ fn every_bad_document_has_its_exact_error() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// The same for what is accepted and hardly meant: `tests/data/warned`.
+/// The exact warnings of every valid but doubtful document in `tests/data/warned`.
 #[test]
 fn every_doubtful_document_has_its_exact_warnings() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/warned");
@@ -101,28 +102,28 @@ fn nesting_100_000_deep() {
     assert_eq!(
         text_error(json),
         "rollout document `(text)` has 1 problem\n  \
-           (text):1:76: found more than 64 tables and arrays inside one another\n      \
-               a plan needs no more than six",
+           (text):1:76: found more than 64 nested tables and arrays\n      \
+               a plan needs at most six levels",
     );
     let toml = format!("schema = {}1{}", "[".repeat(deep), "]".repeat(deep));
     assert_eq!(
         text_error(toml),
         "rollout document `(text)` has 1 problem\n  \
-           (text):1:74: found more than 64 tables and arrays inside one another\n      \
-               a plan needs no more than six",
+           (text):1:74: found more than 64 nested tables and arrays\n      \
+               a plan needs at most six levels",
     );
     let toml = format!("schema = 1\n[{}]", vec!["a"; deep].join("."));
     assert_eq!(
         text_error(toml),
         "rollout document `(text)` has 1 problem\n  \
-           (text):2:130: found more than 64 tables and arrays inside one another\n      \
-               a plan needs no more than six",
+           (text):2:130: found more than 64 nested tables and arrays\n      \
+               a plan needs at most six levels",
     );
 }
 
-/// Each takes well below a second; hours if its time were the square of its length.
+/// Each document takes well below a second. With quadratic time it would take hours.
 #[test]
-fn half_a_megabyte_of_the_same_thing() {
+fn repeated_text_is_parsed_in_linear_time() {
     let repeat = |piece: &str| piece.repeat((1 << 19) / piece.len());
     let count = |count: fn(usize) -> String| (0..40_000).map(count).collect::<String>();
     let header = |index: usize| format!("[k{index}]\n");
@@ -195,7 +196,7 @@ fn a_thousand_problems_are_listed_and_the_rest_counted() {
 }
 
 #[test]
-fn a_directory_a_pipe_and_a_missing_file_are_no_documents() {
+fn directories_pipes_and_missing_files_are_refused() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
     let error = Gate::from_path(directory).unwrap_err();
     assert!(error.is_unreadable());
@@ -211,13 +212,13 @@ fn a_directory_a_pipe_and_a_missing_file_are_no_documents() {
         let error = Gate::from_path("/dev/zero").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "rollout document `/dev/zero` cannot be read: it is no regular file"
+            "rollout document `/dev/zero` cannot be read: it is not a regular file"
         );
     }
 }
 
 #[test]
-fn a_byte_order_mark_is_no_part_of_the_document() {
+fn a_byte_order_mark_is_ignored() {
     assert!(Plan::parse("\u{feff}schema = 1\n[flags.a]\n").is_ok());
     assert!(Plan::parse("\u{feff}{\"schema\": 1, \"flags\": {\"a\": {}}}").is_ok());
 }
@@ -228,7 +229,7 @@ fn users_files_need_a_directory() {
     assert_eq!(
         text_error(document),
         "rollout document `(text)` has 1 problem\n  \
-           (text):3:14: groups.g.users_file: found \"users.txt\", which a document without a directory cannot have\n      \
+           (text):3:14: groups.g.users_file: found \"users.txt\", but the document has no directory to look in\n      \
                read the document from a file, or give it a directory",
     );
 }

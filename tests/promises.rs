@@ -1,10 +1,10 @@
-//! `docs/promises.md` names tests that exist.
+//! Every test that `docs/promises.md` names exists.
 
 use std::fs;
 use std::path::Path;
 
 #[test]
-fn every_test_named_beside_a_promise_exists() {
+fn every_test_named_in_the_promises_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
     let (mut source, mut named) = (String::new(), 0);

@@ -1,8 +1,7 @@
-//! Buckets are even for every kind of key, and flags are independent of each other.
+//! Statistical tests: buckets are even for every kind of key, and flags are independent of each other.
 //!
-//! Every input is fixed, so a run repeats to the last digit. The bounds say how unlikely a perfect
-//! hash would be to have been refused when these inputs were chosen. `-- --nocapture` prints what
-//! was measured.
+//! Every input is fixed, so each run has the same result to the last digit. Each bound states how unlikely it was that
+//! a perfect hash would fail when the inputs were chosen. `-- --nocapture` prints the measured values.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::float_arithmetic, reason = "statistics; no decision of the crate is made with it")]
@@ -10,10 +9,10 @@
 use stagegate::{Percent, Salt};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Questions of each kind.
-const ASKED: u64 = 1_000_000;
+/// Evaluated keys of each kind.
+const SAMPLES: u64 = 1_000_000;
 
-/// A kind of key, and the bucket of its `i`-th question.
+/// A kind of key, and a function that returns the bucket of the `i`-th key.
 type Kind = (&'static str, fn(Salt, u64) -> u64);
 
 const KINDS: [Kind; 9] = [
@@ -21,7 +20,7 @@ const KINDS: [Kind; 9] = [
     ("zero-padded", |salt, i| salt.bucket(format!("{i:010}"))),
     ("e-mail", |salt, i| salt.bucket(format!("user.{i}@example.com"))),
     ("UUIDv4", |salt, i| salt.bucket(uuid(4, random(2 * i), random(2 * i + 1)))),
-    // A thousand users a second, from some moment on.
+    // One key each millisecond.
     ("UUIDv7", |salt, i| {
         salt.bucket(uuid(
             7,
@@ -29,7 +28,7 @@ const KINDS: [Kind; 9] = [
             random(2 * i + 1),
         ))
     }),
-    // Of one byte there are 256 keys and of none one: here the salts are many.
+    // There are only 256 keys of one byte, and one empty key. So these two kinds vary the salt.
     ("one byte", |_, i| {
         Salt::new(&format!("flag-{}", i / 256)).bucket([i.to_le_bytes()[0]].as_slice())
     }),
@@ -40,35 +39,37 @@ const KINDS: [Kind; 9] = [
     }),
 ];
 
-/// Chi-square over 1,000 equal parts has 999 degrees of freedom. A perfect hash is above 1,226.05
-/// once in a million, and below 800.73 once in a million: too even is no chance either.
+/// The accepted range of chi-square over 1,000 equal parts, which has 999 degrees of freedom. A perfect hash is above
+/// 1,226.05 once in a million times, and below 800.73 once in a million times. Buckets that are too even are not
+/// random, either.
 const CHI_SQUARE: std::ops::Range<f64> = 800.73..1226.05;
 
-/// A perfect hash is beyond it once in a million, and three times at 0.01% and 99.99%, where the
-/// 100 users that differ are few for a normal curve. For all 72 shares below: once in 9,400.
+/// The largest accepted deviation of a share, in standard deviations. A perfect hash exceeds it once in a million
+/// times. At 0.01% and 99.99% it does so three times in a million, because 100 users are few for the normal
+/// approximation. For all 72 shares below: once in 9,400 times.
 const SHARE_Z: f64 = 4.9;
 
-/// The chance that a perfect hash has any of 1,225 pairs beyond it is 0.001: each pair has
-/// 0.001 / 1,225 = 8.2e-7, half of it on either side, and that is 4.93 on the normal curve. At 1%,
-/// where two flags share only 100 users, the tail is longer and the chance 0.003.
+/// The largest accepted deviation of a pair of flags, in standard deviations. With a perfect hash, the probability that
+/// any of 1,225 pairs exceeds it is 0.001. Each pair has 0.001 / 1,225 = 8.2e-7, half on each side, which is 4.93 on
+/// the normal curve. At 1%, two flags share only 100 users, so the tail is longer and the probability is 0.003.
 const PAIR_Z: f64 = 4.93;
 
 #[test]
 fn buckets_are_even() {
     let salt = Salt::new("new-checkout");
     for (kind, bucket) in KINDS {
-        let buckets: Vec<u64> = (0..ASKED).map(|i| bucket(salt, i)).collect();
+        let buckets: Vec<u64> = (0..SAMPLES).map(|i| bucket(salt, i)).collect();
         let chi_square = chi_square(&buckets);
         println!("{kind}: chi-square {chi_square:.1}");
         assert!(CHI_SQUARE.contains(&chi_square), "{kind}: chi-square {chi_square}");
     }
 }
 
-/// One salt can be lucky. Zero-padded keys differ least from each other; the mean of 40 salts has a
-/// standard deviation of sqrt(2 * 999 / 40) = 7.07.
+/// One salt can be lucky, so this tests 40 salts. Zero-padded keys differ least from each other. The mean of 40
+/// chi-squares has a standard deviation of sqrt(2 * 999 / 40) = 7.07.
 #[test]
 fn no_salt_is_special() {
-    let users: Vec<String> = (0..ASKED).map(|i| format!("{i:010}")).collect();
+    let users: Vec<String> = (0..SAMPLES).map(|i| format!("{i:010}")).collect();
     let evenness = |number: u32| {
         let salt = Salt::new(&format!("salt-{number}"));
         chi_square(&users.iter().map(|user| salt.bucket(user)).collect::<Vec<_>>())
@@ -83,10 +84,10 @@ fn no_salt_is_special() {
 }
 
 #[test]
-fn shares_are_what_was_asked() {
+fn the_share_of_users_matches_the_percentage() {
     let salt = Salt::new("new-checkout");
     for (kind, bucket) in KINDS {
-        let buckets: Vec<u64> = (0..ASKED).map(|i| bucket(salt, i)).collect();
+        let buckets: Vec<u64> = (0..SAMPLES).map(|i| bucket(salt, i)).collect();
         let mut worst: f64 = 0.0;
         for text in ["0.01", "0.1", "1", "5", "10", "25", "50", "99.99"] {
             let z = share_z(&buckets, text.parse().unwrap());
@@ -97,19 +98,19 @@ fn shares_are_what_was_asked() {
     }
 }
 
-/// What would happen if the bounds were too wide to see anything.
+/// Shows that the bounds are narrow enough to reject bad hashes.
 #[test]
-fn uneven_buckets_are_seen() {
-    // FNV-1a leaves the upper bits of short keys nearly alone.
+fn uneven_buckets_are_detected() {
+    // FNV-1a hardly changes the upper bits for short keys.
     let fnv = |i: u64| {
         i.to_string().bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         })
     };
-    let uneven = chi_square(&(0..ASKED).map(fnv).collect::<Vec<_>>());
-    // Multiples of the golden ratio are spread as evenly as can be, which is not at random.
+    let uneven = chi_square(&(0..SAMPLES).map(fnv).collect::<Vec<_>>());
+    // Multiples of the golden ratio are spread as evenly as possible, which is not random.
     let golden = |i: u64| i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let too_even = chi_square(&(0..ASKED).map(golden).collect::<Vec<_>>());
+    let too_even = chi_square(&(0..SAMPLES).map(golden).collect::<Vec<_>>());
     println!("FNV-1a: chi-square {uneven:.1}; golden ratio: chi-square {too_even:.1}");
     assert!(uneven > CHI_SQUARE.end, "{uneven}");
     assert!(too_even < CHI_SQUARE.start, "{too_even}");
@@ -127,9 +128,9 @@ fn flags_are_independent() {
     }
 }
 
-/// Mixing by XOR is as even as can be for one flag, and ties every flag to every other.
+/// Shows that the test can fail: mixing by XOR is even for one flag, but makes every pair of flags dependent.
 #[test]
-fn xor_would_tie_flags_together() {
+fn xor_would_make_flags_dependent() {
     let xor = |flag: &str, user: &str| xxh3_64(user.as_bytes()) ^ xxh3_64(flag.as_bytes());
     let buckets: Vec<u64> = users().iter().map(|user| xor("new-checkout-00", user)).collect();
     assert!(CHI_SQUARE.contains(&chi_square(&buckets)));
@@ -142,7 +143,7 @@ fn xor_would_tie_flags_together() {
     }
 }
 
-/// How far the buckets are from 1,000 equal parts.
+/// Returns the chi-square statistic of the buckets over 1,000 equal parts.
 fn chi_square(buckets: &[u64]) -> f64 {
     let mut found = [0_u32; 1000];
     for bucket in buckets {
@@ -152,7 +153,7 @@ fn chi_square(buckets: &[u64]) -> f64 {
     found.iter().map(|found| (f64::from(*found) - expected).powi(2) / expected).sum()
 }
 
-/// How many standard deviations the admitted are from the share of all.
+/// Returns the deviation of the admitted users from the expected share, in standard deviations.
 fn share_z(buckets: &[u64], share: Percent) -> f64 {
     let n = count(buckets.len());
     let p = f64::from(share.ppm()) / 1e6;
@@ -160,9 +161,11 @@ fn share_z(buckets: &[u64], share: Percent) -> f64 {
     (admitted - n * p) / (n * p * (1.0 - p)).sqrt()
 }
 
-/// For every pair of 50 flags, how many standard deviations the users in both are from what two
-/// draws that know nothing of each other would have in common (the hypergeometric distribution, so
-/// a flag that has some users more or less does not count as a tie).
+/// Returns the deviation of the common users from the expected number, in standard deviations, for every pair of 50
+/// flags.
+///
+/// The expectation is that of two independent draws of the flags' actual sizes (the hypergeometric distribution). So a
+/// flag with slightly more or fewer users does not count as dependent.
 fn pairs_z(bucket: impl Fn(&str, &str) -> u64, share: Percent) -> Vec<f64> {
     let users = users();
     let admitted = |number: u32| -> Vec<u64> {
@@ -189,10 +192,10 @@ fn pairs_z(bucket: impl Fn(&str, &str) -> u64, share: Percent) -> Vec<f64> {
 }
 
 fn users() -> Vec<String> {
-    (0..ASKED).map(|i| format!("user-{i}")).collect()
+    (0..SAMPLES).map(|i| format!("user-{i}")).collect()
 }
 
-/// The `i`-th number of `SplitMix64`.
+/// Returns the `i`-th number of `SplitMix64`.
 fn random(i: u64) -> u64 {
     let mixed = i.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,8 +1,8 @@
 //! The built-in plan has every row of the template "Staged Rollout Plan", and nothing that no row asks for.
 //!
-//! `tests/data/template.tsv` lists the rows in the template's own words. `place` is where the built-in plan has the row: a path
-//! and the value that stands there. A row with several values takes several lines. The lines of the section `extra` are what the
-//! plan needs beyond the template. Their `row` is the reason.
+//! `tests/data/template.tsv` lists the rows in the template's own words. `place` is where the built-in plan has the
+//! row: a path and the value that stands there. A row with several values takes several lines. The lines of the section
+//! `extra` are what the plan needs beyond the template. Their `row` is the reason.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

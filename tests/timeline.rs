@@ -1,5 +1,6 @@
-//! What a plan says of days and hours: when its stages come, when nothing advances, and who is
-//! responsible then. Each rule beside a twin that walks day by day or minute by minute.
+//! Timelines, calendars and responsibility tables of a plan.
+//!
+//! The rules are compared with naive implementations that search day by day, or hour by hour.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -54,9 +55,9 @@ fn a_weekend_and_the_holidays_move_promotions() {
     let expected = [
         ("internal", "checkout", period("2026-12-07", "2026-12-07"), None),
         ("pilot", "Jana", period("2026-12-08", "2026-12-09"), None),
-        // Three days after Tuesday is a Friday; a week after Wednesday is a Wednesday.
+        // Three days after Tuesday is a Friday, which is closed. A week after Wednesday is a Wednesday.
         ("expanded", "checkout", period("2026-12-14", "2026-12-16"), None),
-        // Six days later is a Sunday: Monday is in the holidays.
+        // Six days later is a Sunday, and the next Monday is in the holidays.
         ("ga", "checkout", period("2027-01-04", "2027-01-11"), Some("holidays")),
     ];
     let found = stages.iter().map(|stage| {
@@ -88,7 +89,7 @@ fn a_weekend_and_the_holidays_move_promotions() {
     );
 }
 
-/// A short document that asks for more than anybody could send.
+/// A short document can cause a huge number of messages.
 #[test]
 fn messages_beyond_the_limit_are_counted() {
     let stages: Vec<String> = (1..=64)
@@ -105,7 +106,7 @@ fn messages_beyond_the_limit_are_counted() {
     let plan = Plan::parse(document).unwrap();
     let timeline = plan.flag("a").unwrap().timeline(day("2026-01-05"));
     assert_eq!(timeline.messages.len(), stagegate::limits::MAX_DUE_MESSAGES);
-    // The last stage lasts as long as the others; the week in which a stage ends is not its own.
+    // A stage of 520 weeks has 519 weekly messages. The 520th date is the day on which the stage ends.
     let all = 64 * 1000 * 519;
     assert_eq!(timeline.messages.len() + timeline.unlisted_messages, all);
 }
@@ -125,7 +126,7 @@ fn a_flag_may_have_no_dates_and_no_durations() {
         assert_eq!((stage.begins, stage.ends), (all_day, all_day));
         assert_eq!((stage.owner, stage.delayed_by), (None, None));
     }
-    // The last day there is has no next one.
+    // Dates beyond the supported range are clamped to its first or last day.
     let last = day("9000-12-31");
     assert_eq!(last.plus_days(i32::MAX), last);
     assert_eq!(last.plus_days(i32::MIN), day("1970-01-01"));
@@ -135,7 +136,7 @@ fn a_flag_may_have_no_dates_and_no_durations() {
 }
 
 #[test]
-fn a_freeze_to_the_end_of_time_ends_the_search() {
+fn a_freeze_without_end_ends_the_search_for_a_day() {
     let plan = Plan::parse(
         r#"
         schema = 1
@@ -151,7 +152,7 @@ fn a_freeze_to_the_end_of_time_ends_the_search() {
 }
 
 #[test]
-fn a_calendar_goes_by_the_clock_of_its_zone() {
+fn a_calendar_uses_the_local_time_of_its_zone() {
     let plan = Plan::parse(
         r#"
         schema = 1
@@ -219,7 +220,7 @@ fn an_hour_that_a_clock_shows_twice_is_covered_twice() {
     assert_eq!(responsible("2026-01-10T07:59:59.999999999Z"), "weekend");
     assert_eq!(responsible("2026-01-10T08:00:00Z"), "on call");
     assert_eq!(flag.responsible(at("2026-01-10T08:00:00Z")).unwrap().0, 2);
-    // Before 1970 and beyond all calendars somebody is as well.
+    // A person is responsible before 1970 and beyond the supported dates, too.
     let long = Duration::from_secs(1 << 40);
     for moment in [SystemTime::UNIX_EPOCH - long, SystemTime::UNIX_EPOCH + long] {
         assert!(flag.responsible(moment).is_some());
@@ -228,7 +229,7 @@ fn an_hour_that_a_clock_shows_twice_is_covered_twice() {
 
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
-/// Days of a week, a bit for each from Monday.
+/// Returns the days of the week whose bit is set. Bit 0 is Monday.
 fn days_of(bits: u8) -> impl Iterator<Item = usize> {
     (0..7).filter(move |day| bits & (1 << day) != 0)
 }
@@ -241,7 +242,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn stages_begin_when_a_walk_from_day_to_day_gets_there(
+    fn stages_begin_on_the_day_that_a_day_by_day_search_finds(
         days in 1..128_u8,
         freezes in prop::collection::vec((0..60, 0..20), 0..4),
         stages in prop::collection::vec((prop::option::of(1..200_u32), prop::option::of(0..100_u32)), 1..5),
@@ -304,7 +305,7 @@ proptest! {
         }
         let last = timeline.stages.last().unwrap();
         prop_assert_eq!(last.ends, Period { earliest, latest });
-        // What the document's own start delays is told, and nothing else.
+        // Each delayed stage causes one warning, and there are no other warnings.
         prop_assert_eq!(plan.warnings().len(), delayed);
     }
 }
@@ -313,7 +314,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn the_first_row_with_the_minute_answers_and_the_last_has_every_minute(
+    fn the_first_row_that_covers_a_minute_is_responsible(
         rows in prop::collection::vec((1..128_u8, 0..24_u16, 0..=24_u16), 1..8),
         is_complete in any::<bool>(),
         minutes in prop::collection::vec(0..365 * 24 * 60_u64, 20),
@@ -353,7 +354,7 @@ proptest! {
 
 /// Reading compares each row with the earlier rows of its time zone.
 #[test]
-fn a_thousand_rows_in_every_zone_are_read_at_once() {
+fn a_thousand_rows_in_every_zone_are_parsed_quickly() {
     let mut document = "schema = 1\n[flags.a]\n".to_owned();
     let zones: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
     assert!(zones.len() > 400);

@@ -1,5 +1,4 @@
-//! What an update may do to a running gate: the rules of `Gate::update`, one by one, with the exact
-//! words of each refusal.
+//! The rules of `Gate::update` and the moving calls, with the exact text of each refusal.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,12 +15,12 @@ fn flag_at(stage: &str) -> Document {
     Document::new(format!("schema = 1\n[flags.a]\nstage = \"{stage}\"\n")).name("rollout.toml")
 }
 
-/// A flag with these percentages: stages `s1`, `s2`, ...
+/// Returns a plan whose flag has the stages `s1`, `s2`, … with these percentages.
 fn own_stages(stage: &str, percents: &[u32]) -> String {
     let stages = percents.iter().zip(1..);
     let stages: String = stages
         .map(|(percent, n)| {
-            // A stage for nobody at all is refused; one for a group without users is not.
+            // A stage that adds no audience is refused, but a stage with an empty group is accepted.
             let groups = if *percent == 0 { "\"nobody\"" } else { "" };
             format!("{{ name = \"s{n}\", percent = {percent}, groups = [{groups}] }}, ")
         })
@@ -56,7 +55,7 @@ fn one_stage_up_is_allowed_and_more_is_refused() {
 }
 
 #[test]
-fn every_skip_of_a_document_is_told_and_nothing_of_it_applied() {
+fn every_skip_in_a_document_is_reported_and_nothing_is_applied() {
     let flags = |a: &str, b: &str, c: &str| {
         format!(
             "schema = 1\n[flags.a]\nstage = \"{a}\"\n[flags.b]\nstage = \"{b}\"\n[flags.c]\nstage = \"{c}\"\n"
@@ -94,7 +93,7 @@ fn a_reason_left_in_the_document_allows_no_second_skip() {
 }
 
 #[test]
-fn a_reason_left_in_the_document_is_not_told_of_a_move_that_skips_nothing() {
+fn an_old_reason_is_not_reported_for_a_move_without_a_skip() {
     let gate = gate("off");
     let told = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&told);
@@ -138,7 +137,7 @@ fn calls_refuse_skips_unknown_names_and_blank_reasons() {
 }
 
 #[test]
-fn down_is_never_refused() {
+fn moving_down_is_never_refused() {
     let stages = ["off", "internal", "pilot", "expanded", "ga"];
     for (from, to) in (0..5).flat_map(|from| (0..=from).map(move |to| (stages[from], stages[to]))) {
         let (by_call, by_document) = (gate(from), gate(from));
@@ -149,7 +148,7 @@ fn down_is_never_refused() {
 }
 
 #[test]
-fn a_rolled_back_flag_is_not_brought_back_by_an_edit_of_something_else() {
+fn an_unrelated_edit_does_not_undo_a_rollback() {
     let gate = gate("internal");
     gate.roll_back("a").unwrap();
     let edited = "schema = 1\n[flags.a]\nstage = \"internal\"\nowner = \"team\"\n[flags.b]\n";
@@ -162,7 +161,7 @@ fn a_rolled_back_flag_is_not_brought_back_by_an_edit_of_something_else() {
 }
 
 #[test]
-fn a_reason_left_in_the_document_does_not_bring_a_rolled_back_flag_back() {
+fn an_old_reason_does_not_undo_a_rollback() {
     let document = "schema = 1\n[flags.a]\nstage = \"ga\"\nskip_reason = \"launch day\"";
     let gate = Gate::from_document(document).unwrap();
     gate.roll_back("a").unwrap();
@@ -171,7 +170,7 @@ fn a_reason_left_in_the_document_does_not_bring_a_rolled_back_flag_back() {
 }
 
 #[test]
-fn a_flag_that_calls_moved_up_survives_an_edit_of_something_else() {
+fn an_unrelated_edit_does_not_undo_a_move_by_a_call() {
     let gate = gate("internal");
     for stage in ["pilot", "expanded", "ga"] {
         gate.set_stage("a", stage).unwrap();
@@ -180,7 +179,7 @@ fn a_flag_that_calls_moved_up_survives_an_edit_of_something_else() {
         .unwrap();
     assert_eq!(stage_of(&gate), "ga");
     assert!((0..1000).all(|user| gate.is_enabled(user, "a")));
-    // Another stage is what the document wants.
+    // A document with another `stage` moves the flag.
     gate.update(flag_at("pilot")).unwrap();
     assert_eq!(stage_of(&gate), "pilot");
 }
@@ -190,7 +189,7 @@ fn editing_a_percentage_is_no_way_around_a_stage() {
     let gate = Gate::from_document(own_stages("s2", &[0, 10, 25, 100])).unwrap();
     for (stage, found, allowed) in [
         ("s3", 100, "25%, at its next stage \"s3\""),
-        // To stay in a stage is no move up, whatever would be next.
+        // The flag stays in its stage, so the next stage does not count.
         ("s2", 50, "10%, at its stage \"s2\""),
     ] {
         let error = gate.update(own_stages(stage, &[5, 50, 100])).unwrap_err();
@@ -207,7 +206,7 @@ fn editing_a_percentage_is_no_way_around_a_stage() {
 }
 
 #[test]
-fn stages_renamed_in_place_are_found_by_their_share() {
+fn renaming_stages_does_not_allow_a_skip() {
     let gate = gate("pilot");
     let renamed = |stage: &str| {
         format!(
@@ -222,10 +221,10 @@ fn stages_renamed_in_place_are_found_by_their_share() {
     assert_eq!(stage_of(&gate), "many");
 }
 
-/// A flag with these stages: name, percentage, and whether the group `team` is in.
+/// Returns a plan whose flag has these stages: name, percentage, and whether the group `team` is in the stage.
 fn with_stages(stage: &str, stages: &[(&str, u32, bool)]) -> String {
     let stages = stages.iter().map(|(name, percent, team)| {
-        // A stage for nobody at all is refused; one for a group without users is not.
+        // A stage that adds no audience is refused, but a stage with an empty group is accepted.
         let groups = match (team, percent) {
             (true, _) => "\"team\"",
             (false, 0) => "\"nobody\"",
@@ -240,7 +239,7 @@ fn with_stages(stage: &str, stages: &[(&str, u32, bool)]) -> String {
 }
 
 #[test]
-fn a_taken_down_flag_does_not_grow_into_a_group_when_stages_are_renamed() {
+fn a_rolled_back_flag_does_not_gain_a_group_when_stages_are_renamed() {
     let old = [("internal", 0, false), ("ga", 100, false)];
     let gate = Gate::from_document(with_stages("ga", &old)).unwrap();
     gate.set_stage("a", "internal").unwrap();
@@ -251,7 +250,7 @@ fn a_taken_down_flag_does_not_grow_into_a_group_when_stages_are_renamed() {
 }
 
 #[test]
-fn a_renamed_plan_does_not_pass_over_a_stage_that_is_only_groups() {
+fn renaming_stages_does_not_allow_skipping_a_stage_of_groups() {
     let gate = Gate::from_document(with_stages("one", &[("one", 0, false)])).unwrap();
     let new = [("x", 0, false), ("y", 0, true), ("z", 100, false)];
     assert!(gate.update(with_stages("z", &new)).unwrap_err().is_skip());
@@ -268,7 +267,7 @@ fn a_new_flag_starts_where_its_document_says_and_a_removed_one_is_unknown() {
 }
 
 #[test]
-fn handles_find_their_flag_again_whatever_happens_to_the_others() {
+fn handles_keep_their_flag_when_other_flags_come_and_go() {
     let gate = Gate::from_document("schema = 1\n[flags.m]\nstage = \"ga\"").unwrap();
     let (m, z) = (gate.flag("m"), gate.flag("z"));
     assert_eq!((m.is_enabled(1), z.is_enabled(1)), (true, false));
@@ -283,14 +282,14 @@ fn handles_find_their_flag_again_whatever_happens_to_the_others() {
 }
 
 #[test]
-fn observers_are_told_of_every_update_and_survive_each_other() {
+fn observers_see_every_update_even_if_one_panics() {
     let gate = gate("off");
     let told = Arc::new(Mutex::new(Vec::new()));
     gate.observe(|_: &Update<'_>| panic!("a broken observer"));
     let log = Arc::clone(&told);
     let asked = gate.clone();
     gate.observe(move |update: &Update<'_>| {
-        // In force already when told.
+        // The update is in force when an observer is called.
         let line = match update {
             Update::Applied { version, changes, .. } => {
                 assert_eq!(asked.version(), *version);
@@ -317,8 +316,8 @@ fn observers_are_told_of_every_update_and_survive_each_other() {
 }
 
 #[test]
-fn every_way_of_asking_says_the_same_through_every_kind_of_update() {
-    // Percentages, off, everybody, another salt, groups, gone and there again.
+fn every_api_gives_the_same_answer_after_every_kind_of_update() {
+    // A removed flag, percentages, 100%, off, another salt, groups.
     let flags = [
         "b = {}",
         r#"a = { stage = "pilot" }"#,
@@ -328,7 +327,7 @@ fn every_way_of_asking_says_the_same_through_every_kind_of_update() {
         r#"a = { stage = "pilot", salt = "other" }"#,
         r#"a = { stage = "pilot", hold_back = { few = "expanded" } }"#,
         r#"a = { stage = "pilot", salt = "a" }"#,
-        // Other stages, stages of the same percentage, the same stages by another name.
+        // Other stages, stages with the same percentage, and renamed stages.
         r#"a = { stage = "first", plan = "halves" }"#,
         r#"a = { stage = "second", plan = "halves" }"#,
         r#"a = { stage = "second", plan = "renamed" }"#,
@@ -352,10 +351,10 @@ fn every_way_of_asking_says_the_same_through_every_kind_of_update() {
     };
     for first in flags {
         let gate = Gate::from_document(document(first)).unwrap();
-        // Made before, and after each update.
+        // Handles from before, and from after each update.
         let mut handles = vec![gate.flag("a")];
         for next in flags.iter().chain(&flags).chain(flags.iter().rev()) {
-            // Some skip a stage, which is refused.
+            // Some updates skip a stage and are refused.
             let _ = gate.update(document(next));
             handles.push(gate.flag("a"));
             for user in (0..200).map(|n| format!("u{n}")) {
@@ -372,7 +371,7 @@ fn every_way_of_asking_says_the_same_through_every_kind_of_update() {
 }
 
 #[test]
-fn whom_a_list_gains_or_loses_is_answered_for_at_once() {
+fn list_changes_take_effect_at_once_in_every_api() {
     let listed = |users: std::ops::Range<usize>| {
         let users: Vec<String> = users.map(|n| format!(r#""u{n}""#)).collect();
         format!("{{ users = [{}] }}", users.join(", "))
@@ -398,7 +397,7 @@ fn whom_a_list_gains_or_loses_is_answered_for_at_once() {
     let mut reasons = 0..;
     for flag in flags {
         let mut document = |group: &str| {
-            // Each takes the flag from many, or matches others, and says why.
+            // Each update may remove many users or match other users, so it needs a new reason.
             let reason = reasons.next().unwrap();
             let flag = flag.replacen('{', &format!("{{ skip_reason = \"{reason}\", "), 1);
             format!("schema = 1\n[groups]\ng = {group}\n[flags]\na = {flag}")
@@ -424,8 +423,8 @@ fn whom_a_list_gains_or_loses_is_answered_for_at_once() {
 }
 
 #[test]
-fn names_of_every_length_are_found_from_the_beginning_and_later() {
-    // Names that differ in their first character alone, or are longer by the last.
+fn flag_names_of_every_length_are_found_before_and_after_updates() {
+    // Names that differ in the first character only, or in length by one.
     let names = |lengths: std::ops::RangeInclusive<usize>| -> Vec<String> {
         let of = |length: usize| {
             let middle = "m".repeat(length - 2);

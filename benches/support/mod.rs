@@ -1,12 +1,8 @@
-//! What the benches share: users, plans, the forty-line gate, a writer.
+//! Code that the benches share: users, plans, a simple gate for comparison, and a writer thread.
 
-#![allow(dead_code, unreachable_pub, reason = "no bench needs all of it")]
-#![allow(clippy::unwrap_used, reason = "a bench that cannot start shall say so")]
-#![allow(
-    clippy::float_arithmetic,
-    clippy::cast_precision_loss,
-    reason = "rates for people to read"
-)]
+#![allow(dead_code, unreachable_pub, reason = "no bench uses everything")]
+#![allow(clippy::unwrap_used, reason = "a bench that cannot start panics")]
+#![allow(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "printed rates")]
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -20,16 +16,16 @@ use arc_swap::ArcSwap;
 use stagegate::Gate;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-/// The flag that most benches ask about.
+/// The flag that most benches check.
 pub const FLAG: &str = "new-checkout";
 
-/// Users asked about in turn, so that no answer can be computed once and no branch be learnt.
+/// Users to check in turn, so that the compiler cannot hoist an answer and the processor cannot learn a branch.
 pub struct Users {
     keys: Vec<String>,
     at: usize,
 }
 
-/// A power of two, so that taking turns costs one `and`.
+/// A power of two, so that wrapping around costs one `and`.
 pub const USERS: usize = 1024;
 
 impl Users {
@@ -38,7 +34,10 @@ impl Users {
     }
 
     #[inline]
-    #[allow(clippy::should_implement_trait, reason = "lends, so it is no iterator")]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "returns a borrow, so it cannot be an iterator"
+    )]
     pub fn next(&mut self) -> &str {
         self.at = (self.at + 1) % USERS;
         &self.keys[self.at]
@@ -49,12 +48,12 @@ impl Users {
     }
 }
 
-/// A document with [`FLAG`] at this stage of the built-in plan.
+/// Returns a document with [`FLAG`] at `stage` of the built-in plan.
 pub fn one_flag(stage: &str) -> String {
     format!("schema = 1\n[flags.{FLAG}]\nstage = \"{stage}\"\n")
 }
 
-/// A document with [`FLAG`] at a stage of 10% and the group, whose definition is `group`.
+/// Returns a document with [`FLAG`] at a stage of 10% and a group. `group` is the group's definition.
 pub fn with_group(group: &str) -> String {
     format!(
         "schema = 1\n[groups.listed]\n{group}\n[flags.{FLAG}]\nstage = \"pilot\"\n\
@@ -62,7 +61,7 @@ pub fn with_group(group: &str) -> String {
     )
 }
 
-/// A group of so many users; of them only `user-000000` is among [`Users`].
+/// Returns the definition of a group of `users` users. Only `user-000000` is one of [`Users`].
 pub fn listed(users: usize) -> String {
     let mut group = String::from("users = [\"user-000000\"");
     for user in 1..users {
@@ -71,12 +70,12 @@ pub fn listed(users: usize) -> String {
     group + "]"
 }
 
-/// The key of the flag with this number in [`many_flags`].
+/// Returns the key of a flag in [`many_flags`].
 pub fn flag_key(number: usize) -> String {
     format!("flag-{number:06}")
 }
 
-/// A TOML document of `count` flags, all in pilot.
+/// Returns a TOML document of `count` flags at stage `pilot`.
 pub fn many_flags(count: usize) -> String {
     let mut document = String::from("schema = 1\n");
     for key in (0..count).map(flag_key) {
@@ -85,7 +84,7 @@ pub fn many_flags(count: usize) -> String {
     document
 }
 
-/// The same plan in JSON.
+/// Returns the document of [`many_flags`] in JSON.
 pub fn many_flags_json(count: usize) -> String {
     let mut document = String::from("{\"schema\": 1, \"flags\": {");
     for key in (0..count).map(flag_key) {
@@ -100,17 +99,18 @@ pub fn gate(document: &str) -> Gate {
     Gate::from_document(document).unwrap()
 }
 
-/// What a team writes that needs percentages and nothing else: no groups, no stages, no checks.
-/// The library's goals are stated against it.
+/// A simple gate for comparison, which a team could write in forty lines: percentages without groups, stages or
+/// validation. The goals of `benches/README.md` refer to it.
 pub struct FortyLines {
     flags: ArcSwap<HashMap<String, (u64, u64)>>,
 }
 
 impl FortyLines {
-    /// Each flag at this percentage.
+    /// Creates a gate with every flag at `percent`.
     pub fn new(flags: &[&str], percent: u64) -> FortyLines {
-        let of = |flag: &str| (xxh3_64(flag.as_bytes()), u64::MAX / 100 * percent);
-        let flags = flags.iter().map(|flag| ((*flag).to_owned(), of(flag))).collect();
+        let seed_and_threshold = |flag: &str| (xxh3_64(flag.as_bytes()), u64::MAX / 100 * percent);
+        let flags =
+            flags.iter().map(|flag| ((*flag).to_owned(), seed_and_threshold(flag))).collect();
         FortyLines { flags: ArcSwap::from_pointee(flags) }
     }
 
@@ -122,8 +122,8 @@ impl FortyLines {
     }
 }
 
-/// Runs `work` while another thread moves [`FLAG`] between two stages 1,000 times a second, and
-/// says how many times a second it really did.
+/// Runs `work` while another thread moves [`FLAG`] between two stages 1,000 times a second. Returns the result and the
+/// actual number of moves per second.
 pub fn under_swaps<T>(gate: &Gate, work: impl FnOnce() -> T) -> (T, f64) {
     const PERIOD: Duration = Duration::from_millis(1);
     let (stop, swaps) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -148,42 +148,38 @@ pub fn under_swaps<T>(gate: &Gate, work: impl FnOnce() -> T) -> (T, f64) {
     })
 }
 
-/// The middle one.
+/// Returns the median.
 pub fn median(figures: impl Iterator<Item = f64>) -> f64 {
     let mut figures: Vec<f64> = figures.collect();
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
 }
 
-/// Whether to run everything shortly, only to see that it runs: as criterion tells it, by `--test`
-/// (`cargo bench -- --test`) or by the lack of `--bench` (`cargo test --benches`).
+/// Returns whether to run everything briefly, without measuring. Like criterion, it looks for `--test`
+/// (`cargo bench -- --test`) or a missing `--bench` (`cargo test --benches`).
 pub fn is_smoke_test() -> bool {
     let given = |name| std::env::args().any(|argument| argument == name);
     given("--test") || !given("--bench")
 }
 
-/// Questions a second, of all threads together.
-pub fn rate(
-    threads: usize,
-    run: Duration,
-    question: &(impl Fn(&str) -> bool + Sync + ?Sized),
-) -> f64 {
+/// Returns the checks per second of all threads together.
+pub fn rate(threads: usize, run: Duration, check: &(impl Fn(&str) -> bool + Sync + ?Sized)) -> f64 {
     let ready = Barrier::new(threads);
-    let ask = || {
+    let run_thread = || {
         let mut users = Users::new();
         ready.wait();
-        let (start, mut asked) = (Instant::now(), 0_u32);
+        let (start, mut done) = (Instant::now(), 0_u32);
         while start.elapsed() < run {
-            // So many that looking at the clock is nothing beside them.
+            // Enough checks that reading the clock does not matter.
             for _ in 0..10_000 {
-                black_box(question(users.next()));
+                black_box(check(users.next()));
             }
-            asked += 10_000;
+            done += 10_000;
         }
-        f64::from(asked) / start.elapsed().as_secs_f64()
+        f64::from(done) / start.elapsed().as_secs_f64()
     };
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(ask)).collect();
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(run_thread)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap_or(0.0)).sum()
     })
 }

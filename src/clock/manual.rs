@@ -1,11 +1,12 @@
-//! A clock that is set by hand.
+//! A clock that tests set by hand.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::{Boot, Clock, Moment};
 
-/// A clock that stands still until it is told to go on: for tests, yours too, and for rehearsals.
+/// A clock that moves only when you move it, for tests and rehearsals.
+///
 /// A clone is the same clock.
 ///
 /// # Example
@@ -19,28 +20,28 @@ use super::{Boot, Clock, Moment};
 /// clock.advance(Duration::from_secs(60));
 /// assert_eq!(clock.now().since(&before), Duration::from_secs(60));
 ///
-/// // Whoever sets the clock on the wall makes no time pass.
+/// // Setting the wall clock makes no time pass.
 /// clock.set_wall(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000));
 /// assert_eq!(clock.now().since(&before), Duration::from_secs(60));
 /// ```
 #[derive(Clone, Debug)]
-pub struct ManualClock(Arc<Mutex<Hands>>);
+pub struct ManualClock(Arc<Mutex<State>>);
 
 #[derive(Debug)]
-struct Hands {
+struct State {
     wall: SystemTime,
     uptime: Duration,
     boots: u64,
 }
 
 impl ManualClock {
-    /// A clock at that moment.
+    /// Returns a clock whose wall clock shows this time. Its uptime is zero.
     #[must_use]
     pub fn at(wall: SystemTime) -> ManualClock {
-        ManualClock(Arc::new(Mutex::new(Hands { wall, uptime: Duration::ZERO, boots: 0 })))
+        ManualClock(Arc::new(Mutex::new(State { wall, uptime: Duration::ZERO, boots: 0 })))
     }
 
-    /// Lets time pass. Both clocks stop at the last moment that the system can tell.
+    /// Lets time pass, on the wall clock and the uptime. Each stops at the largest value that its type can hold.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};
@@ -52,38 +53,38 @@ impl ManualClock {
     /// assert_eq!(clock.now().wall.checked_add(Duration::from_nanos(1)), None);
     /// ```
     pub fn advance(&self, time: Duration) {
-        self.change(|hands| {
-            hands.wall = later(hands.wall, time);
-            hands.uptime = hands.uptime.saturating_add(time);
+        self.change(|state| {
+            state.wall = later(state.wall, time);
+            state.uptime = state.uptime.saturating_add(time);
         });
     }
 
-    /// Sets the clock on the wall, forward or back; no time passes.
+    /// Sets the wall clock, forward or back. The uptime stays the same, so no time passes.
     pub fn set_wall(&self, wall: SystemTime) {
-        self.change(|hands| hands.wall = wall);
+        self.change(|state| state.wall = wall);
     }
 
-    /// Restarts the machine, which was off for that long.
+    /// Simulates a restart of the machine after it was off for this time.
     pub fn restart(&self, off: Duration) {
-        self.change(|hands| {
-            hands.wall = later(hands.wall, off);
-            hands.uptime = Duration::ZERO;
-            hands.boots = hands.boots.wrapping_add(1);
+        self.change(|state| {
+            state.wall = later(state.wall, off);
+            state.uptime = Duration::ZERO;
+            state.boots = state.boots.wrapping_add(1);
         });
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Hands) -> T) -> T {
-        // Nothing panics while the lock is held, so a poisoned one has sound content.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        // No code panics while it holds the lock, so the state is sound even if the lock is poisoned.
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// That much later, or the last moment that the system can tell.
+/// Adds `time`, or returns the last moment that a `SystemTime` can hold.
 fn later(mut wall: SystemTime, time: Duration) -> SystemTime {
     if let Some(later) = wall.checked_add(time) {
         return later;
     }
-    // There is no name for that moment: it is come to by steps, each half of the one before.
+    // The standard library has no constant for the last moment. Approach it in steps that halve.
     let mut step = time;
     while !step.is_zero() {
         match wall.checked_add(step) {
@@ -96,8 +97,8 @@ fn later(mut wall: SystemTime, time: Duration) -> SystemTime {
 
 impl Clock for ManualClock {
     fn now(&self) -> Moment {
-        self.change(|hands| {
-            Moment::new(hands.wall, hands.uptime, Boot::new(format!("manual-{}", hands.boots)))
+        self.change(|state| {
+            Moment::new(state.wall, state.uptime, Boot::new(format!("manual-{}", state.boots)))
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Time, injected: what a rollout reads instead of the system's clocks.
+//! Injected time: the clocks that a rollout reads.
 
 mod manual;
 mod system;
@@ -10,42 +10,43 @@ use std::time::{Duration, SystemTime};
 pub use manual::ManualClock;
 pub use system::{SystemClock, WallClock, monotonic};
 
-/// Where a rollout has its time from.
+/// A source of time for a rollout.
 ///
-/// [`SystemClock`] in production, [`ManualClock`] in tests and rehearsals.
+/// Use [`SystemClock`] in production, [`ManualClock`] in tests and rehearsals. [`WallClock`] is for a store that
+/// belongs to no single machine.
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// Now.
+    /// Reads the clock.
     fn now(&self) -> Moment;
 }
 
-/// A reading of both clocks: the one on the wall, which says what day it is and may be set to
-/// anything, and the one that only runs on, which says how much time has passed.
+/// A reading of two clocks at once. The wall clock says what day it is, and may be set to any time. The uptime says
+/// how much time has passed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Moment {
-    /// What the clock on the wall says.
+    /// Time of the wall clock.
     pub wall: SystemTime,
-    /// How long the machine, or whatever counts, has been running.
+    /// Time since the start of `boot`. It is monotonic within one boot.
     pub uptime: Duration,
-    /// Since when `uptime` counts: two readings of the same boot can be compared.
+    /// The run that `uptime` belongs to.
     pub boot: Boot,
 }
 
-/// A run of whatever counts time: of a machine, from one start to the next.
+/// One run of a machine, from one start to the next. Uptimes of the same boot can be compared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Boot(Arc<str>);
 
 impl Moment {
-    /// A reading.
+    /// Returns a reading with these values.
     #[must_use]
     pub fn new(wall: SystemTime, uptime: Duration, boot: Boot) -> Moment {
         Moment { wall, uptime, boot }
     }
 
-    /// The time that has certainly passed since an earlier reading: never more than truly has.
+    /// Returns the time that has certainly passed since an earlier reading. It is never more than has really passed.
     ///
-    /// Within one boot that is the difference of the uptimes, whatever was done to the wall clock. Two boots alone
-    /// vouch for nothing: each may be of another machine, with another wall clock.
+    /// Within one boot, this is the difference of the uptimes, even if the wall clock was set. Between two boots it is
+    /// zero: they may belong to different machines, with different wall clocks.
     #[must_use]
     pub fn since(&self, earlier: &Moment) -> Duration {
         if self.boot != earlier.boot {
@@ -56,13 +57,13 @@ impl Moment {
 }
 
 impl Boot {
-    /// The boot of that name.
+    /// Returns the boot with this name.
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>) -> Boot {
         Boot(name.into())
     }
 
-    /// Its name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

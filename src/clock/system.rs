@@ -1,34 +1,38 @@
 //! The clocks of the machine.
 
+#![expect(clippy::disallowed_methods, reason = "the only file that reads the machine's clocks")]
+
 use std::fs;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{Boot, Clock, Moment};
 
-/// The clocks of the machine: dates from the one on the wall, durations from the one that runs on
-/// (`/proc/uptime` on Linux, which goes on through sleep and from one process to the next).
+/// The machine's clocks: dates come from the wall clock, durations from the machine's uptime.
 ///
-/// Where there is no such file, each process counts for itself.
+/// On Linux the uptime is `/proc/uptime`, which includes sleep and is the same for all processes. Without that file,
+/// the uptime counts from the creation of the clock, and each clock has a [`Boot`] of its own.
 #[derive(Clone, Debug)]
 pub struct SystemClock {
     boot: Boot,
-    /// When this was made, and the machine's uptime then.
+    /// Time at which this clock was made. With `uptime`, it replaces `/proc/uptime` if that cannot be read.
     started: Instant,
+    /// The uptime at `started`.
     uptime: Duration,
-    /// `/proc/uptime`, kept open: to open it takes longer than all else of a roll-back.
-    shared: Option<Arc<fs::File>>,
+    /// `/proc/uptime`, kept open: opening it takes longer than the rest of a rollback.
+    uptime_file: Option<Arc<fs::File>>,
 }
 
-/// A clock that believes the one on the wall: time passes as it says, across restarts and machines.
+/// A clock that trusts the wall clock, also across restarts and machines.
 ///
-/// For stores that no machine keeps, such as one in a repository that a build server acts on. If
-/// that clock is set forward by a day, the rollout counts a day.
+/// Use it for a store that belongs to no single machine, such as a repository that build servers act on. If the wall
+/// clock is set forward by a day, the rollout counts a day.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WallClock;
 
-/// How long the process has been asking for the time, to the nanosecond: for timing requests. It stands
-/// still while the machine sleeps.
+/// Returns the time since the first call in this process, in nanoseconds, to time requests.
+///
+/// It does not count while the machine sleeps.
 ///
 /// # Example
 ///
@@ -45,7 +49,7 @@ pub fn monotonic() -> Duration {
 }
 
 impl SystemClock {
-    /// The machine's clocks.
+    /// Returns the machine's clocks.
     #[must_use]
     pub fn new() -> SystemClock {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
@@ -57,7 +61,7 @@ impl SystemClock {
                 boot: Boot::new(boot),
                 started: Instant::now(),
                 uptime,
-                shared: file.map(Arc::new),
+                uptime_file: file.map(Arc::new),
             },
             _ => {
                 let begin = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -70,7 +74,7 @@ impl SystemClock {
                     boot: Boot::new(name),
                     started: Instant::now(),
                     uptime: Duration::ZERO,
-                    shared: None,
+                    uptime_file: None,
                 }
             }
         }
@@ -86,7 +90,7 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     fn now(&self) -> Moment {
         let running = || self.uptime.saturating_add(self.started.elapsed());
-        let uptime = self.shared.as_deref().and_then(uptime).unwrap_or_else(running);
+        let uptime = self.uptime_file.as_deref().and_then(uptime).unwrap_or_else(running);
         Moment::new(SystemTime::now(), uptime, self.boot.clone())
     }
 }
@@ -99,7 +103,7 @@ impl Clock for WallClock {
     }
 }
 
-/// Seconds since the machine started, to the hundredth, sleep included.
+/// Reads the time since the machine started from `/proc/uptime`, in hundredths of a second. Includes sleep.
 #[cfg(unix)]
 fn uptime(file: &fs::File) -> Option<Duration> {
     use std::os::unix::fs::FileExt;
@@ -112,7 +116,7 @@ fn uptime(file: &fs::File) -> Option<Duration> {
     Duration::from_secs(seconds.parse().ok()?).checked_add(hundredths)
 }
 
-/// There is no such file.
+/// Only Unix systems may have the file.
 #[cfg(not(unix))]
 fn uptime(_: &fs::File) -> Option<Duration> {
     None

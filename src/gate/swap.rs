@@ -1,5 +1,7 @@
 //! The place of the snapshot in force, and what each thread has seen of it.
 
+#![expect(clippy::disallowed_types, reason = "the only file that names `arc_swap`")]
+
 use std::cell::RefCell;
 use std::sync::Arc;
 

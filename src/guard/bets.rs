@@ -1,81 +1,79 @@
-//! Bets against "all is well": an e-process that may be looked at after every request.
+//! A sequential test by betting: an e-process, which stays valid however often you look.
 
 /// A sequential test of binomial counts.
 ///
-/// The null hypothesis is that an event is one of its kind with odds of at most `p / (1 - p)`, where
-/// `p` may be another one with each look. Against it a gambler bets on the odds being so many times
-/// as large: what a unit of money becomes is a supermartingale under the null hypothesis, so that it
-/// ever reaches `1 / alpha` has a probability of at most `alpha`, whenever and however often one looks
-/// (Ville 1939; Wald 1945 for the likelihood ratio, Robbins 1970 for the mixture).
+/// The null hypothesis: each trial is a hit with a probability of at most `p`, that is, with odds of at most
+/// `p / (1 - p)`. Each look has its own `p`. A gambler bets that the odds are larger by one of several factors.
+/// Under the null hypothesis, the gambler's wealth is a supermartingale that starts at 1. So it ever reaches
+/// `1 / alpha` with a probability of at most `alpha`, whenever and however often you look (Ville 1939). The bets
+/// are likelihood ratios (Wald 1945), and the wealth is their mixture over the factors (Robbins 1970).
 ///
-/// The money is spread over the alternatives, and over the looks at which a bet begins: before the k-th,
-/// [`left`] of it has begun nothing yet. So a fault after a thousand healthy looks is found about as soon
-/// as one at once, at the price of a factor of about `k (ln k)^2`, and not of all that the healthy looks have
-/// lost (Shin, Ramdas and Rinaldo 2022 on e-detectors).
+/// The money is also spread over the looks at which a bet begins. After `k` looks, [`unbet_share`] of the money is
+/// not in a bet yet, so healthy looks cannot lose it. A fault after `k` healthy looks needs about `k (ln k)^2` times
+/// as much evidence as a fault from the start (Shin, Ramdas and Rinaldo 2022 on e-detectors).
 #[derive(Clone, Debug)]
 pub(super) struct Bets {
-    /// Looks that had something in them.
+    /// Number of looks with at least one trial.
     looks: f64,
-    odds: Odds,
-    /// The logarithm of what the bets on each alternative have become.
-    wealth: [f64; ALTERNATIVES],
-    /// What is left of the evidence of the second alternative since all was well last (Page 1954): for
-    /// telling since when the counts are bad, and for no verdict.
+    factors: Factors,
+    /// For each factor, the natural logarithm of the wealth of its bets.
+    wealth: [f64; FACTORS],
+    /// Cumulative sum (Page 1954) of the log likelihood ratio for the second factor, never below 0. Zero means
+    /// that the latest looks are healthy. It dates the beginning of a fault and decides no verdict.
     recent: f64,
 }
 
-/// How many times as large the odds are by each alternative.
-pub(super) type Odds = [f64; ALTERNATIVES];
+/// The factors by which the odds may be larger.
+pub(super) type Factors = [f64; FACTORS];
 
-const ALTERNATIVES: usize = 6;
+const FACTORS: usize = 6;
 
-/// What makes a feature bad.
-pub(super) const WORSE: Odds = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0];
+/// The factors for triggers.
+pub(super) const WORSE: Factors = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0];
 
-/// What makes a split of users doubtful, which is to be much the same whatever the feature does.
-pub(super) const UNEVEN: Odds = [1.01, 1.03, 1.1, 1.3, 2.0, 5.0];
+/// The factors for the split of users. They are smaller, because a sound split hardly varies.
+pub(super) const UNEVEN: Factors = [1.01, 1.03, 1.1, 1.3, 2.0, 5.0];
 
 impl Bets {
-    pub(super) const fn new(odds: Odds) -> Bets {
-        Bets { looks: 0.0, odds, wealth: [f64::NEG_INFINITY; ALTERNATIVES], recent: 0.0 }
+    pub(super) const fn new(factors: Factors) -> Bets {
+        Bets { looks: 0.0, factors, wealth: [f64::NEG_INFINITY; FACTORS], recent: 0.0 }
     }
 
-    /// One more look: `hits` of `trials` were of the kind, with a probability of at most `p` each
-    /// where all is well.
+    /// Adds a look with `hits` in `trials`; `p` is the largest probability of a hit under the null hypothesis.
     pub(super) fn look(&mut self, hits: u64, trials: u64, p: f64) {
         if trials == 0 {
             return;
         }
-        let begins = (left(self.looks) - left(self.looks + 1.0)).ln();
+        let begins = (unbet_share(self.looks) - unbet_share(self.looks + 1.0)).ln();
         self.looks += 1.0;
-        for (wealth, odds) in self.wealth.iter_mut().zip(self.odds) {
-            *wealth = ln_sum(*wealth, begins) + ln_ratio(hits, trials, p, odds);
+        for (wealth, factor) in self.wealth.iter_mut().zip(self.factors) {
+            *wealth = ln_sum(*wealth, begins) + ln_ratio(hits, trials, p, factor);
         }
-        self.recent = (self.recent + ln_ratio(hits, trials, p, self.odds[1])).max(0.0);
+        self.recent = (self.recent + ln_ratio(hits, trials, p, self.factors[1])).max(0.0);
     }
 
-    /// Whether the last looks are no evidence at all.
-    pub(super) fn is_well(&self) -> bool {
+    /// Returns whether the latest looks hold no evidence of a fault.
+    pub(super) fn has_no_recent_evidence(&self) -> bool {
         self.recent == 0.0
     }
 
-    /// The natural logarithm of the evidence: what a unit of money has become.
+    /// Returns the natural logarithm of the evidence: the total wealth, unbet money included.
     pub(super) fn ln_evidence(&self) -> f64 {
-        let kept = left(self.looks).ln();
-        let share = -(ALTERNATIVES as f64).ln();
-        self.wealth.iter().fold(kept, |sum, wealth| ln_sum(sum, wealth + share))
+        let unbet = unbet_share(self.looks).ln();
+        let share = -(FACTORS as f64).ln();
+        self.wealth.iter().fold(unbet, |sum, wealth| ln_sum(sum, wealth + share))
     }
 }
 
-/// The share of the money that no bet has begun with after so many looks: what falls slowest and is gone in
-/// the end, nearly.
-fn left(looks: f64) -> f64 {
+/// The share of the money that is in no bet after this many looks: `1 / (1 + ln(looks + 1))`.
+fn unbet_share(looks: f64) -> f64 {
     1.0 / (1.0 + (looks + 1.0).ln())
 }
 
-/// The logarithm of how much more likely `hits` of `trials` are with `odds` times the odds of `p`.
-fn ln_ratio(hits: u64, trials: u64, p: f64, odds: f64) -> f64 {
-    hits as f64 * odds.ln() - trials as f64 * (p * (odds - 1.0)).ln_1p()
+/// The natural logarithm of the likelihood ratio of `hits` in `trials`: the odds of `p` multiplied by the factor `r`,
+/// against the odds of `p`. That is `ln(r^hits / (1 + p (r - 1))^trials)`.
+fn ln_ratio(hits: u64, trials: u64, p: f64, r: f64) -> f64 {
+    hits as f64 * r.ln() - trials as f64 * (p * (r - 1.0)).ln_1p()
 }
 
 /// `ln(e^a + e^b)`.
@@ -84,39 +82,39 @@ fn ln_sum(a: f64, b: f64) -> f64 {
     if high == f64::NEG_INFINITY { high } else { high + (low - high).exp().ln_1p() }
 }
 
-/// What a trial tells, on average and squared about that, where the event has a probability of `truth`
-/// and at most `p` would be well: by the alternative that tells most.
-pub(super) fn told_by_a_trial(truth: f64, p: f64) -> (f64, f64) {
-    let of = |odds: f64| {
-        let mean = truth * odds.ln() - (p * (odds - 1.0)).ln_1p();
-        (mean, truth * (1.0 - truth) * odds.ln().powi(2))
+/// Returns the mean and the variance of the evidence (in natural logarithms) that one trial adds, for the factor
+/// in [`WORSE`] with the largest mean. `truth` is the probability of a hit, `p` its limit.
+pub(super) fn evidence_per_trial(truth: f64, p: f64) -> (f64, f64) {
+    let of = |r: f64| {
+        let mean = truth * r.ln() - (p * (r - 1.0)).ln_1p();
+        (mean, truth * (1.0 - truth) * r.ln().powi(2))
     };
-    WORSE.iter().map(|odds| of(*odds)).fold((0.0, 0.0), |a, b| if b.0 > a.0 { b } else { a })
+    WORSE.iter().map(|factor| of(*factor)).fold((0.0, 0.0), |a, b| if b.0 > a.0 { b } else { a })
 }
 
-/// The evidence that a fault from the first look on has to make up for: the alternatives and looks that
-/// the money was spread over.
+/// Returns the additional evidence, as a natural logarithm, that a bet on one factor from the first look needs. It
+/// pays for the money that is spread over other factors and later looks.
 pub(super) fn ln_spread() -> f64 {
-    (ALTERNATIVES as f64 / (left(0.0) - left(1.0))).ln()
+    (FACTORS as f64 / (unbet_share(0.0) - unbet_share(1.0))).ln()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The same by products of probabilities, one trial at a time.
+    /// Computes the mixture from products of probabilities, one trial at a time.
     #[test]
     fn evidence_is_the_mixture_of_likelihood_ratios() {
         let looks = [(3, 40), (0, 25), (7, 60), (1, 1), (0, 0), (2, 9)];
         let mut bets = Bets::new(WORSE);
-        let (mut told, mut wealth, mut cash) = (0.0, [0.0; ALTERNATIVES], 1.0_f64);
+        let (mut counted, mut wealth, mut unbet) = (0.0, [0.0; FACTORS], 1.0_f64);
         for (index, (hits, trials)) in looks.into_iter().enumerate() {
             let p = 0.02 + 0.01 * index as f64;
             bets.look(hits, trials, p);
             if trials > 0 {
-                told += 1.0;
-                let stake = cash - 1.0 / (1.0 + f64::ln(told + 1.0));
-                cash -= stake;
+                counted += 1.0;
+                let stake = unbet - 1.0 / (1.0 + f64::ln(counted + 1.0));
+                unbet -= stake;
                 for (wealth, odds) in wealth.iter_mut().zip(WORSE) {
                     let alternative = odds * p / (1.0 - p + odds * p);
                     *wealth += stake;
@@ -129,13 +127,13 @@ mod tests {
                     }
                 }
             }
-            let mean = wealth.iter().sum::<f64>() / ALTERNATIVES as f64;
-            let expected: f64 = mean + cash;
+            let mean = wealth.iter().sum::<f64>() / FACTORS as f64;
+            let expected: f64 = mean + unbet;
             assert!((bets.ln_evidence() - expected.ln()).abs() < 1e-9, "after look {index}");
         }
     }
 
-    /// Nothing makes it other than a number: neither everything nor nothing.
+    /// Evidence is never NaN, also with no hits, only hits, or a limit of 0 or 1.
     #[test]
     fn evidence_is_a_number_at_the_edges() {
         for p in [0.0, 1e-12, 0.5, 1.0] {
@@ -149,6 +147,6 @@ mod tests {
         }
         let mut bets = Bets::new(WORSE);
         bets.look(5, 5, 1.0);
-        assert!(bets.ln_evidence() < 1e-9, "what is certain is no evidence");
+        assert!(bets.ln_evidence() < 1e-9, "hits that are certain are no evidence");
     }
 }

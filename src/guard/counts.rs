@@ -1,33 +1,31 @@
-//! What was counted between two looks.
+//! The counts between two looks, and rates with their confidence bounds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::plan::model::Quantity;
 
-/// Outcomes of requests.
+/// Counts of request outcomes in one arm.
 ///
-/// A user who has had an error in this stage counts no more, neither in errors nor in requests: the
-/// chapter on guards says why. Whoever counts otherwise has false alarms.
+/// Leave out all requests of a user after the user's first error in the stage, errors included. Otherwise the judge
+/// raises false alarms; `docs/guards.md` says why. The same holds for each pair below: leave out a user's requests
+/// after the first slow, marked or unmarked one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// All of them.
+    /// The number of requests.
     pub requests: u64,
-    /// Those that failed.
+    /// The number of requests that failed.
     pub errors: u64,
-    /// Those that took longer than a limit, and of how many requests, as users who were slow once count
-    /// no more there either: a pair for each limit of [`Judge::latencies`](super::Judge::latencies), or
-    /// the last one for all that follow.
+    /// Slow requests and all requests, for each limit in [`Judge::latencies`](super::Judge::latencies). The last pair
+    /// also stands for limits beyond the end of this list.
     pub slow: Vec<(u64, u64)>,
-    /// Those that a metric of one's own counts, and of how many requests, in the same way: a pair for each of
-    /// [`Judge::marked`](super::Judge::marked).
+    /// Marked requests and all requests, for each metric in [`Judge::marked`](super::Judge::marked).
     pub marked: Vec<(u64, u64)>,
-    /// Requests without the mark, and all requests, of each metric in [`Judge::unmarked`](super::Judge::unmarked).
-    /// The guard ignores later requests of a user who had a request without the mark.
+    /// Requests without the mark and all requests, for each metric in [`Judge::unmarked`](super::Judge::unmarked).
     pub unmarked: Vec<(u64, u64)>,
 }
 
-/// What was counted since the look before.
+/// The counts and readings since the last look.
 ///
 /// # Example
 ///
@@ -43,44 +41,44 @@ pub struct Counts {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Look {
-    /// When, by a clock that only runs on.
+    /// Time of the look, by a monotonic clock.
     pub at: Duration,
-    /// Users who have the flag by their bucket.
+    /// Requests of users who have the flag because of their bucket.
     pub treatment: Counts,
-    /// Users who do not have it by their bucket.
+    /// Requests of users who lack the flag because of their bucket.
     pub control: Counts,
-    /// Users who have it by a list, or without a bucket having a say: not comparable with control.
+    /// Requests of users who have the flag for another reason, such as a list. They cannot be compared with control.
     pub listed: Counts,
-    /// Users who came for the first time in this stage: with the flag by their bucket, and without.
+    /// Users with their first request in this stage: in treatment and in control.
     pub users: (u64, u64),
-    /// Other metrics by their names: what was read of them, and of control where that is known.
-    pub values: BTreeMap<Box<str>, (Quantity, Option<Quantity>)>,
+    /// Readings of other metrics by name: the value, and control's value if it is known.
+    pub readings: BTreeMap<Box<str>, (Quantity, Option<Quantity>)>,
 }
 
 impl Look {
-    /// Nothing, up to now.
+    /// Returns a look at this time, with no counts and no readings.
     #[must_use]
     pub fn new(at: Duration) -> Look {
         Look { at, ..Look::default() }
     }
 }
 
-/// So many standard deviations above the mean are 1% of a normal distribution.
-const Z: f64 = 2.326_347_874;
+/// Standard deviations of a normal distribution: 1% lies above.
+const Z_99_ONE_SIDED: f64 = 2.326_347_874;
 
-/// What is counted of requests.
+/// Standard deviations of a normal distribution: 95% lies within, on both sides of the mean.
+pub(super) const Z_95: f64 = 1.96;
+
+/// The share of requests that a trigger tests. The number is the index in the list of [`Counts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ShareKind {
     Errors,
-    /// By the place of the limit.
     Slow(usize),
-    /// By the place of the metric.
     Marked(usize),
-    /// Requests without a mark; the index in `Counts::unmarked`.
     Unmarked(usize),
 }
 
-/// Hits and requests of a kind.
+/// Hits (errors, slow, marked or unmarked requests) among `of` requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Share {
     pub(super) hits: u64,
@@ -88,15 +86,15 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// Never more hits than requests.
-    pub(super) fn new(counts: &Counts, kind: Kind) -> Share {
+    /// Returns the share of this kind. Hits are capped at the number of requests.
+    pub(super) fn new(counts: &Counts, kind: ShareKind) -> Share {
         let (hits, of) = match kind {
-            Kind::Errors => (counts.errors, counts.requests),
-            Kind::Slow(index) => {
+            ShareKind::Errors => (counts.errors, counts.requests),
+            ShareKind::Slow(index) => {
                 counts.slow.get(index).or(counts.slow.last()).copied().unwrap_or_default()
             }
-            Kind::Marked(index) => counts.marked.get(index).copied().unwrap_or_default(),
-            Kind::Unmarked(index) => counts.unmarked.get(index).copied().unwrap_or_default(),
+            ShareKind::Marked(index) => counts.marked.get(index).copied().unwrap_or_default(),
+            ShareKind::Unmarked(index) => counts.unmarked.get(index).copied().unwrap_or_default(),
         };
         Share { hits: hits.min(of), of }
     }
@@ -106,23 +104,23 @@ impl Share {
         self.of = self.of.saturating_add(other.of);
     }
 
-    /// As a number; 0 of none.
+    /// Returns hits divided by requests, or 0 without requests.
     pub(super) fn rate(self) -> f64 {
         if self.of == 0 { 0.0 } else { self.hits as f64 / self.of as f64 }
     }
 
-    /// What the rate is at most, with 99 of 100 certainty.
+    /// Returns the upper bound of the rate with 99% certainty.
     pub(super) fn at_most(self) -> f64 {
-        self.between(Z).1
+        self.interval(Z_99_ONE_SIDED).1
     }
 
-    /// What it is at least.
+    /// Returns the lower bound of the rate with 99% certainty.
     pub(super) fn at_least(self) -> f64 {
-        self.between(Z).0
+        self.interval(Z_99_ONE_SIDED).0
     }
 
-    /// Between which two the rate is, each so many standard deviations away (Wilson 1927).
-    pub(super) fn between(self, z: f64) -> (f64, f64) {
+    /// Returns the confidence interval of the rate for `z` standard deviations (Wilson 1927).
+    pub(super) fn interval(self, z: f64) -> (f64, f64) {
         if self.of == 0 {
             return (0.0, 1.0);
         }
@@ -131,6 +129,20 @@ impl Share {
         let half = z * (rate * (1.0 - rate) / n + z * z / (4.0 * n * n)).sqrt();
         let scale = 1.0 + z * z / n;
         (((middle - half) / scale).max(0.0), ((middle + half) / scale).min(1.0))
+    }
+}
+
+/// Shares of the same kind in both arms. Control is empty if the trigger does not compare with control.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ArmShares {
+    pub(super) treatment: Share,
+    pub(super) control: Share,
+}
+
+impl ArmShares {
+    pub(super) fn add(&mut self, other: ArmShares) {
+        self.treatment.add(other.treatment);
+        self.control.add(other.control);
     }
 }
 

@@ -1,31 +1,28 @@
-//! Counting what becomes of requests, and judging it.
+//! The guard of a gate's flags: what applications call, and the state behind it.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::counters::Counters;
-use super::flag::{GuardedFlag, Link};
-use super::judge::{ALPHA, Judge, usable};
-use super::measured::Wanted;
+use super::flag_entry::FlagEntry;
+use super::guarded_flag::GuardedFlag;
+use super::judge::{ALPHA, valid_alpha};
 use super::outcome::{MAX_MARKS, Mark};
-use super::watched::{self, Judgement, Values, Watched};
-use crate::gate::{FlagHandle, Gate};
+use super::stage_monitor::{self, Judgement, StageMonitor};
+use crate::gate::Gate;
 use crate::plan::Plan;
-use crate::plan::model::{FlagPlan, Quantity};
+use crate::plan::model::Quantity;
 
-/// Counts what becomes of requests, and judges every flag whose plan asks about that: one with triggers, or with
-/// metrics that the application measures.
+/// A monitor that counts the outcomes of requests and judges the triggers of a gate's flags.
 ///
-/// It is of the plan that it was made with or [updated](Guard::update) to last. A clone is the same guard.
+/// It counts every flag with triggers, or with metrics that the application measures. A clone is the same guard.
 ///
 /// # Complexity
 ///
-/// A request of such a flag costs what asking costs and a handful of atomic operations, most of
-/// them on memory that its thread alone writes; of any other flag, what asking costs. Such a flag takes about
-/// 20 KiB; 8 KiB more for each limit of a latency and each metric of one's own; and 47 KiB more where it is to be
-/// known how long requests take.
+/// A request of a counted flag costs one check and a handful of atomic operations, mostly on memory that only its
+/// thread writes. A request of any other flag costs one check. A counted flag takes about 20 KiB, 8 KiB more for
+/// each latency limit and each marked metric, and 47 KiB more if it has latency percentiles to measure.
 ///
 /// # Example
 ///
@@ -65,47 +62,36 @@ pub struct Guard {
 
 struct Shared {
     gate: Gate,
-    /// Held while flags are looked at: microseconds each. No request takes it.
+    /// Locked during a look, for microseconds a flag. Counting a request does not take this lock.
     state: Mutex<State>,
 }
 
 pub(super) struct State {
     plan: Arc<Plan>,
-    /// Of each flag in a stage, all its triggers together.
+    /// The probability of a false alarm for a flag in a stage, shared by its triggers.
     alpha: f64,
-    pub(super) flags: BTreeMap<Box<str>, Guarded>,
-    /// Metrics of one's own, by the number of their mark.
+    pub(super) flags: BTreeMap<Box<str>, FlagEntry>,
+    /// Names of marked metrics; the index is the number of the [`Mark`].
     marks: Vec<Box<str>>,
 }
 
-pub(super) struct Guarded {
-    handle: FlagHandle,
-    link: Arc<Link>,
-    wanted: Vec<Wanted>,
-    /// `None` until it is looked at.
-    pub(super) watched: Option<Watched>,
-    /// What was read since the last look.
-    values: Values,
-    /// Which readings were handed over last.
-    tokens: BTreeMap<Box<str>, u64>,
-}
-
 impl Guard {
-    /// A guard of a gate's flags by the triggers of this plan, which is to be the gate's. Nothing is counted
-    /// before the first [`look`](Guard::look).
+    /// Returns a guard of the gate's flags by this plan's triggers. Give it the plan that the gate has. Counting
+    /// begins with the first [`look`](Guard::look).
     #[must_use]
     pub fn new(gate: &Gate, plan: impl Into<Arc<Plan>>) -> Guard {
         let plan = plan.into();
         let (flags, marks) = (BTreeMap::new(), Vec::new());
         let mut state = State { plan: Arc::clone(&plan), alpha: ALPHA, flags, marks };
-        state.follow(gate, plan);
+        state.apply_plan(gate, plan);
         Guard { shared: Arc::new(Shared { gate: gate.clone(), state: Mutex::new(state) }) }
     }
 
-    /// The same with another probability of a false alarm than [`ALPHA`], of a flag in a stage: where a fleet of processes
-    /// judges, each by itself, and any of them takes the flag back, a share of it for each. Before the first look.
+    /// Sets the probability of a false alarm for a flag in a stage, instead of [`ALPHA`]. Call this before the first
+    /// look.
     ///
-    /// Of a value that is not between 0 and 1, the nearest one that is counts. NaN counts as [`ALPHA`].
+    /// If any of `n` processes may roll the flag back, give each process `ALPHA / n`. The value is clamped to between
+    /// 0 and 1; NaN counts as [`ALPHA`].
     ///
     /// # Example
     ///
@@ -128,18 +114,18 @@ impl Guard {
     ///     (0..20).for_each(|user| guard.flag("search").record(user, Outcome::error()));
     ///     !guard.look(Duration::from_secs(1))[0].breached.is_empty()
     /// };
-    /// // One of 20 processes; and one that is hardly ever to be wrong.
+    /// // One of 20 processes; and one that is hardly ever wrong, so 20 errors are not enough for it.
     /// assert!(found(ALPHA / 20.0) && !found(1e-12));
     /// # Ok::<(), stagegate::PlanError>(())
     /// ```
     #[must_use]
     pub fn with_alpha(self, alpha: f64) -> Guard {
-        self.state().alpha = usable(alpha);
+        self.state().alpha = valid_alpha(alpha);
         self
     }
 
-    /// Goes on by another plan, as the gate does. A flag whose stages, triggers and metrics are the same goes on as
-    /// it was; any other begins anew.
+    /// Replaces the plan, after the gate's plan was replaced. A flag keeps its counts if its stages, triggers and
+    /// metrics are the same. Any other flag starts over.
     ///
     /// # Example
     ///
@@ -163,29 +149,31 @@ impl Guard {
         let plan = plan.into();
         let mut state = self.state();
         if !Arc::ptr_eq(&state.plan, &plan) {
-            state.follow(&self.shared.gate, plan);
+            state.apply_plan(&self.shared.gate, plan);
         }
     }
 
-    /// A handle to one flag, for asking and counting. Keep it: it is the fastest way.
+    /// Returns a handle to check and count one flag. Make it once and keep it.
     #[must_use]
     pub fn flag(&self, key: &str) -> GuardedFlag {
         let mut state = self.state();
-        // Also of a flag that there is not yet: a plan to come may have it.
+        // Also for a flag that is not in the plan: a later plan may have it.
         let handle = || self.shared.gate.flag(key);
-        let guarded = state.flags.entry(key.into()).or_insert_with(|| Guarded::new(handle()));
-        GuardedFlag::new(guarded.handle.clone(), Arc::clone(&guarded.link))
+        let entry = state.flags.entry(key.into()).or_insert_with(|| FlagEntry::new(handle()));
+        GuardedFlag::new(entry.handle.clone(), Arc::clone(&entry.link))
     }
 
-    /// What outcomes are marked with that a metric of one's own counts: one whose source is the application and
-    /// whose unit is percent. Of any other, and beyond 64 of them, the mark counts for nothing.
+    /// Returns the mark for outcomes that a metric of your own counts. See [`Outcome::marked`](super::Outcome::marked).
+    ///
+    /// The metric needs `source = "application"` and `unit = "percent"`. The mark has no effect for any other metric,
+    /// nor beyond the first 64 metrics.
     #[must_use]
     pub fn mark(&self, metric: &str) -> Mark {
         self.state().mark(metric)
     }
 
-    /// Takes in what a metric was read to be that is not counted here; `control` is the same for users
-    /// without the flag. It counts with the next look. Of a flag without triggers it is forgotten.
+    /// Hands over the value of a metric that the guard does not count; `control` is the value for users without the
+    /// flag. The next look judges it. Has no effect for a flag without triggers.
     ///
     /// # Example
     ///
@@ -202,59 +190,66 @@ impl Guard {
     ///     triggers = [{ metric = "complaints", above = 20, no_data = "hold", action = "rollback" }]
     /// "#)?;
     /// let guard = Guard::new(&Gate::from_plan(&plan), plan);
-    /// guard.read("search", "complaints", Quantity::Count(21), None);
+    /// guard.record_reading("search", "complaints", Quantity::Count(21), None);
     /// assert_eq!(guard.look(Duration::ZERO)[0].breached, [0]);
     /// # Ok::<(), stagegate::PlanError>(())
     /// ```
-    pub fn read(&self, flag: &str, metric: &str, value: Quantity, control: Option<Quantity>) {
-        if let Some(guarded) = self.state().flags.get_mut(flag) {
-            guarded.values.insert(metric.into(), (value, control));
-        }
-    }
-
-    /// The same of a reading that may have been handed over before: `token` is of it alone.
-    #[cfg_attr(not(feature = "rollout"), expect(dead_code))]
-    pub(crate) fn read_once(
+    pub fn record_reading(
         &self,
         flag: &str,
         metric: &str,
-        token: u64,
-        value: (Quantity, Option<Quantity>),
+        value: Quantity,
+        control: Option<Quantity>,
     ) {
-        if let Some(guarded) = self.state().flags.get_mut(flag)
-            && guarded.tokens.insert(metric.into(), token) != Some(token)
-        {
-            guarded.values.insert(metric.into(), value);
+        if let Some(entry) = self.state().flags.get_mut(flag) {
+            entry.readings.insert(metric.into(), (value, control));
         }
     }
 
-    /// Judges what was counted since the last look; `now` is of a clock that only runs on. A flag that has gone
-    /// to another stage since begins anew, and one that is off is measured and not judged.
+    /// Like [`record_reading`](Guard::record_reading), but ignores the reading with the id of the metric's last one.
+    #[cfg_attr(not(feature = "rollout"), expect(dead_code))]
+    pub(crate) fn record_reading_once(
+        &self,
+        flag: &str,
+        metric: &str,
+        id: u64,
+        value: (Quantity, Option<Quantity>),
+    ) {
+        if let Some(entry) = self.state().flags.get_mut(flag)
+            && entry.reading_ids.insert(metric.into(), id) != Some(id)
+        {
+            entry.readings.insert(metric.into(), value);
+        }
+    }
+
+    /// Judges the counts since the last look. `now` is the reading of a monotonic clock.
+    ///
+    /// A flag that has changed stage starts over. A flag that is off is measured but not judged.
     ///
     /// # Complexity
     ///
     /// Microseconds a flag.
-    #[expect(clippy::must_use_candidate, reason = "the first one begins to count")]
+    #[expect(clippy::must_use_candidate, reason = "the first look starts the counting")]
     pub fn look(&self, now: Duration) -> Vec<Judgement> {
         let State { plan, alpha, flags, .. } = &mut *self.state();
         flags.iter_mut().filter_map(|(key, flag)| flag.look(key, plan, *alpha, now)).collect()
     }
 
-    /// The plan whose triggers it judges.
+    /// Returns the plan whose triggers the guard judges.
     #[must_use]
     pub fn plan(&self) -> Arc<Plan> {
         Arc::clone(&self.state().plan)
     }
 
-    /// The bytes that counting takes, of all flags.
+    /// Returns the bytes that the counters of all flags take.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let state = self.state();
-        let counters = state.flags.values().filter_map(|guarded| guarded.link.counters.as_ref());
-        counters.map(|counters| counters.bytes() + Watched::bytes(counters)).sum()
+        let counters = state.flags.values().filter_map(|entry| entry.link.counters.as_ref());
+        counters.map(|counters| counters.bytes() + StageMonitor::bytes(counters)).sum()
     }
 
-    /// Nothing panics while the lock is held, so a poisoned one has sound content.
+    /// No code panics while it holds the lock, so the state is sound even if the lock is poisoned.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -274,69 +269,27 @@ impl State {
         Mark::of(number)
     }
 
-    fn follow(&mut self, gate: &Gate, plan: Arc<Plan>) {
+    fn apply_plan(&mut self, gate: &Gate, plan: Arc<Plan>) {
         let old = std::mem::replace(&mut self.plan, plan);
         let plan = Arc::clone(&self.plan);
         for key in plan.flags() {
             let Some(flag) = plan.flag(key) else { continue };
             let (known, before) = (self.flags.contains_key(key), old.flag(key));
-            if known && before.is_some_and(|before| watched::is_same(&before, &flag)) {
+            if known && before.is_some_and(|before| stage_monitor::keeps_counts(&before, &flag)) {
                 continue;
             }
             let metrics = flag.tracked_metrics();
             let marks: BTreeMap<&str, Mark> =
                 metrics.map(|metric| (&*metric.name, self.mark(&metric.name))).collect();
             let mark = |metric: &str| marks.get(metric).copied().unwrap_or(Mark::NONE);
-            let guarded = self.flags.entry(key.into());
-            guarded.or_insert_with(|| Guarded::new(gate.flag(key))).follow(&flag, mark);
+            let entry = self.flags.entry(key.into());
+            entry.or_insert_with(|| FlagEntry::new(gate.flag(key))).apply_plan(&flag, mark);
         }
-        for (key, guarded) in &mut self.flags {
+        for (key, entry) in &mut self.flags {
             if plan.flag(key).is_none() {
-                guarded.count_by(None);
+                entry.replace_counters(None);
             }
         }
-    }
-}
-
-impl Guarded {
-    fn new(handle: FlagHandle) -> Guarded {
-        let (link, wanted, values) = (Arc::default(), Vec::new(), Values::new());
-        Guarded { handle, link, wanted, watched: None, values, tokens: BTreeMap::new() }
-    }
-
-    fn follow(&mut self, flag: &FlagPlan<'_>, mark: impl Fn(&str) -> Mark) {
-        let (layout, wanted) = watched::wanted(flag, mark);
-        self.watched = None;
-        let is_counted = !flag.triggers().is_empty() || !wanted.is_empty();
-        let has_it = self.link.counters.as_ref().is_some_and(|it| *it.layout() == layout);
-        if !(is_counted && has_it) {
-            self.count_by(is_counted.then(|| Counters::new(layout)));
-        }
-        self.wanted = wanted;
-    }
-
-    fn count_by(&mut self, counters: Option<Counters>) {
-        if counters.is_none() && self.link.counters.is_none() {
-            return;
-        }
-        let next = Arc::new(Link::new(counters));
-        self.link.go_on(&next);
-        (self.link, self.watched, self.wanted) = (next, None, Vec::new());
-    }
-
-    fn look(&mut self, key: &str, plan: &Plan, alpha: f64, now: Duration) -> Option<Judgement> {
-        let counters = self.link.counters.as_ref()?;
-        let (position, stage) = self.handle.stage()?;
-        let watched = match &mut self.watched {
-            Some(watched) if watched.is_at(position) => watched,
-            other => {
-                let (flag, before) = (plan.flag(key), other.take());
-                let judge = flag.and_then(|flag| Judge::new(&flag, &stage));
-                let judge = judge.map(|judge| judge.with_alpha(alpha));
-                other.insert(Watched::begin(counters, judge, (position, stage), now, before))
-            }
-        };
-        watched.look(key, counters, &self.wanted, &mut self.values, now)
     }
 }
 

@@ -1,18 +1,20 @@
-//! All triggers of a flag, judged in one stage.
+//! The judge of a flag's triggers in one stage.
 
 use super::bets::{Bets, UNEVEN};
-use super::counted::{Counting, Latency};
 use super::counts::{Counts, Look, Share};
-use super::trigger::Judged;
+use super::share_limit::{LatencyLimit, TriggerShares, fraction};
+use super::trigger::TriggerJudge;
 use super::verdict::Finding;
 use crate::plan::model::FlagPlan;
 
-/// Judges the triggers of a flag while it is in one stage, look by look.
+/// A judge of a flag's triggers in one stage, look by look.
+///
+/// [`Guard`](super::Guard) has one for each flag. Use a judge of your own for counts from elsewhere.
 ///
 /// # Complexity
 ///
-/// A look costs well under a microsecond a trigger and allocates only the list it returns, but for
-/// triggers with `for`, which keep twelve windows and go over them.
+/// A look takes well under a microsecond a trigger, and allocates only the list it returns. A trigger with `for`
+/// keeps twelve windows and goes through all of them.
 ///
 /// # Example
 ///
@@ -41,82 +43,79 @@ use crate::plan::model::FlagPlan;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Judge {
-    pub(super) triggers: Vec<Judged>,
-    /// Limits of latencies, as `slow` of [`Counts`] has them.
-    latencies: Vec<Latency>,
-    /// Metrics of one's own, as `marked` of [`Counts`] has them.
+    pub(super) triggers: Vec<TriggerJudge>,
+    /// The limits behind [`Counts::slow`], in the same order.
+    latencies: Vec<LatencyLimit>,
+    /// The metrics behind [`Counts::marked`], in the same order.
     marked: Vec<Box<str>>,
-    /// The metrics behind `unmarked` of [`Counts`], in the same order.
+    /// The metrics behind [`Counts::unmarked`], in the same order.
     unmarked: Vec<Box<str>>,
-    /// What a breach has to be certain to, of each test.
+    /// The probability of a false alarm of each sequential test.
     pub(super) alpha: f64,
-    split: Split,
+    split: SplitTest,
 }
 
-/// The probability that a flag that does no harm is ever taken back in a stage, all its triggers together.
+/// The probability of a false alarm for a harmless flag in a stage, shared by its triggers.
 pub const ALPHA: f64 = 0.01;
 
-/// The nearest probability that can be decided by; [`ALPHA`] for what is no number.
-pub(super) fn usable(alpha: f64) -> f64 {
+/// Clamps `alpha` to between 0 and 1, both excluded. NaN becomes [`ALPHA`].
+pub(super) fn valid_alpha(alpha: f64) -> f64 {
     match alpha.is_nan() {
         true => ALPHA,
         false => alpha.clamp(f64::MIN_POSITIVE, 1.0 - f64::EPSILON),
     }
 }
 
-/// The same of a split of users that is as it should be and is ever called uneven.
+/// The probability of a false alarm for the split of users, in a stage.
 pub const UNEVEN_ALPHA: f64 = 0.001;
 
-/// Whether users are split as the stage says.
+/// A two-sided test of the split of users: too many of them with the flag, or too few.
 #[derive(Clone, Debug)]
-struct Split {
+struct SplitTest {
     share: f64,
     more: Bets,
     fewer: Bets,
 }
 
 impl Judge {
-    /// A judge of a flag that begins a stage; `None` where its plan has no such stage.
+    /// Returns a judge for a flag that begins this stage, or `None` if the flag has no such stage.
     #[must_use]
     pub fn new(flag: &FlagPlan<'_>, stage: &str) -> Option<Judge> {
-        Judge::reading(flag, stage, &[])
+        Judge::with_readings(flag, stage, &[])
     }
 
-    /// The same where these metrics are known by their values alone (`values` of [`Look`]), though an application
-    /// could count them.
+    /// Like [`new`](Judge::new), but compares the values of these metrics ([`Look::readings`]) with their limits, even
+    /// if an application could count them.
     #[must_use]
-    pub fn reading(flag: &FlagPlan<'_>, stage: &str, metrics: &[&str]) -> Option<Judge> {
+    pub fn with_readings(flag: &FlagPlan<'_>, stage: &str, metrics: &[&str]) -> Option<Judge> {
         let share = flag.stages().find(|known| *known.name() == *stage)?.percent().ppm();
-        let mut counting = Counting { read: metrics, ..Counting::default() };
-        let triggers: Vec<Judged> = flag
+        let mut shares = TriggerShares { read_metrics: metrics, ..TriggerShares::default() };
+        let triggers: Vec<TriggerJudge> = flag
             .triggers()
             .iter()
-            .map(|trigger| Judged::new(&trigger.cause, &mut counting))
+            .map(|trigger| TriggerJudge::new(&trigger.cause, &mut shares))
             .collect();
-        let split = Split {
-            share: f64::from(share) / 1e6,
-            more: Bets::new(UNEVEN),
-            fewer: Bets::new(UNEVEN),
-        };
-        let Counting { latencies, marked, unmarked, .. } = counting;
+        let split =
+            SplitTest { share: fraction(share), more: Bets::new(UNEVEN), fewer: Bets::new(UNEVEN) };
+        let TriggerShares { latencies, marked, unmarked, .. } = shares;
         let judge = Judge { triggers, latencies, marked, unmarked, alpha: ALPHA, split };
         Some(judge.with_alpha(ALPHA))
     }
 
-    /// The same with another probability of a false alarm than [`ALPHA`], all triggers together.
+    /// Sets the probability of a false alarm, shared by the triggers, instead of [`ALPHA`].
     ///
-    /// Of a value that is not between 0 and 1, the nearest one that is counts. NaN counts as [`ALPHA`].
+    /// The value is clamped to between 0 and 1; NaN counts as [`ALPHA`].
     #[must_use]
     pub fn with_alpha(self, alpha: f64) -> Judge {
-        let alpha = usable(alpha);
-        let tests = self.triggers.iter().filter(|judged| judged.test.is_sequential()).count();
+        let alpha = valid_alpha(alpha);
+        let tests = self.triggers.iter().filter(|judge| judge.test.is_sequential()).count();
         Judge { alpha: alpha / tests.max(1) as f64, ..self }
     }
 
-    /// The same with what control came to in the stage before: what to compare with where nobody is
-    /// without the flag by chance.
+    /// Sets control's counts in the stage before, to compare with if every user has the flag in this stage.
     ///
-    /// Take it of that stage's beginning: users who have erred count no more, and with the new stage all of them are back.
+    /// Take these counts from the beginning of that stage. Later, control looks better, because users with an error
+    /// are no longer counted. In the new stage all of them are back.
     ///
     /// # Example
     ///
@@ -142,58 +141,59 @@ impl Judge {
     /// ```
     #[must_use]
     pub fn with_control_before(mut self, before: &Counts) -> Judge {
-        self.triggers.iter_mut().for_each(|judged| {
-            judged.compare_with_share(|kind| Share::new(before, kind));
+        self.triggers.iter_mut().for_each(|judge| {
+            judge.use_control_share(|kind| Share::new(before, kind));
         });
         self
     }
 
-    /// The same by the judge of the stage before, which has the same triggers.
-    pub(super) fn with_control_of(mut self, before: &Judge) -> Judge {
+    /// Like [`with_control_before`](Judge::with_control_before), with the judge of the stage before, which has the
+    /// same triggers.
+    pub(super) fn with_previous_judge(mut self, before: &Judge) -> Judge {
         let triggers = self.triggers.iter_mut().zip(&before.triggers);
-        triggers.for_each(|(judged, before)| judged.compare_with(before));
+        triggers.for_each(|(judge, before)| judge.use_control_of(before));
         self
     }
 
-    /// From when on a request is slow, trigger by trigger: what `slow` of [`Counts`] is counted by, in
-    /// this order.
+    /// Returns the latency limits behind [`Counts::slow`], in the same order: one for each trigger on a latency.
     #[must_use]
-    pub fn latencies(&self) -> &[Latency] {
+    pub fn latencies(&self) -> &[LatencyLimit] {
         &self.latencies
     }
 
-    /// Metrics of one's own that are shares of requests: what `marked` of [`Counts`] is counted by, in this order.
+    /// Returns the metrics behind [`Counts::marked`], in the same order: shares of requests that the application marks.
     #[must_use]
     pub fn marked(&self) -> &[Box<str>] {
         &self.marked
     }
 
-    /// The metrics behind `unmarked` of [`Counts`], in the same order: marked shares with a trigger that has `below`.
+    /// Returns the metrics behind [`Counts::unmarked`], in the same order: marked shares with a trigger that has
+    /// `below`.
     #[must_use]
     pub fn unmarked(&self) -> &[Box<str>] {
         &self.unmarked
     }
 
-    /// Takes in what was counted since the look before, and says what it comes to, trigger by trigger.
+    /// Adds the counts since the last look, and returns the verdict on each trigger.
     pub fn look(&mut self, look: &Look) -> Vec<Finding> {
         let (treated, others) = look.users;
         let users = treated.saturating_add(others);
         self.split.more.look(treated, users, self.split.share);
         self.split.fewer.look(others, users, 1.0 - self.split.share);
         let alpha = self.alpha;
-        let judged = self.triggers.iter_mut().enumerate();
-        judged
-            .map(|(trigger, judged)| Finding { trigger, verdict: judged.look(look, alpha) })
+        let judges = self.triggers.iter_mut().enumerate();
+        judges
+            .map(|(trigger, judge)| Finding { trigger, verdict: judge.look(look, alpha) })
             .collect()
     }
 
-    /// The share of users that the stage lets in by their bucket.
+    /// The share of users that the stage admits by their bucket.
     pub(super) fn share(&self) -> f64 {
         self.split.share
     }
 
-    /// Whether users are split otherwise than the stage says, so that what is counted is not to be
-    /// trusted: some are counted that should not be, or the other way round.
+    /// Returns whether users are not split as the stage says. If so, the wrong users are counted, and no figure can be
+    /// trusted.
     #[must_use]
     pub fn is_uneven(&self) -> bool {
         let level = (2.0 / UNEVEN_ALPHA).ln();

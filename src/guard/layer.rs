@@ -1,4 +1,4 @@
-//! Counting in a `tower` service.
+//! A `tower` layer that checks a flag and counts requests.
 
 use std::fmt;
 use std::future::Future;
@@ -14,12 +14,11 @@ use super::{GuardedFlag, Outcome};
 use crate::clock::monotonic;
 use crate::eval::{AsUser, Placement};
 
-/// A layer that asks a flag for each request, hands the answer on, and counts what becomes of it with the
-/// time it took.
+/// A `tower` layer that evaluates a flag for each request, passes the answer along, and counts outcome and latency.
 ///
-/// A request fails if its service says so by an error, if the response is one that `fails` calls so, or if
-/// it is dropped before there is a response: a client that has waited too long. The time is that until the
-/// response's head.
+/// A request counts as an error if its service returns an error or if `fails` returns true for the response. A
+/// request that is dropped before there is a response, because the client gave up, is an error too. The latency is
+/// the time until the response's head.
 ///
 /// # Example
 ///
@@ -53,19 +52,21 @@ use crate::eval::{AsUser, Placement};
 pub struct GuardLayer<U, T, F> {
     flag: GuardedFlag,
     user: U,
-    tell: T,
+    set_answer: T,
     fails: F,
     timer: fn() -> Duration,
 }
 
 impl<U, T, F> GuardLayer<U, T, F> {
-    /// `user` says who a request is of (of none, it is not counted and has not the flag), `tell` hands
-    /// the answer on with the request, and `fails` says whether a response is a failure.
-    pub fn new(flag: GuardedFlag, user: U, tell: T, fails: F) -> GuardLayer<U, T, F> {
-        GuardLayer { flag, user, tell, fails, timer: monotonic }
+    /// Returns a layer for a flag.
+    ///
+    /// `user` returns the user of a request. Without a user, the flag is off and the request is not counted.
+    /// `set_answer` stores the flag's answer in the request. `fails` returns whether a response is an error.
+    pub fn new(flag: GuardedFlag, user: U, set_answer: T, fails: F) -> GuardLayer<U, T, F> {
+        GuardLayer { flag, user, set_answer, fails, timer: monotonic }
     }
 
-    /// The same with another clock to time requests by.
+    /// Uses another monotonic clock to time requests.
     #[must_use]
     pub fn timed_by(self, timer: fn() -> Duration) -> GuardLayer<U, T, F> {
         GuardLayer { timer, ..self }
@@ -80,7 +81,7 @@ impl<S, U: Clone, T: Clone, F: Clone> Layer<S> for GuardLayer<U, T, F> {
     }
 }
 
-/// The service that a [`GuardLayer`] makes of another.
+/// A service that checks the flag and counts requests. [`GuardLayer`] makes it.
 #[derive(Clone)]
 pub struct GuardService<S, U, T, F> {
     service: S,
@@ -104,22 +105,22 @@ where
     }
 
     fn call(&mut self, mut request: R) -> GuardFuture<S::Future, F> {
-        let GuardLayer { flag, user, tell, fails, timer } = &self.layer;
+        let GuardLayer { flag, user, set_answer, fails, timer } = &self.layer;
         let placed = user(&request).and_then(|user| flag.place(&user));
-        tell(&mut request, placed.is_some_and(|placed| placed.enabled));
+        set_answer(&mut request, placed.is_some_and(|placed| placed.enabled));
         let counted = placed.map(|placed| Counted {
             flag: flag.clone(),
             placed,
             timer: *timer,
             begin: timer(),
-            is_over: false,
+            is_counted: false,
         });
         GuardFuture { inner: self.service.call(request), counted, fails: fails.clone() }
     }
 }
 
 pin_project! {
-    /// A request that is being served and counted.
+    /// The future of a request that is counted when it ends.
     pub struct GuardFuture<I, F> {
         #[pin]
         inner: I,
@@ -146,13 +147,13 @@ where
     }
 }
 
-/// Counts a request, at the latest when it is dropped.
+/// Counts one request when it ends. A dropped request counts as an error.
 struct Counted {
     flag: GuardedFlag,
     placed: Placement,
     timer: fn() -> Duration,
     begin: Duration,
-    is_over: bool,
+    is_counted: bool,
 }
 
 impl Counted {
@@ -161,7 +162,7 @@ impl Counted {
     }
 
     fn record(&mut self, failed: bool) {
-        if !std::mem::replace(&mut self.is_over, true) {
+        if !std::mem::replace(&mut self.is_counted, true) {
             let outcome = if failed { Outcome::error() } else { Outcome::ok() };
             let took = (self.timer)().saturating_sub(self.begin);
             self.flag.count(self.placed, outcome.took(took));
@@ -206,7 +207,7 @@ mod tests {
     use crate::guard::Guard;
     use crate::plan::Plan;
 
-    /// What a request asks for: an answer, an error, or nothing ever.
+    /// How the service answers a request.
     #[derive(Clone, Copy)]
     enum Wish {
         Answer(u16),
@@ -244,8 +245,8 @@ mod tests {
             Poll::Ready(Ok(()))
         }
 
-        fn call(&mut self, (_, wish, told): Request) -> Served {
-            assert_eq!(told, Some(true), "the answer comes with the request");
+        fn call(&mut self, (_, wish, answer): Request) -> Served {
+            assert_eq!(answer, Some(true), "the answer comes with the request");
             match wish {
                 Wish::Answer(code) => Served::Now(ready(Ok(code))),
                 Wish::Error => Served::Now(ready(Err("broken"))),
@@ -254,7 +255,7 @@ mod tests {
         }
     }
 
-    /// A clock that stands still: no request takes any time.
+    /// A clock that stands still, so that every latency is zero.
     fn still() -> Duration {
         Duration::ZERO
     }
@@ -282,7 +283,7 @@ mod tests {
             let mut served = service.call((user, wish, None));
             let _ = Pin::new(&mut served).poll(&mut context);
         }
-        // 200 and 404 are well; a response that never came is not.
+        // 200 and 404 are successes. A response that never came is an error.
         let verdict = guard.look(Duration::from_secs(1)).remove(0).findings.remove(0).verdict;
         assert!(verdict.to_string().starts_with("60.000% (30 of 50) with the flag"), "{verdict}");
     }

@@ -1,46 +1,47 @@
-//! Counts what a flag's users meet, and judges it: [`Guard`] counts where requests are served, and [`Judge`]
-//! makes verdicts of counts.
+//! Guards: they count the outcomes of requests and judge a flag's triggers by these counts.
 //!
-//! Nothing here reads a clock or does anything to a flag. `docs/guards.md` has the methods and their sources.
+//! [`Guard`] counts where requests are served. [`Judge`] turns counts into verdicts, also counts from elsewhere.
+//! This module moves no flag, and only its `tower` layer reads a clock. `docs/guards.md` has the methods and sources.
 #![allow(clippy::float_arithmetic, reason = "statistics; no user's answer depends on them")]
 
 mod bets;
-mod counted;
 mod counters;
 mod counts;
-mod flag;
+mod flag_entry;
 mod guarded;
+mod guarded_flag;
 mod histogram;
 mod judge;
 #[cfg(feature = "tower")]
 mod layer;
-mod measured;
+mod layout;
+mod measurement;
 #[cfg(test)]
 mod oracle;
 mod outcome;
-mod owed;
 mod power;
 mod recent;
-mod shares;
-mod sustained;
+mod retry;
+mod share_limit;
+mod stage_monitor;
 mod trigger;
-mod users;
+mod user_set;
 mod verdict;
 mod warnings;
-mod watched;
+mod windows;
 
-pub use counted::Latency;
 pub use counts::{Counts, Look};
-pub use flag::{GuardedFlag, Span};
 pub use guarded::Guard;
+pub use guarded_flag::{GuardedFlag, Span};
 pub use judge::{ALPHA, Judge, UNEVEN_ALPHA};
 #[cfg(feature = "tower")]
 pub use layer::{GuardFuture, GuardLayer, GuardService};
-pub use measured::Measurement;
+pub use measurement::Measurement;
 pub use outcome::{Mark, Outcome};
-#[cfg(feature = "rollout")]
-pub(crate) use owed::Owed;
 pub use power::{Power, Traffic};
+#[cfg(feature = "rollout")]
+pub(crate) use retry::RetryAction;
+pub use share_limit::LatencyLimit;
+pub use stage_monitor::Judgement;
 pub use verdict::{Evidence, Finding, Missing, Verdict};
 pub use warnings::warnings;
-pub use watched::Judgement;

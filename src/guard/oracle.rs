@@ -1,21 +1,21 @@
-//! The formulas, held to what scipy gives: `tests/data/make_guard.py` writes the file. Those of `power.rs`
-//! are held to it there.
+//! Tests that compare the formulas with scipy. `tests/data/make_guard.py` writes the expected results;
+//! `power.rs` has more of these tests.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use serde_json::Value;
 
-use super::bets::{Bets, UNEVEN, WORSE, ln_spread, told_by_a_trial};
-use super::counted::odds_share;
+use super::bets::{Bets, UNEVEN, WORSE, evidence_per_trial, ln_spread};
 use super::counts::Share;
+use super::share_limit::odds_share;
 
-/// Half a unit of the last digit that the file has, and as much as a formula loses that loses nothing much.
+/// Relative tolerance: half a unit of the last of the file's twelve digits, and a small rounding error.
 pub(super) const TWELVE_DIGITS: f64 = 6e-12;
 
-/// Where a formula takes the difference of large numbers, or has a constant of ten digits.
+/// Relative tolerance for a formula that subtracts large numbers or has a constant of ten digits.
 pub(super) const NINE_DIGITS: f64 = 1e-9;
 
-/// The rows of a table, of which there are some.
+/// Returns the rows of a table, and fails if it has none.
 pub(super) fn rows(table: &str) -> Vec<Value> {
     let all: Value = serde_json::from_str(include_str!("../../tests/data/guard.json")).unwrap();
     let rows = all[table].as_array().unwrap();
@@ -23,7 +23,7 @@ pub(super) fn rows(table: &str) -> Vec<Value> {
     rows.clone()
 }
 
-/// A row of numbers alone.
+/// Returns a row that consists of `N` numbers.
 pub(super) fn numbers<const N: usize>(row: &Value) -> [f64; N] {
     let numbers: Vec<f64> = row.as_array().unwrap().iter().map(number).collect();
     numbers.try_into().unwrap()
@@ -33,14 +33,14 @@ pub(super) fn number(value: &Value) -> f64 {
     value.as_f64().unwrap()
 }
 
-/// Whether it is that, but for a share of it.
-pub(super) fn is_near(found: f64, known: f64, share: f64) -> bool {
-    (found - known).abs() <= share * known.abs()
+/// Returns whether `found` is within this relative tolerance of `known`.
+pub(super) fn is_near(found: f64, known: f64, tolerance: f64) -> bool {
+    (found - known).abs() <= tolerance * known.abs()
 }
 
-/// To nine digits, or as many places: it is a sum of logarithms, large ones that may cancel.
+/// Nine digits or decimals: the evidence is a sum of large logarithms that may cancel.
 #[test]
-fn evidence_is_the_mixture_over_all_alternatives_and_beginnings() {
+fn evidence_is_the_mixture_over_all_factors_and_beginnings() {
     for row in rows("evidence") {
         let odds = if row[0] == "worse" { WORSE } else { UNEVEN };
         let mut bets = Bets::new(odds);
@@ -55,13 +55,13 @@ fn evidence_is_the_mixture_over_all_alternatives_and_beginnings() {
 }
 
 #[test]
-fn a_fault_from_the_first_look_on_makes_up_for_the_spread() {
+fn spreading_the_money_costs_what_scipy_says() {
     let [known] = numbers(&rows("spread")[0]);
     assert!(is_near(ln_spread(), known, TWELVE_DIGITS), "{}", ln_spread());
 }
 
 #[test]
-fn an_error_is_of_treatment_as_one_of_two_poisson_counts() {
+fn treatment_s_share_of_the_hits_is_that_of_two_poisson_counts() {
     for row in rows("share") {
         let [treatment, control, times, known] = numbers(&row);
         let found = odds_share(treatment, control, times);
@@ -69,9 +69,9 @@ fn an_error_is_of_treatment_as_one_of_two_poisson_counts() {
     }
 }
 
-/// To nine digits: the deviate has ten.
+/// Nine digits: the constant for 99% has ten.
 #[test]
-fn a_rate_is_at_most_the_root_of_the_score() {
+fn the_upper_bound_of_a_rate_is_wilson_s() {
     for row in rows("wilson") {
         let [_, _, known] = numbers(&row);
         let share = Share { hits: row[0].as_u64().unwrap(), of: row[1].as_u64().unwrap() };
@@ -79,12 +79,12 @@ fn a_rate_is_at_most_the_root_of_the_score() {
     }
 }
 
-/// To nine digits: what hits tell and what others tell may nearly cancel.
+/// Nine digits: the evidence of hits and of other requests may nearly cancel.
 #[test]
-fn a_trial_tells_the_mean_of_its_two_outcomes() {
+fn the_evidence_of_a_trial_is_the_mean_over_its_two_outcomes() {
     for row in rows("told") {
         let [truth, p, mean, variance] = numbers(&row);
-        let found = told_by_a_trial(truth, p);
+        let found = evidence_per_trial(truth, p);
         assert!(is_near(found.0, mean, NINE_DIGITS), "{found:?}: {row}");
         assert!(is_near(found.1, variance, NINE_DIGITS), "{found:?}: {row}");
     }

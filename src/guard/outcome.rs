@@ -1,8 +1,8 @@
-//! What became of a request.
+//! The outcome of a request.
 
 use std::time::Duration;
 
-/// What became of a request: whether it failed, how long it took, and what else the plan asks about.
+/// The outcome of a request: success or error, its latency, and marks for metrics of your own.
 ///
 /// # Example
 ///
@@ -18,38 +18,39 @@ use std::time::Duration;
 pub struct Outcome {
     pub(super) failed: bool,
     pub(super) latency: Option<Duration>,
-    /// A bit for each [`Mark`].
+    /// One bit for each [`Mark`].
     marks: u64,
 }
 
-/// A metric of one's own that is a share of requests, as [`Guard::mark`](super::Guard::mark) knows it: what an
-/// [`Outcome`] is marked with that is one of them.
+/// A mark for outcomes that a metric of your own counts, such as declined payments.
+/// [`Guard::mark`](super::Guard::mark) returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark(u64);
 
-/// Metrics of one's own that a guard counts at the most.
+/// Most marked metrics that a guard counts: one for each bit of [`Mark`].
 pub(super) const MAX_MARKS: usize = 64;
 
 impl Outcome {
-    /// It is well.
+    /// Returns the outcome of a request that succeeded.
     #[must_use]
     pub const fn ok() -> Outcome {
         Outcome { failed: false, latency: None, marks: 0 }
     }
 
-    /// It failed.
+    /// Returns the outcome of a request that failed.
     #[must_use]
     pub const fn error() -> Outcome {
         Outcome { failed: true, ..Outcome::ok() }
     }
 
-    /// The same, and it took so long. Without it, it counts for no metric of latencies.
+    /// Adds the latency. An outcome without a latency counts for no latency metric.
     #[must_use]
     pub const fn took(self, latency: Duration) -> Outcome {
         Outcome { latency: Some(latency), ..self }
     }
 
-    /// The same, and it is one of those that a metric of one's own counts. Every other outcome of the flag is not.
+    /// Adds a mark: the metric of this mark counts the request as a hit. It counts the flag's other requests as
+    /// requests without a hit.
     ///
     /// # Example
     ///
@@ -90,10 +91,10 @@ impl Outcome {
 }
 
 impl Mark {
-    /// Of what no metric counts.
+    /// The mark that no metric counts.
     pub(super) const NONE: Mark = Mark(0);
 
-    /// The mark of that number, below [`MAX_MARKS`].
+    /// Returns the mark with this number, or [`Mark::NONE`] from [`MAX_MARKS`] on.
     pub(super) fn of(number: usize) -> Mark {
         let bit = u32::try_from(number).ok().and_then(|number| 1_u64.checked_shl(number));
         Mark(bit.unwrap_or(0))

@@ -1,24 +1,24 @@
-//! What a stage would find, and how soon.
+//! The power of triggers: how soon a stage finds a fault.
 
 use std::time::Duration;
 
 use super::Judge;
-use super::bets::{ln_spread, told_by_a_trial};
-use super::counted::odds_share;
-use super::counts::Kind;
+use super::bets::{evidence_per_trial, ln_spread};
+use super::counts::ShareKind;
+use super::share_limit::{fraction, odds_share};
 use super::trigger::Test;
 use crate::plan::model::DeclaredTraffic;
 
-/// What comes to a service.
+/// The traffic of a service.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Traffic {
-    /// Requests a minute, of all users together.
+    /// Requests per minute of all users together.
     pub requests_per_minute: f64,
-    /// The share of them that fails where all is well: 0.01 is one in a hundred.
+    /// The share of requests that fails in a healthy service: 0.01 is one in a hundred.
     pub base_error_rate: f64,
 }
 
-/// As a document says it.
+/// Converts the traffic that a document declares.
 ///
 /// # Example
 ///
@@ -39,37 +39,39 @@ impl From<&DeclaredTraffic> for Traffic {
     fn from(declared: &DeclaredTraffic) -> Traffic {
         Traffic {
             requests_per_minute: declared.requests_per_minute as f64,
-            base_error_rate: f64::from(declared.error_rate.ppm()) / 1e6,
+            base_error_rate: fraction(declared.error_rate.ppm()),
         }
     }
 }
 
-/// What a trigger finds in a stage, in four of five cases.
+/// The faults that a trigger finds in a stage, in four of five cases.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Power {
-    /// The trigger, by its place in the plan, from 0.
+    /// The trigger's index in the plan, from 0.
     pub trigger: usize,
-    /// The smallest error rate, as a multiple of the base rate, that is found within the stage's time;
-    /// `None` where none is.
+    /// The smallest error rate that the trigger finds within the stage's time, as a multiple of the base rate. `None`
+    /// if it finds no fault in that time.
     pub smallest: Option<f64>,
-    /// When an error rate of twice the limit is found: twice the number, or twice as many times control's
-    /// rate as it allows. `None`: not in a year.
+    /// Time until the trigger finds an error rate of twice its limit. `None` if that takes more than a year. The limit
+    /// of a comparison is the multiple of control's rate that it allows.
     pub twice_after: Option<Duration>,
 }
 
-/// The cases in which it is found by then.
+/// The probability with which a fault is found by the forecast time.
 const FOUR_OF_FIVE: f64 = 0.8;
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// The largest multiple of the base rate that is looked for.
+/// The largest multiple of the base rate that is tried.
 const LARGEST: f64 = 10_000.0;
 
 impl Judge {
-    /// What each trigger on errors finds, of those that a sequential test judges, if the stage lasts so
-    /// long and is looked at often. By the time that a Brownian motion with the evidence's drift takes, whose
-    /// distribution is inverse Gaussian (Wald 1947); the chapter on guards compares it with simulations.
+    /// Forecasts the faults that each trigger on errors finds in a stage of this duration with frequent looks.
+    ///
+    /// This covers triggers that judge at once, without `for`. The forecast treats the evidence as a Brownian motion
+    /// with the same drift and variance. The time until such a motion reaches a level has an inverse Gaussian
+    /// distribution (Wald 1947). `docs/guards.md` compares the forecast with simulations.
     ///
     /// # Complexity
     ///
@@ -98,30 +100,35 @@ impl Judge {
     /// ```
     #[must_use]
     pub fn power(&self, lasts: Duration, traffic: Traffic) -> Vec<Power> {
-        let most = lasts.as_secs_f64() / 60.0;
+        let max_minutes = lasts.as_secs_f64() / 60.0;
         let power = self.limits().map(|(trigger, limit)| {
-            let within = |times| self.minutes(limit, times, traffic) <= most;
-            let smallest = first(1.0, LARGEST, within);
+            let within = |times| self.minutes(limit, times, traffic) <= max_minutes;
+            let smallest = smallest_where(1.0, LARGEST, within);
             Power { trigger, smallest, twice_after: self.twice_after(limit, traffic) }
         });
         power.collect()
     }
 
-    /// The limits on errors that a sequential test judges, and which trigger each is of.
-    pub(super) fn limits(&self) -> impl Iterator<Item = (usize, Limit)> {
-        self.triggers.iter().enumerate().filter_map(|(trigger, judged)| match judged.test {
-            Test::Above { kind: Kind::Errors, limit, .. } => Some((trigger, Limit::Above(limit))),
-            Test::Worse { kind: Kind::Errors, times, .. } => Some((trigger, Limit::Worse(times))),
+    /// Returns the limits on errors that judge at once, each with the trigger's index.
+    pub(super) fn limits(&self) -> impl Iterator<Item = (usize, ErrorLimit)> {
+        self.triggers.iter().enumerate().filter_map(|(trigger, judge)| match judge.test {
+            Test::Above { kind: ShareKind::Errors, limit, .. } => {
+                Some((trigger, ErrorLimit::Above(limit)))
+            }
+            Test::Worse { kind: ShareKind::Errors, times, .. } => {
+                Some((trigger, ErrorLimit::Worse(times)))
+            }
             _ => None,
         })
     }
 
-    /// When an error rate of twice a limit is found, in four of five cases; `None`: not in a year.
-    pub(super) fn twice_after(&self, limit: Limit, traffic: Traffic) -> Option<Duration> {
+    /// Returns the time until an error rate of twice the limit is found in four of five cases, or `None` if that takes
+    /// more than a year.
+    pub(super) fn twice_after(&self, limit: ErrorLimit, traffic: Traffic) -> Option<Duration> {
         duration(self.minutes(limit, 2.0 * limit.times_of(traffic.base_error_rate), traffic))
     }
 
-    fn minutes(&self, limit: Limit, times: f64, traffic: Traffic) -> f64 {
+    fn minutes(&self, limit: ErrorLimit, times: f64, traffic: Traffic) -> f64 {
         limit.minutes(times, self.share(), traffic, ln_spread() - self.alpha.ln())
     }
 }
@@ -131,49 +138,53 @@ fn duration(minutes: f64) -> Option<Duration> {
     Some(time).filter(|time| *time <= YEAR)
 }
 
-/// What a trigger on errors allows.
+/// The limit of a trigger on errors.
 #[derive(Clone, Copy)]
-pub(super) enum Limit {
-    /// This error rate.
+pub(super) enum ErrorLimit {
+    /// At most this error rate.
     Above(f64),
-    /// So many times control's.
+    /// At most this many times control's error rate.
     Worse(f64),
 }
 
-impl Limit {
-    /// As a multiple of the base rate.
+impl ErrorLimit {
+    /// Returns the limit as a multiple of the base rate.
     fn times_of(self, base: f64) -> f64 {
         match self {
-            Limit::Above(limit) => limit / base,
-            Limit::Worse(times) => times,
+            ErrorLimit::Above(limit) => limit / base,
+            ErrorLimit::Worse(times) => times,
         }
     }
 
-    /// Minutes until so many times the base rate are found; infinite where they never are.
-    fn minutes(self, times: f64, share: f64, traffic: Traffic, wanted: f64) -> f64 {
+    /// Returns the minutes until an error rate of `times` the base rate is found, or infinity if it never is.
+    ///
+    /// `share` is the share of users with the flag, and `evidence` the natural logarithm of the evidence needed.
+    fn minutes(self, times: f64, share: f64, traffic: Traffic, evidence: f64) -> f64 {
         let base = traffic.base_error_rate;
         let failing = (base * times).min(1.0);
         let (trials, truth, p) = match self {
-            Limit::Above(limit) => (share, failing, limit),
-            Limit::Worse(most) => {
-                // Of the errors of both, which are what is tested.
+            ErrorLimit::Above(limit) => (share, failing, limit),
+            ErrorLimit::Worse(most) => {
+                // The test looks at the errors of both arms, and asks which of them are treatment's.
                 let (with, without) = (share * failing, (1.0 - share) * base);
                 let errors = with + without;
                 (errors, with / errors.max(f64::MIN_POSITIVE), odds_share(share, 1.0 - share, most))
             }
         };
-        let (mean, variance) = told_by_a_trial(truth, p);
-        let a_minute = traffic.requests_per_minute * trials;
-        if mean <= 0.0 || a_minute <= 0.0 {
+        let (mean, variance) = evidence_per_trial(truth, p);
+        let trials_per_minute = traffic.requests_per_minute * trials;
+        if mean <= 0.0 || trials_per_minute <= 0.0 {
             return f64::INFINITY;
         }
-        let found_by = |trials| passed(trials, mean, variance, wanted) >= FOUR_OF_FIVE;
-        first(1.0, 1e15, found_by).map_or(f64::INFINITY, |trials| trials / a_minute)
+        let found_by =
+            |trials| probability_reached(trials, mean, variance, evidence) >= FOUR_OF_FIVE;
+        smallest_where(1.0, 1e15, found_by)
+            .map_or(f64::INFINITY, |trials| trials / trials_per_minute)
     }
 }
 
-/// The least number from which on something holds, to a thousandth of it.
-fn first(least: f64, most: f64, holds: impl Fn(f64) -> bool) -> Option<f64> {
+/// Returns the smallest number for which `holds`, at most a thousandth too large. `holds` must be monotonic.
+fn smallest_where(least: f64, most: f64, holds: impl Fn(f64) -> bool) -> Option<f64> {
     let (mut low, mut high) = (least, most);
     if !holds(high) {
         return None;
@@ -189,25 +200,28 @@ fn first(least: f64, most: f64, holds: impl Fn(f64) -> bool) -> Option<f64> {
     Some(high)
 }
 
-/// The probability that a Brownian motion of that drift and variance has reached a level by a time.
-fn passed(time: f64, drift: f64, variance: f64, level: f64) -> f64 {
+/// Returns the probability that a Brownian motion with this drift and variance per unit of time has reached `level`
+/// by `time`.
+fn probability_reached(time: f64, drift: f64, variance: f64, level: f64) -> f64 {
     let deviation = (variance * time).sqrt();
     if deviation == 0.0 {
         return if drift * time >= level { 1.0 } else { 0.0 };
     }
-    let above = half_erfc((level - drift * time) / deviation, 0.0);
-    above + half_erfc((level + drift * time) / deviation, 2.0 * drift * level / variance)
+    let above = scaled_tail((level - drift * time) / deviation, 0.0);
+    above + scaled_tail((level + drift * time) / deviation, 2.0 * drift * level / variance)
 }
 
-/// `e^log` times the probability that a standard normal deviate is above `x`.
-fn half_erfc(x: f64, log: f64) -> f64 {
+/// Returns `e^log` times the probability that a standard normal variable is above `x`.
+fn scaled_tail(x: f64, log: f64) -> f64 {
     let scaled = x.abs() / std::f64::consts::SQRT_2;
     let tail = 0.5 * scaled_erfc(scaled) * (log - scaled * scaled).exp();
     if x < 0.0 { log.exp() - tail } else { tail }
 }
 
-/// `e^(x^2) erfc(x)` of what is not negative, to twelve digits: Abramowitz and Stegun 7.1.6 for small ones,
-/// where its terms are few and little cancels, and the continued fraction 7.1.14 for others.
+/// Returns `e^(x^2) erfc(x)` for `x` of 0 or more, to twelve digits (`erfc` is the complementary error function).
+///
+/// For `x` below 2 it uses the series in Abramowitz and Stegun 7.1.6, which has few terms and little cancellation
+/// there. For larger `x` it uses their continued fraction 7.1.14.
 fn scaled_erfc(x: f64) -> f64 {
     let root = std::f64::consts::PI.sqrt();
     let steps = (1..=40).rev().map(f64::from);
@@ -224,42 +238,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scaled_tails_are_those_of_scipy() {
+    fn scaled_erfc_is_that_of_scipy() {
         for row in rows("erfcx") {
             let [x, known] = numbers(&row);
             assert!(is_near(scaled_erfc(x), known, TWELVE_DIGITS), "{}: {row}", scaled_erfc(x));
         }
     }
 
-    /// To nine digits: an exponent of half a million is known to the tenth place only.
+    /// Nine digits: an exponent of half a million is accurate to ten decimals only.
     #[test]
     fn tails_are_those_of_the_normal_distribution() {
         for row in rows("tail") {
             let [x, log, known] = numbers(&row);
-            let found = half_erfc(x, log);
+            let found = scaled_tail(x, log);
             assert!(is_near(found, known, NINE_DIGITS), "{found}: {row}");
         }
     }
 
-    /// To nine digits, for the same reason.
+    /// Nine digits, for the same reason.
     #[test]
-    fn a_level_is_passed_as_the_inverse_gaussian_distribution_says() {
+    fn a_level_is_reached_as_the_inverse_gaussian_distribution_says() {
         for row in rows("passed") {
             let [time, drift, variance, level, known] = numbers(&row);
-            let found = passed(time, drift, variance, level);
+            let found = probability_reached(time, drift, variance, level);
             assert!(is_near(found, known, NINE_DIGITS), "{found}: {row}");
         }
     }
 
-    /// Never early, and late by the thousandth at most to which it is looked for.
+    /// The forecast is never early. It is late by at most a thousandth, the precision of the search.
     #[test]
-    fn a_fault_is_foretold_by_the_quantile_of_that_distribution() {
+    fn the_forecast_is_the_quantile_of_that_distribution() {
         for row in rows("minutes") {
             let [times, share, requests_per_minute, base_error_rate, alpha] =
                 [2, 3, 4, 5, 6].map(|column| number(&row[column]));
             let limit = match row[0].as_str() {
-                Some("above") => Limit::Above(number(&row[1])),
-                _ => Limit::Worse(number(&row[1])),
+                Some("above") => ErrorLimit::Above(number(&row[1])),
+                _ => ErrorLimit::Worse(number(&row[1])),
             };
             let traffic = Traffic { requests_per_minute, base_error_rate };
             let found = limit.minutes(times, share, traffic, ln_spread() - alpha.ln());

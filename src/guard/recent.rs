@@ -1,68 +1,68 @@
-//! What has come lately, from snapshots of what has come at all.
+//! The counts of the last hour, from snapshots of all counts of the stage.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::counters::Total;
-use super::histogram::Classes;
+use super::histogram::BinCounts;
 
-/// All that was counted in a stage up to some moment.
+/// The counts of a stage up to one moment.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Snapshot {
+pub(super) struct CountSnapshot {
     pub(super) total: Total,
-    /// How long requests took, with the flag and without.
-    pub(super) with: Classes,
-    pub(super) without: Classes,
+    /// Latencies of requests with the flag.
+    pub(super) with: BinCounts,
+    /// Latencies of requests without the flag.
+    pub(super) without: BinCounts,
 }
 
-/// Snapshots of the last hour and one before, so that what has come since one of them is what the last hour came
-/// to, or as much time more as it takes for enough requests.
+/// Snapshots of the last hour, and an older one. The counts since the older one are the recent counts: those of the
+/// last hour, or of as much more time as enough requests take.
 #[derive(Debug)]
-pub(super) struct Recent {
-    /// Since which what has come is recent.
-    oldest: Snapshot,
-    /// When those after it were taken, and what they are.
-    later: VecDeque<(Duration, Snapshot)>,
-    /// When the last one was taken.
+pub(super) struct RecentCounts {
+    /// The beginning of the recent counts.
+    oldest: CountSnapshot,
+    /// The snapshots after `oldest`, with their times.
+    later: VecDeque<(Duration, CountSnapshot)>,
+    /// Time of the last snapshot.
     newest: Duration,
 }
 
-/// How much is looked back on: enough for the figures of most services to stand still, and little enough to
-/// be news.
-const LATELY: Duration = Duration::from_secs(60 * 60);
+/// The time that recent counts cover: long enough for steady figures, short enough to show a change.
+const RECENT_SPAN: Duration = Duration::from_secs(60 * 60);
 
-/// How far apart snapshots are, at least.
-const SLOT: Duration = Duration::from_secs(10 * 60);
+/// Least time between two snapshots.
+const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
-/// Snapshots beside the oldest at the most, however little comes.
-pub(super) const MOST: usize = 7;
+/// Most snapshots in addition to `oldest`, also if requests are rare.
+pub(super) const MAX_SNAPSHOTS: usize = 7;
 
-impl Recent {
-    /// From a moment on at which nothing was counted.
-    pub(super) fn new(at: Duration) -> Recent {
-        Recent { oldest: Snapshot::default(), later: VecDeque::new(), newest: at }
+impl RecentCounts {
+    /// Begins at a moment at which nothing was counted.
+    pub(super) fn new(at: Duration) -> RecentCounts {
+        RecentCounts { oldest: CountSnapshot::default(), later: VecDeque::new(), newest: at }
     }
 
-    /// Goes on to now, and returns the snapshot since which what has come is recent. `is_enough` says of one
-    /// whether enough has come since.
-    pub(super) fn go_on(
+    /// Moves on to `at`, and returns the snapshot at which the recent counts begin. `is_enough` says whether enough
+    /// requests came after a snapshot.
+    pub(super) fn advance(
         &mut self,
         at: Duration,
-        now: &Snapshot,
-        is_enough: impl Fn(&Snapshot) -> bool,
-    ) -> &Snapshot {
-        if at.saturating_sub(self.newest) >= SLOT {
+        now: &CountSnapshot,
+        is_enough: impl Fn(&CountSnapshot) -> bool,
+    ) -> &CountSnapshot {
+        if at.saturating_sub(self.newest) >= SNAPSHOT_INTERVAL {
             self.later.push_back((at, now.clone()));
             self.newest = at;
         }
-        let is_old = |(taken, snapshot): &(Duration, Snapshot)| {
-            at.saturating_sub(*taken) >= LATELY && is_enough(snapshot)
+        let is_old = |(taken, snapshot): &(Duration, CountSnapshot)| {
+            at.saturating_sub(*taken) >= RECENT_SPAN && is_enough(snapshot)
         };
         while self.later.front().is_some_and(is_old) {
             self.oldest = self.later.pop_front().map(|(_, snapshot)| snapshot).unwrap_or_default();
         }
-        if self.later.len() > MOST {
-            // The oldest is needed still; of those after it the first says least.
+        if self.later.len() > MAX_SNAPSHOTS {
+            // `oldest` is still in use. Of the later ones, the first is the least useful.
             self.later.pop_front();
         }
         &self.oldest

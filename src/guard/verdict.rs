@@ -1,4 +1,4 @@
-//! What a look comes to.
+//! The verdict on a trigger, and its evidence.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,92 +6,92 @@ use std::time::Duration;
 use super::counts::Share;
 use crate::plan::model::Quantity;
 
-/// What the looks so far say of one trigger.
+/// The verdict on one trigger after the looks so far.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Finding {
-    /// The trigger, by its place in the plan, from 0.
+    /// The trigger's index in the plan, from 0.
     pub trigger: usize,
-    /// What is to be made of it.
+    /// The verdict.
     pub verdict: Verdict,
 }
 
-/// What is to be made of the looks so far.
+/// The result of the looks so far.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// There is data, and no sufficient evidence against the feature.
+    /// There is data, and not enough evidence against the flag.
     Pass,
-    /// The limit is exceeded, and the evidence suffices.
+    /// The limit is exceeded, with this evidence.
     Breach(Evidence),
-    /// Nothing can be said yet: what is missing.
+    /// It is too early for a verdict, because this is missing.
     Insufficient(Missing),
-    /// Nothing was ever counted or read.
+    /// The guard has counted or read nothing in this stage.
     NoData,
-    /// What was counted or read last is too old: its age.
+    /// The last count or reading is too old. It has this age.
     Stale(Duration),
-    /// Not a matter of data: an incident that somebody reports.
+    /// The trigger waits for a reported incident, not for figures.
     Reported,
 }
 
-/// What is missing for a verdict.
+/// The data that is missing for a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Missing {
-    /// So many requests.
+    /// This many more requests.
     Requests(u64),
-    /// So many hits (errors, slow requests), though the evidence would suffice.
+    /// This many more hits (errors, slow or marked requests), although the evidence is strong enough.
     Hits(u64),
-    /// So much time that the trigger's `for` asks for.
+    /// This much more of the trigger's `for`.
     Time(Duration),
-    /// Users without the flag to compare with: in this stage nobody is, by chance.
+    /// A control group: no user lacks the flag because of their bucket.
     Control,
 }
 
-/// What a breach stands on.
+/// The evidence for a breach.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Evidence {
-    /// A sequential test has reached its level.
+    /// A sequential test has reached the evidence it needs.
     Sequential {
-        /// For how long it has looked bad: what the counts are of.
+        /// Time since the last healthy look. The counts cover this time.
         since: Duration,
-        /// With the flag: hits of requests.
+        /// Hits and requests with the flag.
         treatment: (u64, u64),
-        /// Without, or of the stage before where everybody has the flag; `None` where the trigger compares
-        /// with no control.
+        /// Hits and requests without the flag, or those of the stage before if every user has the flag. `None` if the
+        /// trigger does not compare with control.
         control: Option<(u64, u64)>,
-        /// How many times as likely the counts are if the limit is exceeded as if it is not.
+        /// How many times as likely the counts are if the limit is exceeded than if it is not.
         ratio: f64,
     },
-    /// Every window of the time that the trigger asks for was beyond the limit.
+    /// Every window of the trigger's `for` was beyond the limit.
     Windows {
-        /// With the flag: hits of requests, in all of them.
+        /// Hits and requests with the flag, in all windows together.
         treatment: (u64, u64),
-        /// Without; `None` where the trigger compares with no control.
+        /// Hits and requests without the flag. `None` if the trigger does not compare with control.
         control: Option<(u64, u64)>,
-        /// How many there were.
+        /// The number of windows.
         windows: usize,
     },
-    /// A value that was read.
+    /// A reading was beyond the limit.
     Value {
-        /// What was read.
+        /// The value.
         value: Quantity,
-        /// What was read of users without the flag; `None` where the trigger compares with no control.
+        /// The value for users without the flag. `None` if the trigger does not compare with control.
         control: Option<Quantity>,
-        /// For how long it has been beyond the limit.
+        /// How long the value has been beyond the limit.
         since: Duration,
     },
 }
 
 impl Verdict {
-    /// Whether it is a breach.
+    /// Returns whether the verdict is a breach.
     #[must_use]
     pub fn is_breach(&self) -> bool {
         matches!(self, Verdict::Breach(_))
     }
 
-    /// In one word: `pass`, `breach`, `insufficient`, `no_data`, `stale`, `reported`.
+    /// Returns the verdict in one word: `pass`, `breach`, `insufficient`, `no_data`, `stale` or `reported`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -123,9 +123,11 @@ impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Missing::Requests(count) => write!(f, "{count} more requests are needed"),
-            Missing::Hits(count) => write!(f, "{count} more of them are needed"),
+            Missing::Hits(count) => {
+                write!(f, "too few errors, slow or marked requests: {count} more needed")
+            }
             Missing::Time(time) => write!(f, "{} more is needed", Quantity::Duration(*time)),
-            Missing::Control => f.write_str("there is nobody to compare with"),
+            Missing::Control => f.write_str("there is no control group to compare with"),
         }
     }
 }

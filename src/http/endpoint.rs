@@ -1,26 +1,24 @@
-//! Where a server is, and how it is spoken to.
+//! The address of a server, and how to connect to it.
 
 use std::fmt;
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use thiserror::Error;
 use ureq::http::Uri;
 
-use super::base64;
-
-/// A server: its URL, what proves to it who asks, and how long it may take.
+/// A server: its URL, credentials and deadline.
 ///
-/// Nothing is checked or opened before it is put to use. Its `Debug` shows scheme and host: the rest of a URL is a
-/// secret with many a chat, and headers and certificates are nobody's business either.
+/// The endpoint is checked when you use it, not before. `Debug` shows neither path, header values nor certificates: many
+/// chat services put a secret into the path.
 ///
-/// * A server on another machine is asked with `https` alone, unless [plain HTTP is
-///   allowed](Endpoint::allowing_plain_http). `localhost`, `127.0.0.0/8` and `[::1]` are this machine.
-/// * Certificates are checked against Mozilla's list, which is compiled in: the same on every machine, also where the
-///   system has none. A server of one's own is checked against [its own
-///   certificate](Endpoint::with_root_certificates).
-/// * No redirect is followed, so that what is sent reaches nobody else.
-/// * `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` of the environment count for `https`. Plain HTTP goes through no
-///   proxy.
+/// * Another machine needs `https`, unless you [allow plain HTTP](Endpoint::allowing_plain_http). `localhost`,
+///   `127.0.0.0/8` and `[::1]` are this machine.
+/// * Certificates are checked against Mozilla's list, which is compiled in. So the result is the same on every machine,
+///   also in a container without certificate files. For a server with your own certificate, use
+///   [`with_root_certificates`](Endpoint::with_root_certificates).
+/// * Redirects are not followed, so requests reach no other server.
+/// * For `https`, the environment variables `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` apply. Plain HTTP uses no proxy.
 ///
 /// # Example
 ///
@@ -46,56 +44,57 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The server at a URL.
+    /// Returns an endpoint for a URL.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Endpoint {
         let (headers, deadline, is_plain_allowed, roots) = (Vec::new(), None, false, None);
         Endpoint { url: url.into(), headers, deadline, is_plain_allowed, roots }
     }
 
-    /// `Authorization: Bearer TOKEN`.
+    /// Sends `Authorization: Bearer TOKEN`.
     #[must_use]
     pub fn with_bearer_token(self, token: &str) -> Endpoint {
         self.with_header("authorization", &format!("Bearer {token}"))
     }
 
-    /// `Authorization: Basic …`, of a name and a password.
+    /// Sends `Authorization: Basic …` with a name and a password.
     #[must_use]
     pub fn with_basic_auth(self, name: &str, password: &str) -> Endpoint {
-        let credentials = base64::encode(format!("{name}:{password}").as_bytes());
+        let credentials = BASE64_STANDARD.encode(format!("{name}:{password}"));
         self.with_header("authorization", &format!("Basic {credentials}"))
     }
 
-    /// One more header of each request.
+    /// Adds a header to each request.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Endpoint {
         self.headers.push((name.to_ascii_lowercase(), value.to_owned()));
         self
     }
 
-    /// How long a request may take in all, from looking up the name to the last byte of the answer.
+    /// Sets how long a request may take in all, from the name lookup to the last byte of the answer.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Duration) -> Endpoint {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Trusts these certificates, in the form of PEM files, and no others.
+    /// Trusts only these root certificates, in PEM format.
     #[must_use]
     pub fn with_root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Endpoint {
         self.roots = Some(pem.into());
         self
     }
 
-    /// Allows `http://` to another machine. Whoever is in between reads all that is sent, tokens included, and may
-    /// answer what they like.
+    /// Allows `http://` to another machine.
+    ///
+    /// Anyone on the network path can then read all requests, including tokens, and can forge answers.
     #[must_use]
     pub fn allowing_plain_http(mut self) -> Endpoint {
         self.is_plain_allowed = true;
         self
     }
 
-    /// The URL's parts.
+    /// Parses and checks the URL.
     pub(super) fn uri(&self) -> Result<Uri, BadEndpoint> {
         let uri: Uri = self.url.parse().map_err(|_| BadEndpoint::NotUrl)?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
@@ -139,49 +138,49 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// Why an [`Endpoint`] cannot be used.
+/// The reason why an [`Endpoint`] cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BadEndpoint {
-    /// The URL is none, or of another kind.
+    /// The text is not a URL with `http` or `https`.
     #[error("not a URL of a server: write `https://HOST/PATH`")]
     NotUrl,
-    /// A name or a password stands in the URL.
-    #[error("a user name in the URL, where it would be printed: give it apart from the URL")]
+    /// The URL contains a user name or a password.
+    #[error("the URL contains a user name, which logs would show: pass it separately")]
     Credentials,
-    /// A query stands in the URL of Prometheus.
-    #[error("a `?` in the URL of Prometheus: write what stands before `/api/v1/query`")]
+    /// The URL of Prometheus contains a query.
+    #[error("the URL of Prometheus contains a `?`: write only the part before `/api/v1/query`")]
     Query,
-    /// Plain HTTP to another machine, by scheme and host.
+    /// The URL uses plain HTTP to another machine. The field has its scheme and host.
     #[error(
-        "`{0}` is another machine, and `http` hides nothing on the way: write `https`, or allow it"
+        "`{0}` is another machine, and `http` is not encrypted: write `https`, or allow plain HTTP"
     )]
     Plain(String),
-    /// A header of that name, or with its value, cannot be sent.
+    /// The name or the value of this header is not valid.
     #[error(
-        "the header `{0}` cannot be sent: its name or its value has a character that no header has"
+        "the header `{0}` cannot be sent: its name or value has a character that HTTP headers do not allow"
     )]
     Header(String),
-    /// No URL at all.
-    #[error("no server: give the URL of one at least")]
+    /// There is no URL.
+    #[error("no server: pass at least one URL")]
     NoServer,
-    /// No prefix of keys.
-    #[error("no prefix: say under which keys it is, such as `/shop/rollout`")]
+    /// The prefix of the keys is empty.
+    #[error("no prefix for the keys: pass one, such as `/shop/rollout`")]
     NoPrefix,
-    /// The text holds no certificate.
-    #[error("no certificate in the root certificates: give the text of a PEM file")]
+    /// The text contains no certificate.
+    #[error("no certificate in the root certificates: pass the text of a PEM file")]
     Certificates,
 }
 
-/// What may be printed of a URL: scheme, host and port.
+/// Returns the part of a URL that may be printed: scheme, host and port.
 pub(super) fn server(uri: &Uri) -> String {
     let authority = uri.authority().map_or("", |authority| authority.as_str());
-    // Whatever stands before the host is a name and a password.
+    // The part before `@` is a name and a password.
     let host = authority.rsplit('@').next().unwrap_or_default();
     format!("{}://{host}", uri.scheme_str().unwrap_or_default())
 }
 
-/// Whether a host is this machine by what it is called: no name but `localhost` is looked up.
+/// Returns whether a host is this machine. Decides by the text alone, without a name lookup.
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     let address = address.parse::<std::net::IpAddr>();

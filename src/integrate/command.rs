@@ -12,19 +12,22 @@ use std::time::Duration;
 
 use crate::clock::monotonic;
 use crate::plan::model::Quantity;
-use crate::rollout::{Delivery, Notification, Undelivered};
+use crate::rollout::{Delivery, DeliveryError, Notification};
 use crate::text;
 
-/// A program that runs for each [`Notification`]: no shell, its JSON on the standard input, `STAGEGATE_KIND` and
-/// `STAGEGATE_FLAG` in the environment.
+/// A [`Delivery`] that runs a program for each [`Notification`], without a shell.
+///
+/// The program reads the notification as JSON on standard input. Its environment has `STAGEGATE_KIND` and
+/// `STAGEGATE_FLAG`.
 ///
 /// The program does not inherit the application's environment, which often holds secrets. It gets `PATH`, `HOME`,
 /// `LANG`, `LC_ALL`, `TZ` and `TMPDIR` (on Windows also `SystemRoot`, `ComSpec`, `PATHEXT`, `TEMP`, `TMP` and
-/// `USERPROFILE`), and what [`passing`](Command::passing) and [`with_variable`](Command::with_variable) name.
+/// `USERPROFILE`), and the variables named by [`passing`](Command::passing) and
+/// [`with_variable`](Command::with_variable).
 ///
-/// What ends with 0 has delivered it, whether it has read its input or not. What it writes to the standard output
-/// is thrown away; the end of what it writes to standard error goes into the error, so it should print no secret
-/// there. After the deadline, 30 seconds, it is killed; what it has started and left behind is not.
+/// Exit code 0 means delivered, even if the program did not read its input. Standard output is discarded. On failure,
+/// the error quotes the end of standard error, so the program should print no secrets there. The program is killed
+/// after the deadline, 30 seconds by default. Processes that it started and left behind are not killed.
 ///
 /// # Example
 ///
@@ -47,12 +50,12 @@ pub struct Command {
 
 #[derive(Clone, PartialEq, Eq)]
 enum Variable {
-    /// As the application has it when the program starts.
+    /// Takes the application's value when the program starts.
     Inherited,
     Given(OsString),
 }
 
-/// The variables of the application that every program gets. None of them is a place for secrets.
+/// Variables of the application that every program inherits. They hold no secrets.
 const INHERITED: &[&str] = match cfg!(windows) {
     false => &["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"],
     true => &[
@@ -71,35 +74,35 @@ const INHERITED: &[&str] = match cfg!(windows) {
     ],
 };
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
 
-/// The longest time between two looks at whether the program has ended.
-const LOOK: Duration = Duration::from_millis(50);
+/// Longest interval between two polls for the program's exit.
+const MAX_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long the end of standard error is waited for after the program's own: something it has left behind may
-/// keep it open.
-const LINGER: Duration = Duration::from_millis(200);
+/// How long to wait for the end of standard error after the program ends. A process that the program left behind may
+/// keep the pipe open.
+const STDERR_GRACE: Duration = Duration::from_millis(200);
 
-/// Bytes of standard error that are kept.
-const KEPT: usize = 4096;
+/// How many bytes to keep from the end of standard error.
+const MAX_STDERR_BYTES: usize = 4096;
 
 impl Command {
-    /// Runs that program: a path, or a name that is looked for in `PATH`.
+    /// Creates a delivery that runs `program`: a path, or a name to search in `PATH`.
     #[must_use]
     pub fn new(program: impl Into<OsString>) -> Command {
         let (arguments, variables) = (Vec::new(), Vec::new());
-        Command { program: program.into(), arguments, variables, deadline: DEADLINE }
+        Command { program: program.into(), arguments, variables, deadline: DEFAULT_DEADLINE }
     }
 
-    /// With one more argument.
+    /// Adds an argument.
     #[must_use]
     pub fn with_argument(mut self, argument: impl Into<OsString>) -> Command {
         self.arguments.push(argument.into());
         self
     }
 
-    /// Passes one more variable of the application's environment to the program. A variable that is
-    /// not set when the program starts is not passed.
+    /// Passes a variable of the application's environment to the program. A variable that is not set when the program
+    /// starts is not passed.
     ///
     /// # Example
     ///
@@ -115,7 +118,7 @@ impl Command {
         self
     }
 
-    /// Sets one more variable in the program's environment. `Debug` does not print the value.
+    /// Sets a variable in the program's environment. `Debug` does not print the value.
     #[must_use]
     pub fn with_variable(
         mut self,
@@ -126,7 +129,7 @@ impl Command {
         self
     }
 
-    /// Killed after that time.
+    /// Sets how long the program may run before it is killed.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Duration) -> Command {
         self.deadline = deadline;
@@ -155,61 +158,62 @@ impl Command {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()?;
-        let mut attended = attend(&mut child, notification.to_json());
-        // The standard library has no waiting for a program with a deadline: it is looked at now and then.
+        let mut stderr = start_pipe_threads(&mut child, notification.to_json());
+        // The standard library cannot wait for a program with a deadline, so poll.
         let (_open, pause) = mpsc::channel::<()>();
         let mut wait = Duration::from_millis(1);
-        while attended.is_ok() {
+        while stderr.is_ok() {
             match child.try_wait() {
                 Ok(None) => {}
                 Ok(Some(status)) if status.success() => return Ok(Ok(())),
                 Ok(Some(status)) => {
-                    let said = attended.map(|said| said.end(LINGER)).unwrap_or_default();
-                    return Ok(Err(format!("failed ({status}){said}")));
+                    let suffix =
+                        stderr.map(|stderr| stderr.as_suffix(STDERR_GRACE)).unwrap_or_default();
+                    return Ok(Err(format!("failed ({status}){suffix}")));
                 }
-                Err(error) => attended = Err(error),
+                Err(error) => stderr = Err(error),
             }
             let left = self.deadline.saturating_sub(monotonic().saturating_sub(begin));
             if left.is_zero() {
                 break;
             }
             let _ = pause.recv_timeout(wait.min(left));
-            wait = (wait * 2).min(LOOK);
+            wait = (wait * 2).min(MAX_POLL_INTERVAL);
         }
         child.kill()?;
         child.wait()?;
-        let said = attended?.end(Duration::ZERO);
-        Ok(Err(format!("took longer than {}{said}", Quantity::Duration(self.deadline))))
+        let suffix = stderr?.as_suffix(Duration::ZERO);
+        Ok(Err(format!("took longer than {}{suffix}", Quantity::Duration(self.deadline))))
     }
 }
 
 impl Delivery for Command {
     /// # Errors
     ///
-    /// Another exit code than 0, a signal, the deadline; in the end where there is no such program, or it may not be
-    /// run.
-    fn deliver(&mut self, notification: &Notification) -> Result<(), Undelivered> {
+    /// Temporary if the exit code is not 0, a signal ended the program, or it ran past the deadline. Permanent
+    /// if the program does not exist or must not be run.
+    fn deliver(&mut self, notification: &Notification) -> Result<(), DeliveryError> {
         let program = self.program.display();
         match self.run(notification) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(wrong)) => Err(Undelivered::for_now(format!("`{program}` {wrong}"))),
+            Ok(Err(wrong)) => Err(DeliveryError::temporary(format!("`{program}` {wrong}"))),
             Err(error) => {
                 let message = format!("cannot run `{program}`: {error}");
-                let is_final = matches!(
+                let is_permanent = matches!(
                     error.kind(),
                     io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
                 );
-                Err(if is_final {
-                    Undelivered::for_ever(message)
+                Err(if is_permanent {
+                    DeliveryError::permanent(message)
                 } else {
-                    Undelivered::for_now(message)
+                    DeliveryError::temporary(message)
                 })
             }
         }
     }
 }
 
-/// Arguments and values of variables may be secret.
+/// Prints no arguments and no values of variables, because they may be secret.
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Command")
@@ -221,45 +225,50 @@ impl fmt::Debug for Command {
     }
 }
 
-/// What a program has written to standard error lately.
-struct Said {
-    kept: Arc<Mutex<Vec<u8>>>,
-    /// Hangs up at its end.
-    ended: Receiver<()>,
+/// The last bytes that a program wrote to standard error.
+struct StderrTail {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    /// Disconnects when standard error ends.
+    closed: Receiver<()>,
 }
 
-/// Threads that write the input and read standard error: a program may do neither its reading nor its ending in the
-/// order that one thread would wait for. Each ends when nobody holds the other side any more.
-fn attend(child: &mut Child, json: String) -> io::Result<Said> {
+/// Starts one thread that writes the input and one that reads standard error.
+///
+/// A single thread could deadlock with a program that writes before it reads, or that never reads. Each thread ends
+/// when every process has closed the other end of its pipe.
+fn start_pipe_threads(child: &mut Child, json: String) -> io::Result<StderrTail> {
     let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
     let name = || thread::Builder::new().name("stagegate-command".to_owned());
-    // That it reads nothing, or not all, is its own affair.
+    // A failed write is not an error: the program need not read its input.
     name().spawn(move || stdin.map(|mut stdin| stdin.write_all(json.as_bytes())))?;
-    let kept = Arc::default();
-    let (end, ended) = mpsc::channel();
-    let theirs = Arc::clone(&kept);
-    name().spawn(move || stderr.map(|stderr| keep(stderr, &theirs, &end)))?;
-    Ok(Said { kept, ended })
+    let bytes = Arc::default();
+    let (sender, closed) = mpsc::channel();
+    let tail = Arc::clone(&bytes);
+    name().spawn(move || stderr.map(|stderr| collect_tail(stderr, &tail, &sender)))?;
+    Ok(StderrTail { bytes, closed })
 }
 
-fn keep(mut stderr: ChildStderr, kept: &Mutex<Vec<u8>>, _hangs_up: &Sender<()>) {
-    let mut bytes = [0; KEPT];
-    while let Ok(read @ 1..) = stderr.read(&mut bytes) {
-        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.extend_from_slice(bytes.get(..read).unwrap_or_default());
-        let old = kept.len().saturating_sub(KEPT);
-        kept.drain(..old);
+/// Keeps the last bytes of standard error. The caller's sender is dropped when this returns, which disconnects
+/// [`StderrTail::closed`].
+fn collect_tail(mut stderr: ChildStderr, tail: &Mutex<Vec<u8>>, _closed: &Sender<()>) {
+    let mut buffer = [0; MAX_STDERR_BYTES];
+    while let Ok(read @ 1..) = stderr.read(&mut buffer) {
+        let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+        tail.extend_from_slice(buffer.get(..read).unwrap_or_default());
+        let old = tail.len().saturating_sub(MAX_STDERR_BYTES);
+        tail.drain(..old);
     }
 }
 
-impl Said {
-    /// What stands at the end of an error: `: no such channel`; nothing where nothing was said.
-    fn end(&self, wait: Duration) -> String {
-        let _ = self.ended.recv_timeout(wait);
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        match text::end_of(&String::from_utf8_lossy(&kept)) {
-            said if said.is_empty() => said,
-            said => format!(": {said}"),
+impl StderrTail {
+    /// Returns the end of an error message, such as `: no such channel`. It is empty if the program wrote nothing.
+    /// Waits up to `grace` for standard error to end.
+    fn as_suffix(&self, grace: Duration) -> String {
+        let _ = self.closed.recv_timeout(grace);
+        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        match text::end_of(&String::from_utf8_lossy(&bytes)) {
+            end if end.is_empty() => end,
+            end => format!(": {end}"),
         }
     }
 }

@@ -1,19 +1,20 @@
-//! Notifications into a file.
+//! Notifications to a file.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::rollout::{Delivery, Notification, Undelivered};
+use crate::rollout::{Delivery, DeliveryError, Notification};
 
-/// Appends each [`Notification`] to a file: a line of JSON each, for whatever collects logs.
+/// A [`Delivery`] that appends each [`Notification`] to a file, as one line of JSON for log collectors.
 ///
-/// The file is made where there is none, for its owner alone (on Unix). It has to be a regular file: a pipe could
-/// have the writer wait for ever, and a link leads somewhere else. It is opened anew for each line, so it may be
-/// renamed, removed or cut off at any time: the next line goes to whatever has the name then.
+/// A missing file is created, readable for its owner only (on Unix). It must be a regular file: a pipe could block the
+/// writer for ever, and a link leads to another place. The file is opened for each line. So log rotation may rename,
+/// remove or truncate it at any time, and the next line goes to the file that has the name then.
 ///
-/// It is locked for each line, so several processes may write to it. A line that a crash or a full disk has cut off stays; the next begins on a line of its own. Nothing is synced:
-/// the journal is what survives a loss of power.
+/// The file is locked while a line is written, so several processes may write to it. If a crash or a full disk cut a
+/// line off, the rest of the line stays, and the next line starts on a new line. Nothing is synced, because the journal
+/// survives a power failure.
 ///
 /// # Example
 ///
@@ -42,7 +43,7 @@ pub struct JsonLines {
 }
 
 impl JsonLines {
-    /// Appends to the file of that name. Nothing is opened yet.
+    /// Creates a delivery that appends to `path`. Does not open the file yet.
     #[must_use]
     pub fn new(path: impl AsRef<Path>) -> JsonLines {
         JsonLines { path: path.as_ref().to_owned() }
@@ -50,16 +51,16 @@ impl JsonLines {
 
     fn append(&self, json: &str) -> io::Result<()> {
         let mut file = self.open()?;
-        // Somebody else's half line is no line that was cut off. A lock that is held is not waited for; where a file
-        // system knows none, an empty line is the worst that comes of it.
+        // Without the lock, a line that another process is writing would look like one that was cut off. Does not wait
+        // for a held lock. On a file system without locks, the worst result is an empty line.
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             return Err(io::Error::new(
                 io::ErrorKind::WouldBlock,
-                "somebody else is writing to it",
+                "another process is writing to it",
             ));
         }
         let written = append_line(&mut file, json);
-        // Closing the file would not do: a program that is just being started has it open too, for a moment.
+        // Closing the file is not enough: a child process that is being started shares it for a moment, with the lock.
         let _ = file.unlock();
         written
     }
@@ -71,7 +72,7 @@ impl JsonLines {
             _ => {}
         }
         let mut options = OpenOptions::new();
-        // Reading is for the last byte. It also has the opening of a pipe that got there this very moment not wait.
+        // Reads the last byte. `read` also keeps `open` from blocking if the path has become a pipe since the check.
         options.read(true).append(true).create(true);
         #[cfg(unix)]
         {
@@ -86,23 +87,24 @@ impl JsonLines {
 impl Delivery for JsonLines {
     /// # Errors
     ///
-    /// As the system says, and in the end for what is no regular file.
-    fn deliver(&mut self, notification: &Notification) -> Result<(), Undelivered> {
+    /// Temporary for I/O errors and for a file that another process has locked. Permanent for a path that is not a
+    /// regular file.
+    fn deliver(&mut self, notification: &Notification) -> Result<(), DeliveryError> {
         self.append(&notification.to_json()).map_err(|error| {
             let message = format!("cannot append to `{}`: {error}", self.path.display());
             if error.kind() == io::ErrorKind::InvalidInput {
-                Undelivered::for_ever(message)
+                DeliveryError::permanent(message)
             } else {
-                Undelivered::for_now(message)
+                DeliveryError::temporary(message)
             }
         })
     }
 }
 
 fn append_line(file: &mut File, json: &str) -> io::Result<()> {
-    let begin = if ends_within_a_line(file)? { "\n" } else { "" };
-    // One write, so that lines do not mix where no file is locked.
-    file.write_all(format!("{begin}{json}\n").as_bytes())
+    let line_break = if ends_within_a_line(file)? { "\n" } else { "" };
+    // A single write, so that lines stay whole on file systems without locks.
+    file.write_all(format!("{line_break}{json}\n").as_bytes())
 }
 
 fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
@@ -116,5 +118,5 @@ fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
 }
 
 fn not_regular() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")
+    io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
 }

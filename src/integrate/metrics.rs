@@ -1,4 +1,4 @@
-//! What happens, and what it comes to, through the facade of the `metrics` crate.
+//! Counters and gauges through the facade of the `metrics` crate.
 
 use std::collections::BTreeSet;
 use std::mem;
@@ -11,11 +11,11 @@ use super::figures::{Figures, Labels};
 use crate::gate::{Observer, Update};
 use crate::rollout::{Notification, Sink};
 
-/// Gives numbers to the recorder of the `metrics` crate: as a [`Sink`] it counts notifications, as an [`Observer`]
-/// updates and what they move, and [`publish`](Metrics::publish) gives it [`Figures`].
+/// An exporter to the application's recorder of the `metrics` crate. As a [`Sink`] it counts notifications, and as an
+/// [`Observer`] updates and moved flags. [`publish`](Metrics::publish) sets gauges from [`Figures`].
 ///
-/// Which recorder that is, the application decides; without one nothing is counted, at the price of looking for it.
-/// The chapter on observing lists every name. No label has the key of a user. Clones share what they have published.
+/// Without an installed recorder, it counts nothing. The chapter on observing lists every name. No label has a user's
+/// key. Clones share the set of published gauges.
 ///
 /// # Example
 ///
@@ -39,7 +39,7 @@ use crate::rollout::{Notification, Sink};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    /// The gauges that were published last.
+    /// Gauges of the last call of `publish`.
     published: Arc<Mutex<BTreeSet<(Family, Labels)>>>,
 }
 
@@ -48,11 +48,11 @@ const TRANSITIONS: &str = "stagegate_transitions_total";
 const UPDATES: &str = "stagegate_updates_total";
 
 impl Metrics {
-    /// Describes every name to the recorder, which therefore has to be there already.
+    /// Creates an exporter and describes every name to the recorder. Install the recorder first.
     #[must_use]
     pub fn new() -> Metrics {
-        describe_counter!(NOTIFICATIONS, "What was told of a flag, by its kind.");
-        describe_counter!(TRANSITIONS, "How often a flag has come into a stage.");
+        describe_counter!(NOTIFICATIONS, "Notifications, by flag and kind.");
+        describe_counter!(TRANSITIONS, "How often a flag entered a stage.");
         describe_counter!(UPDATES, "Updates of the gate, applied and refused.");
         for family in family::ALL {
             match family.kind {
@@ -63,13 +63,14 @@ impl Metrics {
         Metrics { published: Arc::default() }
     }
 
-    /// Gives all of these to the recorder. A recorder forgets nothing by itself: a gauge that was there the last time
-    /// and is not any more (of a flag that is gone, of a metric that has no data) becomes NaN, so that nobody takes an old
-    /// number for a new one. So all that there is has to be published together.
+    /// Sets the recorder's gauges and counters to `figures`.
+    ///
+    /// A gauge that is no longer in `figures` becomes NaN, such as a gauge of a removed flag or of a metric without data.
+    /// Recorders keep old values, which would look current. So publish all figures in one call.
     ///
     /// # Concurrency
     ///
-    /// One at a time; others wait.
+    /// Concurrent calls run one after the other.
     pub fn publish(&self, figures: &Figures) {
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
         let mut gauges = BTreeSet::new();
@@ -77,7 +78,7 @@ impl Metrics {
             for (labels, value) in series {
                 match family.kind {
                     Kind::Counter => {
-                        counter!(family.name, labels_of(labels)).absolute(whole(*value));
+                        counter!(family.name, labels_of(labels)).absolute(to_u64(*value));
                     }
                     Kind::Gauge => {
                         gauge!(family.name, labels_of(labels)).set(*value);
@@ -86,8 +87,8 @@ impl Metrics {
                 }
             }
         }
-        let before = mem::replace(&mut *published, gauges);
-        for (family, labels) in before.difference(&published) {
+        let previous = mem::replace(&mut *published, gauges);
+        for (family, labels) in previous.difference(&published) {
             gauge!(family.name, labels_of(labels)).set(f64::NAN);
         }
     }
@@ -112,7 +113,7 @@ impl Observer for Metrics {
             Update::Applied { changes, .. } => {
                 counter!(UPDATES, "result" => "applied").increment(1);
                 for (flag, to) in
-                    changes.iter().filter_map(|it| Some((it.flag.to_string(), it.to?)))
+                    changes.iter().filter_map(|change| Some((change.flag.to_string(), change.to?)))
                 {
                     counter!(TRANSITIONS, "flag" => flag, "stage" => to.to_string()).increment(1);
                 }
@@ -126,12 +127,12 @@ fn labels_of(labels: &Labels) -> Vec<Label> {
     labels.iter().map(|(name, value)| Label::new(*name, value.to_string())).collect()
 }
 
-/// Of what is counted up in whole numbers.
+/// Converts a counter's value, which was made from a `u64`, back to a `u64`.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "it was a whole number, and none is negative"
+    reason = "the float was converted from a u64"
 )]
-fn whole(value: f64) -> u64 {
+fn to_u64(value: f64) -> u64 {
     value as u64
 }

@@ -1,13 +1,14 @@
-//! What a rollout is connected to: where its news goes, and where metrics are read.
+//! Connections of a rollout to other systems.
 //!
-//! * [`JsonLines`] and [`Command`] bring a [`Notification`](crate::rollout::Notification) into a file or to a
-//!   program; with feature `http`, `Webhook` posts it.
-//! * With feature `prometheus`, `Prometheus` reads metrics.
-//! * [`Figures`] are what a rollout comes to at a moment, as text for Prometheus; with feature `metrics`, `Metrics`
-//!   gives them to a recorder and counts what happens. With feature `tracing`, `Tracing` makes events of it.
+//! * Notifications: [`JsonLines`] appends each [`Notification`](crate::rollout::Notification) to a file, [`Command`]
+//!   runs a program, and with feature `http`, `Webhook` posts it.
+//! * Metrics in: with feature `prometheus`, `Prometheus` reads metrics.
+//! * Metrics out: [`Figures`] are a rollout's current state, as text for Prometheus. With feature `metrics`, `Metrics`
+//!   gives them to a recorder and counts events.
+//! * Events: with feature `tracing`, `Tracing` emits notifications and updates as events.
 //!
-//! What waits for others has a deadline, and no secret stands in what is printed or in an error. The chapters on
-//! telling and observing show them at work.
+//! Every wait for another system has a deadline. Output and errors contain no secrets. The chapters on telling and
+//! observing have examples.
 
 mod command;
 mod figures;
@@ -29,6 +30,6 @@ pub use metrics::Metrics;
 #[cfg(feature = "prometheus")]
 pub use prometheus::Prometheus;
 #[cfg(feature = "tracing")]
-pub use tracing::{Tracing, trace_evaluation, trace_evaluation_of};
+pub use tracing::{Tracing, trace_evaluation, trace_evaluation_with_user};
 #[cfg(feature = "http")]
 pub use webhook::Webhook;

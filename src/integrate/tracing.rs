@@ -1,4 +1,4 @@
-//! What happens, as events of the `tracing` crate.
+//! Notifications, updates and evaluations as events of the `tracing` crate.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -10,12 +10,12 @@ use crate::eval::{Evaluation, Reason, StageName};
 use crate::gate::{Change, Observer, Update, UpdateError};
 use crate::rollout::{Notification, NotificationKind, Sink};
 
-/// Makes events of what happens: as a [`Sink`] one of each notification, as an [`Observer`] one of each update and one
-/// of each flag that it moves. Their target is `stagegate`.
+/// An emitter of `tracing` events with target `stagegate`. As a [`Sink`] it emits one event for each notification. As an
+/// [`Observer`] it emits one for each update and one for each flag that the update moves.
 ///
-/// What somebody has to look at is a warning: a roll-back, a decision, an escalation, an alert, a missed check. An update
-/// that is refused is an error, all else information. The chapter on observing lists the fields. They have who is
-/// responsible and what people have written as reasons; the key of a user is in none unless somebody wrote it there.
+/// Events that need attention are warnings: rollbacks, decisions, escalations, alerts and missed checks. A refused
+/// update is an error. Every other event is information. The chapter on observing lists the fields, which include the
+/// responsible person and the reasons that people wrote. A user's key is in a field only if a person wrote it there.
 ///
 /// # Example
 ///
@@ -30,7 +30,7 @@ use crate::rollout::{Notification, NotificationKind, Sink};
 /// rollout.tell(Tracing);
 /// rollout.gate().observe(Tracing);
 /// rollout.by("ana").promote("search")?;
-/// // WARN stagegate: taken back from `all` to `off`: slow kind="rolled_back" flag="search" stage="off"
+/// // WARN stagegate: rolled back from `all` to `off`: slow kind="rolled_back" flag="search" stage="off"
 /// rollout.by("ana").roll_back("search", "slow")?;
 /// assert!(!rollout.gate().is_enabled("ana", "search"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -38,39 +38,39 @@ use crate::rollout::{Notification, NotificationKind, Sink};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tracing;
 
-/// The level of an event is part of what is compiled, so each has its own.
-macro_rules! tell {
-    ($level:expr, $it:ident) => {
+/// Emits a notification. A macro, because `event!` needs the level at compile time.
+macro_rules! emit_notification {
+    ($level:expr, $notification:ident) => {
         event!(
             name: "stagegate.notification",
             target: "stagegate",
             $level,
-            kind = $it.kind.name(),
-            flag = &*$it.flag,
-            stage = $it.stage.as_str(),
-            record = $it.record,
-            responsible = $it.responsible.as_deref(),
-            answer_by = $it.answer_by.map(moment).as_deref(),
+            kind = $notification.kind.name(),
+            flag = &*$notification.flag,
+            stage = $notification.stage.as_str(),
+            record = $notification.record,
+            responsible = $notification.responsible.as_deref(),
+            answer_by = $notification.answer_by.map(rfc3339).as_deref(),
             "{}",
-            $it.text
+            $notification.text
         )
     };
 }
 
 impl Sink for Tracing {
-    fn tell(&self, it: &Notification) {
-        match it.kind {
+    fn tell(&self, notification: &Notification) {
+        match notification.kind {
             NotificationKind::RolledBack
             | NotificationKind::Decision
             | NotificationKind::Escalation
             | NotificationKind::MetricAlert
-            | NotificationKind::WatchMissed => tell!(Level::WARN, it),
+            | NotificationKind::WatchMissed => emit_notification!(Level::WARN, notification),
             NotificationKind::StageChanged
             | NotificationKind::Held
             | NotificationKind::Resumed
             | NotificationKind::IncidentStep
             | NotificationKind::VerdictChanged
-            | NotificationKind::MessageDue => tell!(Level::INFO, it),
+            | NotificationKind::MessageDue => emit_notification!(Level::INFO, notification),
         }
     }
 }
@@ -87,20 +87,20 @@ impl Observer for Tracing {
                     changes = changes.len(),
                     "update applied"
                 );
-                changes.iter().for_each(|change| moved(*version, change));
+                changes.iter().for_each(|change| emit_change(*version, change));
             }
             Update::Refused { error } => event!(
                 name: "stagegate.update",
                 target: "stagegate",
                 Level::ERROR,
-                error = %refusal(error),
+                error = %without_values(error),
                 "update refused"
             ),
         }
     }
 }
 
-fn moved(version: u64, change: &Change) {
+fn emit_change(version: u64, change: &Change) {
     event!(
         name: "stagegate.change",
         target: "stagegate",
@@ -114,8 +114,8 @@ fn moved(version: u64, change: &Change) {
     );
 }
 
-/// Why, without what was found in a document: that may be the key of a user whom a group lists.
-fn refusal(error: &UpdateError) -> String {
+/// Describes a refusal without the values found in the document, which may be users' keys from a group's list.
+fn without_values(error: &UpdateError) -> String {
     match error.problems() {
         [] => error.to_string(),
         [first, ..] => {
@@ -125,10 +125,11 @@ fn refusal(error: &UpdateError) -> String {
     }
 }
 
-/// Makes an event of one evaluation, within the current span, as `OpenTelemetry` has it: `feature_flag.evaluation`.
+/// Emits an evaluation as an event in the current span: `feature_flag.evaluation` of `OpenTelemetry`'s conventions.
 ///
-/// Nothing is recorded by itself: an event for each question would cost a thousand times the question. Call it where
-/// an answer matters, once a request, say. The event has no key of a user; [`trace_evaluation_of`] has.
+/// Evaluations emit no events on their own, because an event costs a thousand times as much as an evaluation. Call this
+/// where a trace needs the answer, such as once per request. The event has no user's key. To include the key, call
+/// [`trace_evaluation_with_user`].
 ///
 /// # Example
 ///
@@ -143,30 +144,30 @@ fn refusal(error: &UpdateError) -> String {
 /// # Ok::<(), stagegate::PlanError>(())
 /// ```
 pub fn trace_evaluation(flag: &str, evaluation: &Evaluation) {
-    trace(None, flag, evaluation);
+    emit_evaluation(None, flag, evaluation);
 }
 
-/// As [`trace_evaluation`], and with the key of the user as `feature_flag.context.id`.
+/// Emits an evaluation like [`trace_evaluation`], with the user's key as `feature_flag.context.id`.
 ///
-/// **That is personal data**: it goes wherever events go, and stays there as long as they do.
+/// **The key is personal data**: it goes wherever your events go, and stays as long as they do.
 ///
 /// # Example
 ///
 /// ```
 /// use stagegate::Gate;
-/// use stagegate::integrate::trace_evaluation_of;
+/// use stagegate::integrate::trace_evaluation_with_user;
 ///
 /// let gate = Gate::from_document("schema = 1\n[flags.search]\nstage = \"ga\"")?;
 /// let evaluation = gate.evaluate("user-42", "search");
-/// trace_evaluation_of("user-42", "search", &evaluation);
+/// trace_evaluation_with_user("user-42", "search", &evaluation);
 /// assert!(evaluation.enabled);
 /// # Ok::<(), stagegate::PlanError>(())
 /// ```
-pub fn trace_evaluation_of(user: impl fmt::Display, flag: &str, evaluation: &Evaluation) {
-    trace(Some(&user), flag, evaluation);
+pub fn trace_evaluation_with_user(user: impl fmt::Display, flag: &str, evaluation: &Evaluation) {
+    emit_evaluation(Some(&user), flag, evaluation);
 }
 
-fn trace(user: Option<&dyn fmt::Display>, flag: &str, evaluation: &Evaluation) {
+fn emit_evaluation(user: Option<&dyn fmt::Display>, flag: &str, evaluation: &Evaluation) {
     let is_unknown = evaluation.reason == Reason::FlagNotFound;
     event!(
         name: "feature_flag.evaluation",
@@ -174,18 +175,18 @@ fn trace(user: Option<&dyn fmt::Display>, flag: &str, evaluation: &Evaluation) {
         Level::INFO,
         feature_flag.key = flag,
         feature_flag.result.variant = if evaluation.enabled { "on" } else { "off" },
-        feature_flag.result.reason = reason(evaluation.reason),
+        feature_flag.result.reason = convention_name(evaluation.reason),
         feature_flag.version = %evaluation.version,
         feature_flag.provider.name = "stagegate",
         feature_flag.context.id = user.map(tracing::field::display),
         "error.type" = is_unknown.then_some("flag_not_found"),
-        // Where a span's events are named by their text.
+        // The message, for subscribers that name events by it.
         "feature_flag.evaluation"
     );
 }
 
-/// `Reason::as_str` in the letters of the convention.
-fn reason(reason: Reason) -> &'static str {
+/// Returns the reason in the spelling of `OpenTelemetry`'s conventions, which is lower-case.
+fn convention_name(reason: Reason) -> &'static str {
     match reason {
         Reason::FlagNotFound => "error",
         Reason::Off => "disabled",
@@ -196,8 +197,8 @@ fn reason(reason: Reason) -> &'static str {
     }
 }
 
-/// In UTC, to the fraction of a second that it has.
-fn moment(at: SystemTime) -> String {
+/// Formats a moment as RFC 3339 in UTC, with a fraction of a second if it has one.
+fn rfc3339(at: SystemTime) -> String {
     let bound = if at < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
     Timestamp::try_from(at).unwrap_or(bound).to_string()
 }

@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use crate::http::{BadEndpoint, Client, Endpoint};
-use crate::rollout::{Delivery, Notification, Undelivered};
+use crate::rollout::{Delivery, DeliveryError, Notification};
 
-/// Posts each [`Notification`] as JSON (`content-type: application/json`) to a server: a chat, a pager, a service
-/// of one's own.
+/// A [`Delivery`] that posts each [`Notification`] as JSON (`content-type: application/json`) to a server, such as a
+/// chat, a pager or your own service.
 ///
-/// It has arrived when the server answers with a status of 200 to 299; what else it answers is not read. Statuses
-/// that pass (408, 425, 429, 500 and above), and a server that is not reached or does not answer within the
-/// deadline of 10 seconds, are failures for now; any other status is one for good. [`Endpoint`] says what is sent
-/// where, and to whom it is never sent.
+/// Status 200 to 299 means delivered. The body of the answer is not read. Status 408, 425, 429, 500 and above, and no
+/// answer within the deadline, are temporary failures. Any other status is permanent. The deadline is 10 seconds unless the
+/// [`Endpoint`] has its own. [`Endpoint`] also lists the rules for URLs, certificates and redirects.
 ///
 /// # Example
 ///
@@ -29,37 +28,38 @@ pub struct Webhook {
     client: Client,
 }
 
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 
 impl Webhook {
-    /// Posts to that endpoint, or URL. Nothing is sent yet.
+    /// Creates a delivery that posts to an endpoint or URL. Does not connect yet.
     ///
     /// # Errors
     ///
-    /// [`BadEndpoint`] when that cannot be asked.
+    /// [`BadEndpoint`] if the endpoint is invalid.
     pub fn new(endpoint: impl Into<Endpoint>) -> Result<Webhook, BadEndpoint> {
-        Ok(Webhook { client: Client::new(&endpoint.into(), DEADLINE)? })
+        Ok(Webhook { client: Client::new(&endpoint.into(), DEFAULT_DEADLINE)? })
     }
 }
 
 impl Delivery for Webhook {
     /// # Errors
     ///
-    /// Any status but 200 to 299, and no answer within the deadline. Only scheme and host of the URL stand in them.
-    fn deliver(&mut self, notification: &Notification) -> Result<(), Undelivered> {
+    /// Any status other than 200 to 299, or no answer within the deadline. Errors contain only the scheme and host of
+    /// the URL.
+    fn deliver(&mut self, notification: &Notification) -> Result<(), DeliveryError> {
         let server = self.client.server();
         let answer = self.client.post("application/json", &notification.to_json());
-        let answer =
-            answer.map_err(|why| Undelivered::for_now(format!("cannot tell `{server}`: {why}")))?;
+        let answer = answer
+            .map_err(|why| DeliveryError::temporary(format!("cannot notify `{server}`: {why}")))?;
         match answer.status.as_u16() {
             200..=299 => Ok(()),
             status @ (408 | 425 | 429 | 500..) => {
-                Err(Undelivered::for_now(format!("`{server}` answers {status}")))
+                Err(DeliveryError::temporary(format!("`{server}` answers {status}")))
             }
-            status @ 300..=399 => Err(Undelivered::for_ever(format!(
+            status @ 300..=399 => Err(DeliveryError::permanent(format!(
                 "`{server}` answers {status}, a redirect, which is not followed"
             ))),
-            status => Err(Undelivered::for_ever(format!("`{server}` answers {status}"))),
+            status => Err(DeliveryError::permanent(format!("`{server}` answers {status}"))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `[channels]`: by which channel the messages to an audience go.
+//! `[channels]`: the channel for the messages to each audience.
 
 use std::collections::BTreeMap;
 
@@ -32,6 +32,7 @@ impl Channels {
         Channels(channels)
     }
 
+    /// Returns the channel of an audience.
     pub(super) fn of(&self, audience: Audience) -> Option<&str> {
         self.0.get(&audience).map(|channel| &**channel)
     }

@@ -1,4 +1,4 @@
-//! A plan's text, and where it came from.
+//! Plan documents: the text of a plan and its origin.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,15 +8,15 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::error::{Place, PlanError};
+use super::error::{Location, PlanError};
 use super::limits::{MAX_DOCUMENT_BYTES, MAX_USERS_FILE_BYTES};
 use super::lines::Lines;
 use super::report::Report;
 
-/// What editors of some systems put before a text.
+/// The UTF-8 byte order mark. Some editors write it before the text.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// How a document is written. One schema, two notations.
+/// The file format of a document. Both formats have the same schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
@@ -26,11 +26,10 @@ pub enum Format {
     Json,
 }
 
-/// The bytes of a plan document with what is needed to read them: a name for error messages, the
-/// notation, and the directory its `users_file`s stand in.
+/// The bytes of a plan document, with a name for error messages, the format, and the directory of its `users_file`s.
 ///
-/// Made from text or bytes, or [read](Document::read) from a file. Nothing is checked before
-/// [`Plan::parse`](crate::Plan::parse) or a [`Gate`](crate::Gate) does.
+/// Create it from text or bytes, or [read](Document::read) it from a file. It is unchecked:
+/// [`Plan::parse`](crate::Plan::parse) and [`Gate`](crate::Gate) check it.
 ///
 /// # Example
 ///
@@ -49,32 +48,34 @@ pub struct Document {
     pub(super) name: Option<String>,
     pub(super) format: Option<Format>,
     pub(super) directory: Option<PathBuf>,
-    /// The `users_file`s that were read, by their names in the document; only of a document that is
-    /// to be kept, which is then whole without its directory.
+    /// The contents of the `users_file`s, by their names in the document. `Some` if a store keeps the document: the
+    /// kept copy must be complete without the directory.
     pub(super) files: Option<Arc<Files>>,
 }
 
-/// Files by the names a document has for them.
+/// The files of a document, by their names in it.
 pub(super) type Files = Mutex<BTreeMap<String, UsersFile>>;
 
 /// The bytes of a `users_file`, or why it could not be read.
 pub(crate) type UsersFile = Result<Arc<[u8]>, Arc<str>>;
 
 impl Document {
-    /// A document of these bytes, without a name. Its notation is told by its first character:
-    /// `{` begins JSON, anything else TOML.
+    /// Creates a document without a name from bytes. The first character decides the format: `{` means JSON, any other
+    /// character TOML.
     #[must_use]
     pub fn new(bytes: impl Into<Vec<u8>>) -> Document {
         Document { bytes: bytes.into(), name: None, format: None, directory: None, files: None }
     }
 
-    /// Reads a file: `.toml` and `.json` tell the notation, any other name leaves it to the
-    /// content; `users_file`s are looked for in the file's directory.
+    /// Reads a document from a file.
+    ///
+    /// The extensions `.toml` and `.json` decide the format. For other names, the first character decides. Its
+    /// `users_file`s are relative to the directory of the file.
     ///
     /// # Errors
     ///
-    /// [`PlanError`] when the path is no regular file (a directory, a pipe), cannot be read, or
-    /// holds more than [`MAX_DOCUMENT_BYTES`].
+    /// [`PlanError`] if the path is not a regular file (a directory, a pipe), cannot be read, or has more than
+    /// [`MAX_DOCUMENT_BYTES`].
     pub fn read(path: impl AsRef<Path>) -> Result<Document, PlanError> {
         let path = path.as_ref();
         let name = path.display().to_string();
@@ -89,50 +90,53 @@ impl Document {
         Ok(Document { bytes, name: Some(name), format, directory, files: None })
     }
 
-    /// The same document under this name in error messages.
+    /// Sets the name that error messages show.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Document {
         self.name = Some(name.into());
         self
     }
 
-    /// The same document in this notation, whatever its first character.
+    /// Sets the format, regardless of the first character.
     #[must_use]
     pub fn format(mut self, format: Format) -> Document {
         self.format = Some(format);
         self
     }
 
-    /// The same document with its `users_file`s in this directory.
+    /// Sets the directory that `users_file`s are relative to.
     #[must_use]
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Document {
         self.directory = Some(directory.into());
         self
     }
 
-    /// How error messages call the document: its name, or `(text)`.
+    /// Returns the name that error messages show, or `(text)` without a name.
     #[must_use]
     pub fn label(&self) -> &str {
         self.name.as_deref().unwrap_or("(text)")
     }
 
-    /// The document's text without a byte order mark, which is what the
-    /// [spans](crate::Problem::span) of problems are of; `None` when it is not UTF-8.
+    /// Returns the document's text without a byte order mark. `None` if it is not UTF-8.
+    ///
+    /// The [spans](crate::Problem::span) of problems are byte offsets in this text.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         let text = std::str::from_utf8(&self.bytes).ok()?;
         Some(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))
     }
 
-    /// The `users_file`s that are kept with the document, by their names in it: of the plan of a rollout, whose store
-    /// keeps them, all that it names. Copies the names; what is in the files is shared.
+    /// Returns the `users_file`s that are kept with the document, by their names in it.
+    ///
+    /// A rollout's store keeps every `users_file` of its plan. Other documents keep none and read the files when they
+    /// are parsed. This call copies the names and shares the contents.
     ///
     /// # Example
     ///
     /// ```
     /// use stagegate::Document;
     ///
-    /// // Read by whoever needs it, and kept by nobody.
+    /// // Not from a store, so it keeps no files.
     /// assert!(Document::new("schema = 1\n[flags.a]").kept_files().is_empty());
     /// ```
     #[must_use]
@@ -143,7 +147,8 @@ impl Document {
         kept.map(|(name, bytes)| (name.clone(), Arc::clone(bytes))).collect()
     }
 
-    /// Where a `users_file` is: in the document's directory, or in the copy that was kept with it.
+    /// Returns the path of a `users_file`. For a kept document without a directory, that is its name alone. `None` for
+    /// another document without a directory.
     pub(super) fn path_of(&self, name: &str) -> Option<PathBuf> {
         match &self.directory {
             Some(directory) => Some(directory.join(name)),
@@ -151,16 +156,16 @@ impl Document {
         }
     }
 
-    /// The content of a `users_file`; where the document is to be kept, of its own copy.
+    /// Returns the content of a `users_file`: of the kept copy if there is one, else of the file.
     pub(super) fn users_file(&self, name: &str, path: &Path) -> UsersFile {
         let read = || match read_file(path, MAX_USERS_FILE_BYTES) {
             Ok(bytes) => Ok(Arc::from(bytes)),
             Err(error) => Err(error.to_string().into()),
         };
         let Some(files) = &self.files else { return read() };
-        // Nothing panics while the lock is held, so a poisoned one has sound content.
+        // No code panics while it holds the lock, so the content is valid even if the lock is poisoned.
         let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
-        // A failure is kept, too. The file may be there by now, and half-written: the follower reads it until it rests.
+        // A failure is kept too. The file may exist by now but be half-written; the follower waits until it is stable.
         if let Some(kept) = files.get(name) {
             return kept.clone();
         }
@@ -172,10 +177,10 @@ impl Document {
         read
     }
 
-    /// The text without a byte order mark; a problem when there is none, or too much of it.
+    /// Returns the text without a byte order mark. Reports a document that is empty, too large or not UTF-8.
     pub(super) fn checked_text<'a>(&'a self, report: &mut Report<'a>) -> Option<&'a str> {
         if self.bytes.len() > MAX_DOCUMENT_BYTES {
-            report.whole(
+            report.document_problem(
                 format!("found {} bytes, more than {MAX_DOCUMENT_BYTES}", self.bytes.len()),
                 "move long lists of users to a `users_file`",
             );
@@ -184,7 +189,7 @@ impl Document {
         let text = report.utf8(&self.bytes, "the document")?;
         let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         if text.trim().is_empty() {
-            report.whole(
+            report.document_problem(
                 "found an empty document".to_owned(),
                 "write `schema = 1` and at least one flag; to turn a flag off write `stage = \"off\"`",
             );
@@ -193,22 +198,23 @@ impl Document {
         Some(text)
     }
 
-    /// Where bytes of the text stand.
-    pub(super) fn place(&self, span: &Range<usize>) -> Place {
+    /// Returns the line and column of a span of the text.
+    pub(super) fn location_of(&self, span: &Range<usize>) -> Location {
         let bytes = self.bytes.strip_prefix(BYTE_ORDER_MARK.as_bytes()).unwrap_or(&self.bytes);
-        Lines::of(bytes).place(span)
+        Lines::of(bytes).location_of(span)
     }
 
+    /// Returns the format that was set, or the format that the first character means.
     pub(super) fn format_of(&self, text: &str) -> Format {
-        let told = if text.trim_start().starts_with('{') { Format::Json } else { Format::Toml };
-        self.format.unwrap_or(told)
+        let detected = if text.trim_start().starts_with('{') { Format::Json } else { Format::Toml };
+        self.format.unwrap_or(detected)
     }
 }
 
-/// The name and sizes, without the text: it may list users.
+/// Shows the name and sizes. Leaves out the text, which may list users.
 impl fmt::Debug for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Nothing panics while the lock is held, so a poisoned one has sound content.
+        // No code panics while it holds the lock, so the content is valid even if the lock is poisoned.
         let files = self
             .files
             .as_ref()
@@ -253,21 +259,21 @@ impl From<&Document> for Document {
     }
 }
 
-/// The content of a regular file of at most `max` bytes.
+/// Returns the content of a regular file of at most `max` bytes.
 ///
-/// Asks what the path is before opening it: opening a pipe would wait for its other end.
+/// Checks the file type before opening the file: opening a pipe would block until another process opens its other end.
 pub(crate) fn read_file(path: &Path, max: usize) -> Result<Vec<u8>, io::Error> {
     let metadata = fs::metadata(path)?;
     if metadata.is_dir() {
         return Err(io::Error::other("it is a directory"));
     }
     if !metadata.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     read_open(File::open(path)?, max)
 }
 
-/// The content of an open file, at most `max` bytes.
+/// Returns the content of an open file of at most `max` bytes.
 pub(crate) fn read_open(file: File, max: usize) -> Result<Vec<u8>, io::Error> {
     let too_large = || io::Error::other(format!("it has more than {max} bytes"));
     let bound = u64::try_from(max).unwrap_or(u64::MAX);

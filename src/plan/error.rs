@@ -1,4 +1,4 @@
-//! Why a document is no plan.
+//! Errors of plan documents.
 
 use std::error::Error;
 use std::fmt;
@@ -6,9 +6,9 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A document that is no plan: every problem of it, each with its place and the way out.
+/// The error of an invalid document: every problem, each with its position and a hint that fixes it.
 ///
-/// What is printed is made for people; programs ask [`problems`](PlanError::problems).
+/// The printed text is for people. Programs use [`problems`](PlanError::problems).
 ///
 /// # Example
 ///
@@ -50,7 +50,7 @@ impl PlanError {
         PlanError { source, kind: Kind::Problems { problems, unlisted, warnings: Vec::new() } }
     }
 
-    /// The same with what is no error beside what is.
+    /// Adds the warnings that were found besides the errors.
     pub(super) fn with_warnings(mut self, found: Vec<Problem>) -> PlanError {
         if let Kind::Problems { warnings, .. } = &mut self.kind {
             *warnings = found;
@@ -58,14 +58,15 @@ impl PlanError {
         self
     }
 
-    /// A reader gave up without a word: a mistake of this crate, told all the same.
+    /// Returns an error without a listed problem, for a reader that failed without a report. That is a bug of this
+    /// crate.
     pub(super) fn unexplained(source: Arc<str>) -> PlanError {
         PlanError::of_problems(source, Vec::new(), 1)
     }
 
-    /// What is wrong with the document, in order of place; empty when it could not be read at all.
+    /// Returns the problems in order of position. Empty if the document could not be read.
     ///
-    /// At most [`MAX_PROBLEMS`](crate::limits::MAX_PROBLEMS): the printed error says how many more.
+    /// Lists at most [`MAX_PROBLEMS`](crate::limits::MAX_PROBLEMS). The printed error gives the number of further ones.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         match &self.kind {
@@ -74,8 +75,9 @@ impl PlanError {
         }
     }
 
-    /// What would be accepted but is hardly meant, as far as it was found beside the
-    /// [`problems`](PlanError::problems); the printed error leaves it out.
+    /// Returns the warnings that were found besides the [`problems`](PlanError::problems).
+    ///
+    /// A warning alone does not refuse a document. The printed error leaves warnings out.
     #[must_use]
     pub fn warnings(&self) -> &[Problem] {
         match &self.kind {
@@ -84,7 +86,7 @@ impl PlanError {
         }
     }
 
-    /// How many problems there are beyond those listed.
+    /// Returns the number of problems that are not listed.
     #[must_use]
     pub fn unlisted(&self) -> usize {
         match &self.kind {
@@ -93,7 +95,7 @@ impl PlanError {
         }
     }
 
-    /// Whether the file could not be read, so that nothing is known of its content.
+    /// Returns whether the file could not be read. Its content is unknown then.
     #[must_use]
     pub fn is_unreadable(&self) -> bool {
         matches!(self.kind, Kind::Unreadable { .. })
@@ -132,66 +134,69 @@ impl Error for PlanError {
     }
 }
 
-/// One thing wrong with a document.
+/// One problem of a document.
 ///
-/// Printed as `file:line:column: where: what was found` and, below, what to write instead. Text of
-/// the document stands in it shortened and with control characters escaped.
+/// Printed as `file:line:column: field: message`, with the hint on the next line. Quotations from the document are
+/// shortened, and their control characters are escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub(crate) file: Arc<str>,
-    pub(crate) place: Place,
+    pub(crate) location: Location,
     pub(crate) path: String,
     pub(crate) message: String,
     pub(crate) hint: String,
 }
 
-/// Where in a file something stands.
+/// A position in a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Location {
+    /// From 1.
     pub(crate) line: usize,
+    /// In characters, from 1.
     pub(crate) column: usize,
+    /// Byte offsets.
     pub(crate) span: Range<usize>,
 }
 
 impl Problem {
-    /// The file with the problem: the document, or a `users_file` of it.
+    /// Returns the file with the problem: the document, or one of its `users_file`s.
     #[must_use]
     pub fn file(&self) -> &str {
         &self.file
     }
 
-    /// The line, from 1.
+    /// Returns the line, from 1.
     #[must_use]
     pub fn line(&self) -> usize {
-        self.place.line
+        self.location.line
     }
 
-    /// The column in characters, from 1.
+    /// Returns the column in characters, from 1.
     #[must_use]
     pub fn column(&self) -> usize {
-        self.place.column
+        self.location.column
     }
 
-    /// The offending bytes: offsets into the file, after a byte order mark if it has one.
+    /// Returns the byte offsets of the problem in the file, not counting a byte order mark.
     #[must_use]
     pub fn span(&self) -> Range<usize> {
-        self.place.span.clone()
+        self.location.span.clone()
     }
 
-    /// The field, from the top: `flags.new-checkout.stages[2].percent`, counting from 0. Empty for
-    /// a problem of the document as a whole.
+    /// Returns the path of the field: `flags.new-checkout.stages[2].percent`, with indexes from 0. Empty for a problem
+    /// of the whole document.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// What was found, and what is wrong with it.
+    /// Returns the value that was found, and the reason why it is wrong.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// What to write instead.
+    /// Returns the text to write instead.
     #[must_use]
     pub fn hint(&self) -> &str {
         &self.hint
@@ -200,7 +205,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place { line, column, .. } = self.place;
+        let Location { line, column, .. } = self.location;
         write!(f, "{}:{line}:{column}: ", Escaped(&self.file))?;
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
@@ -209,10 +214,10 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Text of a document as it can stand in a message: [`Escaped`], and not too long.
+/// A quotation from a document for a message: [`Escaped`], and shortened if it is long.
 pub(crate) struct Excerpt<'a>(pub(crate) &'a str);
 
-/// Characters of an excerpt before it is cut.
+/// The number of characters that an excerpt shows.
 const EXCERPT_CHARS: usize = 60;
 
 impl fmt::Display for Excerpt<'_> {
@@ -227,8 +232,8 @@ impl fmt::Display for Excerpt<'_> {
     }
 }
 
-/// Text on one line: quotes and letters of every script stay as they are; what moves the cursor,
-/// hides or turns text does not.
+/// Text that prints on one line. Quotes and letters of every script stay. Characters that move the cursor, hide text or
+/// reverse its direction are escaped.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {

@@ -189,7 +189,7 @@ impl<'n, 'a> Fields<'n, 'a> {
     /// Reports each field that was not taken.
     pub(super) fn finish(&self, report: &mut Report<'a>) {
         for entry in self.entries {
-            if !self.known.contains(&&*entry.key) && !report.count_only() {
+            if !self.known.contains(&&*entry.key) && !report.count_if_full() {
                 // List every name: the reader of the error may have no other documentation at hand.
                 let hint = one_of_first(&entry.key, self.known.iter().copied(), usize::MAX);
                 let path = self.path.field(&entry.key);

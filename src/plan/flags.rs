@@ -1,4 +1,4 @@
-//! `[flags.NAME]`: the flags, with all they refer to resolved.
+//! `[flags.NAME]`: the flags, with every reference resolved.
 
 use std::cell::OnceCell;
 use std::ops::Range;
@@ -16,40 +16,42 @@ use super::stages::{self, Plans, References, SharedPlan};
 use crate::eval::{FlagDefinition, HoldBack, Position, Remarks, Salt, Stage, StageName};
 use crate::key::Key;
 
-/// A flag of a plan and where the document puts it.
+/// A flag of a plan, as the document declares it.
 #[derive(Clone, Debug)]
 pub(crate) struct PlannedFlag {
     pub(crate) definition: Arc<FlagDefinition>,
+    /// The position of the document's `stage`.
     pub(crate) declared: Position,
-    /// The bytes at which the document says `stage`.
+    /// The span of `stage` in the document; without `stage`, of the flag's key.
     pub(crate) declared_at: Range<usize>,
-    /// The name of the plan it follows; `None` when its stages are its own.
+    /// The name of the plan it follows. `None` if it has stages of its own.
     pub(super) plan: Option<Arc<str>>,
-    /// The salt's text, where the document gives one.
+    /// The text of `salt`. `None` if the document has none and the key is the salt.
     pub(super) salt: Option<Box<str>>,
     pub(super) stages: Stages,
     pub(super) sections: Arc<Sections>,
 }
 
-/// What flags may refer to.
-pub(super) struct Context<'c> {
-    pub(super) refers: References<'c>,
+/// The parts of a document that a flag may refer to.
+pub(super) struct FlagContext<'c> {
+    pub(super) references: References<'c>,
     pub(super) plans: &'c Plans,
 }
 
 /// The plan that a flag follows.
-struct Followed {
+struct FollowedPlan {
     plan: SharedPlan,
-    /// Those of its own stages that let in nobody new.
+    /// The flag's own stages that let in no new user by percentage or group.
     idle: Vec<IdleStage>,
 }
 
-/// The flags of a document in order of their keys; what is `None` or left out has been told.
-/// `idle`: the stages of shared plans that need a flag which holds somebody back.
+/// Reads the flags of a document, sorted by key. Invalid flags are left out and are in the report.
+///
+/// `idle`: the stages of shared plans that let in no new user, unless a flag has a `hold_back` that ends there.
 pub(super) fn read<'a>(
     node: &Node<'a>,
     root: &Path<'_>,
-    context: &Context<'_>,
+    context: &FlagContext<'_>,
     mut idle: IdleStages,
     report: &mut Report<'a>,
 ) -> Option<Vec<PlannedFlag>> {
@@ -60,14 +62,14 @@ pub(super) fn read<'a>(
         return None;
     }
     let staged = OnceCell::new();
-    let nothing = Arc::default();
+    let no_sections = Arc::default();
     let mut named = named(node, &path, MAX_FLAGS, report);
     named.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     let mut flags = Vec::with_capacity(named.len());
     for (key, entry) in named {
         let path = path.field(&entry.key);
         flags.extend(
-            FlagReader { key, entry, path, context, staged: &staged, nothing: &nothing }
+            FlagReader { key, entry, path, context, staged: &staged, no_sections: &no_sections }
                 .read(&mut idle, report),
         );
     }
@@ -75,15 +77,16 @@ pub(super) fn read<'a>(
     Some(flags)
 }
 
+/// Reads one flag.
 struct FlagReader<'r, 'a> {
     key: Key,
     entry: &'r Entry<'a>,
     path: Path<'r>,
-    context: &'r Context<'r>,
-    /// The built-in plan, made for the first flag that follows it.
+    context: &'r FlagContext<'r>,
+    /// The built-in plan, read for the first flag that follows it.
     staged: &'r OnceCell<Option<SharedPlan>>,
-    /// The sections of a flag that follows no plan, before it says any of its own.
-    nothing: &'r Arc<Sections>,
+    /// Empty sections: the base for a flag that follows no plan.
+    no_sections: &'r Arc<Sections>,
 }
 
 impl<'a> FlagReader<'_, 'a> {
@@ -115,7 +118,7 @@ impl<'a> FlagReader<'_, 'a> {
             Some(node) => self.position(node, &self.path.field("stage"), compiled, report),
             None => Some(0),
         };
-        let section_context = self.context.refers.of_sections(&stages);
+        let section_context = self.context.references.for_sections(&stages);
         let sections = Sections::read(&mut fields, section_context, &base, report);
         let declared_at = stage.map_or(&self.entry.key_span, |node| &node.span).clone();
         // A wrong salt or stage is reported. The lints look at the other fields all the same.
@@ -153,18 +156,19 @@ impl<'a> FlagReader<'_, 'a> {
         None
     }
 
+    /// Returns the plan that the flag follows: its own stages, a shared plan, or the built-in plan.
     fn followed(
         &self,
         own: Option<&Node<'a>>,
         plan: Option<&Node<'a>>,
         report: &mut Report<'a>,
-    ) -> Option<Followed> {
-        let refers = self.context.refers;
+    ) -> Option<FollowedPlan> {
+        let references = self.context.references;
         let read_own = |node, report: &mut Report<'a>| {
             let path = self.path.field("stages");
-            let (stages, idle) = stages::read(node, &path, refers, report)?;
-            let plan = SharedPlan { name: None, stages, sections: Arc::clone(self.nothing) };
-            Some(Followed { plan, idle })
+            let (stages, idle) = stages::read(node, &path, references, report)?;
+            let plan = SharedPlan { name: None, stages, sections: Arc::clone(self.no_sections) };
+            Some(FollowedPlan { plan, idle })
         };
         match (own, plan) {
             (None, None) => self.staged(),
@@ -175,7 +179,7 @@ impl<'a> FlagReader<'_, 'a> {
                 report.found(
                     plan,
                     &path,
-                    "beside stages of the flag's own",
+                    "but the flag also has `stages` of its own",
                     "keep either `plan` or `stages`",
                 );
                 read_own(node, report)
@@ -183,12 +187,12 @@ impl<'a> FlagReader<'_, 'a> {
         }
     }
 
-    fn staged(&self) -> Option<Followed> {
-        let plan = self.staged.get_or_init(|| staged::read(self.context.refers));
-        Some(Followed { plan: plan.clone()?, idle: Vec::new() })
+    fn staged(&self) -> Option<FollowedPlan> {
+        let plan = self.staged.get_or_init(|| staged::read(self.context.references));
+        Some(FollowedPlan { plan: plan.clone()?, idle: Vec::new() })
     }
 
-    fn shared(&self, node: &Node<'a>, report: &mut Report<'a>) -> Option<Followed> {
+    fn shared(&self, node: &Node<'a>, report: &mut Report<'a>) -> Option<FollowedPlan> {
         let path = self.path.field("plan");
         let name = string(node, &path, report)?;
         if name == staged::NAME {
@@ -196,13 +200,14 @@ impl<'a> FlagReader<'_, 'a> {
         }
         let plans = self.context.plans;
         if let Some(plan) = plans.get(&**name) {
-            return Some(Followed { plan: plan.clone()?, idle: Vec::new() });
+            return Some(FollowedPlan { plan: plan.clone()?, idle: Vec::new() });
         }
         let hint = one_of(name, std::iter::once(staged::NAME).chain(plans.keys().map(Key::as_str)));
         report.found(node, &path, "not a plan of this document", hint);
         None
     }
 
+    /// Reads `hold_back`. Also returns the positions at which the hold-backs end.
     fn hold_back(
         &self,
         node: &Node<'a>,
@@ -213,7 +218,7 @@ impl<'a> FlagReader<'_, 'a> {
         let mut holds = Vec::new();
         for entry in table(node, &path, report).unwrap_or_default() {
             let path = path.field(&entry.key);
-            let group = self.context.refers.groups.find_key(entry, &path, report);
+            let group = self.context.references.groups.find_key(entry, &path, report);
             let until = self.position(&entry.node, &path, stages, report);
             if until == Some(0) {
                 let hint = "name the stage from which the group may have the flag";
@@ -228,7 +233,7 @@ impl<'a> FlagReader<'_, 'a> {
         (holds.into(), ends)
     }
 
-    /// The position that a value names; a problem when the flag has no such stage.
+    /// Returns the position of the stage that a value names. Reports a problem if the flag has no such stage.
     fn position(
         &self,
         node: &Node<'a>,

@@ -1,4 +1,4 @@
-//! `[groups.NAME]`: users by key, by file, by attributes.
+//! `[groups.NAME]`: users by key, by file and by attributes.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -6,7 +6,7 @@ use std::path::{Component, Path as FilePath};
 use std::sync::Arc;
 
 use super::document::Document;
-use super::error::{Place, Problem};
+use super::error::{Location, Problem};
 use super::fields::{Fields, Path, array, named, one_of, string, table, text};
 use super::limits::{MAX_GROUPS, MAX_TEXT_BYTES, MAX_USER_KEY_BYTES, MAX_USERS_PER_GROUP};
 use super::node::Node;
@@ -14,17 +14,17 @@ use super::report::Report;
 use crate::eval::{AttributeRule, Group, UserSet};
 use crate::key::Key;
 
-/// The groups of a document. One that could not be read is there all the same, so that naming it
-/// is no second problem.
+/// The groups of a document.
 #[derive(Default)]
 pub(super) struct Groups {
+    /// `None` for an invalid group, so that a stage that names it is not a second problem.
     by_name: BTreeMap<Key, Option<Arc<Group>>>,
-    /// The groups whose `users_file` lists nobody, though the document does not allow that, and where it names the file.
+    /// The groups with an empty `users_file` and without `may_be_empty`, each with the span of the file's name.
     pub(super) empty_lists: Vec<(Arc<Group>, Range<usize>)>,
 }
 
 impl Groups {
-    /// The group of that name; a problem when the document has none.
+    /// Returns the group with this name. Reports a problem at `wrong_at` if the document has no such group.
     pub(super) fn find<'a>(
         &self,
         name: &str,
@@ -40,7 +40,7 @@ impl Groups {
         None
     }
 
-    /// The same for a name that is a key of the document and not a value.
+    /// Like [`find`](Groups::find), for a name that is a key of a table.
     pub(super) fn find_key(
         &self,
         entry: &super::node::Entry<'_>,
@@ -79,7 +79,7 @@ pub(super) fn read<'a>(
     groups
 }
 
-/// A group, and where it names a file that lists nobody.
+/// Reads a group. Also returns the span of its `users_file` if the file is empty and may not be.
 fn read_group<'a>(
     name: &Key,
     node: &Node<'a>,
@@ -117,7 +117,7 @@ fn read_group<'a>(
     Some((group, empty.map(|node| node.span.clone())))
 }
 
-/// Whether the group's file may list nobody; a problem where there is no file.
+/// Reads `may_be_empty`. Reports a problem in a group without a `users_file`.
 fn read_may_be_empty<'a>(
     node: Option<&Node<'a>>,
     file: Option<&Node<'a>>,
@@ -127,7 +127,7 @@ fn read_may_be_empty<'a>(
     let Some(node) = node else { return false };
     if file.is_none() {
         let hint = "leave it out: it is for groups with a `users_file`";
-        report.found(node, path, "beside no `users_file`", hint);
+        report.found(node, path, "but the group has no `users_file`", hint);
         return false;
     }
     match report.slice(&node.span) {
@@ -151,13 +151,13 @@ fn read_users<'a>(node: &Node<'a>, path: &Path<'_>, users: &mut UserSet, report:
         }
         if users.len() > MAX_USERS_PER_GROUP {
             let wrong =
-                format!("the group's user {}, of at most {MAX_USERS_PER_GROUP}", users.len());
+                format!("user {} of the group, more than {MAX_USERS_PER_GROUP}", users.len());
             return report.found(item, &path, wrong, "match users by `where` instead");
         }
     }
 }
 
-/// What is wrong with a listed key, and what to write.
+/// Returns the reason why a listed key is invalid, and a hint. `None` for a valid key.
 fn bad_user_key(key: &str) -> Option<(String, &'static str)> {
     if key.is_empty() {
         Some(("an empty user key".to_owned(), "write the user's key or leave it out"))
@@ -171,8 +171,9 @@ fn bad_user_key(key: &str) -> Option<(String, &'static str)> {
     }
 }
 
-/// One key a line, relative to the document. An empty line is nothing; a line end may be CRLF. Returns how many users the
-/// file lists.
+/// Reads a file with one user key per line. Empty lines are ignored, and lines may end in CRLF.
+///
+/// Returns the number of users that the file lists. `None` if the file cannot be read.
 fn read_users_file<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
@@ -189,7 +190,7 @@ fn read_users_file<'a>(
     }
     let Some(file) = document.path_of(name) else {
         let hint = "read the document from a file, or give it a directory";
-        report.found(node, path, "which a document without a directory cannot have", hint);
+        report.found(node, path, "but the document has no directory to look in", hint);
         return None;
     };
     let bytes = match document.users_file(name, &file) {
@@ -210,15 +211,20 @@ fn read_users_file<'a>(
         let problem = if key.is_empty() { None } else { bad_user_key(key) };
         let full = users.len() >= MAX_USERS_PER_GROUP;
         let problem = problem.or_else(|| {
-            let wrong = || format!("one user more than {MAX_USERS_PER_GROUP}");
+            let wrong = || {
+                format!(
+                    "user {} of the group, more than {MAX_USERS_PER_GROUP}",
+                    MAX_USERS_PER_GROUP + 1
+                )
+            };
             (full && !key.is_empty()).then(|| (wrong(), "match users by `where` instead"))
         });
         if let Some((wrong, hint)) = problem {
-            let place = Place { line: index + 1, column: 1, span: start..start + key.len() };
+            let location = Location { line: index + 1, column: 1, span: start..start + key.len() };
             let message = format!("found {}, {wrong}", super::error::Excerpt(key));
-            report.push(Problem {
+            report.add(Problem {
                 file: Arc::clone(&label),
-                place,
+                location,
                 path: path.to_string(),
                 message,
                 hint: hint.to_owned(),

@@ -1,4 +1,4 @@
-//! `project`, `version` and `last_updated`: the head of a plan.
+//! The header of a plan: `project`, `version` and `last_updated`.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::fields::Fields;
 use super::model::{Date, read_date};
 use super::report::Report;
 
-/// The head of a plan, for people.
+/// The header of a plan. It is only for people.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Header {
     pub(super) project: Option<Arc<str>>,

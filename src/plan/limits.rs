@@ -1,19 +1,19 @@
-//! What a document may at most have. One beyond is refused with an error that names the limit.
+//! Limits of a document. A document beyond a limit is refused, and the error names the limit.
 //!
-//! Bytes are counted before they are read, and so bound the memory of reading: about 40 times as
-//! much for the worst document known, an array of five million empty ones. Everything else is
-//! counted before what it bounds is made of what was read.
+//! The byte limits are checked before a file is read, so they bound the memory that reading takes. The worst document
+//! known takes about 40 times its size: an array of five million empty arrays. Every other limit is checked before the
+//! reader builds what it limits.
 
-/// Bytes of a document: 16 MiB. Nothing beyond is read.
+/// Bytes of a document: 16 MiB. Further bytes are not read.
 pub const MAX_DOCUMENT_BYTES: usize = 16 << 20;
 
-/// Bytes of a `users_file`: 64 MiB. Nothing beyond is read.
+/// Bytes of a `users_file`: 64 MiB. Further bytes are not read.
 pub const MAX_USERS_FILE_BYTES: usize = 64 << 20;
 
-/// Users listed in one group, inline and by file together.
+/// Users that one group lists, in `users` and `users_file` together.
 pub const MAX_USERS_PER_GROUP: usize = 1_000_000;
 
-/// Bytes of a listed user's key. A user who asks may have a longer one.
+/// Bytes of the user key in a list. A user key in a check may be longer.
 pub const MAX_USER_KEY_BYTES: usize = 512;
 
 /// Flags of a document.
@@ -37,14 +37,14 @@ pub const MAX_KEY_BYTES: usize = crate::key::MAX_KEY_BYTES;
 /// Bytes of a stage's name.
 pub const MAX_STAGE_NAME_BYTES: usize = crate::eval::MAX_STAGE_NAME_BYTES;
 
-/// Bytes of an owner, a description, a reason, an attribute's name or value.
+/// Bytes of other texts: owners, descriptions, reasons, names and values of attributes.
 pub const MAX_TEXT_BYTES: usize = 4096;
 
-/// Tables and arrays inside one another.
+/// Levels of nested tables and arrays.
 pub const MAX_DEPTH: usize = 64;
 
-/// Messages that a timeline lists; of the rest it gives the number.
+/// Messages that a timeline lists. It gives the number of further messages.
 pub const MAX_DUE_MESSAGES: usize = 10_000;
 
-/// Problems that one error lists; of the rest it gives the number.
+/// Problems that one error lists. It gives the number of further problems.
 pub const MAX_PROBLEMS: usize = 1000;

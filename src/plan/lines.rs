@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::error::Place;
+use super::error::Location;
 
 /// A text and the byte at which each line begins.
 pub(super) struct Lines<'a> {
@@ -18,12 +18,12 @@ impl<'a> Lines<'a> {
     }
 
     /// Returns the line and column, both from 1, at which a span begins.
-    pub(super) fn place(&self, span: &Range<usize>) -> Place {
+    pub(super) fn location_of(&self, span: &Range<usize>) -> Location {
         let line = self.starts.partition_point(|start| *start <= span.start);
         let start = line.checked_sub(1).and_then(|index| self.starts.get(index)).copied();
         let before = self.text.get(start.unwrap_or(0)..span.start).unwrap_or_default();
         // Count characters: skip the continuation bytes of UTF-8.
         let column = before.iter().filter(|byte| **byte & 0xc0 != 0x80).count() + 1;
-        Place { line, column, span: span.clone() }
+        Location { line, column, span: span.clone() }
     }
 }

@@ -1,4 +1,6 @@
-//! From the text of a document to a typed plan that cannot hold an invalid state.
+//! Plans: reading, checking and compiling plan documents.
+//!
+//! [`Plan::parse`] turns the text of a document into a typed plan that cannot hold an invalid state.
 
 mod channels;
 mod document;
@@ -12,7 +14,7 @@ pub mod limits;
 mod lines;
 mod lint;
 pub mod model;
-// Without a notation nothing makes a tree.
+// In a build without TOML and JSON, no reader creates a tree.
 #[cfg_attr(not(any(feature = "toml", feature = "json")), expect(dead_code))]
 mod node;
 #[cfg(any(feature = "rollout", feature = "follow"))]
@@ -54,10 +56,10 @@ use model::{FlagPlan, Metric, Metrics};
 use report::Report;
 use stages::References;
 
-/// A whole rollout plan: parsed, checked, ready for a [`Gate`](crate::Gate).
+/// A validated rollout plan, ready for a [`Gate`](crate::Gate).
 ///
-/// There is no invalid `Plan`: every reference in it resolves, percentages never fall from one
-/// stage to the next, and each flag stands at a stage it has.
+/// A `Plan` is always valid: every reference resolves, percentages never fall from one stage to the next, and each flag
+/// is at one of its own stages.
 ///
 /// # Example
 ///
@@ -72,16 +74,16 @@ use stages::References;
 pub struct Plan {
     document: Arc<Document>,
     header: Header,
-    /// In order of their keys.
+    /// Sorted by key.
     flags: Vec<PlannedFlag>,
     metrics: Arc<Metrics>,
     per_update: Percent,
-    /// Groups whose `users_file` lists nobody, and where the document names the file.
+    /// The groups with an empty `users_file` and without `may_be_empty`, each with the span of the file's name.
     empty_lists: Arc<[(Arc<Group>, Range<usize>)]>,
     warnings: Arc<[Problem]>,
 }
 
-/// What a document says beside its flags that an update needs.
+/// The checked content of a document.
 struct Root {
     header: Header,
     flags: Vec<PlannedFlag>,
@@ -90,19 +92,19 @@ struct Root {
     empty_lists: Vec<(Arc<Group>, Range<usize>)>,
 }
 
-/// The percentage of users whom an update may take a flag from, unless the document says otherwise.
-const PER_UPDATE: u32 = 50;
+/// The default of `limits.per_update`, in percent.
+const DEFAULT_PER_UPDATE: u32 = 50;
 
 impl Plan {
-    /// Reads a document: everything about it is checked before anything is returned.
+    /// Parses and checks a whole document.
     ///
     /// # Errors
     ///
-    /// [`PlanError`] with every problem of the document, in order of their places.
+    /// [`PlanError`] with every problem of the document, in order of position.
     ///
     /// # Complexity
     ///
-    /// Linear in the document's bytes; memory is bounded by [`limits`].
+    /// Linear in the document's bytes. [`limits`] bounds the memory.
     pub fn parse(document: impl Into<Document>) -> Result<Plan, PlanError> {
         let document = document.into();
         let mut report = Report::new(document.label().into());
@@ -122,7 +124,7 @@ impl Plan {
         }
     }
 
-    /// What is accepted but hardly meant, in order of place.
+    /// Returns the warnings in order of position: valid parts of the document that are probably mistakes.
     ///
     /// # Example
     ///
@@ -138,24 +140,24 @@ impl Plan {
         &self.warnings
     }
 
-    /// The flag of that key with its whole plan.
+    /// Returns the flag with this key and its whole plan.
     #[must_use]
     pub fn flag(&self, key: &str) -> Option<FlagPlan<'_>> {
         let found = self.flags.binary_search_by(|flag| flag.definition.key.as_str().cmp(key));
         found.ok().and_then(|index| self.flags.get(index)).map(FlagPlan::new)
     }
 
-    /// The metrics that the document declares, in order of their names.
+    /// Returns the metrics that the document declares, sorted by name.
     pub fn metrics(&self) -> impl Iterator<Item = &Metric> {
         self.metrics.declared().map(|metric| &**metric)
     }
 
-    /// The keys of the plan's flags, in order.
+    /// Returns the keys of the plan's flags, sorted.
     pub fn flags(&self) -> impl Iterator<Item = &str> {
         self.flags.iter().map(|flag| flag.definition.key.as_str())
     }
 
-    /// The name of the project that the plan is for: `project`.
+    /// Returns the name of the project (`project`).
     ///
     /// # Example
     ///
@@ -178,19 +180,19 @@ impl Plan {
         self.header.project.as_deref()
     }
 
-    /// The version of the plan, for people: `version`.
+    /// Returns the version of the plan, a text for people (`version`).
     #[must_use]
     pub fn version(&self) -> Option<&str> {
         self.header.version.as_deref()
     }
 
-    /// The day on which the plan was last changed: `last_updated`.
+    /// Returns the day of the plan's last change (`last_updated`).
     #[must_use]
     pub fn last_updated(&self) -> Option<model::Date> {
         self.header.last_updated
     }
 
-    /// How much one update may take a flag from users by: `limits.per_update`.
+    /// Returns the percentage of users that one update may take a flag from (`limits.per_update`).
     ///
     /// # Example
     ///
@@ -207,29 +209,29 @@ impl Plan {
         self.per_update
     }
 
-    /// The groups whose `users_file` lists nobody, though the document does not allow that, and where it names the file.
+    /// Returns the groups with an empty `users_file` and without `may_be_empty`, each with the span of the file's name.
     pub(crate) fn empty_lists(&self) -> impl Iterator<Item = (&Group, &Range<usize>)> {
         self.empty_lists.iter().map(|(group, at)| (&**group, at))
     }
 
-    /// The document it was read from.
+    /// Returns the document that the plan was parsed from.
     #[must_use]
     pub fn document(&self) -> &Document {
         &self.document
     }
 
-    /// An error of the document that only what is in force makes one.
+    /// Returns an error for problems that only a comparison with the plan in force can find.
     pub(crate) fn error(&self, problems: Vec<Problem>) -> PlanError {
         PlanError::of_problems(self.document.label().into(), problems, 0)
     }
 
-    /// Where a flag's `stage` stands in the document, as the place of a problem.
+    /// Returns a problem at the `stage` of a flag.
     pub(crate) fn problem(&self, flag: &PlannedFlag, message: String, hint: String) -> Problem {
         let fields = ["flags", flag.definition.key.as_str(), "stage"];
         self.problem_at(&flag.declared_at, &fields, message, hint)
     }
 
-    /// A problem at these bytes, which are the field that these names lead to.
+    /// Returns a problem at a span of the document. `fields` is the path of the field there.
     pub(crate) fn problem_at(
         &self,
         at: &Range<usize>,
@@ -237,16 +239,17 @@ impl Plan {
         message: String,
         hint: impl Into<String>,
     ) -> Problem {
-        let place = self.document.place(at);
+        let location = self.document.location_of(at);
         let (file, path) = (self.document.label().into(), Path::root().below(fields));
-        Problem { file, place, path, message, hint: hint.into() }
+        Problem { file, location, path, message, hint: hint.into() }
     }
 
+    /// Returns the flags, sorted by key.
     pub(crate) fn planned(&self) -> impl Iterator<Item = &PlannedFlag> {
         self.flags.iter()
     }
 
-    /// The plan with every flag where the document puts it.
+    /// Returns a snapshot in which every flag is at the `stage` of the document.
     pub(crate) fn compile(&self) -> Snapshot {
         let flags =
             self.planned().map(|flag| Flag::new(Arc::clone(&flag.definition), flag.declared));
@@ -254,7 +257,7 @@ impl Plan {
     }
 }
 
-/// Its document and numbers, without users and texts.
+/// Shows the document and some counts. Leaves out users and texts.
 impl fmt::Debug for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Plan")
@@ -266,6 +269,7 @@ impl fmt::Debug for Plan {
     }
 }
 
+/// Reads the top-level table. `None` after a problem that leaves no plan to read.
 fn read_root<'a>(
     root: &node::Node<'a>,
     document: &Document,
@@ -280,26 +284,26 @@ fn read_root<'a>(
     let metrics = Metrics::read(fields.take("metrics"), &path, report);
     let channels = Channels::read(fields.take("channels"), &path, report);
     let header = Header::read(&mut fields, report);
-    let refers = References { groups: &groups, metrics: &metrics, channels: &channels };
-    let (plans, idle) = stages::read_plans(fields.take("plans"), &path, refers, report);
+    let references = References { groups: &groups, metrics: &metrics, channels: &channels };
+    let (plans, idle) = stages::read_plans(fields.take("plans"), &path, references, report);
     let flags = fields.take("flags");
     fields.finish(report);
     let Some(flags) = flags else {
         fields.missing("flags", "write at least one, for example `[flags.new-checkout]`", report);
         return None;
     };
-    let context = flags::Context { refers, plans: &plans };
+    let context = flags::FlagContext { references, plans: &plans };
     let flags = flags::read(flags, &path, &context, idle, report)?;
     Some(Root { header, flags, metrics, per_update, empty_lists: groups.empty_lists })
 }
 
-/// `[limits]`: what one update may do.
+/// Reads `[limits]` and returns `per_update`.
 fn read_limits<'a>(
     node: Option<&node::Node<'a>>,
     root: &Path<'_>,
     report: &mut Report<'a>,
 ) -> Percent {
-    let default = Percent::from_whole(PER_UPDATE).unwrap_or(Percent::ALL);
+    let default = Percent::from_whole(DEFAULT_PER_UPDATE).unwrap_or(Percent::ALL);
     let path = root.field("limits");
     let Some(mut fields) = node.and_then(|node| Fields::open(node, &path, report)) else {
         return default;
@@ -330,8 +334,9 @@ fn read_schema<'a>(fields: &mut Fields<'_, 'a>, report: &mut Report<'a>) {
     }
 }
 
-/// How users are spread over buckets. There is one way so far; naming it says that a document means
-/// this one, whatever comes to stand beside it.
+/// Checks `algorithm`, the id of the bucketing formula.
+///
+/// Only one formula exists. A document that names it keeps it if a later version has a different default.
 fn read_algorithm<'a>(fields: &mut Fields<'_, 'a>, report: &mut Report<'a>) {
     const ALGORITHM: &str = "xxh3-ppm-1";
     let Some(node) = fields.take("algorithm") else { return };

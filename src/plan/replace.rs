@@ -1,16 +1,18 @@
-//! Writing a file whole, or not at all.
+//! Atomic replacement of files.
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Puts a file of these parts in the place of what was there, or leaves that: never a half. Only its owner may read it.
-/// It survives a loss of power once this returns.
+/// Replaces a file atomically: readers see the old file or the complete new one.
+///
+/// The content is `parts`, one after the other. Only the owner may read the file. The new file survives a power loss
+/// once this returns.
 pub(crate) fn replace_file(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let new = path.with_file_name(name);
-    // Whatever is there was left by a process that is no more.
+    // A leftover of a process that ended while it wrote.
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -29,10 +31,10 @@ pub(crate) fn replace_file(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     sync_directory_of(path)
 }
 
-/// Has the name of a file survive a loss of power.
+/// Syncs the directory of a file, so that the file's name survives a power loss.
 pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    // Other systems have no such thing: there a name is as durable as its file.
+    // Only Unix can sync a directory. Elsewhere, syncing the file covers its name.
     if cfg!(unix) {
         fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
     } else {

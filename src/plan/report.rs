@@ -1,4 +1,4 @@
-//! Collects what is wrong with a document while it is read on.
+//! The report of a document: it collects problems while reading goes on.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -7,23 +7,23 @@ use std::fmt::Display;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::error::{Excerpt, Place, PlanError, Problem};
+use super::error::{Excerpt, Location, PlanError, Problem};
 use super::fields::Path;
 use super::limits::MAX_PROBLEMS;
 use super::lines::Lines;
 use super::node::{Node, Value};
 
-/// The problems found so far, and the text they are found in.
+/// The problems and warnings found so far, and the text that they refer to.
 pub(super) struct Report<'a> {
     file: Arc<str>,
     text: &'a str,
-    /// Made for the first problem: most documents have none.
+    /// Computed for the first problem, because most documents have none.
     lines: OnceCell<Lines<'a>>,
     problems: Vec<Problem>,
     unlisted: usize,
     warnings: Vec<Problem>,
-    /// Where the problems begin that are told once.
-    once: BTreeSet<usize>,
+    /// Start offsets of the problems of [`problem_once`](Report::problem_once).
+    reported_once: BTreeSet<usize>,
 }
 
 impl<'a> Report<'a> {
@@ -35,30 +35,32 @@ impl<'a> Report<'a> {
             problems: Vec::new(),
             unlisted: 0,
             warnings: Vec::new(),
-            once: BTreeSet::new(),
+            reported_once: BTreeSet::new(),
         }
     }
 
-    /// Spans are of this text from now on.
+    /// Sets the text that spans refer to.
     pub(super) fn read_from(&mut self, text: &'a str) {
         self.text = text;
         self.lines = OnceCell::new();
     }
 
+    /// Returns the text of a span.
     pub(super) fn slice(&self, span: &Range<usize>) -> &'a str {
         self.text.get(span.clone()).unwrap_or_default()
     }
 
-    pub(super) fn place(&self, span: &Range<usize>) -> Place {
-        self.lines.get_or_init(|| Lines::of(self.text.as_bytes())).place(span)
+    /// Returns the line and column of a span.
+    pub(super) fn location_of(&self, span: &Range<usize>) -> Location {
+        self.lines.get_or_init(|| Lines::of(self.text.as_bytes())).location_of(span)
     }
 
-    /// A problem of the document as a whole.
-    pub(super) fn whole(&mut self, message: String, hint: &str) {
+    /// Adds a problem of the whole document.
+    pub(super) fn document_problem(&mut self, message: String, hint: &str) {
         self.problem(0..0, &Path::root(), message, hint);
     }
 
-    /// `node` is not what it has to be.
+    /// Adds the problem `found NODE, WRONG`.
     pub(super) fn found(
         &mut self,
         node: &Node<'_>,
@@ -70,19 +72,20 @@ impl<'a> Report<'a> {
         self.problem(node.span.clone(), path, message, hint);
     }
 
-    /// Counts a problem that is not going to be listed: true when the list is full. What it costs
-    /// to describe a problem is then not spent, however many a hostile document has.
-    pub(super) fn count_only(&mut self) -> bool {
+    /// Counts a problem and returns true if the list is full. The caller then need not describe the problem, so a
+    /// hostile document with many problems costs little.
+    pub(super) fn count_if_full(&mut self) -> bool {
         let is_full = self.problems.len() >= MAX_PROBLEMS;
-        self.count(usize::from(is_full));
+        self.count_unlisted(usize::from(is_full));
         is_full
     }
 
-    /// Counts problems that nobody lists.
-    pub(super) fn count(&mut self, problems: usize) {
+    /// Counts problems that are not listed.
+    pub(super) fn count_unlisted(&mut self, problems: usize) {
         self.unlisted += problems;
     }
 
+    /// Adds a problem at a span.
     pub(super) fn problem(
         &mut self,
         span: Range<usize>,
@@ -90,13 +93,13 @@ impl<'a> Report<'a> {
         message: String,
         hint: impl Display,
     ) {
-        if !self.count_only() {
-            let problem = self.at(&span, path, message, hint);
+        if !self.count_if_full() {
+            let problem = self.build_problem(&span, path, message, hint);
             self.problems.push(problem);
         }
     }
 
-    /// The same, but the first time alone of those that begin at the same place.
+    /// Adds a problem at a span, unless an earlier call had a span with the same start.
     pub(super) fn problem_once(
         &mut self,
         span: Range<usize>,
@@ -104,12 +107,12 @@ impl<'a> Report<'a> {
         message: impl FnOnce() -> String,
         hint: impl Display,
     ) {
-        if self.once.insert(span.start) {
+        if self.reported_once.insert(span.start) {
             self.problem(span, path, message(), hint);
         }
     }
 
-    /// Something that is no error, but hardly what was meant. No more than errors are listed.
+    /// Adds a warning: a valid value that is probably a mistake. Drops it if the list has [`MAX_PROBLEMS`].
     pub(super) fn warning(
         &mut self,
         span: Range<usize>,
@@ -117,18 +120,18 @@ impl<'a> Report<'a> {
         message: String,
         hint: impl Display,
     ) {
-        if !self.has_all_warnings() {
-            let warning = self.at(&span, path, message, hint);
+        if !self.is_warning_list_full() {
+            let warning = self.build_problem(&span, path, message, hint);
             self.warnings.push(warning);
         }
     }
 
-    /// Whether no further warning is listed: what it costs to describe one is then not spent.
-    pub(super) fn has_all_warnings(&self) -> bool {
+    /// Returns whether further warnings are dropped. The caller then need not describe them.
+    pub(super) fn is_warning_list_full(&self) -> bool {
         self.warnings.len() >= MAX_PROBLEMS
     }
 
-    fn at(
+    fn build_problem(
         &self,
         span: &Range<usize>,
         path: &Path<'_>,
@@ -137,26 +140,27 @@ impl<'a> Report<'a> {
     ) -> Problem {
         Problem {
             file: Arc::clone(&self.file),
-            place: self.place(span),
+            location: self.location_of(span),
             path: path.to_string(),
             message,
             hint: hint.to_string(),
         }
     }
 
-    pub(super) fn push(&mut self, problem: Problem) {
-        if !self.count_only() {
+    /// Adds a problem of any file.
+    pub(super) fn add(&mut self, problem: Problem) {
+        if !self.count_if_full() {
             self.problems.push(problem);
         }
     }
 
-    /// The text of these bytes, or a problem at the first that is not UTF-8.
+    /// Returns the bytes as text. Adds a problem at the first byte that is not UTF-8.
     pub(super) fn utf8<'b>(&mut self, bytes: &'b [u8], what: &str) -> Option<&'b str> {
         let file = Arc::clone(&self.file);
         self.utf8_in(file, bytes, what, &Path::root())
     }
 
-    /// The same for bytes of another file.
+    /// Like [`utf8`](Report::utf8), for bytes of another file. `path` is the field that names the file.
     pub(super) fn utf8_in<'b>(
         &mut self,
         file: Arc<str>,
@@ -170,14 +174,14 @@ impl<'a> Report<'a> {
         };
         let at = error.valid_up_to();
         let byte = bytes.get(at).copied().unwrap_or_default();
-        let place = Lines::of(bytes).place(&(at..at + 1));
+        let location = Lines::of(bytes).location_of(&(at..at + 1));
         let message = format!("found byte 0x{byte:02x}, so {what} is not UTF-8 text");
         let hint = "save it as UTF-8".to_owned();
-        self.push(Problem { file, place, path: path.to_string(), message, hint });
+        self.add(Problem { file, location, path: path.to_string(), message, hint });
         None
     }
 
-    /// How a message calls a value: text and numbers as they are written, tables by what they are.
+    /// Returns a value as a message shows it: texts and numbers as written, tables and arrays by their type.
     fn describe(&self, node: &Node<'_>) -> Cow<'static, str> {
         match &node.value {
             Value::Table(_) => "a table".into(),
@@ -189,12 +193,12 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Everything found, in order of place: the error, when there is one, and else the warnings.
+    /// Returns the warnings in order of position, or an error if there are problems.
     pub(super) fn finish(mut self) -> Result<Vec<Problem>, PlanError> {
         let file = Arc::clone(&self.file);
-        let by_place = |problem: &Problem| (problem.file != file, problem.place.span.start);
-        self.problems.sort_by_key(by_place);
-        self.warnings.sort_by_key(by_place);
+        let by_location = |problem: &Problem| (problem.file != file, problem.location.span.start);
+        self.problems.sort_by_key(by_location);
+        self.warnings.sort_by_key(by_location);
         if self.problems.is_empty() {
             return Ok(self.warnings);
         }

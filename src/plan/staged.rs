@@ -1,4 +1,4 @@
-//! The built-in plan `staged`: what a flag follows whose document names no plan and no stages.
+//! The built-in plan `staged`. A flag without `plan` and `stages` follows it.
 
 use super::document::{Document, Format};
 use super::fields::Path;
@@ -11,9 +11,8 @@ use crate::key::Key;
 
 /// The document of the built-in plan, as `stagegate init` prints it.
 ///
-/// A flag that names no plan and no stages follows the plan of this document. The channels and the sources of
-/// metrics are those of the flag's own document. The group `team` is for a copy of the plan: the built-in stage
-/// `internal` has no users.
+/// A flag without `plan` and `stages` follows the plan of this document. Channels and metric sources come from the
+/// flag's own document. The group `team` is for copies of the plan: the built-in stage `internal` has no users.
 ///
 /// # Example
 ///
@@ -31,29 +30,29 @@ use crate::key::Key;
 /// ```
 pub const STAGED_DOCUMENT: &str = include_str!("staged.toml");
 
-/// The built-in plan's name in a document.
+/// The name of the built-in plan in `plan = "NAME"`.
 pub(super) const NAME: &str = "staged";
 
-/// The name that its own document gives it.
+/// The name of the plan in [`STAGED_DOCUMENT`].
 const NAME_IN_DOCUMENT: &str = "our-plan";
 
-/// Reads the plan with the metrics and channels of a document. `None` in a build that reads no TOML.
+/// Reads the plan with the metrics and channels of a document. `None` in a build without the feature `toml`.
 ///
-/// Its text has no problem of its own, which a test of the root package holds. A metric that the document declares
-/// badly is reported there.
-pub(super) fn read(refers: References<'_>) -> Option<SharedPlan> {
+/// Problems are dropped. A test of the root package checks that the plan's text has none, and an invalid metric
+/// declaration is reported where the document has it.
+pub(super) fn read(references: References<'_>) -> Option<SharedPlan> {
     let mut report = Report::new("the built-in plan".into());
     report.read_from(STAGED_DOCUMENT);
     let root = format::parse(Format::Toml, STAGED_DOCUMENT, &mut report)?;
     let path = Path::root();
     let groups =
         groups::read(root.field("groups"), &path, &Document::new(STAGED_DOCUMENT), &mut report);
-    let refers = References { groups: &groups, ..refers };
+    let references = References { groups: &groups, ..references };
     let plans = path.field("plans");
     let node = root.field("plans")?.field(NAME_IN_DOCUMENT)?;
     let (name, path) = (Key::parse(NAME).ok()?, plans.field(NAME_IN_DOCUMENT));
-    let (mut plan, _) = stages::read_plan(&name, node, &path, refers, &mut report)?;
-    // The group of its document is for you to fill in a copy. The built-in plan knows no users.
+    let (mut plan, _) = stages::read_plan(&name, node, &path, references, &mut report)?;
+    // The group `team` is for copies of the plan. The built-in plan has no users.
     let without_groups = |stage: &Stage| Stage::new(*stage.name(), stage.percent, Box::default());
     plan.stages.compiled = plan.stages.compiled.iter().map(without_groups).collect();
     Some(plan)

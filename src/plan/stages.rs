@@ -1,4 +1,4 @@
-//! Lists of stages, of a flag or of a plan that flags share.
+//! `[plans.NAME]`, and the lists of stages of flags and shared plans.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,20 +17,20 @@ use crate::eval::{Group, Stage, StageName};
 use crate::key::Key;
 use crate::percent::Percent;
 
-/// The shared plans of a document. One that could not be read is there all the same, so that
-/// naming it is no second problem.
+/// The shared plans of a document, by name. `None` for an invalid plan, so that a flag that names it is not a second
+/// problem.
 pub(super) type Plans = BTreeMap<Key, Option<SharedPlan>>;
 
-/// A plan that flags share.
+/// A plan that flags can share.
 #[derive(Clone, Debug)]
 pub(super) struct SharedPlan {
-    /// `None`: the stages of a flag of its own. One text for all flags that follow it.
+    /// `None` for the own stages of a flag. All flags that follow the plan share the text.
     pub(super) name: Option<Arc<str>>,
     pub(super) stages: Stages,
     pub(super) sections: Arc<Sections>,
 }
 
-/// What a plan of a document may refer to.
+/// The parts of a document that a plan may refer to.
 #[derive(Clone, Copy)]
 pub(super) struct References<'c> {
     pub(super) groups: &'c Groups,
@@ -39,18 +39,19 @@ pub(super) struct References<'c> {
 }
 
 impl<'c> References<'c> {
-    /// The same for sections, which may also refer to stages.
-    pub(super) fn of_sections(self, stages: &'c Stages) -> Context<'c> {
+    /// Returns the context of sections, which may also refer to stages.
+    pub(super) fn for_sections(self, stages: &'c Stages) -> Context<'c> {
         let References { metrics, channels, .. } = self;
         Context { stages: &stages.compiled, metrics, channels }
     }
 }
 
-/// `[plans.NAME]`, and their stages that need a flag which holds somebody back.
+/// Reads `[plans.NAME]`. Also returns the stages that let in no new user, unless a flag has a `hold_back` that ends
+/// there.
 pub(super) fn read_plans<'a>(
     node: Option<&Node<'a>>,
     root: &Path<'_>,
-    refers: References<'_>,
+    references: References<'_>,
     report: &mut Report<'a>,
 ) -> (Plans, IdleStages) {
     let path = root.field("plans");
@@ -62,7 +63,7 @@ pub(super) fn read_plans<'a>(
             let message = format!("found `{}`, the name of the built-in plan", staged::NAME);
             report.problem(entry.key_span.clone(), &path, message, "choose another name");
         }
-        let plan = read_plan(&key, &entry.node, &path, refers, report);
+        let plan = read_plan(&key, &entry.node, &path, references, report);
         let plan = plan.map(|(plan, idle)| {
             all_idle.insert(&key, idle);
             let (stages, sections) = (&plan.stages, &*plan.sections);
@@ -75,12 +76,13 @@ pub(super) fn read_plans<'a>(
     (plans, all_idle)
 }
 
-/// A shared plan, and its stages that need a flag which holds somebody back.
+/// Reads a shared plan. Also returns the stages that let in no new user, unless a flag has a `hold_back` that ends
+/// there.
 pub(super) fn read_plan<'a>(
     name: &Key,
     node: &Node<'a>,
     path: &Path<'_>,
-    refers: References<'_>,
+    references: References<'_>,
     report: &mut Report<'a>,
 ) -> Option<(SharedPlan, Vec<IdleStage>)> {
     let mut fields = Fields::open(node, path, report)?;
@@ -91,18 +93,19 @@ pub(super) fn read_plan<'a>(
         fields.missing("stages", "write at least one stage with a `name`", report);
         return None;
     };
-    let (stages, idle) = read(stages, &path.field("stages"), refers, report)?;
-    let context = refers.of_sections(&stages);
+    let (stages, idle) = read(stages, &path.field("stages"), references, report)?;
+    let context = references.for_sections(&stages);
     let sections = Sections::read(&mut fields, context, &Arc::default(), report);
     Some((SharedPlan { name: Some(name.shared()), stages, sections }, idle))
 }
 
-/// A list of stages, and those of them that let in nobody new. `None` when any of it is wrong,
-/// which has been told.
+/// Reads a list of stages. Also returns the stages that let in no new user by percentage or group.
+///
+/// `None` if any stage is invalid, which is then in the report.
 pub(super) fn read<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
-    refers: References<'_>,
+    references: References<'_>,
     report: &mut Report<'a>,
 ) -> Option<(Stages, Vec<IdleStage>)> {
     let items = array(node, path, "write a list of stages, each with a `name`", report)?;
@@ -119,12 +122,13 @@ pub(super) fn read<'a>(
     let mut stages: Vec<Stage> = Vec::with_capacity(items.len());
     let mut details = Vec::with_capacity(items.len());
     let mut all_idle = Vec::new();
-    let mut known = BTreeSet::new();
+    let mut groups_before = BTreeSet::new();
     for (index, item) in items.iter().enumerate() {
         let is_last = index + 1 == items.len();
-        let context = StageContext { before: &stages, known: &known, is_last, refers };
+        let context =
+            StageContext { before: &stages, groups_before: &groups_before, is_last, references };
         if let Some(read) = read_stage(item, &path.index(index), context, report) {
-            known.extend(read.stage.groups.iter().map(|group| group.name.clone()));
+            groups_before.extend(read.stage.groups.iter().map(|group| group.name.clone()));
             stages.push(read.stage);
             details.push(read.details);
             all_idle.extend(read.idle);
@@ -133,17 +137,18 @@ pub(super) fn read<'a>(
     (stages.len() == items.len()).then(|| (Stages::new(stages, details), all_idle))
 }
 
-/// What a stage may refer to.
+/// The context of a stage that is read.
 #[derive(Clone, Copy)]
 struct StageContext<'c> {
     before: &'c [Stage],
-    /// The groups of those.
-    known: &'c BTreeSet<Key>,
+    /// The groups of the stages before.
+    groups_before: &'c BTreeSet<Key>,
     is_last: bool,
-    refers: References<'c>,
+    references: References<'c>,
 }
 
-struct ReadStage {
+/// A stage that was read. `idle` is set if it lets in no new user by percentage or group.
+struct ParsedStage {
     stage: Stage,
     details: StageDetails,
     idle: Option<IdleStage>,
@@ -154,8 +159,8 @@ fn read_stage<'a>(
     path: &Path<'_>,
     context: StageContext<'_>,
     report: &mut Report<'a>,
-) -> Option<ReadStage> {
-    let StageContext { before, known, is_last, refers } = context;
+) -> Option<ParsedStage> {
+    let StageContext { before, groups_before, is_last, references } = context;
     let mut fields = Fields::open(node, path, report)?;
     let hint = "write the stage's name, for example `name = \"pilot\"`";
     let name = fields
@@ -164,24 +169,24 @@ fn read_stage<'a>(
     let percent = fields
         .optional("percent", report, |node, path, report| read_percent(node, path, before, report));
     let members = fields.read("groups", report, |node, path, report| {
-        read_groups(node, path, refers.groups, report)
+        read_groups(node, path, references.groups, report)
     });
     let members = members.unwrap_or_default();
-    let details = StageDetails::read(&mut fields, is_last, refers.metrics, report);
+    let details = StageDetails::read(&mut fields, is_last, references.metrics, report);
     if let Some((node, at_most)) = fields.take("at_most").zip(details.at_most) {
         check_listed(&members, at_most, node, path, report);
     }
     fields.finish(report);
-    // A percentage that is wrong counts as the one before, so that the next stage is not blamed.
+    // For an invalid percentage, use the percentage of the stage before. So the next stage causes no second problem.
     let stage = Stage::new(name?, percent.flatten().unwrap_or(inherited), members);
     let listed = fields.take("groups").map_or(Some(0), Node::len);
-    // Whom a field with a mistake would have let in cannot be told.
+    // With an invalid or unknown field, the stage might have let in new users, so do not call it idle.
     let is_certain = percent.is_some() && listed == Some(stage.groups.len()) && fields.are_known();
     let idle = fields
         .take("name")
         .filter(|_| is_certain)
-        .and_then(|node| IdleStage::of(&stage, node.span.clone(), before, known));
-    Some(ReadStage { stage, details, idle })
+        .and_then(|node| IdleStage::of(&stage, node.span.clone(), before, groups_before));
+    Some(ParsedStage { stage, details, idle })
 }
 
 fn read_name<'a>(
@@ -199,7 +204,12 @@ fn read_name<'a>(
         }
     };
     if name == StageName::OFF {
-        report.found(node, path, "the name of being before the first stage", "choose another name");
+        report.found(
+            node,
+            path,
+            "a reserved name: a flag is `off` before its first stage",
+            "choose another name",
+        );
     } else if before.iter().any(|stage| *stage.name() == name) {
         report.found(node, path, "the name of an earlier stage", "choose another name");
     } else {
@@ -228,7 +238,7 @@ fn read_percent<'a>(
     if let Some(last) = before.last().filter(|last| percent < last.percent) {
         let wrong = format!("less than the {} of stage \"{}\"", last.percent, last.name());
         let hint = format!(
-            "write {} or more: a stage keeps everyone the stages before it have",
+            "write {} or more: a stage keeps all users of the stages before it",
             last.percent
         );
         report.found(node, path, wrong, hint);
@@ -237,7 +247,7 @@ fn read_percent<'a>(
     Some(percent)
 }
 
-/// Refuses a stage whose own groups list more users than it allows. A user of two groups counts once.
+/// Reports a stage whose groups list more users than `at_most`. A user in two groups counts once.
 fn check_listed<'a>(
     groups: &[Arc<Group>],
     at_most: u64,

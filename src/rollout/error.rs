@@ -1,11 +1,11 @@
-//! Why a rollout did not do what was asked.
+//! Errors of a rollout.
 
 use thiserror::Error;
 
 use crate::plan::PlanError;
 use crate::rollout::{Damage, Refusal, StoreError};
 
-/// What was asked of a rollout and not done. What was in force before still is.
+/// The reason why a rollout did not do an action. Its state is the same as before the action.
 #[derive(Clone, Debug, Error)]
 #[error(transparent)]
 pub struct RolloutError {
@@ -16,10 +16,10 @@ pub struct RolloutError {
 pub(super) enum Kind {
     #[error(transparent)]
     Refused { refusal: Refusal },
-    /// Of an update: each flag that stands in its way.
+    /// A refused update, with a refusal for each flag that it must not change.
     #[error("{}", .refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     UpdateRefused { refusals: Vec<Refusal> },
-    /// Of an update: it takes flags from too many at once.
+    /// An update that takes flags from too many users at once.
     #[error(transparent)]
     Shrinks { error: PlanError },
     #[error(transparent)]
@@ -39,8 +39,9 @@ pub(super) enum Kind {
 }
 
 impl RolloutError {
-    /// Whether a condition is not met: [`refusals`](RolloutError::refusals) has which, flag by flag. Where an update removes
-    /// most flags or empties a list of users, [`plan_error`](RolloutError::plan_error) has it instead.
+    /// Returns whether the action was refused. [`refusals`](RolloutError::refusals) has the unmet conditions, flag by
+    /// flag. For an update that removes most flags or empties a list of users, [`plan_error`](RolloutError::plan_error)
+    /// has the problems instead.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         matches!(
@@ -49,19 +50,19 @@ impl RolloutError {
         )
     }
 
-    /// Whether there is no such flag or stage.
+    /// Returns whether the flag or the stage does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(*self.kind, Kind::UnknownFlag { .. } | Kind::UnknownStage { .. })
     }
 
-    /// Whether the document is no plan.
+    /// Returns whether the document is invalid.
     #[must_use]
     pub fn is_invalid_document(&self) -> bool {
         matches!(*self.kind, Kind::Document { .. })
     }
 
-    /// Whether the journal is not what was written.
+    /// Returns whether the journal is damaged.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
         match &*self.kind {
@@ -71,7 +72,7 @@ impl RolloutError {
         }
     }
 
-    /// The store's failure, where it is one.
+    /// Returns the store's error, if the store failed.
     #[must_use]
     pub fn store_error(&self) -> Option<&StoreError> {
         match &*self.kind {
@@ -80,7 +81,7 @@ impl RolloutError {
         }
     }
 
-    /// The document's problems, where it is no plan or takes flags from too many at once.
+    /// Returns the document's problems, if it is invalid or takes flags from too many users at once.
     #[must_use]
     pub fn plan_error(&self) -> Option<&PlanError> {
         match &*self.kind {
@@ -89,7 +90,7 @@ impl RolloutError {
         }
     }
 
-    /// What was refused, flag by flag.
+    /// Returns the refusals, flag by flag.
     #[must_use]
     pub fn refusals(&self) -> &[Refusal] {
         match &*self.kind {

@@ -1,5 +1,5 @@
-//! Executes the plan: a state machine for each flag, a journal of all that happened, and a
-//! [`Gate`](crate::Gate) that follows.
+//! Execution of the plan: a state machine for each flag, a journal of everything that happened, and
+//! a [`Gate`](crate::Gate) that serves the result.
 
 mod error;
 mod journal;
@@ -9,28 +9,28 @@ mod reader;
 mod stamp;
 mod store;
 mod tell;
-mod timeline;
+mod uptime_history;
 
 pub use error::RolloutError;
-pub use journal::record::{Cause, Changed, Fact, Placed, Record};
+pub use journal::record::{Cause, Fact, FlagChange, InitialStage, Record};
 pub use journal::{Damage, Hash, Journal};
 pub(crate) use journal::{MAX_LINE_BYTES, lines};
 #[cfg(feature = "guard")]
-pub use live::Judged;
+pub use live::JudgeReport;
 pub use live::{
     Actor, Controller, FlagReport, MetricRead, Outcome, PastState, ReadReport, Rollout,
     RolloutOptions, RolloutStatus, TickReport,
 };
 pub use machine::alert::{Alert, AlertKind};
 pub use machine::event::{Event, Reading};
+pub use machine::human_duration::HumanDuration;
 pub use machine::refusal::{Refusal, Unmet};
-pub use machine::state::{Evidence, FlagState, Hold, Incident, Signature, Standing};
-pub use machine::text::Spent;
-pub use machine::{Context, Transition, overdue, transition, unmet};
+pub use machine::state::{Evidence, FlagState, Hold, Incident, Progress, Signature};
+pub use machine::{EventContext, Transition, overdue, transition, unmet};
 pub use reader::{MetricReader, ReadError, Sample};
 pub use stamp::{Now, Stamp};
-pub use store::{Lead, Store, StoreError, Watcher};
+pub use store::{LeaderLease, Store, StoreError, Watcher};
 pub use tell::{
-    Delivery, Letter, Notification, NotificationKind, Outbox, OutboxStatus, Retry, Sink,
-    Undelivered,
+    Delivery, DeliveryError, Notification, NotificationKind, Outbox, OutboxStatus, RenderedMessage,
+    Retry, Sink,
 };

@@ -1,4 +1,4 @@
-//! Metrics that are kept elsewhere.
+//! Readers of metrics that a monitoring system keeps.
 
 use std::time::SystemTime;
 
@@ -6,34 +6,34 @@ use thiserror::Error;
 
 use crate::plan::model::{Metric, Quantity};
 
-/// Reads metrics where they are kept: a monitoring system.
+/// A reader of metrics that are kept elsewhere, such as in a monitoring system.
 ///
-/// An implementation has a deadline of its own, a few seconds, and
-/// answers for the metrics it knows.
+/// An implementation needs a deadline of its own, a few seconds. It reads only the metrics that it
+/// knows.
 pub trait MetricReader: Send {
-    /// What a metric is now; `None` where this reader does not know the metric at all.
+    /// Returns the current value of a metric, or `None` if this reader does not know the metric.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] when there is no value: no answer in time, no data, not a number, more than one. No
-    /// secret stands in its text.
+    /// [`ReadError`] if there is no value: no answer in time, no data, not a number, or several values.
+    /// Its text must not contain a secret.
     fn read(&mut self, metric: &Metric) -> Result<Option<Sample>, ReadError>;
 
-    /// By whom records say that it was read: `prometheus`.
+    /// Returns the reader's name for the journal's records, such as `prometheus`.
     fn name(&self) -> &str;
 }
 
-/// A value, and when it was one.
+/// A value of a metric at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sample {
     /// The value, in the metric's unit.
     pub value: Quantity,
-    /// When, by the clock of where it is kept.
+    /// The time of the value, by the clock of the monitoring system.
     pub at: SystemTime,
 }
 
-/// Why a metric has no value.
+/// The reason why a metric has no value.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{message}")]
 pub struct ReadError {
@@ -41,7 +41,7 @@ pub struct ReadError {
 }
 
 impl Sample {
-    /// A value of a moment.
+    /// Creates a sample.
     #[must_use]
     pub fn new(value: Quantity, at: SystemTime) -> Sample {
         Sample { value, at }
@@ -49,7 +49,7 @@ impl Sample {
 }
 
 impl ReadError {
-    /// What is wrong.
+    /// Creates an error from a message that says what is wrong.
     #[must_use]
     pub fn new(message: impl Into<String>) -> ReadError {
         ReadError { message: message.into() }

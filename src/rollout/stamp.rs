@@ -1,16 +1,17 @@
-//! Moments of a rollout, and the time between them.
+//! Moments of a rollout, and the elapsed time between them.
 
 use std::time::{Duration, SystemTime};
 
-use super::timeline::{Mark, Timeline};
+use super::uptime_history::{UptimeHistory, UptimeReading};
 
-/// How far the clocks of two machines may differ before a moment that lies ahead means nothing.
-pub(crate) const AHEAD: Duration = Duration::from_secs(60);
+/// Maximum difference between the wall clocks of two machines. A moment up to this far ahead counts as now. The age of
+/// a moment further ahead is unknown.
+pub(crate) const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// A moment of a rollout: what a machine's clocks said.
+/// A moment of a rollout, as read from a machine's wall clock and uptime.
 ///
-/// Two stamps of one run of a machine say how much time lies between them. For stamps of different runs, [`Now`] asks
-/// every machine that has seen both.
+/// Two stamps of one run of a machine determine the elapsed time between them. For stamps of different runs, [`Now`]
+/// uses the readings of every machine in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stamp {
@@ -18,18 +19,19 @@ pub struct Stamp {
     pub at: SystemTime,
     /// The time that had certainly passed since the rollout began.
     pub time: Duration,
-    /// The run of a machine that `at` and the uptime are of, numbered in order of appearance from 0. A restart begins
-    /// another run, and so does an uptime that went backwards.
-    pub boots: u32,
-    /// The uptime of that run.
+    /// The run of the machine that read the clocks, numbered in order of appearance from 0. A restart begins another
+    /// run. So does an uptime that goes backwards.
+    pub run: u32,
+    /// The uptime in that run.
     pub(super) uptime: Duration,
-    /// The record of that moment; of the present, the one that would be next.
+    /// The number of the record written at that moment. For the present, the number of the next record.
     pub(super) record: u64,
 }
 
-/// The present moment, and what the machines of a rollout have seen since earlier ones.
+/// The present moment, with the clock readings needed to measure the time since earlier moments.
 ///
-/// A single [`Stamp`] is one, too, for use without a journal: it knows its own run alone.
+/// To use it without a journal, convert a single [`Stamp`]. Such a `Now` can measure only the time since moments of the
+/// same run.
 ///
 /// # Example
 ///
@@ -40,74 +42,74 @@ pub struct Stamp {
 /// let hour = Duration::from_secs(60 * 60);
 /// let morning = Stamp::new(SystemTime::UNIX_EPOCH, Duration::ZERO, 0);
 /// let noon = Stamp::new(SystemTime::UNIX_EPOCH + 5 * hour, 4 * hour, 0);
-/// assert_eq!(Now::from(noon).spent_since(&morning), 4 * hour);
-/// // The wall clock says five hours: what has to be fresh may be as old as that.
+/// assert_eq!(Now::from(noon).elapsed_since(&morning), 4 * hour);
+/// // The wall clock says five hours, so a reading may be that old.
 /// assert_eq!(Now::from(noon).age_of(&morning), Some(5 * hour));
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Now<'t> {
     pub(super) stamp: Stamp,
-    pub(super) timeline: Option<&'t Timeline>,
-    /// The process's own looks at the journal in this run.
-    pub(super) looks: &'t [Mark],
+    pub(super) uptimes: Option<&'t UptimeHistory>,
+    /// The moments at which this process read the journal, in this run of the machine.
+    pub(super) reads: &'t [UptimeReading],
 }
 
 impl Stamp {
-    /// A moment of a run of a machine, that long after the run began.
+    /// Creates a moment of a machine's run. `time` is the time since the run began.
     #[must_use]
-    pub fn new(at: SystemTime, time: Duration, boots: u32) -> Stamp {
-        Stamp { at, time, boots, uptime: time, record: 0 }
+    pub fn new(at: SystemTime, time: Duration, run: u32) -> Stamp {
+        Stamp { at, time, run, uptime: time, record: 0 }
     }
 }
 
 impl Now<'_> {
-    /// The moment itself.
+    /// Returns the moment without the readings.
     #[must_use]
     pub fn stamp(&self) -> Stamp {
         self.stamp
     }
 
-    /// The date and time by the wall clock.
+    /// Returns the date and time by the wall clock.
     #[must_use]
     pub fn at(&self) -> SystemTime {
         self.stamp.at
     }
 
-    /// Returns the time that has certainly passed since an earlier moment, for what has to last.
+    /// Returns the time that has certainly passed since an earlier moment. Use it for minimum durations.
     ///
     /// Each machine vouches for the time between two of its own readings, by its uptime. The result is the most that
-    /// machines can vouch for one after the other, and never more than has truly passed. Wall clocks have no say.
+    /// machines can vouch for, one after the other. It is never more than the true time. Wall clocks are ignored.
     #[must_use]
-    pub fn spent_since(&self, earlier: &Stamp) -> Duration {
+    pub fn elapsed_since(&self, earlier: &Stamp) -> Duration {
         self.between(earlier, &self.stamp)
     }
 
-    /// The same moment for a process that knows no more than the journal says.
+    /// Returns the same moment without this process's own reads, so that every process computes the same durations.
     pub(super) fn by_journal(self) -> Self {
-        Now { looks: &[], ..self }
+        Now { reads: &[], ..self }
     }
 
-    /// The time that has certainly passed between two moments of the past.
+    /// Returns the time that has certainly passed between two earlier moments.
     pub(super) fn between(&self, earlier: &Stamp, later: &Stamp) -> Duration {
-        match self.timeline {
-            Some(timeline) => timeline.certain(earlier, later, self.looks),
-            None if earlier.boots == later.boots => later.uptime.saturating_sub(earlier.uptime),
+        match self.uptimes {
+            Some(uptimes) => uptimes.certain_time(earlier, later, self.reads),
+            None if earlier.run == later.run => later.uptime.saturating_sub(earlier.uptime),
             None => Duration::ZERO,
         }
     }
 
-    /// Returns how old something of an earlier moment may be, for what has to be fresh: the wall clock's difference, or
-    /// the time that has certainly passed where that is more.
+    /// Returns the age of an earlier moment: the wall clock's difference or the time that has certainly passed,
+    /// whichever is more. Use it to decide whether data is fresh.
     ///
-    /// A moment up to a minute ahead of this machine's wall clock counts as now. `None`: the age cannot be known, as the
-    /// moment lies further ahead, and is of another run.
+    /// A moment up to one minute ahead of this machine's wall clock counts as now. `None` means that the age is
+    /// unknown, because the moment is further ahead and of another run.
     #[must_use]
     pub fn age_of(&self, earlier: &Stamp) -> Option<Duration> {
-        let spent = self.spent_since(earlier);
+        let spent = self.elapsed_since(earlier);
         match wall_age(self.stamp.at, earlier.at) {
             Some(age) => Some(age.max(spent)),
-            // The machine's own wall clock was set back, and its uptime tells.
-            None if self.stamp.boots == earlier.boots => Some(spent),
+            // The machine's own wall clock was set back, so use its uptime.
+            None if self.stamp.run == earlier.run => Some(spent),
             None => None,
         }
     }
@@ -115,14 +117,15 @@ impl Now<'_> {
 
 impl From<Stamp> for Now<'static> {
     fn from(stamp: Stamp) -> Now<'static> {
-        Now { stamp, timeline: None, looks: &[] }
+        Now { stamp, uptimes: None, reads: &[] }
     }
 }
 
-/// How long ago something was by wall clocks; nothing where they differ by a little; `None` where it lies further ahead.
+/// Returns the time between two readings of wall clocks. It is zero if `then` is ahead by up to [`MAX_CLOCK_SKEW`], and
+/// `None` if `then` is further ahead.
 pub(crate) fn wall_age(now: SystemTime, then: SystemTime) -> Option<Duration> {
     match now.duration_since(then) {
         Ok(age) => Some(age),
-        Err(ahead) => (ahead.duration() <= AHEAD).then_some(Duration::ZERO),
+        Err(ahead) => (ahead.duration() <= MAX_CLOCK_SKEW).then_some(Duration::ZERO),
     }
 }

@@ -1,98 +1,99 @@
-//! What a rollout needs of the place where its plan and journal live.
+//! The traits for a rollout's storage and coordination: the store, its watcher, and the leader's lease.
 
 use std::fmt;
 use std::time::Duration;
 
 use thiserror::Error;
 
-/// Where a rollout keeps its documents and its journal.
+/// The storage of a rollout's documents and journal.
 ///
-/// The journal is a list of lines that only grows; documents are kept by the hash of their content.
-/// [`Directory`](crate::store::Directory) is one, [`Memory`](crate::store::Memory) another.
-/// [`conformance::check`](crate::store::conformance::check) says whether one of your own does what it has to.
+/// The journal is an append-only list of lines. Documents are stored under the hash of their content.
+/// [`Directory`](crate::store::Directory) and [`Memory`](crate::store::Memory) are stores. For your own, run
+/// [`conformance::check`](crate::store::conformance::check).
 ///
 /// # Concurrency
 ///
-/// One rollout uses one store, a call at a time. Where several may have the same journal open (a
-/// fleet), [`append`](Store::append) is what decides between them: of two records with the same
-/// number one is refused as a conflict, and that rollout reads on and decides anew.
+/// A rollout makes one call to its store at a time. If several rollouts share a journal (a fleet),
+/// [`append`](Store::append) decides between them. Of two records with the same number, one is refused as a conflict.
+/// That rollout reads the new records and decides again.
 pub trait Store: Send + fmt::Debug {
-    /// The journal's lines from this number on (the first is 1), each with its line end: some of
-    /// them, and one at least where there is one. Whoever reads asks again behind what was read, until
-    /// nothing comes.
+    /// Returns lines of the journal with their line ends, from this number on. The first line has number 1.
+    ///
+    /// May return only some of the lines, but at least one if there is one. The rollout calls again for the rest, until
+    /// the result is empty.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the journal cannot be read.
+    /// [`StoreError`] if the journal cannot be read.
     fn read(&mut self, from: u64) -> Result<Vec<u8>, StoreError>;
 
-    /// Adds a line with that number, with its line end; durable when this returns. The number is the one that
-    /// follows: none is left out. The last line, appended once more by the same handle, changes nothing and is no
-    /// conflict: its answer may have been lost.
+    /// Appends a line, given with its line end, under the next number. The line is durable when this returns.
+    ///
+    /// If the same handle appends its last line again, nothing changes and there is no conflict, because the first
+    /// answer may have been lost.
     ///
     /// # Errors
     ///
-    /// [`StoreError`], a conflict where there is another line of that number; otherwise nobody may rely on the line
-    /// being there, nor on its not being there: a later `append` of the same number takes its place, or conflicts
-    /// with it.
+    /// [`StoreError`]. It is a conflict if another line has this number. After any other error, the line may or may not
+    /// be there. A later `append` of the same number replaces it or conflicts with it.
     fn append(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError>;
 
-    /// Keeps a document under the hash of its content; durable when this returns. To keep one again
+    /// Stores a document under the hash of its content. The document is durable when this returns. Storing it again
     /// changes nothing.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it cannot be kept.
+    /// [`StoreError`] if the document cannot be stored.
     fn keep(&mut self, hash: &str, document: &[u8]) -> Result<(), StoreError>;
 
-    /// The document of that hash.
+    /// Returns the document with this hash.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when there is none, or it cannot be read.
+    /// [`StoreError`] if there is no such document, or it cannot be read.
     fn document(&mut self, hash: &str) -> Result<Vec<u8>, StoreError>;
 
-    /// What was found and put right while opening, for people: a line that was cut off by a crash.
+    /// Returns notices for people about repairs on opening, such as a line that a crash had cut off.
     fn notices(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// What waits for lines that others append, where the store can tell of them; it is used by another thread than
-    /// the store. `None`: whoever wants to know has to read.
+    /// Returns a watcher for new lines from other processes, or `None` if the store cannot report them. The watcher
+    /// runs in another thread than the store.
     fn watcher(&self) -> Option<Box<dyn Watcher>> {
         None
     }
 
-    /// How errors call the store: a path, an address.
+    /// Returns the store's name for errors: a path or an address.
     fn label(&self) -> String;
 }
 
-/// Waits for what others append to a journal.
+/// Waits for lines that other processes append to a journal.
 pub trait Watcher: Send + fmt::Debug {
-    /// Waits until the journal has a line beyond this number, and says whether that is so; `false` when the time is
-    /// over, or earlier. It may miss one: whoever waits reads now and then, whatever this says.
+    /// Waits until the journal has a line beyond this number, at most for this time. Returns whether it has one.
+    ///
+    /// It may return `false` early, and it may miss a line, so the caller also reads the journal at intervals.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it cannot be known.
+    /// [`StoreError`] if the state of the journal is unknown.
     fn wait(&mut self, beyond: u64, time: Duration) -> Result<bool, StoreError>;
 }
 
-/// The lead among those who do the same: one has it at a time, and loses it unless it keeps it.
-pub trait Lead: Send + fmt::Debug {
-    /// Takes the lead where nobody has it, or keeps it. For how long, from the moment of the call, nobody else can
-    /// have it; `None`: somebody else has it.
+/// The lease of a leader. One process holds it at a time, and loses it unless it renews it.
+pub trait LeaderLease: Send + fmt::Debug {
+    /// Acquires the lease if it is free, or renews it. Returns how long it is valid, counted from the call, or `None`
+    /// if another process holds it.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it cannot be known. What was held before is held as long as it was said to be.
-    fn hold(&mut self) -> Result<Option<Duration>, StoreError>;
+    /// [`StoreError`] if the holder is unknown. A lease that this process already holds stays valid until its end.
+    fn acquire(&mut self) -> Result<Option<Duration>, StoreError>;
 
-    /// Gives the lead up, so that the next need not wait until it is lost. As far as that is possible.
-    fn give_up(&mut self);
+    /// Releases the lease, so that the next leader need not wait for its end. Does nothing if that is not possible.
+    fn release(&mut self);
 }
 
-/// Whichever it is.
 impl Store for Box<dyn Store> {
     fn read(&mut self, from: u64) -> Result<Vec<u8>, StoreError> {
         (**self).read(from)
@@ -123,18 +124,17 @@ impl Store for Box<dyn Store> {
     }
 }
 
-/// Whichever it is.
-impl Lead for Box<dyn Lead> {
-    fn hold(&mut self) -> Result<Option<Duration>, StoreError> {
-        (**self).hold()
+impl LeaderLease for Box<dyn LeaderLease> {
+    fn acquire(&mut self) -> Result<Option<Duration>, StoreError> {
+        (**self).acquire()
     }
 
-    fn give_up(&mut self) {
-        (**self).give_up();
+    fn release(&mut self) {
+        (**self).release();
     }
 }
 
-/// A store that could not do what it was asked.
+/// A failure of a store.
 #[derive(Clone, Debug, Error)]
 #[error("{message}")]
 pub struct StoreError {
@@ -154,79 +154,80 @@ pub(crate) enum StoreErrorKind {
 }
 
 impl StoreError {
-    /// Somebody else has added the line of that number.
+    /// Creates the error: another process has appended a line with this number.
     #[must_use]
     pub fn conflict(message: impl Into<String>) -> StoreError {
         StoreError { kind: StoreErrorKind::Conflict, message: message.into() }
     }
 
-    /// Another process has the store.
+    /// Creates the error: another process has locked the store.
     #[must_use]
     pub fn locked(message: impl Into<String>) -> StoreError {
         StoreError { kind: StoreErrorKind::Locked, message: message.into() }
     }
 
-    /// There is no such store or document.
+    /// Creates the error: the store or the document does not exist.
     #[must_use]
     pub fn missing(message: impl Into<String>) -> StoreError {
         StoreError { kind: StoreErrorKind::Missing, message: message.into() }
     }
 
-    /// The store was opened for reading only.
+    /// Creates the error: the store is open for reading only.
     #[must_use]
     pub fn read_only(message: impl Into<String>) -> StoreError {
         StoreError { kind: StoreErrorKind::ReadOnly, message: message.into() }
     }
 
-    /// What is there is not what was written.
+    /// Creates the error: the content is damaged.
     #[must_use]
     pub fn damaged(message: impl Into<String>) -> StoreError {
         StoreError { kind: StoreErrorKind::Damaged, message: message.into() }
     }
 
-    /// The store works and does not take this line, however often it is tried: it is too long, say. Others may be taken.
+    /// Creates the error: the store works but can never take this line, for example because it is too long. It may take
+    /// other lines.
     #[must_use]
     pub fn refused(message: impl Into<String>) -> StoreError {
         StoreError { kind: StoreErrorKind::Refused, message: message.into() }
     }
 
-    /// The disk or the network failed; another attempt may succeed.
+    /// Creates the error: the disk or the network failed. A retry may succeed.
     #[must_use]
     pub fn io(message: impl Into<String>) -> StoreError {
         StoreError { kind: StoreErrorKind::Io, message: message.into() }
     }
 
-    /// Whether somebody else was first.
+    /// Returns whether another process has appended a line with this number.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         self.kind == StoreErrorKind::Conflict
     }
 
-    /// Whether another process has the store.
+    /// Returns whether another process has locked the store.
     #[must_use]
     pub fn is_locked(&self) -> bool {
         self.kind == StoreErrorKind::Locked
     }
 
-    /// Whether there is no such store or document.
+    /// Returns whether the store or the document does not exist.
     #[must_use]
     pub fn is_missing(&self) -> bool {
         self.kind == StoreErrorKind::Missing
     }
 
-    /// Whether the store was opened for reading only.
+    /// Returns whether the store is open for reading only.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.kind == StoreErrorKind::ReadOnly
     }
 
-    /// Whether the store works and does not take this line.
+    /// Returns whether the store works but can never take this line.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.kind == StoreErrorKind::Refused
     }
 
-    /// Whether what is there is not what was written.
+    /// Returns whether the content is damaged.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
         self.kind == StoreErrorKind::Damaged

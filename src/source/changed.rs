@@ -8,81 +8,81 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// Waits for updates that a [`Follower`](super::Follower) applies after this was made: by
-/// [`wait`](Changed::wait), or as a future of any runtime.
+/// A handle that waits for the next update that a [`Follower`](super::Follower) applies.
 ///
-/// Each wait is for something newer than the one before; what came in between is one. Polled again, the future is for the
-/// next update.
+/// Call [`wait`](Changed::wait), or await it in any async runtime. Each wait returns a newer version than the wait
+/// before. Several updates in between count as one. After it is ready, poll the future again to wait for the next
+/// update.
 pub struct Changed {
-    news: Arc<News>,
-    /// The count that was seen.
+    updates: Arc<Updates>,
+    /// The number of updates at the last wait.
     seen: u64,
-    /// Where the waker stands.
-    place: u64,
+    /// The key of its waker.
+    waker: u64,
 }
 
-/// What those who wait wait for.
+/// The updates of one follower, for all its `Changed` handles.
 #[derive(Default)]
-pub(super) struct News {
+pub(super) struct Updates {
     state: Mutex<State>,
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// Updates so far.
+    /// The number of updates so far.
     count: u64,
-    /// What the last one made.
+    /// The gate's version after the last update.
     version: u64,
-    /// Whether there will be no more.
-    is_over: bool,
+    /// Whether the follower is gone.
+    is_closed: bool,
     wakers: BTreeMap<u64, Waker>,
-    next_place: u64,
+    next_waker: u64,
 }
 
-impl News {
-    /// There was an update.
-    pub(super) fn tell(&self, version: u64) {
+impl Updates {
+    /// Reports an update to all handles.
+    pub(super) fn publish(&self, version: u64) {
         self.change(|state| {
             state.count += 1;
             state.version = version;
         });
     }
 
-    /// There will be no more.
-    pub(super) fn end(&self) {
-        self.change(|state| state.is_over = true);
+    /// Reports that the follower is gone.
+    pub(super) fn close(&self) {
+        self.change(|state| state.is_closed = true);
     }
 
-    pub(super) fn listen(news: &Arc<News>) -> Changed {
-        let mut state = news.state();
-        state.next_place += 1;
-        Changed { seen: state.count, place: state.next_place, news: Arc::clone(news) }
+    pub(super) fn subscribe(updates: &Arc<Updates>) -> Changed {
+        let mut state = updates.state();
+        state.next_waker += 1;
+        Changed { seen: state.count, waker: state.next_waker, updates: Arc::clone(updates) }
     }
 
-    /// Wakes all who wait, or who wait for something that is told elsewhere.
+    /// Changes the state and wakes all handles.
     fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.state();
         change(&mut state);
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);
         self.changed.notify_all();
-        // Without the lock: a waker is foreign code.
+        // Outside of the lock, because a waker runs foreign code.
         wakers.into_values().for_each(Waker::wake);
     }
 
-    /// Nothing panics while the lock is held, so a poisoned one has sound content.
+    /// No code panics while it holds the lock, so the content is valid even if the lock is poisoned.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Changed {
-    /// The version of the next update; `None` when none came in the time, or none will.
+    /// Waits for the next update and returns its version. Returns `None` after the timeout, or if the follower is gone.
     #[must_use]
     pub fn wait(&mut self, timeout: Duration) -> Option<u64> {
-        let nothing = |state: &mut State| state.count == self.seen && !state.is_over;
-        let waited = self.news.changed.wait_timeout_while(self.news.state(), timeout, nothing);
+        let none = |state: &mut State| state.count == self.seen && !state.is_closed;
+        let waited = self.updates.changed.wait_timeout_while(self.updates.state(), timeout, none);
         let state = waited.unwrap_or_else(PoisonError::into_inner).0;
         let found = (state.count != self.seen).then_some(state.version);
         let count = state.count;
@@ -92,15 +92,15 @@ impl Changed {
     }
 }
 
-/// The version of the next update; `None` when the follower is gone.
+/// Returns the version of the next update, or `None` if the follower is gone.
 impl Future for Changed {
     type Output = Option<u64>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<u64>> {
-        // Made before the lock, and what it replaces dropped after: a waker is foreign code.
+        // Cloned before the lock, and the replaced one dropped after it, because a waker runs foreign code.
         let waker = context.waker().clone();
-        let news = Arc::clone(&self.news);
-        let mut state = news.state();
+        let updates = Arc::clone(&self.updates);
+        let mut state = updates.state();
         let count = state.count;
         if count != self.seen {
             let version = state.version;
@@ -108,10 +108,10 @@ impl Future for Changed {
             self.seen = count;
             return Poll::Ready(Some(version));
         }
-        if state.is_over {
+        if state.is_closed {
             return Poll::Ready(None);
         }
-        let replaced = state.wakers.insert(self.place, waker);
+        let replaced = state.wakers.insert(self.waker, waker);
         drop(state);
         drop(replaced);
         Poll::Pending
@@ -120,7 +120,7 @@ impl Future for Changed {
 
 impl Drop for Changed {
     fn drop(&mut self) {
-        let waker = self.news.state().wakers.remove(&self.place);
+        let waker = self.updates.state().wakers.remove(&self.waker);
         drop(waker);
     }
 }

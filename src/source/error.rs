@@ -1,4 +1,4 @@
-//! Why a document was not read, or not put in force.
+//! Errors of reading and applying a document.
 
 use std::io;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::gate::UpdateError;
 
-/// Why a source does not say what the document is.
+/// The error of a source that could not read its document.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{message}")]
 pub struct SourceError {
@@ -16,27 +16,27 @@ pub struct SourceError {
 }
 
 impl SourceError {
-    /// With that text, which holds no secret.
+    /// Returns an error with this text. Put no secrets in the text.
     #[must_use]
     pub fn new(message: impl Into<String>) -> SourceError {
         SourceError { message: message.into(), retry_after: None }
     }
 
-    /// The same, with how long the source asks to be left alone.
+    /// Sets the time that the source asks clients to wait before the next request.
     #[must_use]
     pub fn with_retry_after(mut self, time: Duration) -> SourceError {
         self.retry_after = Some(time);
         self
     }
 
-    /// How long the source asks to be left alone, if it does.
+    /// Returns the time that the source asks clients to wait before the next request.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 }
 
-/// Why what is in force is not what the source has. It stays in force.
+/// The reason why a refresh failed. The gate keeps its current plan.
 #[derive(Clone, Debug, Error)]
 #[error(transparent)]
 pub struct FollowError(Kind);
@@ -50,13 +50,13 @@ enum Kind {
 }
 
 impl FollowError {
-    /// Whether the source does not say what the document is; it is asked again.
+    /// Returns whether the source could not read the document. The follower retries.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         matches!(self.0, Kind::Source(_))
     }
 
-    /// Why the document was refused, if it was; it is not judged again until it changes.
+    /// Returns why the document was refused. The follower does not check it again until it changes.
     #[must_use]
     pub fn refusal(&self) -> Option<&UpdateError> {
         match &self.0 {
@@ -87,26 +87,26 @@ impl From<UpdateError> for FollowError {
     }
 }
 
-/// Why nothing is followed.
+/// The reason why a follower did not start.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// Neither the source nor the last known good has a document that can be put in force.
-    #[error("nothing to start from: {error}{}", and(last_known_good.as_deref()))]
-    Nothing {
-        /// What is wrong with the source, or with its document.
+    /// Neither the source nor the last known good has a valid document.
+    #[error("no document to start from: {error}{}", and(last_known_good.as_deref()))]
+    NoDocument {
+        /// The error of the source or of its document.
         error: FollowError,
-        /// What is wrong with the last known good, where there is one.
+        /// The error of the last known good. `None` if there is no such file.
         last_known_good: Option<String>,
     },
-    /// A rollout drives the gate, and refuses every update that is not its own.
+    /// A rollout drives the gate and refuses documents from elsewhere.
     #[error(
         "a rollout drives this gate, so it cannot follow a source. Change its plan with `Rollout::update`, \
          or follow with a gate of its own: `Follower::start`"
     )]
     Driven,
-    /// The system gives no thread.
-    #[error("no thread to follow with: {0}")]
+    /// The operating system cannot start a thread.
+    #[error("cannot start a thread for the follower: {0}")]
     Thread(#[from] io::Error),
 }
 

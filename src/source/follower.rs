@@ -1,29 +1,28 @@
-//! The handle of what follows.
+//! The handle of a follower.
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::Source;
-use super::changed::{Changed, News};
+use super::changed::{Changed, Updates};
 use super::error::{FollowError, StartError};
-use super::options::{FollowOptions, WithNothing};
-use super::round::{Refreshed, Shared};
-use super::signal::{Nudge, Wait};
+use super::nudge::{Nudge, Wait};
+use super::options::{FollowOptions, WithoutDocument};
+use super::refresh::{Refreshed, Shared};
 use super::status::FollowStatus;
+use crate::background::{Signal, Worker};
 use crate::gate::Gate;
 
-/// Follows a source with a gate, until this is dropped.
+/// The handle of a background thread that keeps a gate up to date with a source. Dropping it stops the thread.
 ///
-/// Made by [`start`](Follower::start), with a gate of its own, or by [`Gate::follow`].
+/// [`start`](Follower::start) creates a gate and follows with it. [`Gate::follow`] follows with an existing gate.
 ///
 /// # Concurrency
 ///
-/// The source is asked by one thread at a time, and its documents are put in force in the order in which they were asked
-/// for. Dropping it waits two seconds at most for a source that is being asked; whatever that answers later is not put in
-/// force.
+/// One thread at a time fetches from the source, and documents are applied in the order of the fetches. Dropping the
+/// handle waits two seconds at most for a fetch in progress. The result of a longer fetch is not applied.
 ///
 /// # Example
 ///
@@ -46,67 +45,66 @@ use crate::gate::Gate;
 pub struct Follower {
     shared: Arc<Shared>,
     is_by_hand: bool,
-    thread: Option<JoinHandle<()>>,
+    /// `None` without a thread.
+    worker: Option<Worker>,
 }
 
-/// What dropping a follower waits at the most.
-const LINGER: Duration = Duration::from_secs(2);
-
 impl Follower {
-    /// A gate on what the source has, and what follows it from now on.
+    /// Creates a gate with the source's document, and follows the source from now on.
     ///
-    /// Where the source has nothing that can be put in force, the gate starts from the [last known
-    /// good](FollowOptions::last_known_good), and where there is none, as [`WithNothing`] says.
+    /// If the source has no valid document, the gate starts from the [last known good](FollowOptions::last_known_good).
+    /// If there is none either, [`WithoutDocument`] decides.
     ///
     /// # Errors
     ///
-    /// [`StartError`] when there is nothing to start from, or the system gives no thread.
+    /// Returns a [`StartError`] if there is no document to start from, or the system cannot start a thread.
     pub fn start(
         source: impl Source + 'static,
         options: FollowOptions,
     ) -> Result<(Gate, Follower), StartError> {
-        let with_nothing = options.with_nothing;
+        let without_document = options.without_document;
         let gate = Gate::empty();
         let follower = Follower::new(gate.clone(), Box::new(source), options);
         if let Err(error) = follower.shared.refresh()
-            && let Err(wrong) = follower.shared.start_from_last_known_good()
+            && let Err(last_known_good) = follower.shared.start_from_last_known_good()
         {
-            if with_nothing == WithNothing::Refuse {
-                return Err(StartError::Nothing { error, last_known_good: wrong });
+            if without_document == WithoutDocument::Refuse {
+                return Err(StartError::NoDocument { error, last_known_good });
             }
-            if let Some(wrong) = wrong {
-                follower.shared.tell(wrong);
+            if let Some(error) = last_known_good {
+                follower.shared.note(error);
             }
         }
         Ok((gate, follower.spawn(false)?))
     }
 
-    /// Asks the source now, and puts in force what is new; waits until a document that is just being written has settled.
+    /// Fetches from the source now and applies a new document. Waits until a document that is being written has
+    /// settled.
     ///
-    /// Without a thread (see [`by_hand`](FollowOptions::by_hand)) this is how the source is followed. Not to be called by an
-    /// [observer of the gate](Gate::observe), which is told while the source is still held.
+    /// Without a thread (see [`by_hand`](FollowOptions::by_hand)), call this in your own loop. An [observer of the
+    /// gate](Gate::observe) must not call it: it would deadlock, because it runs while the source is locked.
     ///
     /// # Errors
     ///
-    /// [`FollowError`] when what is in force is not what the source has. A document that was refused is not judged again,
-    /// the error is that of before.
+    /// Returns a [`FollowError`] if the source cannot be read or its document is refused. A document that was refused
+    /// before is not checked again, and returns the same error.
     pub fn refresh_now(&self) -> Result<Refreshed, FollowError> {
         self.shared.refresh()
     }
 
-    /// Waits until what is in force is what the source has; whether that came within the time.
+    /// Waits until the gate has the source's document. Returns whether that happened within the timeout.
     #[must_use]
     pub fn wait_ready(&self, timeout: Duration) -> bool {
         self.shared.wait_ready(timeout)
     }
 
-    /// Waits for updates from now on: see [`Changed`].
+    /// Returns a handle that waits for later updates, as [`Changed`] describes.
     #[must_use]
     pub fn changed(&self) -> Changed {
-        News::listen(&self.shared.news)
+        Updates::subscribe(&self.shared.updates)
     }
 
-    /// How far what is in force can be relied on.
+    /// Returns how current the gate's document is, and the last error.
     #[must_use]
     pub fn status(&self) -> FollowStatus {
         self.shared.status()
@@ -118,28 +116,30 @@ impl Follower {
         if !is_by_hand {
             shared.watch(Nudge::new(&shared.signal));
         }
-        Follower { shared, is_by_hand, thread: None }
+        Follower { shared, is_by_hand, worker: None }
     }
 
-    /// Asks the source in a thread: at once, or after its interval.
+    /// Starts the thread, unless the options say otherwise. It fetches at once, or after the interval.
     fn spawn(mut self, at_once: bool) -> io::Result<Follower> {
         if !self.is_by_hand {
-            let theirs = Arc::clone(&self.shared);
-            let thread = thread::Builder::new().name("stagegate-follower".to_owned());
-            self.thread = Some(thread.spawn(move || theirs.run(at_once))?);
+            let shared = Arc::clone(&self.shared);
+            let body = move |signal: &Signal| shared.run(signal, at_once);
+            self.worker = Some(Worker::spawn("follower", &self.shared.signal, body)?);
         }
         Ok(self)
     }
 }
 
-/// Following with a gate that is there.
+/// Following with an existing gate.
 impl Gate {
-    /// Follows a source with this gate, until the follower is dropped: what the source has is put in force as by
-    /// [`update`](Gate::update), and what the gate has stays until then. The last known good is written, never read.
+    /// Follows a source with this gate until the follower is dropped.
+    ///
+    /// The follower applies the source's documents as [`update`](Gate::update) does. Until the first one, the gate
+    /// keeps its current plan. The follower writes the last known good, but does not read it.
     ///
     /// # Errors
     ///
-    /// [`StartError`] when a rollout drives this gate, or the system gives no thread.
+    /// Returns a [`StartError`] if a rollout drives this gate, or the system cannot start a thread.
     ///
     /// # Example
     ///
@@ -170,24 +170,20 @@ impl Gate {
 }
 
 impl Shared {
-    fn run(&self, at_once: bool) {
+    fn run(&self, signal: &Signal, at_once: bool) {
         let most = if at_once { Duration::ZERO } else { self.first_wait() };
         let mut wait = Wait { least: Duration::ZERO, most };
-        while !self.signal.wait(wait) {
-            self.signal.begin();
-            wait = self.look().1;
+        while !wait.wait(signal) {
+            // Clear before fetching: a nudge during the fetch may report a change that the fetch misses.
+            signal.clear_nudge();
+            wait = self.poll().1;
         }
-        self.signal.end();
     }
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.shared.news.end();
-        // Dropped by its own thread, as an observer may, it would wait for itself.
-        let own = |thread: &JoinHandle<()>| thread.thread().id() == thread::current().id();
-        let is_waited_for = self.thread.as_ref().is_some_and(|thread| !own(thread));
-        self.shared.signal.stop(if is_waited_for { LINGER } else { Duration::ZERO });
+        self.shared.updates.close();
     }
 }
 

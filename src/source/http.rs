@@ -1,26 +1,27 @@
-//! A document on a server.
+//! A source on an HTTP server.
 
 use std::time::Duration;
 
 use super::{Fetched, Source, SourceError};
-use crate::http::{Answer, BadEndpoint, Client, Endpoint, NoAnswer};
+use crate::http::{BadEndpoint, Client, Endpoint, RequestError, Response};
 use crate::plan::limits::MAX_DOCUMENT_BYTES;
 use crate::plan::{Document, Format};
 
-/// A document on a server, asked for again and again.
+/// A [`Source`] that polls an HTTP server.
 ///
-/// * Requests are conditional (`If-None-Match`, else `If-Modified-Since`), by what the server said of the document *in
-///   force*: of one that was refused nothing is remembered. Every twentieth is not, since tags can be wrong. Whether there
-///   is something new is told by the content.
-/// * An answer counts if it is a `200` with a body that is whole: its length is stated or it comes in chunks, it is not
-///   compressed, no web page, and within [`MAX_DOCUMENT_BYTES`](crate::limits::MAX_DOCUMENT_BYTES). All else, a `401` or
-///   `404` too, leaves in force what is.
-/// * No redirect is followed; `http://` is for this machine, unless [it is allowed](Endpoint::allowing_plain_http).
-/// * An answer may take 10 seconds in all unless the endpoint says otherwise. `Retry-After` in seconds is heeded, up to
-///   twenty intervals.
-/// * `application/json` and `application/toml` tell the notation, else `.json` and `.toml` at the end of the path, else the
-///   content. A document on a server names no `users_file`.
-/// * Errors name scheme and host alone, and an answer that repeats a header of the request is refused unread.
+/// * Requests are conditional (`If-None-Match`, else `If-Modified-Since`), with the tag of the *current* document. The
+///   tag of a refused document is never kept. One request in twenty is unconditional, since tags can be wrong. The
+///   content decides whether a document is new.
+/// * An answer counts if it is a `200` with a complete body. The body has a stated length or comes in chunks, is not
+///   compressed, is no web page, and has at most [`MAX_DOCUMENT_BYTES`](crate::limits::MAX_DOCUMENT_BYTES). Any other
+///   answer, such as `401` or `404`, changes nothing.
+/// * It follows no redirect. It allows `http://` only to this machine, unless you
+///   [allow more](Endpoint::allowing_plain_http).
+/// * An answer may take 10 seconds in all, unless the endpoint sets another deadline. `Retry-After` in seconds is
+///   honoured, up to twenty intervals.
+/// * The format comes from the content type `application/json` or `application/toml`, else from `.json` or `.toml` at
+///   the end of the path, else from the content. A document on a server cannot have a `users_file`.
+/// * Errors show only scheme and host. An answer that contains a header value of the request is refused.
 ///
 /// # Example
 ///
@@ -39,17 +40,17 @@ use crate::plan::{Document, Format};
 pub struct Http {
     client: Client,
     every: Duration,
-    /// By the end of the path.
+    /// The format by the end of the path.
     format: Option<Format>,
-    /// Of what is in force.
+    /// The validators of the current document.
     applied: Validators,
-    /// Of what was fetched last.
+    /// The validators of the document that was fetched last.
     fetched: Validators,
-    /// Since the last request without a condition.
+    /// The number of requests since the last unconditional one.
     conditional: u32,
 }
 
-/// What a server says of a document so that it can be asked whether it is still the same.
+/// The headers of an answer that make the next request conditional.
 #[derive(Clone, Debug, Default)]
 struct Validators {
     tag: Option<String>,
@@ -58,18 +59,18 @@ struct Validators {
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Requests in a row that may be conditional.
-const MOST_CONDITIONAL: u32 = 19;
+/// The most conditional requests in a row.
+const MAX_CONDITIONAL: u32 = 19;
 
-/// What a tag has at the most: it is sent back with each request.
+/// The longest tag that is kept. It is sent back with each request.
 const MAX_TAG_BYTES: usize = 1024;
 
 impl Http {
-    /// The document at that endpoint, or URL. Nothing is sent yet.
+    /// Returns a source for the document at an endpoint or a URL. Sends nothing yet.
     ///
     /// # Errors
     ///
-    /// [`BadEndpoint`] when that cannot be asked.
+    /// Returns a [`BadEndpoint`] if the URL, a header or a certificate is not valid.
     pub fn new(endpoint: impl Into<Endpoint>) -> Result<Http, BadEndpoint> {
         let client = Client::new(&endpoint.into(), DEADLINE)?;
         let format = match client.path().rsplit_once('.') {
@@ -82,7 +83,7 @@ impl Http {
         Ok(Http { client, every, format, applied, fetched, conditional: 0 })
     }
 
-    /// How often it is asked for; every 30 seconds unless told otherwise.
+    /// Sets the polling interval. The default is 30 seconds.
     #[must_use]
     pub fn every(mut self, interval: Duration) -> Http {
         self.every = interval;
@@ -90,13 +91,13 @@ impl Http {
     }
 
     fn conditions(&mut self) -> Vec<(&'static str, String)> {
-        if self.conditional >= MOST_CONDITIONAL {
+        if self.conditional >= MAX_CONDITIONAL {
             self.conditional = 0;
             return Vec::new();
         }
         self.conditional += 1;
         let Validators { tag, modified } = self.applied.clone();
-        // Seconds, which a document may change within: only where there is nothing better.
+        // A date counts whole seconds, and a document may change twice in one. So a tag is better.
         let modified = modified.filter(|_| tag.is_none());
         let tag = tag.map(|tag| ("if-none-match", tag));
         tag.into_iter().chain(modified.map(|date| ("if-modified-since", date))).collect()
@@ -106,17 +107,15 @@ impl Http {
         SourceError::new(format!("`{}` {wrong}", self.client.server()))
     }
 
-    fn no_answer(&self, why: &NoAnswer) -> SourceError {
+    fn no_answer(&self, why: &RequestError) -> SourceError {
         self.error(&format!("does not answer: {why}"))
     }
 
-    /// What an answer without a document means.
-    fn refusal(&self, answer: &Answer, is_conditional: bool) -> SourceError {
+    /// Returns the error of an answer without a document.
+    fn refusal(&self, answer: &Response, is_conditional: bool) -> SourceError {
         let status = answer.status.as_u16();
         let error = self.error(&match status {
-            304 if !is_conditional => {
-                "answers 304 to what was asked without a condition".to_owned()
-            }
+            304 if !is_conditional => "answers 304 to an unconditional request".to_owned(),
             300..400 => format!("answers {status}, a redirect, which is not followed"),
             _ => format!("answers {status}"),
         });
@@ -127,7 +126,7 @@ impl Http {
         }
     }
 
-    fn document(&mut self, answer: Answer) -> Result<Document, SourceError> {
+    fn document(&mut self, answer: Response) -> Result<Document, SourceError> {
         let kind = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         let format = match kind {
@@ -138,8 +137,10 @@ impl Http {
             "application/toml" => Some(Format::Toml),
             _ => self.format,
         };
-        if !answer.states_its_length() {
-            return Err(self.error("does not say how long its answer is, which may be a half"));
+        if !answer.has_stated_length() {
+            return Err(self.error(
+                "does not state the length of its answer, so the document may be incomplete",
+            ));
         }
         let header = |name| answer.header(name).filter(|text| text.len() <= MAX_TAG_BYTES);
         let (tag, modified) = (header("etag"), header("last-modified"));
@@ -150,8 +151,10 @@ impl Http {
         if body.trim_ascii().is_empty() {
             return Err(self.error("answers an empty document"));
         }
-        if self.client.is_repeated_in(&body) {
-            return Err(self.error("repeats what it was sent, which is no document"));
+        if self.client.is_echoed_in(&body) {
+            return Err(
+                self.error("answers with a header value of the request instead of a document")
+            );
         }
         self.fetched = fetched;
         let document = Document::new(body).name(self.client.server());

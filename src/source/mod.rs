@@ -1,11 +1,10 @@
-//! Following a document: whenever it changes where it lives, the gate changes.
+//! Following a document: when it changes in its file or on its server, the gate changes too.
 //!
-//! A [`Source`] says what the document is now: a [`File`], with feature `http` a `source::Http`, or whatever implements
-//! the trait. A [`Follower`] asks it again and again, in a thread of its own, and puts in force what is new. Nothing that
-//! happens to the source takes a good state away: what cannot be read, is no plan, or skips a stage is reported, and what
-//! was in force stays.
+//! A [`Source`] reads the document: a [`File`], a `source::Http` (feature `http`), or your own implementation. A
+//! [`Follower`] polls the source in a background thread and applies each new document. If the source is unreachable, or
+//! its document is invalid or skips a stage, the follower reports that and the gate keeps its current plan.
 //!
-//! The chapter on [following](crate::_docs::following) says what is noticed when, and what survives what.
+//! The chapter on [following](crate::_docs::following) describes what is detected when, and how faults are handled.
 
 mod changed;
 mod error;
@@ -13,12 +12,12 @@ mod file;
 mod follower;
 #[cfg(feature = "_http")]
 mod http;
-mod kept;
+mod last_known_good;
+mod nudge;
 mod observer;
 mod options;
 mod pace;
-mod round;
-mod signal;
+mod refresh;
 mod status;
 
 use std::time::Duration;
@@ -29,17 +28,18 @@ pub use file::File;
 pub use follower::Follower;
 #[cfg(feature = "_http")]
 pub use http::Http;
+pub use nudge::Nudge;
 pub use observer::{FollowEvent, FollowObserver};
-pub use options::{FollowOptions, WithNothing};
-pub use round::Refreshed;
-pub use signal::Nudge;
+pub use options::{FollowOptions, WithoutDocument};
+pub use refresh::Refreshed;
 pub use status::{FollowStatus, Freshness};
 
 use crate::plan::Document;
 
-/// Where a document is read from, again and again.
+/// A place that a follower reads its document from, such as a file or a server.
 ///
-/// Used by one thread at a time: an answer that comes late is never put in force after one that was asked for later.
+/// The follower calls it from one thread at a time. So the answer to an earlier request never replaces a newer
+/// document.
 ///
 /// # Example
 ///
@@ -65,54 +65,58 @@ use crate::plan::Document;
 /// let error = Follower::start(Variable("NO_SUCH_PLAN"), FollowOptions::new()).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "nothing to start from: `NO_SUCH_PLAN`: environment variable not found",
+///     "no document to start from: `NO_SUCH_PLAN`: environment variable not found",
 /// );
 /// ```
 pub trait Source: Send {
-    /// What the document is now.
+    /// Reads the current document.
     ///
-    /// It has a deadline of its own: nothing else is asked meanwhile.
+    /// The follower waits for this call, so give it a deadline.
     ///
     /// # Errors
     ///
-    /// [`SourceError`] when that cannot be told. No secret stands in its text.
+    /// Returns a [`SourceError`] if the document cannot be read. Its text is logged, so put no secrets in it.
     fn fetch(&mut self) -> Result<Fetched, SourceError>;
 
-    /// How long after an answer it is asked again, if nothing nudges: any time from half to one and a half of that, so that
-    /// many who were started together do not ask together.
+    /// Returns the time from one fetch to the next if no nudge comes earlier.
+    ///
+    /// The follower waits for a random time from half to one and a half of the interval. So processes that started
+    /// together do not poll together.
     fn interval(&self) -> Duration;
 
-    /// How long after an answer it is asked again at the soonest, however often it nudges.
-    fn rest(&self) -> Duration {
+    /// Returns the shortest time from one fetch to the next, however many nudges come.
+    fn min_interval(&self) -> Duration {
         Duration::from_millis(100)
     }
 
-    /// Is given what to nudge with when something may have changed; once, before the first fetch, and only if there is a
-    /// thread to be nudged.
+    /// Receives the handle that reports a possible change, so that the follower fetches early.
+    ///
+    /// Called once, before the first fetch. Not called for a follower without a thread.
     fn watch(&mut self, nudge: Nudge) {
         let _ = nudge;
     }
 
-    /// What was fetched last is in force: only now may it be asked for "if changed".
+    /// Called when the document that was fetched last is the gate's current one. Only from now on may `fetch` return
+    /// [`Unchanged`](Fetched::Unchanged) for it.
     fn applied(&mut self) {}
 
-    /// Something that is no failure but should be known, once.
+    /// Returns a message for the observers that is not an error, and removes it.
     fn take_note(&mut self) -> Option<String> {
         None
     }
 }
 
-/// What a [`Source`] has.
+/// The result of a fetch from a [`Source`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Fetched {
-    /// This document. Whether it is another one than before is told by its content.
+    /// A document. The follower compares its content to detect a change.
     Document(Document),
-    /// What was [applied](Source::applied) last.
+    /// The source still has the document that was [applied](Source::applied) last.
     Unchanged,
-    /// Something that is changing just now: ask again after that time.
+    /// The document is being written. Fetch again after this time.
     Unsettled {
-        /// The time.
+        /// The time to wait.
         again_after: Duration,
     },
 }

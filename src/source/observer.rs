@@ -1,4 +1,4 @@
-//! Being told of what following comes to.
+//! Events of a follower, and the observers that receive them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -7,50 +7,50 @@ use std::time::Duration;
 use super::SourceError;
 use crate::gate::UpdateError;
 
-/// What has happened while following.
+/// An event of a follower.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum FollowEvent {
-    /// A document is in force.
+    /// A document took effect.
     #[non_exhaustive]
     Applied {
-        /// The version that it made.
+        /// The gate's new version.
         version: u64,
     },
-    /// A document was refused. Told once for each.
+    /// A document was refused. Reported once for each document.
     #[non_exhaustive]
     Refused {
-        /// Why.
+        /// The reason.
         error: UpdateError,
     },
-    /// The source does not say what the document is. Told once, until it says something else.
+    /// The source could not read the document. The same error is reported once, until it goes away.
     #[non_exhaustive]
     Unreachable {
-        /// Why.
+        /// The reason.
         error: SourceError,
     },
-    /// The source has said again what was in force all the time.
+    /// The source has the current document again, after an error or a refused document.
     Recovered,
     /// The gate started from the last known good.
     #[non_exhaustive]
     StartedFromLastKnownGood {
-        /// How long ago that was written.
+        /// The time since the file was written.
         age: Duration,
     },
-    /// Something is not as it should be, and following goes on: a file without a watch is polled, the last known good
-    /// cannot be written.
+    /// A problem that does not stop the follower. Examples: a file cannot be watched and is only polled, or the last
+    /// known good cannot be written.
     #[non_exhaustive]
     Note {
-        /// What.
+        /// The problem.
         text: String,
     },
 }
 
-/// Is told what happens while following; a closure of the right shape is one.
+/// A receiver of [`FollowEvent`]s. A closure `Fn(&FollowEvent)` is an observer too.
 ///
-/// It runs on the thread that follows, or on the one that refreshes. It may ask and refresh.
+/// It runs on the follower's thread, or on the thread that calls `refresh_now`. It may use the gate and the follower.
 pub trait FollowObserver: Send + Sync {
-    /// Called after it has happened.
+    /// Receives an event after it has happened.
     fn on_event(&self, event: &FollowEvent);
 }
 
@@ -60,10 +60,10 @@ impl<F: Fn(&FollowEvent) + Send + Sync> FollowObserver for F {
     }
 }
 
-pub(super) fn tell(observers: &[Arc<dyn FollowObserver>], events: &[FollowEvent]) {
+pub(super) fn notify(observers: &[Arc<dyn FollowObserver>], events: &[FollowEvent]) {
     for event in events {
         for observer in observers {
-            // The panic has been printed by the hook. Following goes on.
+            // The panic hook has printed the panic. The follower continues.
             let _ = catch_unwind(AssertUnwindSafe(|| observer.on_event(event)));
         }
     }

@@ -1,4 +1,4 @@
-//! How to follow.
+//! The options of a follower.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,16 +7,16 @@ use std::sync::Arc;
 use super::FollowObserver;
 use crate::clock::{Clock, SystemClock};
 
-/// How a [`Follower`](super::Follower) follows.
+/// The options of a [`Follower`](super::Follower).
 ///
 /// # Example
 ///
 /// ```
-/// use stagegate::source::{FollowEvent, FollowOptions, WithNothing};
+/// use stagegate::source::{FollowEvent, FollowOptions, WithoutDocument};
 ///
 /// let options = FollowOptions::new()
 ///     .last_known_good("/var/lib/shop/rollout.last")
-///     .with_nothing(WithNothing::AllOff)
+///     .without_document(WithoutDocument::AllOff)
 ///     .observe(|event: &FollowEvent| eprintln!("{event:?}"));
 /// # drop(options);
 /// ```
@@ -25,66 +25,68 @@ pub struct FollowOptions {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) observers: Vec<Arc<dyn FollowObserver>>,
     pub(super) last_known_good: Option<PathBuf>,
-    pub(super) with_nothing: WithNothing,
+    pub(super) without_document: WithoutDocument,
     pub(super) has_thread: bool,
 }
 
-/// What to start with where neither the source nor the last known good has a document.
+/// What [`Follower::start`](super::Follower::start) does if no valid document is available, neither from the source nor
+/// from the last known good.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum WithNothing {
-    /// Nothing: starting fails.
+pub enum WithoutDocument {
+    /// Starting fails.
     #[default]
     Refuse,
-    /// A gate without flags: every one is off until there is a document.
+    /// Starting succeeds with an empty gate. All flags are off until the first document arrives.
     AllOff,
 }
 
 impl FollowOptions {
-    /// In a thread, by the clocks of the machine, without a last known good.
+    /// Returns the defaults: a background thread, the system clock, no observers and no last known good.
     #[must_use]
     pub fn new() -> FollowOptions {
         FollowOptions {
             clock: Arc::new(SystemClock::new()),
             observers: Vec::new(),
             last_known_good: None,
-            with_nothing: WithNothing::Refuse,
+            without_document: WithoutDocument::Refuse,
             has_thread: true,
         }
     }
 
-    /// Tells the observer what happens.
+    /// Adds an observer, which receives each [`FollowEvent`](super::FollowEvent).
     #[must_use]
     pub fn observe(mut self, observer: impl FollowObserver + 'static) -> FollowOptions {
         self.observers.push(Arc::new(observer));
         self
     }
 
-    /// Keeps what was put in force last in this file, for a start without the source. One file for each gate and process.
+    /// Keeps the last document that took effect in this file, for a start without the source. Use one file for each
+    /// gate and process.
     ///
-    /// Its directory is made where it is missing, for its owner alone. On Unix, a directory or file that other users can
-    /// write to, or that belongs to another user than this one or root, is neither read nor written.
+    /// The follower creates a missing directory, readable only by its owner. On Unix, it neither reads nor writes if
+    /// other users can write to the directory or the file, or if their owner is not this user or root.
     #[must_use]
     pub fn last_known_good(mut self, path: impl Into<PathBuf>) -> FollowOptions {
         self.last_known_good = Some(path.into());
         self
     }
 
-    /// What to start with where there is nothing.
+    /// Sets what starting does if no valid document is available. The default is [`WithoutDocument::Refuse`].
     #[must_use]
-    pub fn with_nothing(mut self, with_nothing: WithNothing) -> FollowOptions {
-        self.with_nothing = with_nothing;
+    pub fn without_document(mut self, without_document: WithoutDocument) -> FollowOptions {
+        self.without_document = without_document;
         self
     }
 
-    /// Takes ages from this clock.
+    /// Measures ages with this clock.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock + 'static) -> FollowOptions {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// No thread: the source is asked by [`refresh_now`](super::Follower::refresh_now) alone.
+    /// Starts no thread. Call [`refresh_now`](super::Follower::refresh_now) in your own loop.
     #[must_use]
     pub fn by_hand(mut self) -> FollowOptions {
         self.has_thread = false;
@@ -103,7 +105,7 @@ impl fmt::Debug for FollowOptions {
         f.debug_struct("FollowOptions")
             .field("observers", &self.observers.len())
             .field("last_known_good", &self.last_known_good)
-            .field("with_nothing", &self.with_nothing)
+            .field("without_document", &self.without_document)
             .field("has_thread", &self.has_thread)
             .finish_non_exhaustive()
     }

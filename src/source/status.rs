@@ -1,14 +1,14 @@
-//! How far what is in force can be relied on.
+//! The status of a follower.
 
 use std::time::Duration;
 
 use super::error::FollowError;
 use crate::clock::Moment;
 
-/// How what is in force stands to what the source has.
+/// How the gate's current document relates to the source's document.
 ///
 /// ```text
-///           | a document is in force | no answer               | refused
+///           | current or applied     | no answer               | refused
 /// ----------+------------------------+-------------------------+---------
 /// NotReady  | Ready                  | NotReady                | NotReady
 /// Ready     | Ready                  | Stale                   | Failed
@@ -16,50 +16,50 @@ use crate::clock::Moment;
 /// Failed    | Ready                  | Stale                   | Failed
 /// ```
 ///
-/// Started from the last known good it is `Stale`.
+/// After a start from the last known good it is `Stale`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Freshness {
-    /// The source has had no document yet that could be put in force, and there was no last known good.
+    /// The source has had no valid document yet, and there was no last known good.
     NotReady,
-    /// What is in force is what the source had when it was last asked.
+    /// The gate has the document that the source had at the last fetch.
     Ready,
-    /// The source does not answer, so there may be something newer. It is asked again.
+    /// The source does not answer, so it may have a newer document. The follower retries.
     Stale,
-    /// The source has a document that was refused. It takes somebody to change it.
+    /// The source has a document that was refused. Its author has to change it.
     Failed,
 }
 
-/// What a [`Follower`](super::Follower) has come to.
+/// The status of a [`Follower`](super::Follower).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FollowStatus {
-    /// How what is in force stands to what the source has.
+    /// How the gate's current document relates to the source's document.
     pub freshness: Freshness,
-    /// How long ago the source had what is in force; of a last known good, how long ago it was written. `None` where the
-    /// source never had.
+    /// The time since the source was last seen to have the current document. For a last known good, the time since it
+    /// was written. `None` before the first document.
     pub age: Option<Duration>,
-    /// The version of the gate.
+    /// The gate's version.
     pub version: u64,
-    /// What was wrong when the source was last asked, if anything was.
+    /// The error of the last fetch, if it failed or its document was refused.
     pub last_error: Option<FollowError>,
-    /// Documents of the source that were put in force.
+    /// The number of documents of the source that took effect.
     pub applied: u64,
-    /// Documents of the source that were refused.
+    /// The number of documents of the source that were refused.
     pub refused: u64,
-    /// Times that the source did not say what the document is.
+    /// The number of fetches that failed.
     pub unreachable: u64,
 }
 
-/// Since when what is in force has not been seen at the source.
+/// The moment at which the source was last seen to have the current document.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
+pub(super) struct Confirmed {
     pub(super) at: Moment,
-    /// How old it was then.
+    /// The age of the document at that moment. Zero, unless it came from the last known good.
     pub(super) age: Duration,
 }
 
-impl Seen {
+impl Confirmed {
     pub(super) fn age(&self, now: &Moment) -> Duration {
         now.since(&self.at).saturating_add(self.age)
     }

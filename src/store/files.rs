@@ -1,4 +1,4 @@
-//! The file operations of a [`Directory`](super::Directory), so that tests can have them fail.
+//! The file operations of a [`Directory`](super::Directory), which tests can replace.
 
 use std::fmt;
 use std::fs;
@@ -7,113 +7,115 @@ use std::path::Path;
 
 use crate::trust::{self, Owner};
 
-/// What a directory store does with files. [`SystemFiles`] does it; a test may do it badly: fail
-/// the n-th call, write a half, forget what was not synced.
+/// The file operations that a [`Directory`](super::Directory) needs. [`SystemFiles`] implements them.
+///
+/// An implementation for tests may inject faults: fail a call, write half of the bytes, or lose unsynced data.
 pub trait Files: Send + fmt::Debug {
-    /// Makes a directory that only its owner may enter, with those above it; it may be there.
+    /// Creates a directory and its missing parents. Only the owner may enter them. An existing directory is no error.
     ///
     /// # Errors
     ///
-    /// As the system says.
+    /// Returns the error of the operating system.
     fn create_directory(&mut self, path: &Path) -> io::Result<()>;
 
-    /// Refuses a directory that others can change, and what is no directory. `for_writing`: also
-    /// one that belongs to another user than this one or root.
+    /// Checks that the path is a directory that other users cannot change. With `for_writing`, the owner must also be
+    /// this user or root.
     ///
     /// # Errors
     ///
-    /// What is wrong with it, and what to run; as the system says, `NotFound` where there is none.
+    /// Says what is wrong and which command fixes it. `NotFound` if there is no directory.
     fn check_directory(&mut self, path: &Path, for_writing: bool) -> io::Result<()> {
         let _ = (path, for_writing);
         Ok(())
     }
 
-    /// Opens a regular file that only its owner may read, for reading and writing; makes it where
-    /// `create` says so. A link is refused, and a file that others can change.
+    /// Opens a regular file for reading and writing. With `create`, creates a missing file that only its owner may
+    /// read.
     ///
     /// # Errors
     ///
-    /// As the system says; `NotFound` where there is none and none is to be made.
+    /// `NotFound` if there is no file and `create` is false. Fails for a link, or a file that other users can change.
     fn open(&mut self, path: &Path, create: bool) -> io::Result<Box<dyn File>>;
 
-    /// Opens a regular file for reading alone. A link is refused, and a file that others can write to.
+    /// Opens a regular file for reading.
     ///
     /// # Errors
     ///
-    /// As the system says; `NotFound` where there is none.
+    /// `NotFound` if there is no file. Fails for a link, or a file that other users can write to.
     fn open_to_read(&mut self, path: &Path) -> io::Result<Box<dyn File>>;
 
-    /// Gives a file another name, in the place of whatever had it.
+    /// Renames a file. Replaces a file that has the new name.
     ///
     /// # Errors
     ///
-    /// As the system says.
+    /// Returns the error of the operating system.
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Has the names in a directory survive a loss of power.
+    /// Syncs a directory, so that its file names survive a power failure.
     ///
     /// # Errors
     ///
-    /// As the system says.
+    /// Returns the error of the operating system.
     fn sync_directory(&mut self, path: &Path) -> io::Result<()>;
 }
 
 /// An open file.
 pub trait File: Send + fmt::Debug {
-    /// Writes bytes at a place, all of them.
+    /// Writes all bytes at this offset.
     ///
     /// # Errors
     ///
-    /// As the system says; some of the bytes may have been written.
+    /// Returns the error of the operating system. Some of the bytes may have been written.
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
-    /// Has what was written survive a loss of power.
+    /// Syncs the file, so that the written bytes survive a power failure.
     ///
     /// # Errors
     ///
-    /// As the system says. What was written may be lost then, whatever a second call says.
+    /// Returns the error of the operating system. The written bytes may then be lost, even if a second call succeeds.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Cuts the file off.
+    /// Cuts the file to this length.
     ///
     /// # Errors
     ///
-    /// As the system says.
+    /// Returns the error of the operating system.
     fn truncate(&mut self, len: u64) -> io::Result<()>;
 
-    /// How many bytes it has.
+    /// Returns the file's size in bytes.
     ///
     /// # Errors
     ///
-    /// As the system says.
+    /// Returns the error of the operating system.
     fn size(&mut self) -> io::Result<u64>;
 
-    /// The bytes from a place on: so many, or all where there are fewer.
+    /// Reads `len` bytes from this offset, or fewer at the end of the file.
     ///
     /// # Errors
     ///
-    /// As the system says.
+    /// Returns the error of the operating system.
     fn read_at(&mut self, offset: u64, len: u64) -> io::Result<Vec<u8>>;
 
-    /// Takes the file for this process, until it is closed; `false`: another one has it.
+    /// Locks the file for this process until it is closed. Returns `false` if another process holds the lock.
     ///
     /// # Errors
     ///
-    /// As the system says.
+    /// Returns the error of the operating system.
     fn try_lock(&mut self) -> io::Result<bool>;
 
-    /// Lets go of it. Closing it does, too, but for a program that another thread of this process is about to start: until it
-    /// runs, it has whatever is open.
+    /// Releases the lock.
+    ///
+    /// Closing the file is not enough: a child process that another thread is just starting may still have it open.
     ///
     /// # Errors
     ///
-    /// As the system says.
+    /// Returns the error of the operating system.
     fn unlock(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// The files of the system.
+/// The files of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemFiles;
 
@@ -153,7 +155,7 @@ impl Files for SystemFiles {
     }
 
     fn sync_directory(&mut self, path: &Path) -> io::Result<()> {
-        // Other systems have no such thing: there a name is as durable as its file.
+        // Other systems cannot sync a directory. A name is as durable as its file there.
         if cfg!(unix) { fs::File::open(path)?.sync_all() } else { Ok(()) }
     }
 }
@@ -178,7 +180,7 @@ impl File for fs::File {
 
     fn read_at(&mut self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
         let left = self.size()?.saturating_sub(offset).min(len);
-        // One byte more, or a buffer that is just full would grow to see that this is the end.
+        // One byte more: a full buffer would grow only to find the end of the file.
         let mut bytes = Vec::with_capacity(usize::try_from(left).unwrap_or_default() + 1);
         self.seek(SeekFrom::Start(offset))?;
         self.take(len).read_to_end(&mut bytes)?;

@@ -1,4 +1,4 @@
-//! A store that is gone with its process.
+//! A store in memory.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::rollout::{Store, StoreError};
 
-/// A store in memory: for tests. A clone is the same store, so another rollout can open what one
-/// has left.
+/// A store in memory, for tests. Clones share their content, so another rollout can open the same store.
 ///
 /// # Example
 ///
@@ -28,7 +27,7 @@ use crate::rollout::{Store, StoreError};
 #[derive(Default)]
 pub struct Memory {
     content: Arc<Mutex<Content>>,
-    /// The number of the last line that this handle has appended.
+    /// The number of the last line that this handle appended.
     appended: Option<u64>,
 }
 
@@ -39,26 +38,26 @@ struct Content {
 }
 
 impl Memory {
-    /// An empty store.
+    /// Returns an empty store.
     #[must_use]
     pub fn new() -> Memory {
         Memory::default()
     }
 
-    /// Nothing panics while the lock is held, so a poisoned one has sound content.
+    /// No code panics while it holds the lock, so the content is valid even if the lock is poisoned.
     fn lock(&self) -> MutexGuard<'_, Content> {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Another handle: what the one has appended, the other has not.
+/// Returns another handle on the same store, as another process would have.
 impl Clone for Memory {
     fn clone(&self) -> Memory {
         Memory { content: Arc::clone(&self.content), appended: None }
     }
 }
 
-/// How much there is, without it: documents list users.
+/// Shows only counts, because documents list users.
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let content = self.lock();
@@ -85,7 +84,7 @@ impl Store for Memory {
             return Ok(());
         }
         if number != follows {
-            return Err(StoreError::conflict(format!("line {follows} follows, not {number}")));
+            return Err(StoreError::conflict(format!("the next line is {follows}, not {number}")));
         }
         content.lines.push(line.to_vec());
         drop(content);

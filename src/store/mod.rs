@@ -1,7 +1,8 @@
-//! Where plan and journal live: a [`Directory`], an etcd (`Etcd`, with feature `etcd`), or for tests the [`Memory`].
+//! Stores, which keep the plan and the journal: a [`Directory`], an etcd (`Etcd`, feature `etcd`), or [`Memory`] for
+//! tests.
 //!
-//! Another store (a database, an object storage with conditional writes) is whatever implements
-//! [`Store`](crate::rollout::Store), and passes [`conformance::check`].
+//! For another store, such as a database, implement [`Store`](crate::rollout::Store). Check it with
+//! [`conformance::check`].
 
 pub mod conformance;
 mod directory;

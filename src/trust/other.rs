@@ -1,4 +1,4 @@
-//! Systems whose permissions the standard library does not tell.
+//! Systems whose permissions the standard library cannot read. Every file passes.
 
 use std::fs::Metadata;
 use std::io;

@@ -1,4 +1,4 @@
-//! Mode bits and owners.
+//! Checks of mode bits and owners.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -7,15 +7,15 @@ use std::path::Path;
 
 use super::Owner;
 
-/// The bits of a mode that let group and others write.
+/// The mode bits that let the group and others write.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 const ROOT: u32 = 0;
 
 pub(super) fn check(path: &Path, metadata: &Metadata, owner: Owner) -> io::Result<()> {
     let us = if owner == Owner::Us { user() } else { None };
-    match wrong(metadata.mode(), metadata.uid(), us, metadata.is_dir(), path) {
-        Some(wrong) => Err(io::Error::new(io::ErrorKind::PermissionDenied, wrong)),
+    match problem(metadata.mode(), metadata.uid(), us, metadata.is_dir(), path) {
+        Some(problem) => Err(io::Error::new(io::ErrorKind::PermissionDenied, problem)),
         None => Ok(()),
     }
 }
@@ -24,9 +24,10 @@ pub(super) fn is_same(a: &Metadata, b: &Metadata) -> bool {
     (a.dev(), a.ino()) == (b.dev(), b.ino())
 }
 
-/// What is wrong with a file or directory of this mode and owner, for a process of user `us`; `None` where
-/// the owner does not matter.
-fn wrong(
+/// Returns what is wrong with this mode and owner, and the command that fixes it.
+///
+/// `us` is the user of this process, or `None` if the owner does not matter.
+fn problem(
     mode: u32,
     owner: u32,
     us: Option<u32>,
@@ -50,11 +51,11 @@ fn wrong(
     })
 }
 
-/// The effective user of this process; `None` where the system does not say so in a file.
+/// Returns the effective user of this process. `None` on systems without `/proc`.
 fn user() -> Option<u32> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    // Real, effective, saved, of the file system.
+    // The fields are the real, effective, saved and file system user.
     users.split_whitespace().nth(1)?.parse().ok()
 }
 
@@ -64,7 +65,7 @@ mod tests {
 
     #[test]
     fn only_this_user_and_root_may_own_and_write() {
-        let refused = |mode, owner, us| wrong(mode, owner, us, true, Path::new("/d")).is_some();
+        let refused = |mode, owner, us| problem(mode, owner, us, true, Path::new("/d")).is_some();
         for mode in [0o700, 0o755, 0o600, 0o644, 0o1700] {
             assert!(!refused(mode, 7, Some(7)) && !refused(mode, 0, Some(7)), "{mode:o}");
             assert!(refused(mode, 8, Some(7)) && refused(mode, 7, Some(0)), "{mode:o}");

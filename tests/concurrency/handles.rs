@@ -1,5 +1,5 @@
-//! A handle answers for its own flag, in every version, while updates add and take away others and
-//! so move it about.
+//! A handle answers for its own flag in every version, while updates add and remove other flags and
+//! so change the flag's position.
 
 use std::fmt::Write as _;
 
@@ -7,13 +7,13 @@ use stagegate::{FlagHandle, Gate, Pinned, Salt};
 
 use super::{sized, together};
 
-/// Flag `f0` to `f7`; which of them a version has, and whether they are on, its number tells.
+/// The flags `f0` to `f7`. A version's number determines which of them exist and which are on.
 const FLAGS: u64 = 8;
 
-/// Sets of flags that follow each other in a circle.
+/// The number of flag sets, which repeat.
 const CYCLE: u64 = 5;
 
-/// Never the same set twice in a row, nor the same place for a flag.
+/// Returns whether a version has a flag. Two versions in a row have different sets, so that flags change position.
 fn is_there(version: u64, flag: u64) -> bool {
     !(flag * 7 + version % CYCLE * 3).is_multiple_of(5)
 }
@@ -42,10 +42,14 @@ fn handles_answer_for_their_own_flag() {
     let (updates, reads) = (sized(3_000, 30), sized(20_000, 100));
     for version in 0..CYCLE {
         let set = |version: u64| (0..FLAGS).map(|flag| is_there(version, flag)).collect::<Vec<_>>();
-        assert_ne!(set(version), set(version + 1), "updates that move no flag prove nothing");
+        assert_ne!(
+            set(version),
+            set(version + 1),
+            "both versions have the same flags, so no flag changes position"
+        );
     }
     let gate = Gate::from_document(document(1)).unwrap();
-    // Shared by all readers: each finds places that another one has noted.
+    // All readers share the handles, so a reader uses positions that another reader has cached.
     let handles: Vec<FlagHandle> = (0..FLAGS).map(|flag| gate.flag(&key(flag))).collect();
     let mut jobs: Vec<Box<dyn FnOnce() + Send + '_>> = vec![Box::new(|| {
         for version in 2..u64::from(updates) {
@@ -70,13 +74,13 @@ fn handles_answer_for_their_own_flag() {
     together(jobs);
 }
 
-/// In the version in force, and in one held for some time.
+/// Checks a flag in the current version and in a version that was pinned earlier.
 fn check(handle: &FlagHandle, flag: u64, user: u64, held: &Pinned) {
     assert_eq!(handle.key(), key(flag));
     for evaluation in [handle.evaluate(user), handle.evaluate_in(held, user)] {
         let version = evaluation.version;
         assert_eq!(evaluation.enabled, is_on(version, flag), "f{flag} in {version}");
-        // The bucket is the flag's own: no other one's salt puts the user there.
+        // The bucket shows that the answer is for this flag: each flag has its own salt.
         let bucket = is_there(version, flag).then(|| Salt::new(&key(flag)).bucket(user));
         assert_eq!(evaluation.bucket, bucket, "f{flag} in {version}");
     }

@@ -1,4 +1,4 @@
-//! An update that a thread has seen, or been told of, is in force for it.
+//! A thread that has seen an update, or was told of it by another thread, never sees an older version.
 
 use std::sync::mpsc;
 use std::thread;
@@ -11,7 +11,7 @@ const DOCUMENT: &str =
     r#"{"schema": 1, "flags": {"a": {"stages": [{"name": "on", "percent": 100}]}}}"#;
 
 #[test]
-fn what_one_thread_did_another_that_is_told_finds_in_force() {
+fn a_thread_that_is_told_of_an_update_sees_it() {
     let gate = Gate::from_document(DOCUMENT).unwrap();
     let handle = gate.flag("a");
     let (tell, told) = mpsc::channel();
@@ -39,7 +39,7 @@ fn what_one_thread_did_another_that_is_told_finds_in_force() {
 }
 
 #[test]
-fn no_way_of_asking_is_behind_another() {
+fn later_calls_never_see_an_older_version() {
     let gate = Gate::from_document(DOCUMENT).unwrap();
     let handle = gate.flag("a");
     let rounds = sized(1_000_000, 500);
@@ -47,7 +47,7 @@ fn no_way_of_asking_is_behind_another() {
         for _ in 0..2 {
             scope.spawn(|| {
                 for _ in 0..rounds {
-                    // Each is asked after the one before, so it may only be newer.
+                    // The calls run one after the other, so versions may only grow.
                     let versions = [
                         gate.pin().version(),
                         gate.evaluate("user", "a").version,
@@ -67,7 +67,7 @@ fn no_way_of_asking_is_behind_another() {
 }
 
 #[test]
-fn gates_that_share_a_thread_do_not_answer_for_each_other() {
+fn gates_used_by_one_thread_stay_separate() {
     let gates: Vec<Gate> = (0..9).map(|_| Gate::from_document(DOCUMENT).unwrap()).collect();
     for (index, gate) in gates.iter().enumerate() {
         for _ in 0..index {
@@ -83,11 +83,11 @@ fn gates_that_share_a_thread_do_not_answer_for_each_other() {
 }
 
 #[test]
-fn a_user_type_may_ask_from_within_a_question() {
+fn a_user_type_may_call_the_gate_during_an_evaluation() {
     struct Nested(Gate);
     impl stagegate::AsUser for Nested {
         fn key(&self) -> stagegate::UserKey<'_> {
-            // Out of date for this thread, so it has to be read anew while a question is under way.
+            // The thread's cached version becomes stale, so the gate reloads it in the middle of an evaluation.
             self.0
                 .set_stage("a", if self.0.is_enabled("user", "a") { "off" } else { "on" })
                 .unwrap();
@@ -102,22 +102,22 @@ fn a_user_type_may_ask_from_within_a_question() {
 }
 
 #[test]
-fn what_is_shared_may_be_shared() {
+fn gates_plans_and_errors_are_send_and_sync() {
     fn shared<T: Send + Sync + 'static>() {}
     shared::<Gate>();
     shared::<stagegate::FlagHandle>();
-    // A request's version may go with it from one worker thread to another.
+    // A request may move to another worker thread together with its pinned version.
     shared::<stagegate::Pinned>();
     shared::<stagegate::Plan>();
     shared::<stagegate::PlanError>();
     shared::<stagegate::UpdateError>();
 }
 
-/// Version after version a flag climbs these, then begins again.
+/// The number of stages. Each version moves a flag one stage up, and the last stage is followed by the first.
 const STEPS: u64 = 7;
 
 #[test]
-fn an_answer_and_its_version_are_of_one_update() {
+fn an_answer_and_its_version_come_from_one_update() {
     let stages: Vec<_> = (0..STEPS)
         .map(|step| format!(r#"{{"name": "s{step}", "percent": {}}}"#, 10 * (step + 1)))
         .collect();
@@ -129,7 +129,7 @@ fn an_answer_and_its_version_are_of_one_update() {
     let read = || {
         let mut last = 0;
         for round in 0..rounds {
-            // "a" moves with every version, "b" never.
+            // "a" moves with every version. "b" never moves.
             let answers = [
                 a.evaluate(round),
                 b.evaluate(round),
@@ -158,7 +158,7 @@ fn an_answer_and_its_version_are_of_one_update() {
     together(vec![Box::new(read), Box::new(read), Box::new(update)]);
 }
 
-/// Each step puts one pair of flags on, by one update.
+/// The number of flag pairs. Each update switches one pair on.
 const PAIRS: u32 = 32;
 
 fn pairs_on(on: u32) -> String {
@@ -174,10 +174,10 @@ fn pairs_on(on: u32) -> String {
 }
 
 #[test]
-fn who_is_answered_by_an_update_is_answered_by_all_of_it() {
+fn a_reader_that_sees_part_of_an_update_sees_all_of_it() {
     for _ in 0..sized(40, 2) {
         let gate = Gate::from_document(pairs_on(0)).unwrap();
-        // In the order in which an update comes by them, and against it.
+        // One reader goes through the flags in the order of the update, the other against it.
         let handles = |flag: &str| (0..PAIRS).map(|n| gate.flag(&format!("{flag}{n}"))).collect();
         let (first, last): (Vec<_>, Vec<_>) = (handles("a"), handles("b"));
         let update = || {

@@ -1,5 +1,5 @@
-//! Every version carries a random word and the word's checksum, one flag a bit. A reader that saw
-//! flags of two versions would see a word and a checksum that do not belong together.
+//! Readers see whole versions. Every version has a random word and the word's checksum, one flag per
+//! bit. A reader that mixed two versions would see a checksum that does not match the word.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -11,16 +11,15 @@ use stagegate::{FlagHandle, Gate, Pinned, Update};
 
 use super::{sized, together};
 
-/// Bits of the word, and of its checksum.
+/// The number of bits of the word, and of its checksum.
 const BITS: u32 = if cfg!(miri) { 4 } else { 20 };
 
-/// Writers that move one flag each, of their own.
+/// The number of writers that move one flag each. No other writer moves that flag.
 const STEPPERS: u32 = 2;
 const UPDATERS: u32 = 2;
 const READERS: u32 = 3;
 
-/// Spreads a word's bits (splitmix64), so that words that differ a little have checksums that
-/// differ a lot.
+/// Mixes a word's bits (`SplitMix64`), so that similar words have very different checksums.
 fn mix(word: u64) -> u64 {
     let word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -40,8 +39,9 @@ fn key(kind: char, index: u32) -> String {
     format!("{kind}{index:02}")
 }
 
-/// The word's bits as flags `w..`, its checksum's as `c..`, and a flag of each stepper's as `s..`,
-/// always declared on: an update leaves one that its stepper took down where it is.
+/// Returns a document with the word's bits as flags `w..`, the checksum's bits as flags `c..`, and one
+/// flag `s..` per stepper. The flags `s..` are declared on, but an update leaves a flag off after its
+/// stepper has rolled it back.
 fn document(word: u64) -> String {
     let mut text = r#"{"schema": 1, "plans": {"p": {"stages": [{"name": "on", "percent": 100}]}},
         "flags": {"last": {}"#
@@ -58,14 +58,18 @@ fn document(word: u64) -> String {
     text + "}}"
 }
 
-/// The bits that flags of this kind say.
+/// Reads the bits of the flags of this kind.
 fn read(kind: char, mut is_on: impl FnMut(&str) -> bool) -> u64 {
     (0..BITS).map(|bit| u64::from(is_on(&key(kind, bit))) << bit).sum()
 }
 
 fn check(how: &str, is_on: &mut dyn FnMut(&str) -> bool) {
     let (word, sum) = (read('w', &mut *is_on), read('c', is_on));
-    assert_eq!(sum, checksum(word), "{how}: word {word:x} is of another version than its checksum");
+    assert_eq!(
+        sum,
+        checksum(word),
+        "{how}: the word {word:x} and its checksum are from different versions"
+    );
 }
 
 #[test]
@@ -110,26 +114,26 @@ fn readers_see_whole_versions_and_no_update_is_lost() {
     assert_eq!(gate.version(), 1 + count);
     let applied: BTreeSet<_> = applied.lock().unwrap().drain(..).collect();
     assert_eq!(applied, (2..=1 + count).collect(), "each update made a version of its own");
-    // A reader that only ever saw one version has shown nothing; slow tools may run threads in turn.
+    // A reader that saw one version only has tested nothing. Slow tools may run the threads one after the other.
     let least = u64::from(sized(3, 1));
     assert!(seen_together.into_inner() >= least, "readers and writers never met");
 }
 
-/// Moves a flag that nobody else moves down and up, and finds each move in force.
+/// Moves a flag down and up, and checks that each move is in force at once. No other thread moves this flag.
 fn step(gate: &Gate, key: &str, steps: u32) {
     let handle = gate.flag(key);
     for n in 0..steps {
         let on = n % 2 == 1;
         let version = if on { gate.set_stage(key, "on") } else { gate.roll_back(key) }.unwrap();
         assert!(gate.version() >= version);
-        // Whatever versions others have made since, all of them have this move.
+        // Other threads may have made newer versions, and each of them includes this move.
         assert_eq!((handle.is_enabled(1), gate.is_enabled(2, key)), (on, on), "{key} at {version}");
         let evaluation = gate.pin().evaluate(3, key);
         assert!(evaluation.enabled == on && evaluation.version >= version);
     }
 }
 
-/// Checks one version after the other; returns how many different ones there were.
+/// Checks one version after the other. Returns the number of different versions.
 fn read_versions(gate: &Gate, reads: u32) -> u64 {
     let handles: Vec<FlagHandle> = ['w', 'c']
         .into_iter()
@@ -163,7 +167,7 @@ fn read_versions(gate: &Gate, reads: u32) -> u64 {
                 });
             }
         }
-        // A version that is held for long stays what it was.
+        // A pinned version does not change.
         let word = read('w', |key| pinned.is_enabled(user, key));
         match &held {
             Some((old, word)) if n % 16 != 0 => {

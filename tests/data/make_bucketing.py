@@ -1,22 +1,22 @@
 #!/usr/bin/env python3
 """Writes bucketing.json: golden vectors of the bucketing algorithm `xxh3-ppm-1`.
 
-Independent of the crate: the hash is the reference implementation in C, through the `xxhash`
-package; the formula is that of docs/bucketing.md, in whole numbers of any size.
+This script is independent of the crate. The hash is the reference implementation in C, from the
+`xxhash` package. The formula is from docs/bucketing.md, in integers of unlimited size.
 
     pip install -r requirements.txt     # in this folder
-    python3 make_bucketing.py           # writes bucketing.json beside this file
-    python3 make_bucketing.py --check   # exit status 1 when the file or the formula in the docs differs
+    python3 make_bucketing.py           # writes bucketing.json into this folder
+    python3 make_bucketing.py --check   # exit status 1 if the file or the formula in the docs differs
 
-The file never changes: these are the buckets that users of the crate are in. Another result is
-another algorithm, with an id of its own.
+The file must never change, because users of the crate are in these buckets. Different buckets need a
+new algorithm with its own id.
 
-Layout, one row a line:
-    ppm    percentages in parts per million that every row answers for
+Layout, one row per line:
+    ppm    percentages in parts per million
     salts  salts, by index
-    rows   [salt index, key, bucket, smallest ppm that admits the bucket, a 0 or 1 for each of `ppm`]
-           a key is text, or {"hex": "..."} where it is no UTF-8
-    edges  [ppm, last bucket among it, first bucket not among it], null where there is none
+    rows   [salt index, key, bucket, smallest ppm that admits the bucket, for each of `ppm`: 1 if it admits the bucket]
+           a key is text, or {"hex": "..."} if it is not UTF-8
+    edges  [ppm, last bucket that it admits, first bucket that it does not admit], null if there is none
 """
 
 import inspect
@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 VECTORS = HERE / "bucketing.json"
 SPECIFICATION = HERE.parent.parent / "docs" / "bucketing.md"
 
-# --- The formula. `--check` looks for these three functions, word for word, in the specification.
+# --- The formula. `--check` requires an exact copy of these three functions in the specification.
 
 
 def key_bytes(user):
@@ -46,12 +46,12 @@ def is_enabled(bucket, ppm):
     return bucket * 1_000_000 >> 64 < ppm
 
 
-# --- What is asked.
+# --- The inputs.
 
 PPM = [0, 1, 100, 10_000, 125_000, 250_000, 333_333, 500_000, 999_900, 999_999, 1_000_000]
 
-# XXH3 has other code for 0, 1-3, 4-8, 9-16, 17-128, 129-240 and more bytes; of long input it takes
-# stripes of 64 bytes and blocks of 1,024.
+# XXH3 has separate code for 0, 1-3, 4-8, 9-16, 17-128, 129-240 and more bytes. It reads long input in
+# stripes of 64 bytes and blocks of 1,024 bytes.
 LONG = [320, 383, 384, 385, 511, 512, 513, 1023, 1024, 1025, 1087, 1088, 1089, 2047, 2048, 2049, 4095, 4096]
 
 SALTS = [
@@ -64,8 +64,8 @@ SALTS = [
     "New-Checkout",
     "new-checkout ",
     "line\nbreak\ttab \"quote\" \\ 'single'",
-    "caf\u00e9",  # the same word, composed
-    "cafe\u0301",  # and decomposed: other bytes, so another salt
+    "caf\u00e9",  # composed
+    "cafe\u0301",  # the same word, decomposed: other bytes, so another salt
     "\u652f\u6255\u3044",
     "\u043e\u043f\u043b\u0430\u0442\u0430",
     "\U0001f680\U0001f468\u200d\U0001f469\u200d\U0001f467",
@@ -157,22 +157,22 @@ class Random:
 
 
 def questions():
-    """Every (salt, user) of the file."""
+    """Yields every (salt, user) of the file."""
     random = Random(2026)
     for salt in SALTS:
         for key in KEYS:
             yield salt, key
-    # Keys of every length, as text and as bytes that are none.
+    # Keys of every length, as text and as bytes that are not UTF-8.
     for length in [*range(301), *LONG]:
         yield "new-checkout", random.text(length)
         yield "", random.bytes(length)
         yield "caf\u00e9", b"\xff" * length
-    # Salts of every length; a document takes up to 4,096 bytes.
+    # Salts of every length. A document allows up to 4,096 bytes.
     for length in [*range(1, 301), *LONG]:
         salt = random.text(length)
         yield salt, "user-42"
         yield salt, random.next()
-    # What keys usually are, for flags that are named alike.
+    # Common kinds of keys, for flags with similar names.
     for number in range(50):
         salt = f"checkout-{number:02}"
         for _ in range(20):
@@ -188,12 +188,12 @@ def questions():
 
 
 def edges():
-    """Buckets on both sides of a percentage, found by bisecting the formula."""
+    """Yields the last bucket inside and the first bucket outside of each percentage, found by bisecting the formula."""
     random = Random(7)
     exact = range(0, 1_000_001, 15_625)  # where ppm * 2^64 / 10^6 is a whole number
     drawn = [1 + random.below(999_999) for _ in range(500)]
     for ppm in sorted({*PPM, *range(20), *range(999_980, 1_000_000), *exact, *drawn}):
-        low, high = 0, 2**64  # the first bucket that is not enabled is in low..=high
+        low, high = 0, 2**64  # the first bucket that is not enabled is between low and high, inclusive
         while low < high:
             middle = (low + high) // 2
             if is_enabled(middle, ppm):
@@ -240,7 +240,7 @@ def check(text):
     specification = SPECIFICATION.read_text(encoding="utf-8")
     for function in (key_bytes, bucket_of, is_enabled):
         if inspect.getsource(function).strip() not in specification:
-            yield f"{SPECIFICATION.name} does not have `{function.__name__}` as it is here"
+            yield f"{SPECIFICATION.name} does not contain `{function.__name__}` as in this script"
 
 
 def main():

@@ -1,29 +1,29 @@
 #!/usr/bin/env python3
-"""Writes guard.json: what the formulas of the guard come to by scipy.
+"""Writes guard.json: reference values for the guard's formulas, computed with scipy.
 
-Independent of the crate: each formula is what docs/guards.md says of it, by another route than the
-crate's where there is one: probabilities of counts instead of a closed ratio, sums over all looks at which a
-bet begins instead of a recursion, equations solved instead of their solutions.
+This script is independent of the crate. It implements the formulas of docs/guards.md, if possible in
+another way than the crate: probabilities of counts instead of a closed ratio, sums over all looks at
+which a bet begins instead of a recursion, numeric roots instead of closed solutions.
 
     pip install -r requirements.txt     # in this folder
-    python3 make_guard.py               # writes guard.json beside this file
-    python3 make_guard.py --check       # exit status 1 when the file, or a list of odds in the docs, differs
+    python3 make_guard.py               # writes guard.json into this folder
+    python3 make_guard.py --check       # exit status 1 if the file, or a list of odds in the docs, differs
 
-Numbers have twelve digits. `--check` compares them to nine, so that another version of scipy may round
-otherwise.
+Numbers have twelve digits. `--check` compares nine of them, because another version of scipy may round
+differently.
 
-Layout, one row a line:
+Layout, one row per line:
     evidence  [name of the odds, looks as [hits, trials, p], ln of the money after each look]
-    spread    [ln of what a fault from the first look on has to make up for]
-    share     [requests with the flag, without, times control's rate, share of the errors that is treatment's]
-    wilson    [hits, of so many, what the rate is at most with 99 of 100 certainty]
-    bounds    [hits, of so many, at least, at most, both with 95 of 100 (Wilson), at most (Clopper and Pearson)]
+    spread    [ln of the factor that a fault from the first look on must win back, because the money is spread]
+    share     [requests with the flag, without, times control's rate, expected share of treatment in the errors]
+    wilson    [hits, trials, upper bound of the rate with 99% certainty]
+    bounds    [hits, trials, lower and upper bound with 95% certainty each (Wilson), upper bound (Clopper and Pearson)]
     erfcx     [x, e^(x^2) erfc(x)]
     tail      [x, log, e^log times the probability that a standard normal deviate is above x]
-    told      [probability of an error, limit, mean and variance of what a trial tells]
-    passed    [time, drift, variance, level, probability that the level is reached by then]
-    minutes   ["above" or "worse", limit, times the base rate, share of users, requests a minute, base rate, alpha,
-              minutes until it is found in four of five cases], null where that is never
+    told      [probability of an error, limit, mean and variance of the log likelihood ratio of one trial]
+    passed    [time, drift, variance, level, probability that the level is reached by that time]
+    minutes   ["above" or "worse", limit, times the base rate, share of users, requests per minute, base rate, alpha,
+              minutes until the guard finds the fault in four of five cases], null for never
 """
 
 import json
@@ -45,18 +45,18 @@ ODDS = {"worse": [1.25, 1.5, 2, 3, 5, 10], "uneven": [1.01, 1.03, 1.1, 1.3, 2, 5
 
 
 def alternative(p, odds):
-    """The probability with so many times the odds of p."""
+    """Returns the probability whose odds are `odds` times the odds of p."""
     times = odds * p / (1 - p)
     return times / (1 + times)
 
 
 def not_begun(k):
-    """The share of the money that has begun nothing before the (k+1)-th look."""
+    """Returns the share of the money that has not entered a bet before the (k+1)-th look."""
     return 1 / (1 + math.log(k + 1))
 
 
 def ln_evidence(odds, looks):
-    """After each look. One with nothing in it is none, and the money stays as it was."""
+    """Returns ln of the money after each look. A look without trials does not count and leaves the money unchanged."""
     after, ratios = [0.0], []
     for hits, trials, p in looks:
         if trials == 0:
@@ -73,19 +73,19 @@ def ln_evidence(odds, looks):
 
 
 def ln_spread():
-    """What all alternatives get that begin with the first look, shared by them."""
+    """Returns -ln of the stake of one alternative at the first look: all alternatives share the money of that look."""
     return -math.log((not_begun(0) - not_begun(1)) / len(ODDS["worse"]))
 
 
 def treatment_share(treatment, control, times):
-    """That an error is treatment's where there is one: of two Poisson counts with these means."""
+    """Returns the probability that an error is treatment's, from two Poisson counts with these means."""
     means = np.array([times * treatment, control]) / (times * treatment + control)
     one = stats.poisson.pmf(1, means[0]) * stats.poisson.pmf(0, means[1])
     return one / stats.poisson.pmf(1, means.sum())
 
 
 def wilson(hits, trials, certainty):
-    """Least and greatest rate of which the counts are just not too far: roots of the score."""
+    """Returns the lower and upper bound of the rate: the roots of the score test."""
     rate, z = hits / trials, stats.norm.ppf(certainty)
 
     def too_far(p):
@@ -97,7 +97,7 @@ def wilson(hits, trials, certainty):
 
 
 def clopper_pearson(hits, trials, certainty):
-    """The greatest rate with which so few are not too few: exact."""
+    """Returns the exact upper bound of the rate."""
     return stats.beta.ppf(certainty, hits + 1, trials - hits)
 
 
@@ -106,7 +106,7 @@ def tail(x, log):
 
 
 def told(truth, p):
-    """Of the alternative that tells most on average: by the two things that may happen."""
+    """Returns mean and variance of one trial's log likelihood ratio, for the alternative with the largest mean."""
     best = (0, 0)
     for odds in ODDS["worse"]:
         q = alternative(p, odds)
@@ -123,7 +123,7 @@ def first_passage(drift, variance, level):
 
 
 def passed(time, drift, variance, level):
-    """By the inverse Gaussian distribution, which has to be the integral of the density of first passage."""
+    """Returns the inverse Gaussian probability, checked against the integral of the first-passage density."""
     found = first_passage(drift, variance, level).cdf(time)
 
     def density(log):
@@ -131,7 +131,7 @@ def passed(time, drift, variance, level):
         far = (level - drift * t) ** 2 / (2 * variance * t)
         return level / math.sqrt(2 * math.pi * variance * t) * math.exp(-far)
 
-    # In steps, so that no peak falls between the points of the quadrature.
+    # In small steps, so that the quadrature misses no peak.
     steps = np.linspace(math.log(time) - 25, math.log(time), 501)
     parts = [integrate.quad(density, a, b, epsabs=0)[0] for a, b in zip(steps, steps[1:])]
     assert math.isclose(math.fsum(parts), found, rel_tol=1e-8), (time, drift, variance, level)
@@ -151,7 +151,7 @@ def minutes(kind, limit, times, share, requests, base, alpha):
     return first_passage(drift, variance, ln_spread() - math.log(alpha)).ppf(0.8) / (requests * trials)
 
 
-# --- What is asked.
+# --- The inputs.
 
 
 def evidence():
@@ -165,10 +165,10 @@ def evidence():
             for _ in range(8):
                 trials = round(size * 2 * drawn.random())
                 hits = min(trials, round(trials * rate * 2 * drawn.random() + drawn.random() - 0.4))
-                p = round(base * (0.9 + 0.1 * drawn.random()), 9)  # another one with each look
+                p = round(base * (0.9 + 0.1 * drawn.random()), 9)  # differs from look to look
                 looks.append([hits, trials, p])
             yield [name, looks, [*ln_evidence(odds, looks)]]
-        # A fault after a long time in which all was well.
+        # A fault after many healthy looks.
         looks = [[1, 100, 0.01]] * 150 + [[4, 100, 0.01]] * 20
         yield [name, looks, [*ln_evidence(odds, looks)]]
 
@@ -188,7 +188,7 @@ def counts(sizes):
 
 
 def bounds():
-    # What docs/guards.md has, and others.
+    # The counts in docs/guards.md, and others.
     documented = [(hits, 20_000) for hits in (34, 40, 41, 43, 44, 46, 50, 55)]
     for hits, size in [*documented, *counts([300, 500, 20_000])]:
         if hits < size:
@@ -197,7 +197,7 @@ def bounds():
 
 def erfcx():
     small = [step / 10 for step in range(51)]
-    near = [1e-300, 1e-9, 0.001, 1.4999, 1.5001, 1.9999, 2.0001]  # where others change their formula
+    near = [1e-300, 1e-9, 0.001, 1.4999, 1.5001, 1.9999, 2.0001]  # where other implementations switch formulas
     large = [5.5, 6.0, 7.5, 10.0, 15.0, 26.0, 27.0, 50.0, 100.0, 1e3, 1e5, 1e8, 1e50, 1e150, 1e200, 1e300]
     for x in [*small, *near, *large]:
         yield [x, special.erfcx(x)]
@@ -209,7 +209,7 @@ def tails():
         yield [-x, 0.0, tail(-x, 0.0)]
         yield [x, 3.5, tail(x, 3.5)]
         yield [-x, 3.5, tail(-x, 3.5)]
-    # The log makes up for the tail, as the second half of `passed` has it.
+    # The log compensates for the small tail, as in the second half of `passed`.
     for x in [10.0, 38.0, 60.0, 100.0, 300.0, 1_000.0]:
         for more in [-40.0, 0.0, 10.0]:
             yield [x, x * x / 2 + more, tail(x, x * x / 2 + more)]
@@ -273,7 +273,7 @@ def render(names):
 
 
 def same(a, b, least=0.0):
-    """To nine digits, or to `least`."""
+    """Compares to nine digits, or with an absolute tolerance of `least`."""
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(same(*pair, least) for pair in zip(a, b))
     if isinstance(a, float) and isinstance(b, float):
@@ -285,7 +285,7 @@ def check(text):
     written = json.loads(VALUES.read_text(encoding="ascii")) if VALUES.exists() else {}
     for name, rows in json.loads(text).items():
         known = written.pop(name, [])
-        # Evidence is a sum of logarithms that may cancel.
+        # Evidence sums logarithms that may cancel, so a relative tolerance alone is too strict.
         least = 1e-9 if name == "evidence" else 0.0
         differ = [index for index, pair in enumerate(zip(rows, known)) if not same(*pair, least)]
         if len(rows) != len(known):
@@ -297,7 +297,7 @@ def check(text):
     specification = " ".join(SPECIFICATION.read_text(encoding="utf-8").split())
     for odds in ODDS.values():
         if ", ".join(map(str, odds)) not in specification:
-            yield f"{SPECIFICATION.name} does not have the odds {odds}"
+            yield f"{SPECIFICATION.name} does not contain the odds {odds}"
 
 
 def main():

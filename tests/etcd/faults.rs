@@ -1,4 +1,4 @@
-//! A follower through everything that a server and the way to it may do.
+//! A follower survives faults of the server and of the network.
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
@@ -9,21 +9,21 @@ use stagegate::http::Endpoint;
 use stagegate::rollout::{Controller, Rollout, Store};
 use stagegate::store::Etcd;
 
-use super::between::Between;
+use super::proxy::Proxy;
 use super::real::{Real, base64};
 use super::{DOCUMENT, serving, settle, until};
 
 const EVERY: Duration = Duration::from_millis(500);
 
-/// A rollout that acts, and one that follows it by another way.
-fn pair(real: &Real, between: &Between) -> (Rollout, Rollout) {
+/// Returns a rollout that acts, and a rollout that follows it through the proxy.
+fn pair(real: &Real, proxy: &Proxy) -> (Rollout, Rollout) {
     let rollout = Rollout::start(real.store(), SystemClock::new(), DOCUMENT, "ana").unwrap();
-    let endpoint = Endpoint::new(&*between.url).with_deadline(Duration::from_millis(300));
+    let endpoint = Endpoint::new(&*proxy.url).with_deadline(Duration::from_millis(300));
     let store = Etcd::new([endpoint], "test/rollout").unwrap();
     (rollout, Rollout::open(store, SystemClock::new()).unwrap())
 }
 
-/// Takes the flag up or back: whichever it has not been last.
+/// Promotes the flag if it is off, else rolls it back.
 fn change(rollout: &Rollout) {
     let ana = rollout.by("ana");
     if serving(rollout, "a") == "off" {
@@ -37,8 +37,8 @@ fn change(rollout: &Rollout) {
 #[test]
 fn a_follower_converges_after_every_fault_and_answers_meanwhile() {
     let Some(mut real) = Real::start("faults of a server") else { return };
-    let between = Between::new(&real.url);
-    let (rollout, follower) = pair(&real, &between);
+    let proxy = Proxy::new(&real.url);
+    let (rollout, follower) = pair(&real, &proxy);
     let following = Controller::following(&follower, EVERY, |_| {}).unwrap();
     let mut longest = Duration::ZERO;
     for round in 0..3 {
@@ -46,29 +46,33 @@ fn a_follower_converges_after_every_fault_and_answers_meanwhile() {
             match fault {
                 "kill" => {
                     real.kill();
-                    until("the failure is told", || follower.status().last_error.is_some());
+                    until("the follower reports the failure", || {
+                        follower.status().last_error.is_some()
+                    });
                     real.run();
                 }
                 "stop" => {
                     real.stop();
                     std::thread::sleep(EVERY);
-                    until("the failure is told", || follower.status().last_error.is_some());
+                    until("the follower reports the failure", || {
+                        follower.status().last_error.is_some()
+                    });
                     real.go_on();
                 }
                 "cut" => {
-                    between.faults.is_cut.store(true, Ordering::SeqCst);
+                    proxy.faults.is_cut.store(true, Ordering::SeqCst);
                     change(&rollout);
                     std::thread::sleep(EVERY);
                     assert_ne!(serving(&rollout, "a"), serving(&follower, "a"));
-                    between.faults.is_cut.store(false, Ordering::SeqCst);
+                    proxy.faults.is_cut.store(false, Ordering::SeqCst);
                 }
-                "delay" => between.faults.delay.store(200, Ordering::SeqCst),
+                "delay" => proxy.faults.delay.store(200, Ordering::SeqCst),
                 "compact" => {
                     let revision = real.revision();
                     let body = format!(r#"{{"revision":"{revision}"}}"#);
                     assert!(real.post("/v3/kv/compaction", &body).contains("header"));
                 }
-                _ => between.faults.lose.store(2, Ordering::SeqCst),
+                _ => proxy.faults.lose.store(2, Ordering::SeqCst),
             }
             until("a change after the fault", || {
                 change(&rollout);
@@ -80,7 +84,7 @@ fn a_follower_converges_after_every_fault_and_answers_meanwhile() {
             });
             assert!(seen < Duration::from_secs(5), "{fault} in round {round}: {seen:?}");
             longest = longest.max(seen);
-            between.faults.delay.store(0, Ordering::SeqCst);
+            proxy.faults.delay.store(0, Ordering::SeqCst);
         }
     }
     drop(following);
@@ -88,12 +92,12 @@ fn a_follower_converges_after_every_fault_and_answers_meanwhile() {
 }
 
 #[test]
-fn events_that_are_lost_are_made_up_for_by_reading_now_and_then() {
+fn polling_makes_up_for_lost_watch_events() {
     let Some(real) = Real::start("lost events") else { return };
-    let between = Between::new(&real.url);
-    let (rollout, follower) = pair(&real, &between);
+    let proxy = Proxy::new(&real.url);
+    let (rollout, follower) = pair(&real, &proxy);
     let following = Controller::following(&follower, EVERY, |_| {}).unwrap();
-    between.faults.swallow.store(2, Ordering::SeqCst);
+    proxy.faults.swallow.store(2, Ordering::SeqCst);
     let mut longest = Duration::ZERO;
     for _ in 0..20 {
         let before = rollout.status().head;
@@ -103,14 +107,14 @@ fn events_that_are_lost_are_made_up_for_by_reading_now_and_then() {
         longest = longest.max(seen);
     }
     drop(following);
-    let swallowed = between.faults.swallowed.load(Ordering::SeqCst);
+    let swallowed = proxy.faults.swallowed.load(Ordering::SeqCst);
     assert!(swallowed > 3, "{swallowed}");
     assert!(longest < EVERY + Duration::from_millis(500), "{longest:?}");
     println!("{swallowed} events lost; every change was seen within {longest:?}, at {EVERY:?}");
 }
 
 #[test]
-fn a_watch_goes_on_behind_what_was_seen_and_over_a_compaction() {
+fn a_watch_resumes_after_the_last_seen_record_and_after_a_compaction() {
     let Some(real) = Real::start("watches") else { return };
     let mut store = real.store();
     let mut watcher = store.watcher().unwrap();
@@ -118,7 +122,7 @@ fn a_watch_goes_on_behind_what_was_seen_and_over_a_compaction() {
     store.append(1, b"1\n").unwrap();
     assert!(watcher.wait(0, long).unwrap());
     assert!(!watcher.wait(1, short).unwrap());
-    // What comes between two waits is there for the second.
+    // The second wait sees records that were appended between the two waits.
     store.append(2, b"2\n").unwrap();
     store.append(3, b"3\n").unwrap();
     assert!(watcher.wait(1, long).unwrap());
@@ -130,7 +134,7 @@ fn a_watch_goes_on_behind_what_was_seen_and_over_a_compaction() {
     assert!(real.post("/v3/kv/compaction", &body).contains("header"));
     assert!(watcher.wait(3, long).unwrap());
     assert!(!watcher.wait(5, short).unwrap());
-    // While it waits.
+    // Records that are appended during a wait.
     let (sender, told) = mpsc::channel();
     let waits = std::thread::spawn(move || {
         sender.send(watcher.wait(5, long)).unwrap();
@@ -141,7 +145,10 @@ fn a_watch_goes_on_behind_what_was_seen_and_over_a_compaction() {
     assert!(told.recv_timeout(long).unwrap().unwrap());
     let body = format!(r#"{{"key":"{}"}}"#, base64("/test/rollout/head"));
     assert!(real.post("/v3/kv/deleterange", &body).contains("deleted"));
-    assert!(told.recv_timeout(long).unwrap().unwrap(), "a head that is gone is news");
+    assert!(
+        told.recv_timeout(long).unwrap().unwrap(),
+        "the wait does not end when the head is deleted"
+    );
     waits.join().unwrap();
     assert!(store.read(7).unwrap_err().is_damaged());
 }

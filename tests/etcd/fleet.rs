@@ -1,4 +1,4 @@
-//! Three processes, two operators in each, on one journal.
+//! Three processes with two operators each write one journal.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -13,7 +13,7 @@ use stagegate::http::Endpoint;
 use stagegate::rollout::{Controller, Fact, Journal, Outcome, Record, Rollout, Store};
 use stagegate::store::Etcd;
 
-use super::between::Between;
+use super::proxy::Proxy;
 use super::real::Real;
 use super::{DOCUMENT, LONG, serving, settle, until};
 
@@ -21,7 +21,7 @@ const URL: &str = "STAGEGATE_FLEET_URL";
 const ROLE: &str = "STAGEGATE_FLEET_ROLE";
 const ROUNDS: usize = 25;
 
-/// Another process of this very program, which runs the `child` of a module alone.
+/// Starts this test program again as another process, which runs only the test `child` of a module.
 pub(crate) fn spawn(module: &str, real: &Real, role: &str) -> Child {
     Command::new(env::current_exe().unwrap())
         .args([&format!("{module}::child"), "--exact", "--ignored", "--nocapture"])
@@ -33,9 +33,10 @@ pub(crate) fn spawn(module: &str, real: &Real, role: &str) -> Child {
         .unwrap()
 }
 
-/// Role and store of a child.
+/// Returns the role and the store of a child process.
 pub(crate) fn role() -> (String, Etcd) {
-    let variable = |name| env::var(name).expect("another test runs it: pass `--skip child`");
+    let variable =
+        |name| env::var(name).expect("only other tests run this one: pass `--skip child`");
     (variable(ROLE), Etcd::new([variable(URL)], "test/rollout").unwrap())
 }
 
@@ -50,7 +51,7 @@ fn say(line: &str) {
 }
 
 #[test]
-#[ignore = "what a process of the fleet runs"]
+#[ignore = "runs in the child processes of other tests"]
 fn child() {
     let (role, store) = role();
     let rollout = Rollout::open(store, SystemClock::new()).unwrap();
@@ -73,8 +74,8 @@ fn child() {
             scope.spawn(move || hammer(rollout, &who));
         }
     });
-    // What could not be recorded at once is, now that it is quieter.
-    until("roll-backs are recorded", || {
+    // Rollbacks that could not be recorded at once are recorded later.
+    until("rollbacks are recorded", || {
         let _ = rollout.refresh();
         rollout.status().unrecorded.is_empty()
     });
@@ -93,7 +94,7 @@ fn hammer(rollout: &Rollout, who: &str) {
         done(operator.promote("a"));
         if round % 2 == 0 {
             let outcome = operator.roll_back("a", "race");
-            // In force at once, unless somebody has taken it up again, which takes a record.
+            // An unrecorded rollback is in force here: promoting the flag again would have recorded it.
             if outcome.as_ref().is_ok_and(|outcome| outcome.unrecorded.is_some()) {
                 assert_eq!(serving(rollout, "a"), "off");
             }
@@ -125,7 +126,7 @@ fn three_processes_write_one_journal_and_lose_nothing() {
     rollout.by("ana").roll_back("a", "enough").ok();
     drop(following);
 
-    // As `verify` does: each record by its hash over all before it.
+    // Verifies the chain: `Journal::read` checks the hash of each record and of all records before it.
     let (mut store, mut journal, mut records) = (real.store(), Journal::new(), Vec::new());
     loop {
         let lines = store.read(journal.head().0 + 1).unwrap();
@@ -146,7 +147,7 @@ fn three_processes_write_one_journal_and_lose_nothing() {
         assert_eq!(
             record.hash.to_string(),
             *hash,
-            "record {number} was acknowledged, and is another"
+            "record {number} differs from the acknowledged record"
         );
     }
     let count = |is: fn(&Fact) -> bool| records.iter().filter(|it| is(&it.fact)).count();
@@ -164,7 +165,7 @@ fn three_processes_write_one_journal_and_lose_nothing() {
 }
 
 #[test]
-fn what_one_process_does_another_sees_soon() {
+fn another_process_sees_a_change_within_two_seconds() {
     const CHANGES: usize = 100;
     let Some(real) = Real::start("how soon others see it") else { return };
     let rollout = Rollout::start(real.store(), SystemClock::new(), DOCUMENT, "ana").unwrap();
@@ -194,17 +195,17 @@ fn what_one_process_does_another_sees_soon() {
 
 #[test]
 #[ignore = "a minute with four thousand threads"]
-fn what_a_thousand_followers_cost() {
+fn a_thousand_followers_cost_two_requests_each_per_change() {
     const FOLLOWERS: usize = 1_000;
     const CHANGES: usize = 20;
     let Some(real) = Real::start("a thousand followers") else { return };
-    let between = Between::new(&real.url);
+    let proxy = Proxy::new(&real.url);
     let rollout = Rollout::start(real.store(), SystemClock::new(), DOCUMENT, "ana").unwrap();
     let (sender, seen) = mpsc::channel();
     let every = Duration::from_secs(120);
     let following: Vec<Controller> = (0..FOLLOWERS)
         .map(|_| {
-            let endpoint = Endpoint::new(&*between.url).with_deadline(Duration::from_secs(30));
+            let endpoint = Endpoint::new(&*proxy.url).with_deadline(Duration::from_secs(30));
             let store = Etcd::new([endpoint], "test/rollout").unwrap();
             let follower = Rollout::open(store, SystemClock::new()).unwrap();
             let sender = sender.clone();
@@ -215,12 +216,12 @@ fn what_a_thousand_followers_cost() {
             Controller::following(&follower, every, told).unwrap()
         })
         .collect();
-    // One more change than is counted: with it each has its watch open.
+    // The first change is not counted. After it, every follower has an open watch.
     let (mut requests, mut busy) = (0, Duration::ZERO);
     let mut delays = Vec::new();
     for round in 0..=CHANGES {
         if round == 1 {
-            requests = between.faults.requests.load(Ordering::SeqCst);
+            requests = proxy.faults.requests.load(Ordering::SeqCst);
             busy = real.busy();
             delays.clear();
         }
@@ -235,7 +236,7 @@ fn what_a_thousand_followers_cost() {
             delays.push(begin.elapsed());
         }
     }
-    let requests = between.faults.requests.load(Ordering::SeqCst) - requests;
+    let requests = proxy.faults.requests.load(Ordering::SeqCst) - requests;
     let busy = real.busy().saturating_sub(busy) / u32::try_from(CHANGES).unwrap();
     drop(following);
     delays.sort_unstable();
@@ -247,6 +248,6 @@ fn what_a_thousand_followers_cost() {
         of(99),
         of(100)
     );
-    // Each reads what is new, and that there is no more; its watch goes on.
+    // Each follower reads the new record, then reads once more and finds nothing. Its watch stays open.
     assert!(requests as usize <= CHANGES * FOLLOWERS * 21 / 10, "{requests}");
 }

@@ -1,4 +1,4 @@
-//! Each process of a fleet guards for itself: it takes a flag back at once, and the others follow.
+//! Each process of a fleet has its own guard. It rolls a flag back at once, and the other processes follow.
 
 use std::time::{Duration, Instant};
 
@@ -17,9 +17,10 @@ stages = [{ name = "half", percent = 50 }, { name = "all", percent = 100 }]
 triggers = [{ metric = "error_rate", worse_than_control_by = "50%", no_data = "hold", action = "rollback" }]
 "#;
 
-/// The store stands still while one process finds a fault: that one serves nobody at once, the other as before, until it is told.
+/// The store is paused while one process finds a fault. That process rolls back at once. The other process serves its
+/// stage until the store answers again.
 #[test]
-fn a_process_takes_a_flag_back_without_the_store_and_the_others_follow() {
+fn a_process_rolls_back_without_the_store_and_the_others_follow() {
     let Some(real) = Real::start("a guard in a fleet") else { return };
     let other = Rollout::start(real.store(), SystemClock::new(), DOCUMENT, "ana").unwrap();
     let here = Rollout::open(real.store(), SystemClock::new()).unwrap();

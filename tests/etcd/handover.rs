@@ -1,4 +1,4 @@
-//! Two controllers in two processes. The one that leads stands still past its lease, and goes on.
+//! Two controllers in two processes. The leader is paused until its lease has expired, and then continues.
 
 use std::io::{BufRead, BufReader};
 use std::process::Child;
@@ -16,7 +16,7 @@ use super::until;
 
 const TTL: Duration = Duration::from_secs(2);
 
-/// Each flag goes through its stages by itself, as fast as somebody ticks.
+/// Returns a document whose flags advance automatically, one stage per tick.
 fn document(flags: usize) -> String {
     let mut text = "schema = 1\n".to_owned();
     for flag in 0..flags {
@@ -30,10 +30,10 @@ fn document(flags: usize) -> String {
 }
 
 #[test]
-#[ignore = "what a controller runs"]
+#[ignore = "runs in the child processes of other tests"]
 fn child() {
     let (name, store) = role();
-    let lead = store.lead(TTL);
+    let lead = store.leader_lease(TTL);
     let rollout = Rollout::open(store, SystemClock::new()).unwrap();
     let every = Duration::from_millis(1);
     let controller = Controller::leading(&rollout, lead, every, move |report| {
@@ -45,13 +45,13 @@ fn child() {
     drop(controller);
 }
 
-/// The numbers of the records that a child has appended, as it tells them.
+/// Receives the numbers of the records that a child has appended, from its standard output.
 fn told(child: &mut Child) -> Receiver<u64> {
     let (sender, told) = mpsc::channel();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
-            // The harness of the tests prints, too.
+            // The test harness also prints lines.
             if let Some((_, seq)) = line.split_once(" did ") {
                 let _ = sender.send(seq.parse().unwrap());
             }
@@ -69,7 +69,7 @@ fn hand_over(handovers: usize) {
     let document = document(handovers * 2);
     let rollout = Rollout::start(real.store(), SystemClock::new(), document, "ana").unwrap();
     let mut next = 0;
-    // What is appended after this is done by whoever leads then.
+    // Promotes the next flag by hand and returns the record's number. The leader appends the later records.
     let mut begin = || {
         let flag = format!("f{next}");
         let mut begun = 0;
@@ -87,15 +87,15 @@ fn hand_over(handovers: usize) {
     let mut children = ["left", "right"].map(|name| fleet::spawn("handover", &real, name));
     let told = [told(&mut children[0]), told(&mut children[1])];
     for handover in 0..handovers {
-        // Not always the one of the last time: on a busy machine a lease may end by itself.
+        // Find the leader each time: on a busy machine a lease may also expire without the pause.
         let begun = begin();
         let mut leader = 0;
-        until("somebody leads", || {
+        until("one child leads", || {
             let leads = |child: usize| told[child].try_iter().any(|seq| seq > begun);
             leader = usize::from(!leads(0));
             leader == 0 || leads(1)
         });
-        // In the midst of it, sooner or later each time.
+        // Pause the leader while it promotes, at another moment each time.
         std::thread::sleep(Duration::from_micros(handover as u64 * 731 % 9_000));
         signal(&children[leader], Signal::SIGSTOP);
         let begun = begin();
@@ -112,7 +112,7 @@ fn hand_over(handovers: usize) {
         drop(child.stdin.take());
         assert!(child.wait().unwrap().success());
     }
-    // Each flag went up one stage at a time, and each stage once.
+    // Each flag went up one stage at a time and reached each stage once.
     let records = rollout.records(1).unwrap();
     let mut promotions = 0;
     for flag in 0..next {
@@ -136,12 +136,12 @@ fn hand_over(handovers: usize) {
 }
 
 #[test]
-fn a_leader_that_stood_still_promotes_nothing_twice() {
+fn a_paused_leader_promotes_nothing_twice() {
     hand_over(6);
 }
 
 #[test]
 #[ignore = "200 handovers of some seconds each"]
-fn a_leader_that_stood_still_promotes_nothing_twice_in_the_long_run() {
+fn a_paused_leader_promotes_nothing_twice_in_200_handovers() {
     hand_over(200);
 }

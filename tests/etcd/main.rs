@@ -1,14 +1,14 @@
-//! A fleet on a real etcd that dies, stands still, forgets, loses what it tells, and asks for a password.
+//! A fleet on a real etcd. The server dies, is paused, is wiped, loses answers and asks for a password.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod between;
 mod faults;
 mod fleet;
 mod guarded;
 mod handover;
 #[path = "../support/needs.rs"]
 mod needs;
+mod proxy;
 mod real;
 mod store;
 
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use stagegate::rollout::Rollout;
 
-/// How long anything that has to happen may take.
+/// The timeout for events that must happen.
 const LONG: Duration = Duration::from_secs(60);
 
 const DOCUMENT: &str = r#"
@@ -27,7 +27,7 @@ stages = [{ name = "one", percent = 1 }, { name = "two", percent = 2 }, { name =
 stages = [{ name = "all", percent = 100 }]
 "#;
 
-/// Asks until it is so.
+/// Waits until the condition holds and returns how long that took. Panics after `LONG`.
 #[track_caller]
 fn until(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
     let begin = Instant::now();
@@ -42,7 +42,7 @@ fn serving(rollout: &Rollout, flag: &str) -> String {
     rollout.gate().evaluate("anybody", flag).stage.unwrap().to_string()
 }
 
-/// Has the incident closed, so that the flag may go up again.
+/// Closes the incident, so that the flag can be promoted again.
 fn settle(rollout: &Rollout, who: &str) {
     let who = rollout.by(who);
     for _ in 0..8 {
@@ -55,6 +55,6 @@ fn settle(rollout: &Rollout, who: &str) {
 }
 
 #[test]
-fn what_a_machine_lacks_fails_its_tests_where_everything_is_required() {
+fn with_require_all_missing_programs_fail_their_tests() {
     needs::are_required(&["faults::", "fleet::", "guarded::", "handover::", "store::"], 15);
 }

@@ -1,4 +1,4 @@
-//! A real etcd.
+//! A real etcd server.
 
 use std::ffi::OsString;
 use std::net::{TcpListener, TcpStream};
@@ -29,7 +29,7 @@ fn free_port() -> u16 {
 }
 
 impl Real {
-    /// `None` where there is no program to run.
+    /// Starts a server. Returns `None` if the machine has no etcd.
     pub(crate) fn start(what: &str) -> Option<Real> {
         let program = needs::etcd(what)?;
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -42,7 +42,8 @@ impl Real {
         Some(real)
     }
 
-    /// Until it answers. A port that is taken, if only for a moment, has it end: then once more.
+    /// Runs the server and waits until it answers. Starts it again if it ends, because its port may be taken for a
+    /// moment.
     pub(crate) fn run(&mut self) {
         let peers = format!("http://127.0.0.1:{}", self.peers);
         let begin = Instant::now();
@@ -78,7 +79,7 @@ impl Real {
         Etcd::new([self.endpoint()], "test/rollout").unwrap()
     }
 
-    /// Asks the gateway by other means than the store's.
+    /// Posts to etcd's HTTP gateway with `curl`, without the store's own client.
     pub(crate) fn post(&self, path: &str, body: &str) -> String {
         let output = Command::new("curl")
             .args(["--silent", "--max-time", "5", "--data", body])
@@ -94,11 +95,11 @@ impl Real {
         answer["header"]["revision"].as_str().unwrap().parse().unwrap()
     }
 
-    /// How long its processors have been busy.
+    /// Returns the CPU time that the server has used.
     pub(crate) fn busy(&self) -> Duration {
         let id = self.child.as_ref().unwrap().id();
         let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
-        // After the name, which is in brackets: utime and stime, in ticks of 10 ms.
+        // The fields utime and stime, in ticks of 10 ms. The process name in brackets may contain spaces, so skip it.
         let fields = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
         Duration::from_millis(fields.map(|ticks| ticks.parse::<u64>().unwrap() * 10).sum())
     }
@@ -123,7 +124,7 @@ impl Real {
         }
     }
 
-    /// Has it start from nothing.
+    /// Deletes all data and starts the server again.
     pub(crate) fn wipe(&mut self) {
         self.kill();
         fs::remove_dir_all(&self.path).unwrap();
@@ -138,7 +139,7 @@ impl Drop for Real {
     }
 }
 
-/// As etcd is sent bytes.
+/// Encodes text as Base64, as etcd's JSON gateway expects keys.
 pub(crate) fn base64(text: &str) -> String {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let bits: String = text.bytes().map(|byte| format!("{byte:08b}")).collect();

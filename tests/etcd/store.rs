@@ -1,4 +1,4 @@
-//! The store alone.
+//! The etcd store, without a rollout or with a single one.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
@@ -9,16 +9,16 @@ use stagegate::rollout::{Hash, Rollout, Store};
 use stagegate::store::{Etcd, conformance};
 
 use super::DOCUMENT;
-use super::between::Between;
+use super::proxy::Proxy;
 use super::real::{Real, base64};
 
 const SHORT: Duration = Duration::from_millis(300);
 
 #[test]
-fn it_conforms() {
-    let Some(real) = Real::start("what a store has to do") else { return };
+fn the_etcd_store_conforms() {
+    let Some(real) = Real::start("the store contract") else { return };
     assert_eq!(conformance::check(&mut real.store(), &mut real.store()), Ok(()));
-    // Another prefix is another store, also one that begins with the same letters.
+    // Another prefix is another store, even if it begins with the same letters.
     for prefix in ["test/rollout2", "test", "test/rollout/journal"] {
         let store = || Etcd::new([real.endpoint()], prefix).unwrap();
         assert_eq!(conformance::check(&mut store(), &mut store()), Ok(()), "{prefix}");
@@ -26,7 +26,7 @@ fn it_conforms() {
 }
 
 #[test]
-fn many_records_are_read_in_pages_and_large_ones_too() {
+fn many_records_and_large_records_are_read_in_pages() {
     let Some(real) = Real::start("pages of records") else { return };
     let mut store = real.store();
     let mut written = Vec::new();
@@ -48,41 +48,44 @@ fn many_records_are_read_in_pages_and_large_ones_too() {
     assert!(read == written, "{} bytes instead of {}", read.len(), written.len());
 }
 
-/// etcd takes no request of more than 1.5 MiB: a longer record is kept in pieces.
+/// etcd refuses requests of more than 1.5 MiB, so the store splits a longer record.
 #[test]
-fn a_record_longer_than_a_request_is_kept_in_pieces_and_found_again() {
+fn a_record_longer_than_a_request_is_stored_in_pieces() {
     let Some(real) = Real::start("long records") else { return };
-    let between = Between::new(&real.url);
-    let endpoint = Endpoint::new(&*between.url).with_deadline(Duration::from_secs(5));
+    let proxy = Proxy::new(&real.url);
+    let endpoint = Endpoint::new(&*proxy.url).with_deadline(Duration::from_secs(5));
     let mut store = Etcd::new([endpoint], "test/rollout").unwrap();
     let long = |fill: u8, len: usize| [vec![fill; len], vec![b'\n']].concat();
     let lines =
         [long(b'a', 1 << 20), long(b'b', 5 << 20), b"short\n".to_vec(), long(b'c', 3 << 20)];
     for (line, number) in lines.iter().zip(1..) {
         store.append(number, line).unwrap();
-        // The same once more, as after an answer that was lost.
+        // The same line again, as after a lost answer.
         store.append(number, line).unwrap();
         assert!(store.append(number, &long(b'x', 5 << 20)).unwrap_err().is_conflict());
     }
     let mut other = real.store();
-    assert!(other.append(2, &lines[1]).unwrap_err().is_conflict(), "it is another's");
+    assert!(
+        other.append(2, &lines[1]).unwrap_err().is_conflict(),
+        "the other handle did not write this line"
+    );
     assert!(other.read(1).unwrap() == lines.concat());
     assert!(other.read(4).unwrap() == lines[3]);
 
-    // An answer that is lost: it is found that the record is there.
-    between.faults.lose.store(1, Ordering::SeqCst);
+    // If an answer is lost, the store finds that the record was written.
+    proxy.faults.lose.store(1, Ordering::SeqCst);
     let last = long(b'd', 2 << 20);
     store.append(5, &last).unwrap();
     assert!(other.read(5).unwrap() == last);
 
-    // A piece that is gone is damage, and nothing is made up in its place.
+    // A missing piece is reported as damage.
     let hash = Hash::of(&last).to_string();
     let key = base64(&format!("/test/rollout/documents/{hash}/0001"));
     assert!(real.post("/v3/kv/deleterange", &format!(r#"{{"key":"{key}"}}"#)).contains("header"));
     let error = real.store().read(5).unwrap_err();
     assert!(error.is_damaged(), "{error}");
     assert!(
-        error.to_string().starts_with("record 5 under `/test/rollout` is not what it was: "),
+        error.to_string().starts_with("record 5 under `/test/rollout` has changed: "),
         "{error}"
     );
 }
@@ -103,7 +106,7 @@ fn a_plan_of_100_000_flags_is_started_updated_and_opened_again() {
     let store = || real.store();
     let clock = ManualClock::at(SystemTime::UNIX_EPOCH);
     let rollout = Rollout::start(store(), clock.clone(), plan(50_000, 1), "ana").unwrap();
-    // A record of all that are new: again one that is longer than a request.
+    // The update's record lists all new flags, so it is also longer than a request.
     clock.advance(Duration::from_secs(60));
     let changed =
         rollout.by("ana").update(plan(100_000, 2)).map_err(|error| error.to_string().len());
@@ -117,16 +120,16 @@ fn a_plan_of_100_000_flags_is_started_updated_and_opened_again() {
 }
 
 #[test]
-fn an_answer_that_is_lost_is_looked_for() {
+fn a_lost_answer_makes_the_store_check_whether_the_record_was_written() {
     let Some(real) = Real::start("lost answers") else { return };
-    let between = Between::new(&real.url);
-    let endpoint = Endpoint::new(&*between.url).with_deadline(SHORT);
+    let proxy = Proxy::new(&real.url);
+    let endpoint = Endpoint::new(&*proxy.url).with_deadline(SHORT);
     let mut store = Etcd::new([endpoint], "test/rollout").unwrap();
     store.append(1, b"1\n").unwrap();
-    between.faults.lose.store(1, Ordering::SeqCst);
+    proxy.faults.lose.store(1, Ordering::SeqCst);
     store.append(2, b"2\n").unwrap();
-    // Both answers are lost: nobody knows, and the same once more does.
-    between.faults.lose.store(2, Ordering::SeqCst);
+    // Both answers are lost, so the result is unknown. The same call again succeeds.
+    proxy.faults.lose.store(2, Ordering::SeqCst);
     let error = store.append(3, b"3\n").unwrap_err();
     assert!(!error.is_conflict());
     assert!(
@@ -134,52 +137,52 @@ fn an_answer_that_is_lost_is_looked_for() {
         "{error}"
     );
     store.append(3, b"3\n").unwrap();
-    // What another has written meanwhile is no answer to this one.
+    // If another handle wrote the record meanwhile, this call fails.
     let mut other = real.store();
     other.append(4, b"4\n").unwrap();
-    between.faults.lose.store(1, Ordering::SeqCst);
+    proxy.faults.lose.store(1, Ordering::SeqCst);
     assert!(store.append(4, b"4\n").unwrap_err().is_conflict());
     assert_eq!(store.read(1).unwrap(), b"1\n2\n3\n4\n");
 
-    // Nobody answers: in time, and nothing is claimed.
-    between.faults.is_cut.store(true, Ordering::SeqCst);
+    // If no server answers, the store fails in time and does not claim a result.
+    proxy.faults.is_cut.store(true, Ordering::SeqCst);
     let begin = Instant::now();
     assert!(!store.read(1).unwrap_err().is_damaged());
     real.stop();
-    between.faults.is_cut.store(false, Ordering::SeqCst);
+    proxy.faults.is_cut.store(false, Ordering::SeqCst);
     let error = store.append(5, b"5\n").unwrap_err().to_string();
     assert_eq!(
-        error.replace(&between.url, "SERVER"),
+        error.replace(&proxy.url, "SERVER"),
         "`SERVER` does not answer: no answer within 300ms; whether the record was written is not known"
     );
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     real.go_on();
-    // What stood in its queue may be there by now: then it is this one.
+    // The paused server may have executed the earlier request by now. Then the record is this one.
     let appended = store.append(5, b"5\n");
     assert!(appended.is_ok(), "{appended:?}");
 }
 
 #[test]
-fn the_next_server_is_asked_where_one_does_not_answer() {
+fn the_store_asks_the_next_server_if_one_does_not_answer() {
     let Some(real) = Real::start("several servers") else { return };
     let dead = "http://127.0.0.1:9";
-    let between = Between::new(&real.url);
-    between.faults.is_cut.store(true, Ordering::SeqCst);
+    let proxy = Proxy::new(&real.url);
+    proxy.faults.is_cut.store(true, Ordering::SeqCst);
     let servers =
-        [dead, &*between.url, &*real.url].map(|url| Endpoint::new(url).with_deadline(SHORT));
+        [dead, &*proxy.url, &*real.url].map(|url| Endpoint::new(url).with_deadline(SHORT));
     let mut store = Etcd::new(servers, "test/rollout").unwrap();
     store.append(1, b"1\n").unwrap();
-    let asked = between.faults.requests.load(Ordering::SeqCst);
+    let asked = proxy.faults.requests.load(Ordering::SeqCst);
     assert_eq!(store.read(1).unwrap(), b"1\n");
-    // It stays with the one that answers.
-    assert_eq!(between.faults.requests.load(Ordering::SeqCst), asked);
+    // The store stays with the server that answers.
+    assert_eq!(proxy.faults.requests.load(Ordering::SeqCst), asked);
     let mut none = Etcd::new([dead, dead], "test/rollout").unwrap();
     let refused = format!("`{dead}` does not answer: Connection refused (os error 111)");
     assert_eq!(none.read(1).unwrap_err().to_string(), format!("{refused}; {refused}"));
 }
 
 #[test]
-fn a_password_is_asked_for_and_a_token_that_is_lost_renewed() {
+fn the_store_logs_in_and_renews_an_invalid_token() {
     let Some(mut real) = Real::start("users and passwords") else { return };
     for (path, body) in [
         ("/v3/auth/user/add", r#"{"name":"root","password":"canary-root"}"#),
@@ -219,11 +222,11 @@ fn a_password_is_asked_for_and_a_token_that_is_lost_renewed() {
         assert_eq!(text.replace(&real.url["http://".len()..], "SERVER"), expected);
         assert!(!text.contains("canary"), "{text}");
     }
-    // It knows no token of before.
+    // A restarted server does not know the old token.
     real.kill();
     real.run();
     assert_eq!(store.read(41).unwrap().split(|byte| *byte == b'\n').count(), 3);
-    // Nor once somebody else has a new password.
+    // The old token is also invalid after any user's password has changed.
     let mut root = format!("authorization: {}", token(&real));
     let body = r#"{"name":"root","password":"canary-new"}"#;
     root.push('\n');
@@ -243,13 +246,13 @@ fn token(real: &Real) -> String {
 }
 
 #[test]
-fn what_is_gone_is_told_and_nothing_begun_anew() {
+fn missing_records_are_reported_and_no_new_journal_begins() {
     let Some(mut real) = Real::start("wiped clusters and deleted keys") else { return };
     let rollout = Rollout::start(real.store(), SystemClock::new(), DOCUMENT, "ana").unwrap();
     for flag in ["a", "a", "b"] {
         rollout.by("ana").promote(flag).unwrap();
     }
-    let how = "the cluster was wiped or restored from a backup, or keys were deleted by hand; nothing is begun anew by itself";
+    let how = "the cluster was wiped or restored from a backup, or keys were deleted by hand. The state in force stays; `docs/fleet.md` describes how to start over";
     let delete = |key: &str| {
         let body = format!(r#"{{"key":"{}"}}"#, base64(key));
         assert!(real.post("/v3/kv/deleterange", &body).contains("deleted"));
@@ -260,20 +263,21 @@ fn what_is_gone_is_told_and_nothing_begun_anew() {
         error.to_string().replace(&label, "STORE")
     };
     let record = |number: u64| format!("/test/rollout/journal/{number:020}");
-    // The last one: who has seen it misses it, and who has not is told by the head.
+    // The last record: a rollout that has read it notices the gap, and a new one learns from the head that it is
+    // missing.
     delete(&record(4));
-    let gone = format!("STORE: record 4 under `/test/rollout` is not there: {how}");
+    let gone = format!("STORE: record 4 under `/test/rollout` is missing: {how}");
     assert_eq!(told(&rollout), gone);
     let error = rollout.by("ana").promote("a").unwrap_err().to_string();
     assert!(error.contains("record 4 under `/test/rollout`"), "{error}");
     assert_eq!(super::serving(&rollout, "a"), "two");
     let opened = Rollout::open(real.store(), SystemClock::new()).unwrap_err();
-    assert!(opened.to_string().contains("record 4 under `/test/rollout` is not there"));
-    // One in the middle.
+    assert!(opened.to_string().contains("record 4 under `/test/rollout` is missing"));
+    // A record in the middle.
     delete(&record(2));
     let opened = Rollout::open(real.store(), SystemClock::new()).unwrap_err();
-    assert!(opened.to_string().contains("record 2 under `/test/rollout` is not there"));
-    // All of them, in a cluster that is called the same.
+    assert!(opened.to_string().contains("record 2 under `/test/rollout` is missing"));
+    // All records, in a wiped cluster with the same ID.
     let mut store = real.store();
     let _ = store.read(1);
     real.wipe();
@@ -281,27 +285,27 @@ fn what_is_gone_is_told_and_nothing_begun_anew() {
     assert!(error.contains(how), "{error}");
     let error = rollout.by("ana").promote("a").unwrap_err().to_string();
     assert!(error.contains(how), "{error}");
-    // Back works, and is not recorded in what is not its journal.
+    // A rollback still works. It is not recorded in the foreign journal.
     assert!(rollout.by("ana").roll_back("a", "slow").unwrap().unrecorded.is_some());
     assert_eq!(super::serving(&rollout, "a"), "off");
     let fresh = Rollout::open(real.store(), SystemClock::new()).unwrap_err();
     assert!(fresh.to_string().ends_with("there is no rollout yet; start one with a document"));
 
-    // Another cluster altogether, which has seen more.
+    // Another cluster with a higher revision.
     let other = Real::start("another cluster").unwrap();
     for number in 0..40 {
         let body = format!(r#"{{"key":"{}","value":""}}"#, base64(&number.to_string()));
         other.post("/v3/kv/put", &body);
     }
-    let between = Between::new(&other.url);
-    let servers = [Endpoint::new(&*real.url), Endpoint::new(&*between.url)];
+    let proxy = Proxy::new(&other.url);
+    let servers = [Endpoint::new(&*real.url), Endpoint::new(&*proxy.url)];
     let mut store = Etcd::new(servers, "test/rollout").unwrap();
     store.append(1, b"1\n").unwrap();
     real.kill();
     let error = store.read(1).unwrap_err();
     assert!(error.is_damaged());
     assert_eq!(
-        error.to_string().replace(&between.url, "SERVER"),
-        "`SERVER` is another cluster than before; what was decided by the one counts for nothing in the other"
+        error.to_string().replace(&proxy.url, "SERVER"),
+        "`SERVER` belongs to another cluster than the one that answered before. Name servers of one cluster only"
     );
 }

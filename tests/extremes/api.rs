@@ -1,12 +1,13 @@
 //! The public functions of the crate, read from its sources.
 //!
-//! The lint `unreachable_pub` sees to it that what is `pub` is public, and `rustfmt` that an `impl` begins a line.
+//! The lint `unreachable_pub` ensures that every `pub` item is public. `rustfmt` ensures that every `impl` begins a
+//! line.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Every `pub fn`, as `Type::name`, or as `name` outside of an `impl`; every `Type::from_str`.
+/// Returns every `pub fn` as `Type::name`, or as `name` outside of an `impl`, and every `Type::from_str`.
 pub(crate) fn of_the_crate() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     read_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
@@ -44,9 +45,9 @@ fn read(source: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The name of the type of an `impl`, from what follows the word.
+/// Returns the type name of an `impl`, from the text after the word `impl`.
 fn type_of(rest: &str) -> String {
-    // Generic parameters of the `impl` itself.
+    // Skip the generic parameters of the `impl`.
     let mut depth = 0;
     let end = rest.char_indices().find(|(_, c)| {
         depth += i32::from(*c == '<') - i32::from(*c == '>');

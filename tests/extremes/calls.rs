@@ -1,10 +1,10 @@
-//! Calls that are written down, with the panics of every thread.
+//! Records calls, and the panics of every thread.
 
 use std::collections::BTreeSet;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// There is one hook for panics, and so one of these at a time.
+/// Allows one `Calls` at a time, because a process has one panic hook.
 static HOOK: Mutex<()> = Mutex::new(());
 
 pub(crate) struct Calls {
@@ -16,7 +16,7 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// From now on every panic of the process counts, that of a thread which the crate has started among them.
+    /// Records every panic of the process from now on, also in threads that the crate starts.
     pub(crate) fn new() -> Calls {
         let hook = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
         let (current, panics) = (Arc::<Mutex<String>>::default(), Arc::<Mutex<Vec<_>>>::default());
@@ -32,14 +32,14 @@ impl Calls {
         Calls { _hook: hook, called: BTreeSet::new(), current, panics }
     }
 
-    /// Calls a function and returns what it returned; `None` after a panic, which is written down.
+    /// Calls a function and returns its result. Records a panic and returns `None`.
     pub(crate) fn call<T>(&mut self, name: &str, call: impl FnOnce() -> T) -> Option<T> {
         self.called.insert(name.to_owned());
         name.clone_into(&mut self.current.lock().unwrap());
         catch_unwind(AssertUnwindSafe(call)).ok()
     }
 
-    /// The functions that were called, and the panics.
+    /// Returns the called functions and the panics.
     pub(crate) fn end(mut self) -> (BTreeSet<String>, Vec<String>) {
         let panics = std::mem::take(&mut *self.panics.lock().unwrap());
         (std::mem::take(&mut self.called), panics)
@@ -49,7 +49,7 @@ impl Calls {
 impl Drop for Calls {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            // The test goes no further: the reason is among these.
+            // The test itself has failed, and the panics may show why.
             eprintln!("{}", self.panics.lock().unwrap().join("\n"));
         } else {
             let _ = panic::take_hook();
@@ -58,7 +58,7 @@ impl Drop for Calls {
 }
 
 #[test]
-fn a_panic_is_written_down_with_the_function_and_in_whatever_thread() {
+fn panics_of_every_thread_are_recorded_with_the_function() {
     let mut calls = Calls::new();
     assert_eq!(calls.call("good", || 7), Some(7));
     assert_eq!(calls.call("bad", || -> u8 { panic!("first") }), None);

@@ -65,7 +65,7 @@ fn questions(calls: &mut Calls, gate: &Gate, flag: &str) {
     }
 }
 
-/// Printing an error must not panic either.
+/// Prints an error, because that must not panic either.
 fn errors(result: Result<(), UpdateError>) {
     if let Err(error) = result {
         drop(format!("{error} {error:?}"));

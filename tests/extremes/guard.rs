@@ -79,8 +79,12 @@ fn requests(calls: &mut Calls, guard: &Guard) {
             .map(Quantity::Count)
             .chain(DURATIONS.into_iter().map(Quantity::Duration))
         {
-            calls.call("Guard::read", || guard.read(&text, &text, value, Some(value)));
-            calls.call("Guard::read", || guard.read("b", "error_rate", value, Some(value)));
+            calls.call("Guard::record_reading", || {
+                guard.record_reading(&text, &text, value, Some(value));
+            });
+            calls.call("Guard::record_reading", || {
+                guard.record_reading("b", "error_rate", value, Some(value));
+            });
         }
         let flag = calls.call("Guard::flag", || guard.flag(&text)).unwrap();
         record(calls, guard, &flag, text.as_bytes());
@@ -121,7 +125,9 @@ fn judges(calls: &mut Calls, plan: &Plan) {
         let metrics = texts();
         let metrics: Vec<_> =
             metrics.iter().map(String::as_str).chain(["error_rate", "refunds"]).collect();
-        calls.call("Judge::reading", || Judge::reading(&flag, stage, &metrics).is_some());
+        calls.call("Judge::with_readings", || {
+            Judge::with_readings(&flag, stage, &metrics).is_some()
+        });
     }
     for alpha in FLOATS {
         let judge = || Judge::new(&flag, "half").unwrap();
@@ -154,7 +160,7 @@ fn judges(calls: &mut Calls, plan: &Plan) {
     }
 }
 
-/// Also what cannot be: more errors than requests, and other latencies than were asked for.
+/// Returns extreme counts. Some are impossible, such as more errors than requests or counts of unknown latencies.
 fn counts() -> Vec<Counts> {
     let of = |requests, errors, pairs: &[(u64, u64)]| Counts {
         requests,
@@ -172,7 +178,7 @@ fn counts() -> Vec<Counts> {
     ]
 }
 
-/// Answers at once.
+/// A service that answers at once.
 #[derive(Clone, Debug)]
 struct Answer;
 
@@ -194,7 +200,7 @@ fn layer(calls: &mut Calls, flag: &GuardedFlag) {
     let user = |request: &String| Some(request.clone());
     let new = || GuardLayer::new(flag.clone(), user, |_: &mut String, _: bool| (), |(): &()| true);
     let layer = calls.call("GuardLayer::new", new).unwrap();
-    // A timer that goes back.
+    // A timer that goes backwards.
     fn timer() -> Duration {
         static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         match COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 3 {

@@ -1,4 +1,4 @@
-//! Where news goes and where metrics come from: programs and servers that answer oddly, and times without end.
+//! Notification targets and metric sources: programs and servers with odd answers, and extreme deadlines.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -8,7 +8,7 @@ use stagegate::guard::Judgement;
 use stagegate::http::Endpoint;
 use stagegate::integrate::{
     Command, Figures, JsonLines, Metrics, Prometheus, Webhook, trace_evaluation,
-    trace_evaluation_of,
+    trace_evaluation_with_user,
 };
 use stagegate::rollout::{Delivery, Notification, NotificationKind, OutboxStatus, Rollout};
 use stagegate::store::Memory;
@@ -26,7 +26,9 @@ pub(crate) fn call(calls: &mut Calls) {
     for text in texts() {
         let evaluation = gate.evaluate(&*text, &text);
         calls.call("trace_evaluation", || trace_evaluation(&text, &evaluation));
-        calls.call("trace_evaluation_of", || trace_evaluation_of(&text, &text, &evaluation));
+        calls.call("trace_evaluation_with_user", || {
+            trace_evaluation_with_user(&text, &text, &evaluation);
+        });
         let path = crate::store::scratch("lines").join(&text);
         let mut lines = calls.call("JsonLines::new", || JsonLines::new(path)).unwrap();
         drop(lines.deliver(&news(&text)));
@@ -58,7 +60,7 @@ fn programs(calls: &mut Calls) {
     }
 }
 
-/// A server that answers every request with this.
+/// Starts a server that answers every request with this body. Returns its URL.
 pub(crate) fn server(body: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,5 +1,5 @@
-//! Proves that nothing panics, whatever a caller passes: every public function of the crate is called with extreme
-//! arguments, and the list of functions is read from the sources, so that none is forgotten.
+//! No public function panics on extreme arguments. The list of functions comes from the source files, so that the test
+//! misses no function.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -16,7 +16,7 @@ mod values;
 
 use calls::Calls;
 
-/// Functions that are not called, each with the reason.
+/// Functions that the test does not call, each with the reason.
 const EXCEPTIONS: &[(&str, &str)] = &[];
 
 #[test]
@@ -43,8 +43,11 @@ fn no_public_function_panics_on_extreme_arguments() {
         .collect();
     assert!(forgotten.is_empty(), "{} are not called: {forgotten:#?}", forgotten.len());
     let unknown: Vec<_> = called.iter().filter(|name| !public.contains(*name)).collect();
-    assert!(unknown.is_empty(), "called, but no public functions: {unknown:?}");
+    assert!(unknown.is_empty(), "called, but not found among the public functions: {unknown:?}");
     for (exception, reason) in EXCEPTIONS {
-        assert!(public.contains(*exception), "{exception} is not there any more ({reason})");
+        assert!(
+            public.contains(*exception),
+            "the exception {exception} no longer exists ({reason})"
+        );
     }
 }

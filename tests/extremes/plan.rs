@@ -1,4 +1,4 @@
-//! Documents, plans and all that a plan says.
+//! Documents, plans, and every part of a plan.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -12,7 +12,7 @@ use stagegate::{Document, Format, Plan, PlanError, Problem, User};
 use crate::calls::Calls;
 use crate::values::{DURATIONS, NUMBERS, keys, texts, times};
 
-/// The built-in plan with everything beside it that a flag may have.
+/// A document with many optional parts. Flag `a` has the built-in stages, flag `b` its own.
 pub(crate) const DOCUMENT: &str = r#"
 schema = 1
 [groups.team]
@@ -260,7 +260,7 @@ fn quantities(calls: &mut Calls) {
     }
 }
 
-/// The first day, the last, and one between.
+/// Returns the first day, the last day and a day between them.
 fn days() -> [Date; 3] {
     ["1970-01-01", "9000-12-31", "2026-02-28"].map(|day| day.parse().unwrap())
 }

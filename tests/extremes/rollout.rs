@@ -1,14 +1,14 @@
-//! Rollouts: every verb, at every end of time.
+//! Rollouts: every action, at extreme times.
 
 use std::time::{Duration, SystemTime};
 
 use stagegate::clock::{Clock, ManualClock};
 use stagegate::model::{Quantity, Unit};
 use stagegate::rollout::{
-    Context, Controller, Delivery, Event, FlagState, Hash, Journal, Lead, MetricReader,
-    Notification, NotificationKind, Now, Outbox, ReadError, Reading, Retry, Rollout, RolloutError,
-    RolloutOptions, Sample, Sink, Stamp, Store, StoreError, Undelivered, overdue, transition,
-    unmet,
+    Controller, Delivery, DeliveryError, Event, EventContext, FlagState, Hash, Journal,
+    LeaderLease, MetricReader, Notification, NotificationKind, Now, Outbox, ReadError, Reading,
+    Retry, Rollout, RolloutError, RolloutOptions, Sample, Sink, Stamp, Store, StoreError, overdue,
+    transition, unmet,
 };
 use stagegate::store::Memory;
 use stagegate::{Plan, StageName};
@@ -29,11 +29,11 @@ pub(crate) fn call(calls: &mut Calls) {
     options(calls);
 }
 
-/// Files of intents at paths that cannot be one.
+/// Options with invalid paths for the intents file.
 fn options(calls: &mut Calls) {
     for path in texts() {
         let options = calls.call("RolloutOptions::new", RolloutOptions::new).unwrap();
-        // Below what is no directory, so that nothing is written anywhere.
+        // `/dev/null` is not a directory, so nothing is written anywhere.
         let path = std::path::Path::new("/dev/null").join(path);
         let options = calls
             .call("RolloutOptions::keep_intents_in", || options.keep_intents_in(path))
@@ -46,16 +46,16 @@ fn options(calls: &mut Calls) {
     }
 }
 
-/// A rollout that begins at a moment, and whose clock then does all it can.
+/// Starts a rollout at this time and then moves its clock to extremes.
 fn live(calls: &mut Calls, at: SystemTime) {
     let (store, clock) = (Memory::new(), ManualClock::at(at));
     let started = calls
         .call("Rollout::start", || Rollout::start(store.clone(), clock.clone(), DOCUMENT, "ana"));
-    // A moment that a journal cannot hold is an error.
+    // A time that the journal cannot represent is an error.
     let Some(Ok(rollout)) = started else { return };
     calls.call("Rollout::gate", || rollout.gate().version());
     calls.call("Rollout::plan", || rollout.plan().flags().count());
-    calls.call("Rollout::wanted_metrics", || rollout.wanted_metrics().len());
+    calls.call("Rollout::metrics_to_read", || rollout.metrics_to_read().len());
     calls.call("Rollout::tell", || rollout.tell(Quiet));
     for time in DURATIONS {
         for act in ["advance", "restart", "set"] {
@@ -96,21 +96,22 @@ fn machine(calls: &mut Calls, at: SystemTime) {
             let (stamp, now) = (now, Now::from(now));
             calls.call("Now::stamp", || now.stamp());
             calls.call("Now::at", || now.at());
-            calls.call("Now::spent_since", || {
-                (now.spent_since(&other), Now::from(other).spent_since(&stamp))
+            calls.call("Now::elapsed_since", || {
+                (now.elapsed_since(&other), Now::from(other).elapsed_since(&stamp))
             });
             calls.call("Now::age_of", || (now.age_of(&other), Now::from(other).age_of(&stamp)));
             for flag in ["a", "b"] {
                 let flag = plan.flag(flag).unwrap();
                 let stage = flag.stages().last().unwrap().name();
                 let state = calls.call("FlagState::new", || FlagState::new(stage, other)).unwrap();
-                calls.call("FlagState::standing", || state.standing());
-                calls.call("FlagState::spent", || state.spent(now));
+                calls.call("FlagState::progress", || state.progress());
+                calls.call("FlagState::time_in_stage", || state.time_in_stage(now));
                 calls.call("unmet", || unmet(&flag, &state, now).len());
                 calls.call("overdue", || overdue(&flag, &state, now).len());
                 for next in NUMBERS {
-                    let context = Context { now, by: "", serving: StageName::OFF, next };
-                    for event in [Event::Promote, Event::Tick, Event::Tell] {
+                    let context =
+                        EventContext { now, by: "", serving: StageName::OFF, record: next };
+                    for event in [Event::Promote, Event::Tick, Event::SendMessages] {
                         calls.call("transition", || {
                             transition(&flag, &state, &event, &context).is_ok()
                         });
@@ -154,7 +155,7 @@ fn texts_of_people(calls: &mut Calls) {
         }
         calls.call("Actor::update", || errors(rollout.by(&text).update(text.as_str()).map(drop)));
         calls.call("Rollout::preview", || errors(rollout.preview(text.as_str()).map(drop)));
-        calls.call("Rollout::is_of_boot", || rollout.is_of_boot(&text));
+        calls.call("Rollout::started_in_boot", || rollout.started_in_boot(&text));
     }
     let error = rollout.by("").promote("\0").unwrap_err();
     calls.call("RolloutError::is_refused", || error.is_refused());
@@ -216,9 +217,9 @@ fn journal(calls: &mut Calls) {
         for uptime in DURATIONS {
             let mut record = record.clone();
             (record.at, record.uptime, record.time) = (at, uptime, uptime);
-            let written = calls.call("Journal::write", || journal.write(record)).unwrap();
+            let written = calls.call("Journal::encode", || journal.encode(record)).unwrap();
             let mut other = Journal::new();
-            calls.call("Journal::wrote", || other.wrote(&written.0, &written.1));
+            calls.call("Journal::advance", || other.advance(&written.0, &written.1));
         }
     }
 }
@@ -228,7 +229,7 @@ fn controllers(calls: &mut Calls) {
     let rollout = Rollout::start(Memory::new(), clock.clone(), DOCUMENT, "ana").unwrap();
     for every in DURATIONS {
         calls.call("Controller::spawn", || Controller::spawn(&rollout, every, |_| ()).map(drop));
-        // It waits as long as it is told, so of the longest times only that it begins is seen.
+        // `stop` may wait for the whole time, so long times are cut to a second.
         let within = every.min(Duration::from_secs(1));
         let controller = Controller::spawn(&rollout, every, |_| ()).unwrap();
         calls.call("Controller::stop", || controller.stop(within));
@@ -249,9 +250,9 @@ fn controllers(calls: &mut Calls) {
 fn outboxes(calls: &mut Calls) {
     for text in texts() {
         let undelivered =
-            calls.call("Undelivered::for_now", || Undelivered::for_now(&*text)).unwrap();
-        calls.call("Undelivered::for_ever", || Undelivered::for_ever(&*text));
-        calls.call("Undelivered::is_final", || undelivered.is_final());
+            calls.call("DeliveryError::temporary", || DeliveryError::temporary(&*text)).unwrap();
+        calls.call("DeliveryError::permanent", || DeliveryError::permanent(&*text));
+        calls.call("DeliveryError::is_permanent", || undelivered.is_permanent());
         calls.call("ReadError::new", || ReadError::new(&*text));
         calls.call("Outbox::spawn", || Outbox::spawn(&text, Never).map(drop));
         for at in times() {
@@ -266,12 +267,12 @@ fn outboxes(calls: &mut Calls) {
     }
     for first in DURATIONS {
         for attempts in [0, 2, u32::MAX] {
-            let retry = Retry { attempts, first, most: first };
+            let retry = Retry { attempts, first_wait: first, max_wait: first };
             let outbox = calls
                 .call("Outbox::spawn_with", || Outbox::spawn_with("never", Never, retry))
                 .unwrap();
             let outbox = outbox.unwrap();
-            // Nothing waits: it returns at once, however long it may take.
+            // The outbox is empty, so `flush` returns at once, whatever the timeout.
             calls.call("Outbox::flush", || DURATIONS.map(|time| outbox.flush(time)));
             outbox.tell(&Notification::new(
                 "a",
@@ -286,7 +287,7 @@ fn outboxes(calls: &mut Calls) {
     }
 }
 
-/// Printing an error must not panic either.
+/// Prints an error, because that must not panic either.
 fn errors(result: Result<(), RolloutError>) {
     if let Err(error) = result {
         drop(format!("{error} {error:?}"));
@@ -305,12 +306,12 @@ impl Sink for Quiet {
 struct Never;
 
 impl Delivery for Never {
-    fn deliver(&mut self, _: &Notification) -> Result<(), Undelivered> {
-        Err(Undelivered::for_now("never"))
+    fn deliver(&mut self, _: &Notification) -> Result<(), DeliveryError> {
+        Err(DeliveryError::temporary("never"))
     }
 }
 
-/// Values of the far past and the far future.
+/// A metric reader whose values are from the far past or the far future.
 struct Extreme(ManualClock);
 
 impl MetricReader for Extreme {
@@ -324,14 +325,14 @@ impl MetricReader for Extreme {
     }
 }
 
-/// Has the lead for that long.
+/// A lease that grants the lead for this time, or not at all.
 #[derive(Debug)]
 struct Held(Option<Duration>);
 
-impl Lead for Held {
-    fn hold(&mut self) -> Result<Option<Duration>, StoreError> {
+impl LeaderLease for Held {
+    fn acquire(&mut self) -> Result<Option<Duration>, StoreError> {
         Ok(self.0)
     }
 
-    fn give_up(&mut self) {}
+    fn release(&mut self) {}
 }

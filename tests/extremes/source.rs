@@ -1,4 +1,4 @@
-//! Following: intervals without end, and sources that ask for anything.
+//! Following: extreme intervals, and sources that request extreme waits.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use stagegate::clock::ManualClock;
 use stagegate::http::Endpoint;
 use stagegate::source::{
     Fetched, File, FollowEvent, FollowOptions, Follower, Http, Nudge, Source, SourceError,
-    WithNothing,
+    WithoutDocument,
 };
 use stagegate::{Document, Gate};
 
@@ -38,7 +38,9 @@ fn files(calls: &mut Calls) {
             .call("FollowOptions::last_known_good", || options.last_known_good(&*text))
             .unwrap();
         let options = calls
-            .call("FollowOptions::with_nothing", || options.with_nothing(WithNothing::AllOff))
+            .call("FollowOptions::without_document", || {
+                options.without_document(WithoutDocument::AllOff)
+            })
             .unwrap();
         let options = calls.call("FollowOptions::observe", || {
             options.observe(|event: &FollowEvent| drop(format!("{event:?}")))
@@ -66,7 +68,7 @@ fn files(calls: &mut Calls) {
     std::fs::remove_file(path).unwrap();
 }
 
-/// A source that is asked at once or never, and wants to be left alone for that long.
+/// A source with this polling interval that asks its follower to wait for `retry_after`.
 struct Odd {
     interval: Duration,
     retry_after: Duration,
@@ -88,7 +90,7 @@ impl Source for Odd {
         self.interval
     }
 
-    fn rest(&self) -> Duration {
+    fn min_interval(&self) -> Duration {
         self.interval
     }
 
@@ -116,7 +118,7 @@ fn odd(calls: &mut Calls, interval: Duration, retry_after: Duration) {
         calls.call("Follower::wait_ready", || follower.wait_ready(Duration::ZERO));
     }
     drop(follower);
-    // It is over, so there is nothing to wait for.
+    // The follower has ended, so `wait` returns at once.
     calls.call("Changed::wait", || DURATIONS.map(|time| changed.wait(time)));
     drop(gate);
 
@@ -124,7 +126,7 @@ fn odd(calls: &mut Calls, interval: Duration, retry_after: Duration) {
     let follower = calls
         .call("Gate::follow", || gate.follow(source(), FollowOptions::new().by_hand()).unwrap());
     let follower = follower.unwrap();
-    // The second time the source has something that is changing, and that may go on for ever.
+    // The second fetch finds an unsettled document, which could stay unsettled forever.
     calls.call("Follower::refresh_now", || follower.refresh_now().is_ok());
     drop(follower);
     let nudged = std::sync::mpsc::channel();
@@ -134,7 +136,7 @@ fn odd(calls: &mut Calls, interval: Duration, retry_after: Duration) {
     calls.call("Nudge::nudge", || nudge.nudge());
 }
 
-/// Hands on what it could nudge with.
+/// A source that passes its `Nudge` to the test.
 struct Nudging(std::sync::mpsc::Sender<Nudge>);
 
 impl Source for Nudging {

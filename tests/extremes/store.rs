@@ -1,4 +1,4 @@
-//! Stores, on a disk, in memory and on servers that do not answer.
+//! Stores: on a disk, in memory, and on servers that do not answer.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ pub(crate) fn call(calls: &mut Calls) {
     std::fs::remove_dir_all(place).unwrap();
 }
 
-/// A path that only this process uses.
+/// Returns a path that only this process uses.
 pub(crate) fn scratch(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("stagegate-extremes-{name}-{}", std::process::id()))
 }
@@ -61,7 +61,7 @@ fn etcd(calls: &mut Calls, text: &str) {
     let Ok(store) = made else { return };
     let mut store = calls.call("Etcd::with_user", || store.with_user(text, text)).unwrap();
     for time in DURATIONS {
-        let lead = calls.call("Etcd::lead", || store.lead(time)).unwrap();
+        let lead = calls.call("Etcd::leader_lease", || store.leader_lease(time)).unwrap();
         drop(format!("{lead:?}"));
     }
     for number in NUMBERS {
@@ -70,7 +70,7 @@ fn etcd(calls: &mut Calls, text: &str) {
     drop((store.keep(text, b""), store.document(text), store.label()));
 }
 
-/// Servers that hang up, and that answer with numbers at the end of what there is. The value is `1`.
+/// Uses servers that hang up after an answer with extreme numbers. The value is `1` in Base64.
 fn servers(calls: &mut Calls) {
     for number in NUMBERS {
         let kv = format!(
@@ -87,7 +87,7 @@ fn servers(calls: &mut Calls) {
                 let watch = || new().watcher().unwrap().wait(beyond, time).is_ok();
                 calls.call("Etcd::new", watch);
             }
-            calls.call("Etcd::lead", || new().lead(time).hold().is_ok());
+            calls.call("Etcd::leader_lease", || new().leader_lease(time).acquire().is_ok());
         }
         for line in NUMBERS {
             calls.call("Etcd::new", || {

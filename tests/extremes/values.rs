@@ -1,4 +1,4 @@
-//! Extreme values, and the functions of the vocabulary: clocks, users, percentages.
+//! Extreme values, and the functions of the basic types: clocks, users, percentages.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +7,7 @@ use stagegate::{AsUser, ParsePercentError, Percent, Salt, StageName, User, UserK
 
 use crate::calls::Calls;
 
-/// Texts: none, a blank, control characters, what turns text, look-alikes, a megabyte.
+/// Returns odd texts: empty, a blank, control characters, marks that reverse text, combined characters, a megabyte.
 pub(crate) fn texts() -> Vec<String> {
     let odd = [
         "",
@@ -38,7 +38,7 @@ pub(crate) const DURATIONS: [Duration; 6] = [
     Duration::MAX,
 ];
 
-/// The first and the last moment that the system can tell, and some between.
+/// Returns the first and the last time that the system can represent, and some between them.
 pub(crate) fn times() -> Vec<SystemTime> {
     let epoch = SystemTime::UNIX_EPOCH;
     let last = i64::MAX.unsigned_abs();
@@ -72,7 +72,7 @@ pub(crate) const FLOATS: [f64; 10] = [
     f64::MAX,
 ];
 
-/// User keys: also bytes that are no text.
+/// Returns user keys, also some that are not UTF-8.
 pub(crate) fn keys() -> Vec<Vec<u8>> {
     let texts = texts().into_iter().map(String::into_bytes);
     texts.chain([vec![0xff, 0xfe, 0xc0], vec![0; 1 << 16]]).collect()
@@ -88,7 +88,7 @@ fn clocks(calls: &mut Calls) {
     for wall in times() {
         for time in DURATIONS {
             let clock = calls.call("ManualClock::at", || ManualClock::at(wall)).unwrap();
-            // Twice: the first time brings it to the end of what it can tell.
+            // Twice: the first call may move the clock to the last time that it can represent.
             for _ in 0..2 {
                 calls.call("ManualClock::advance", || clock.advance(time));
                 calls.call("ManualClock::restart", || clock.restart(time));

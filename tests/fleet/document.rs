@@ -6,27 +6,27 @@ use stagegate::{Gate, User};
 
 use super::random::Random;
 
-/// Who is asked about: every other one is in `eu`.
+/// The number of users that the tests evaluate. Every other user is in `eu`.
 pub(crate) const USERS: usize = 120;
 
-/// The users `u0` to `u29` are listed by some document or other.
+/// Documents list some of the users `u0` to `u29`.
 const LISTED: usize = 30;
 
 const STAGES: [&str; 5] = ["one", "two", "three", "four", "five"];
 const PERCENTS: [u32; 6] = [0, 1, 10, 50, 50, 100];
 
-/// The flags that documents have, at most.
+/// The flags that a document can have.
 pub(crate) const FLAGS: [&str; 2] = ["a", "b"];
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Doc {
-    /// The first so many are in the group `team`.
+    /// The number of users in the group `team`: the first ones.
     pub(crate) team: usize,
     /// The values that the group `here` matches.
     regions: Vec<&'static str>,
     may_shrink: bool,
     pub(crate) flags: Vec<Flag>,
-    /// Another number each time, so that no two documents are the same.
+    /// A random number, so that no two documents are equal.
     pub(crate) edition: u64,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Flag {
     pub(crate) reason: Option<String>,
     salt: Option<&'static str>,
     pub(crate) stages: Vec<Stage>,
-    /// Whether a trigger watches the error rate, and takes the flag back where there are no data.
+    /// `Some` if a trigger watches the error rate; `true` if missing data rolls the flag back.
     pub(crate) watched: Option<bool>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Stage {
     pub(crate) name: &'static str,
     percent: u32,
     groups: Vec<&'static str>,
-    /// In minutes.
+    /// The minimum time in minutes.
     pub(crate) min: u64,
     auto: bool,
 }
@@ -55,7 +55,7 @@ pub(crate) fn region(user: usize) -> &'static str {
     if user.is_multiple_of(2) { "eu" } else { "us" }
 }
 
-/// Who has a flag by a gate, in order of the users' numbers.
+/// Returns for each user whether the gate enables the flag.
 pub(crate) fn enabled(gate: &Gate, flag: &str) -> Vec<bool> {
     let has = |user: usize| {
         let key = format!("u{user}");
@@ -79,7 +79,7 @@ impl Doc {
         self.text_with(None)
     }
 
-    /// The same with a flag in another stage.
+    /// Returns the document's text, with one flag at another stage if `placed` is given.
     fn text_with(&self, placed: Option<(&str, &str)>) -> String {
         let mut text = format!("# {}\nschema = 1\n", self.edition);
         if self.may_shrink {
@@ -95,13 +95,13 @@ impl Doc {
         text
     }
 
-    /// Who has a flag in a stage of this document.
+    /// Returns for each user whether a stage of this document enables the flag.
     pub(crate) fn admits(&self, key: &str, stage: &str) -> Vec<bool> {
         let gate = Gate::from_document(self.text_with(Some((key, stage)))).unwrap();
         enabled(&gate, key)
     }
 
-    /// Whether a group of a stage, or of one before, lists the user by name.
+    /// Returns whether a group of this stage or of an earlier stage lists the user by name.
     pub(crate) fn lists(&self, key: &str, stage: &str, user: usize) -> bool {
         let Some(place) = self.flag(key).and_then(|flag| flag.position(stage)) else {
             return false;
@@ -110,13 +110,13 @@ impl Doc {
         user < self.team && stages.flat_map(|stage| &stage.groups).any(|group| *group == "team")
     }
 
-    /// Another document, not far from this one. It may be no valid plan.
+    /// Returns a similar document. It may be invalid.
     pub(crate) fn edited(&self, random: &mut Random) -> Doc {
         let mut doc = Doc { edition: random.next() >> 12, ..self.clone() };
         for _ in 0..=random.below(2) {
             doc.edit(random);
         }
-        // A reason that was given before counts no more.
+        // A reason counts once, so each new reason has a new text.
         if random.percent(20) && !doc.flags.is_empty() {
             let place = random.below(doc.flags.len());
             doc.flags[place].reason = Some(format!("reason {}", doc.edition));
@@ -193,13 +193,13 @@ impl Flag {
         }
     }
 
-    /// How far along a stage is; 0 for off.
+    /// Returns the position of a stage. Off is 0.
     pub(crate) fn position(&self, stage: &str) -> Option<usize> {
         let names = std::iter::once("off").chain(self.stages.iter().map(|stage| stage.name));
         names.into_iter().position(|name| name == stage)
     }
 
-    /// The name of the stage after one, or of that one where it is the last.
+    /// Returns the name of the next stage, or of the last stage.
     pub(crate) fn next(&self, stage: &str) -> Option<&'static str> {
         let place = self.position(stage)?;
         self.stages.get(place.min(self.stages.len() - 1)).map(|stage| stage.name)

@@ -1,4 +1,4 @@
-//! Machines with clocks of their own, and a store that fails when it is told to.
+//! Machines with separate clocks, and a store with injected faults.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -12,68 +12,69 @@ const BEGIN: i64 = 1_767_603_600_000;
 
 const YEAR: i64 = 365 * 24 * 60 * 60 * 1000;
 
-/// By how many milliseconds wall clocks are wrong.
+/// Possible errors of wall clocks, in milliseconds.
 pub(crate) const SKEWS: [i64; 9] = [0, 0, 0, 50, -50, 300_000, -300_000, YEAR, -YEAR];
 
-/// What a machine's clocks say.
+/// The state of a machine's clocks. Times are in milliseconds.
 #[derive(Clone, Debug)]
-pub(crate) struct Hands {
+pub(crate) struct Clocks {
     pub(crate) boot: String,
     pub(crate) up: u64,
-    /// The true time, and by how much the wall clock is wrong.
+    /// The true time.
     pub(crate) now: u64,
+    /// The error of the wall clock.
     pub(crate) skew: i64,
-    /// Since when the wall clock has been wrong by that much.
+    /// The true time since which the wall clock has had this error.
     pub(crate) skewed_at: u64,
-    /// Whether its uptime has ever gone backwards.
+    /// Whether the uptime has gone backwards since the last restart.
     pub(crate) went_back: bool,
 }
 
-impl Hands {
-    /// What the wall clock says, in milliseconds since 1970.
+impl Clocks {
+    /// Returns the time of the wall clock, in milliseconds since 1970.
     pub(crate) fn wall(&self) -> i64 {
         BEGIN + self.skew + i64::try_from(self.now).unwrap()
     }
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Machine(pub(crate) Arc<Mutex<Hands>>);
+pub(crate) struct Machine(pub(crate) Arc<Mutex<Clocks>>);
 
 impl Machine {
     pub(crate) fn new(boot: String, up: u64, skew: i64) -> Machine {
-        let hands = Hands { boot, up, now: 0, skew, skewed_at: 0, went_back: false };
-        Machine(Arc::new(Mutex::new(hands)))
+        let clocks = Clocks { boot, up, now: 0, skew, skewed_at: 0, went_back: false };
+        Machine(Arc::new(Mutex::new(clocks)))
     }
 
-    pub(crate) fn hands(&self) -> Hands {
+    pub(crate) fn clocks(&self) -> Clocks {
         self.0.lock().unwrap().clone()
     }
 
-    pub(crate) fn set(&self, change: impl FnOnce(&mut Hands)) {
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Clocks)) {
         change(&mut self.0.lock().unwrap());
     }
 }
 
 impl Clock for Machine {
     fn now(&self) -> Moment {
-        let hands = self.hands();
-        let wall = SystemTime::UNIX_EPOCH + Duration::from_millis(hands.wall().unsigned_abs());
-        Moment::new(wall, Duration::from_millis(hands.up), Boot::new(hands.boot))
+        let clocks = self.clocks();
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_millis(clocks.wall().unsigned_abs());
+        Moment::new(wall, Duration::from_millis(clocks.up), Boot::new(clocks.boot))
     }
 }
 
-/// What goes wrong with a process's store.
+/// A fault of a process's store.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fault {
-    /// The next line is not written, and that is said.
+    /// The next append fails and writes nothing.
     Append,
-    /// The next line is written, and its answer is lost.
+    /// The next append writes its line, but reports an error.
     Answer,
-    /// The next document is not kept.
+    /// The next document is not stored.
     Keep,
-    /// The journal cannot be read, once.
+    /// The next read fails.
     Read,
-    /// Nothing works until it is healed.
+    /// Every operation fails until the fault is removed.
     Dead,
 }
 
@@ -84,7 +85,7 @@ pub(crate) struct Faulty {
 }
 
 impl Faulty {
-    /// Whether the fault is there; one that happens once is over then.
+    /// Returns whether the store has this fault. Removes the fault unless it is `Dead`.
     fn meets(&self, fault: Fault) -> bool {
         let mut present = self.fault.lock().unwrap();
         if *present == Some(fault) {

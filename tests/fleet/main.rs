@@ -1,10 +1,10 @@
-//! Several processes on several machines, one journal, and everything that may go wrong: the promises hold.
+//! The promises hold for several processes on several machines that share one journal, whatever goes wrong.
 //!
-//! Machines have clocks that differ, stand still, restart and go backwards. Processes are killed at any moment, and their
-//! stores fail before and after they write. People act, readings come, documents are edited. `promises.rs` has what must
-//! hold all the while, by the numbers of `docs/promises.md`.
+//! The machines' clocks differ, stop, restart and go backwards. Processes are killed at any moment, and their stores
+//! fail before and after a write. People act, metrics are measured, documents are edited. `promises.rs` checks the
+//! promises after each step, under their numbers in `docs/promises.md`.
 //!
-//! A failure prints its seed: `STAGEGATE_FLEET_SEED=42 cargo test --all-features --test fleet` runs that one alone.
+//! A failure prints its seed. `STAGEGATE_FLEET_SEED=42 cargo test --all-features --test fleet` runs only that seed.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -25,11 +25,11 @@ fn run(seed: u64) {
     let mut world = World::new(seed);
     let run = catch_unwind(AssertUnwindSafe(|| {
         (0..STEPS).for_each(|_| world.step());
-        world.ends();
+        world.end_faults_and_compare();
     }));
     if let Err(panic) = run {
         let story = world.story.join("\n");
-        eprintln!("{story}\nseed {seed}: run it alone with STAGEGATE_FLEET_SEED={seed}");
+        eprintln!("{story}\nseed {seed}: to run only this seed, set STAGEGATE_FLEET_SEED={seed}");
         resume_unwind(panic);
     }
 }
@@ -46,7 +46,7 @@ fn the_promises_hold_for_several_processes() {
     run_all(1_000);
 }
 
-/// `cargo test --all-features --test fleet -- --ignored`.
+/// Run it with `cargo test --all-features --test fleet -- --ignored`.
 #[test]
 #[ignore = "takes minutes"]
 fn the_promises_hold_for_several_processes_in_100_000_runs() {

@@ -1,4 +1,4 @@
-//! The promises, by number, as invariants. They are written from the promises and not from the code.
+//! The promises as invariants, under their numbers. They follow the text of the promises, not the code.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use stagegate::Reason;
 use stagegate::rollout::{Cause, Fact, Rollout};
 
 use super::document::{Doc, FLAGS, USERS, enabled};
-use super::machine::Hands;
+use super::machine::Clocks;
 use super::truth::Truth;
 
-/// What is held to. Each promise can be switched off here while it is known to be broken.
+// The promises to check. Set one to `false` while a known bug breaks it.
 pub(crate) const SAME_ANSWER: bool = true;
 pub(crate) const GROWING_ONLY_ADDS: bool = true;
 pub(crate) const NEVER_FAILS: bool = true;
@@ -25,14 +25,14 @@ pub(crate) const CERTAIN_TIME: bool = true;
 
 const STALE: u64 = 600_000;
 
-/// Holds the record of a number to the promises.
-pub(crate) fn of_record(truth: &mut Truth, number: usize) {
+/// Checks a record against the promises.
+pub(crate) fn check_record(truth: &mut Truth, number: usize) {
     let written = truth.written[number - 1].clone();
     let record = &written.record;
     match &record.fact {
         Fact::Updated { .. } => {
             for flag in FLAGS {
-                lets_in_nobody_early(truth, number, flag);
+                check_audience(truth, number, flag);
             }
         }
         Fact::Promoted { forced, .. } => {
@@ -41,7 +41,7 @@ pub(crate) fn of_record(truth: &mut Truth, number: usize) {
             let doc = truth.doc(number).clone();
             let place = |stage: &str| doc.flag(flag).unwrap().position(stage).unwrap();
             if ONE_STAGE {
-                // 7: one stage at a time, or further with a reason.
+                // 7: one stage at a time, or several stages with a reason.
                 let is_reasoned = forced.as_deref().is_some_and(|why| !why.trim().is_empty());
                 assert!(place(&to) == place(&from) + 1 || is_reasoned, "{record}");
                 assert!(place(&to) > place(&from), "{record}");
@@ -52,10 +52,11 @@ pub(crate) fn of_record(truth: &mut Truth, number: usize) {
                 assert!((0..USERS).all(|user| after[user] || !before[user]), "2: {record}");
             }
             if forced.is_none() && *from != *"off" {
-                was_earned(truth, number, flag, &from);
+                check_conditions(truth, number, flag, &from);
             }
         }
-        // One that could not be recorded at once was right when it took effect.
+        // A rollback with `effective_ms` was recorded later than it took effect, so the times of its record prove
+        // nothing.
         Fact::RolledBack { cause: Cause::Trigger { evidence, .. }, effective_ms: None, .. }
             if CERTAIN_TIME && evidence.starts_with("no data for") =>
         {
@@ -68,21 +69,21 @@ pub(crate) fn of_record(truth: &mut Truth, number: usize) {
                 return;
             }
             let last = reading.map_or(began, |reading| reading.now);
-            // 11: neither downtime nor clocks that disagree take a flag back.
+            // 11: neither downtime nor wrong clocks roll a flag back.
             assert!(written.now - last > STALE, "{record}: {} ms", written.now - last);
         }
         _ => {}
     }
 }
 
-/// 7: "Without a `skip_reason`, an update may only let in users whom the plan in force admits at its current stage or its
-/// next stage; longer user lists pass."
-fn lets_in_nobody_early(truth: &mut Truth, number: usize, flag: &str) {
+/// 7: "Without a `skip_reason`, an update may only let in users whom the plan in force admits at its current stage or
+/// its next stage; longer user lists pass."
+fn check_audience(truth: &mut Truth, number: usize, flag: &str) {
     let new = truth.doc(number).clone();
     let Some((old, before)) = truth.in_force(number, flag) else { return };
     let Some(after) = truth.place(number, flag).map(|place| place.stage.clone()) else { return };
     let reason = |doc: &Doc| doc.flag(flag).and_then(|it| it.reason.clone());
-    // A reason counts once.
+    // A reason counts for one update.
     let is_reasoned = reason(&new).is_some() && reason(&new) != reason(truth.doc(number - 1));
     if !AUDIENCE_RULE || is_reasoned {
         return;
@@ -102,8 +103,8 @@ fn lets_in_nobody_early(truth: &mut Truth, number: usize, flag: &str) {
     }
 }
 
-/// 10 and 11: a promotion that nobody forced has had its time and its readings.
-fn was_earned(truth: &Truth, number: usize, flag: &str, from: &str) {
+/// 10 and 11: before a promotion that is not forced, the stage lasted long enough and its metric was read.
+fn check_conditions(truth: &Truth, number: usize, flag: &str, from: &str) {
     let written = &truth.written[number - 1];
     let plan = truth.doc(number).flag(flag).unwrap();
     let place = plan.position(from).unwrap();
@@ -121,23 +122,24 @@ fn was_earned(truth: &Truth, number: usize, flag: &str, from: &str) {
         let reading = reading.unwrap_or_else(|| panic!("10: {} without a reading", written.record));
         let Fact::Measured { value, .. } = &reading.record.fact else { unreachable!() };
         assert!(value.is_some(), "10: {} without data", written.record);
-        let walls = (reading.hands.wall(), written.hands.wall());
-        let is_known = walls.0 <= walls.1 + 60_000 || reading.hands.boot == written.hands.boot;
+        let walls = (reading.clocks.wall(), written.clocks.wall());
+        let is_known = walls.0 <= walls.1 + 60_000 || reading.clocks.boot == written.clocks.boot;
         assert!(is_known, "10: {} on a reading of an unknown age", written.record);
         let is_right =
-            |hands: &Hands, since: u64| hands.skew.abs() <= 50 && hands.skewed_at <= since;
-        if is_right(&written.hands, reading.now) && is_right(&reading.hands, reading.now) {
+            |clocks: &Clocks, since: u64| clocks.skew.abs() <= 50 && clocks.skewed_at <= since;
+        if is_right(&written.clocks, reading.now) && is_right(&reading.clocks, reading.now) {
             let age = written.now - reading.now;
             assert!(age <= STALE + 100, "10: {} on a reading {age} ms old", written.record);
         }
     }
 }
 
-/// Holds a process to the promises; `is_back` says whether a flag was taken back in it and may not be recorded yet.
-pub(crate) fn of_process(
+/// Checks a process against the promises. `is_back` returns whether the process rolled a flag back, perhaps without a
+/// record yet.
+pub(crate) fn check_process(
     truth: &mut Truth,
     rollout: &Rollout,
-    (machine, known): (&Hands, &[(usize, u64)]),
+    (machine, known): (&Clocks, &[(usize, u64)]),
     is_back: impl Fn(&str) -> bool,
 ) {
     let status = rollout.status();
@@ -153,13 +155,13 @@ pub(crate) fn of_process(
         let position = |stage: &str| doc.flag(flag).unwrap().position(stage).unwrap();
         let serving = position(&report.serving);
         if DURABLE {
-            // 9: nothing is visible that is not in the journal; 8: what was taken back stays down.
+            // 9: no stage is served that is not in the journal. 8: a flag that was rolled back stays down.
             assert_eq!(place.stage, *report.state.stage);
             let recorded = position(&place.stage);
             let is_right = serving == recorded || serving < recorded && is_pending(flag);
             assert!(
                 is_right,
-                "9: `{flag}` is served as {} and is at {}",
+                "9: `{flag}` is served at {}, and its recorded stage is {}",
                 report.serving, place.stage
             );
         }
@@ -175,19 +177,19 @@ pub(crate) fn of_process(
         if CERTAIN_TIME {
             let true_spent = machine.now - truth.written[place.since - 1].now;
             assert!(
-                report.spent <= Duration::from_millis(true_spent),
+                report.time_in_stage <= Duration::from_millis(true_spent),
                 "11: `{flag}` has spent {:?} of {true_spent} ms in {}",
-                report.spent,
+                report.time_in_stage,
                 place.stage
             );
-            // What one machine can show, or what the process itself has seen, counts.
+            // Time that one machine can prove, or that the process has seen, must count.
             let first = known.iter().find(|(records, _)| *records >= place.since);
             let own = first.map_or(0, |(_, up)| machine.up - up);
             let seen = truth.seen_by_one(head, flag, machine).max(Duration::from_millis(own));
             assert!(
-                report.spent >= seen,
-                "11: `{flag}`: {:?} where one machine has seen {seen:?}",
-                report.spent
+                report.time_in_stage >= seen,
+                "11: `{flag}` has spent {:?}, but one machine has seen {seen:?}",
+                report.time_in_stage
             );
         }
     }

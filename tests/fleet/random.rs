@@ -1,6 +1,6 @@
-//! Random numbers from a seed: the same on every machine, so that a seed is the whole of a failure.
+//! Random numbers from a seed. They are the same on every machine, so a seed reproduces a failure.
 
-/// `SplitMix64`.
+/// The generator `SplitMix64`.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
@@ -16,7 +16,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `end`, which is not 0.
+    /// Returns a number below `end`. Panics if `end` is 0.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap()
     }

@@ -1,4 +1,4 @@
-//! What is true: the journal as it was written, with the time that truly passed.
+//! The true history: the journal as it was written, with the true times.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,18 +7,18 @@ use stagegate::rollout::{Fact, Hash, Journal, Record, Store};
 use stagegate::store::Memory;
 
 use super::document::{Doc, FLAGS, USERS};
-use super::machine::Hands;
+use super::machine::Clocks;
 use super::promises;
 
-/// A record, the true time of it, and the clocks of the machine that wrote it.
+/// A record, the true time when it was written, and the clocks of the machine that wrote it.
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
     pub(crate) record: Record,
     pub(crate) now: u64,
-    pub(crate) hands: Hands,
+    pub(crate) clocks: Clocks,
 }
 
-/// Where a flag is, and since which record.
+/// A flag's stage, and the number of the record since which it is there.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Place {
     pub(crate) stage: String,
@@ -30,14 +30,14 @@ type Places = BTreeMap<String, Place>;
 #[derive(Debug, Default)]
 pub(crate) struct Truth {
     journal: Journal,
-    /// The record of number `n` is at `n - 1`.
+    /// The record with number `n` has index `n - 1`.
     pub(crate) written: Vec<Written>,
-    /// Where flags were after each record.
+    /// The flags' stages after each record.
     places: Vec<Places>,
-    /// Every document that was ever offered.
+    /// Every document that a process tried to apply, by its text.
     offered: BTreeMap<String, Doc>,
     docs: BTreeMap<Hash, Doc>,
-    /// Removed flags, with the document that had them last.
+    /// Removed flags, each with the last document that had it and its stage there.
     removed: BTreeMap<String, (Doc, String)>,
     sets: BTreeMap<(u64, String, String), Vec<bool>>,
 }
@@ -51,7 +51,7 @@ impl Truth {
         self.written.len()
     }
 
-    /// Where the flag was after a record.
+    /// Returns the flag's stage after a record.
     pub(crate) fn place(&self, head: usize, flag: &str) -> Option<&Place> {
         self.places.get(head.checked_sub(1)?)?.get(flag)
     }
@@ -60,12 +60,12 @@ impl Truth {
         self.place(head, flag).map_or("off", |place| &place.stage)
     }
 
-    /// The document in force after a record.
+    /// Returns the document in force after a record.
     pub(crate) fn doc(&self, head: usize) -> &Doc {
         &self.docs[&self.written[head - 1].record.document]
     }
 
-    /// Who has a flag in a stage of a document, by a gate that knows nothing else.
+    /// Returns for each user whether a stage of a document enables the flag. A new gate evaluates it.
     pub(crate) fn admits(&mut self, doc: &Doc, flag: &str, stage: &str) -> Vec<bool> {
         if stage == "off" || doc.flag(flag).is_none() {
             return vec![false; USERS];
@@ -74,20 +74,20 @@ impl Truth {
         self.sets.entry(key).or_insert_with(|| doc.admits(flag, stage)).clone()
     }
 
-    /// Reads on, and holds each record to the promises.
-    pub(crate) fn read_on(&mut self, store: &mut Memory, machines: &[Hands]) {
+    /// Reads the new records and checks each of them against the promises.
+    pub(crate) fn read_new_records(&mut self, store: &mut Memory, machines: &[Clocks]) {
         let lines = store.read(self.journal.head().0 + 1).unwrap();
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let record = self.journal.read(line).unwrap();
-            self.know_document(store, record.document);
-            let hands = machines.iter().find(|hands| hands.boot == record.boot.as_str());
-            let hands = hands.unwrap().clone();
-            let now = hands.now;
-            self.goes_on(Written { record, now, hands });
+            self.load_document(store, record.document);
+            let clocks = machines.iter().find(|clocks| clocks.boot == record.boot.as_str());
+            let clocks = clocks.unwrap().clone();
+            let now = clocks.now;
+            self.append(Written { record, now, clocks });
         }
     }
 
-    fn know_document(&mut self, store: &mut Memory, hash: Hash) {
+    fn load_document(&mut self, store: &mut Memory, hash: Hash) {
         if !self.docs.contains_key(&hash) {
             let kept = store.document(&hash.to_string()).unwrap();
             let kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
@@ -96,7 +96,7 @@ impl Truth {
         }
     }
 
-    fn goes_on(&mut self, written: Written) {
+    fn append(&mut self, written: Written) {
         let number = self.head() + 1;
         let before = self.places.last().cloned().unwrap_or_default();
         let mut after = before.clone();
@@ -125,7 +125,7 @@ impl Truth {
                 if let Some((flag, (from, to))) =
                     record.flag.as_deref().zip(record.from.zip(record.to))
                 {
-                    // 9: one order. Each record begins where the one before has ended.
+                    // 9: one order. Each record starts at the stage where the record before it ended.
                     assert_eq!(before[flag].stage, *from, "{record}");
                     if from != to {
                         put(&mut after, flag, to.to_string());
@@ -136,7 +136,7 @@ impl Truth {
         self.written.push(written);
         self.places.push(after);
         if number > 1 {
-            promises::of_record(self, number);
+            promises::check_record(self, number);
         }
         let (old, new) = (self.doc(number.max(2) - 1).clone(), self.doc(number).clone());
         for key in FLAGS {
@@ -149,7 +149,8 @@ impl Truth {
         }
     }
 
-    /// The plan and stage that an update has to go by: of the plan in force, or of the one that a removed flag was in.
+    /// Returns the document and stage that limit an update: of the document in force, or of the last one with a removed
+    /// flag.
     pub(crate) fn in_force(&self, number: usize, flag: &str) -> Option<(Doc, String)> {
         let doc = self.doc(number - 1);
         match doc.flag(flag) {
@@ -158,7 +159,7 @@ impl Truth {
         }
     }
 
-    /// The last reading of a flag's error rate in its stage before a record.
+    /// Returns the last reading of a flag's error rate in its current stage, before a record.
     pub(crate) fn last_reading(&self, number: usize, flag: &str) -> Option<&Written> {
         let since = self.place(number - 1, flag)?.since;
         let before = self.written.get(since - 1..number - 1)?;
@@ -168,15 +169,16 @@ impl Truth {
         })
     }
 
-    /// What one machine alone has seen since a flag came to its stage: the most between two of its readings. Machines
-    /// whose uptime went backwards do not count.
-    pub(crate) fn seen_by_one(&self, head: usize, flag: &str, machine: &Hands) -> Duration {
+    /// Returns the longest time that a single machine has seen since a flag came to its stage. A machine's time runs from
+    /// its first record to its last one; this machine's time runs to now. Machines whose uptime went backwards do not count.
+    pub(crate) fn seen_by_one(&self, head: usize, flag: &str, machine: &Clocks) -> Duration {
         let Some(place) = self.place(head, flag) else { return Duration::ZERO };
         let readings = &self.written[place.since - 1..head];
         let boots: BTreeSet<&str> = readings.iter().map(|it| it.record.boot.as_str()).collect();
         let seen = |boot: &str| {
             let of_boot = || readings.iter().filter(|it| it.record.boot.as_str() == boot);
-            if machine.went_back && machine.boot == boot || of_boot().any(|it| it.hands.went_back) {
+            if machine.went_back && machine.boot == boot || of_boot().any(|it| it.clocks.went_back)
+            {
                 return Duration::ZERO;
             }
             let present = (machine.boot == boot).then_some(Duration::from_millis(machine.up));

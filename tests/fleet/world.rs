@@ -1,4 +1,4 @@
-//! Two to four processes on two or three machines, and what happens to them.
+//! Two to four processes on two or three machines, and random events.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,23 +8,23 @@ use stagegate::rollout::{Event, Outcome, Rollout, RolloutError};
 use stagegate::store::Memory;
 
 use super::document::{Doc, FLAGS, USERS};
-use super::machine::{Fault, Faulty, Hands, Machine, SKEWS};
+use super::machine::{Clocks, Fault, Faulty, Machine, SKEWS};
 use super::promises::{self, BACK_AT_ONCE, BACK_EVERYWHERE};
 use super::random::Random;
 use super::truth::Truth;
 
 const MINUTE: u64 = 60_000;
 
-/// A process: it runs, or was killed.
+/// A process. `rollout` is `None` if it was killed.
 struct Process {
     machine: usize,
     rollout: Option<Rollout>,
     fault: Arc<Mutex<Option<Fault>>>,
-    /// Flags that were taken back in it and that the journal may not know of.
+    /// Flags that this process rolled back, perhaps without a record yet.
     back: Vec<&'static str>,
-    /// How many records it knew at which uptime of its machine, in this run of it.
+    /// The number of records that the process knew, with its machine's uptime, since its start.
     known: Vec<(usize, u64)>,
-    /// A version that a request has pinned, and what it answered.
+    /// A pinned version, and its answers when it was pinned.
     pinned: Option<(Pinned, Vec<bool>)>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct World {
     truth: Truth,
     boots: u32,
     doc: Doc,
-    /// What has happened, for a failure.
+    /// The events so far, which a failure prints.
     pub(crate) story: Vec<String>,
 }
 
@@ -86,25 +86,25 @@ impl World {
         let mut world =
             World { random, store, machines, processes, truth, boots, doc: doc.clone(), story };
         world.truth.offer(&doc);
-        world.read_on();
+        world.read_new_records();
         (0..world.processes.len()).for_each(|process| world.open(process));
         world
     }
 
-    fn hands(&self) -> Vec<Hands> {
-        self.machines.iter().map(Machine::hands).collect()
+    fn clocks(&self) -> Vec<Clocks> {
+        self.machines.iter().map(Machine::clocks).collect()
     }
 
-    fn read_on(&mut self) {
-        let hands = self.hands();
-        self.truth.read_on(&mut self.store, &hands);
+    fn read_new_records(&mut self) {
+        let clocks = self.clocks();
+        self.truth.read_new_records(&mut self.store, &clocks);
     }
 
     fn tell(&mut self, what: impl Into<String>) {
         self.story.push(what.into());
     }
 
-    /// 9: the journal opens after whatever was cut off.
+    /// 9: the journal opens after every crash.
     fn open(&mut self, process: usize) {
         let Process { machine, fault, .. } = &self.processes[process];
         let store = Faulty { store: self.store.clone(), fault: Arc::clone(fault) };
@@ -121,12 +121,12 @@ impl World {
     fn advance(&mut self, time: u64, still: Option<usize>) {
         for (place, machine) in self.machines.iter().enumerate() {
             let up = if still == Some(place) { 0 } else { time };
-            machine.set(|hands| (hands.now, hands.up) = (hands.now + time, hands.up + up));
+            machine.set(|clocks| (clocks.now, clocks.up) = (clocks.now + time, clocks.up + up));
         }
     }
 
     fn kill(&mut self, process: usize) {
-        // 8 holds for what the journal or a file has: this store has no file for what it cannot record.
+        // 8: this process has no intents file, so an unrecorded rollback ends with the process.
         let process = &mut self.processes[process];
         (process.rollout, process.pinned) = (None, None);
         process.back.clear();
@@ -162,18 +162,19 @@ impl World {
             }
             _ => self.run(process),
         }
-        self.read_on();
+        self.read_new_records();
         self.check();
     }
 
-    /// Something happens to a machine.
+    /// Changes the clock of a machine or restarts it.
     fn disturb(&mut self) {
         let place = self.random.below(self.machines.len());
         match self.random.below(4) {
             0 => {
                 let skew = self.random.pick(&SKEWS);
                 self.tell(format!("machine {place} is wrong by {skew} ms"));
-                self.machines[place].set(|hands| (hands.skew, hands.skewed_at) = (skew, hands.now));
+                self.machines[place]
+                    .set(|clocks| (clocks.skew, clocks.skewed_at) = (skew, clocks.now));
             }
             1 => {
                 self.tell(format!("machine {place} stands still for an hour"));
@@ -184,13 +185,13 @@ impl World {
                 self.boots += 1;
                 let boot = format!("boot-{}", self.boots);
                 self.machines[place]
-                    .set(|hands| (hands.boot, hands.up, hands.went_back) = (boot, 0, false));
+                    .set(|clocks| (clocks.boot, clocks.up, clocks.went_back) = (boot, 0, false));
                 self.kill_on(place);
             }
             _ => {
                 self.tell(format!("the uptime of machine {place} goes back"));
                 self.machines[place]
-                    .set(|hands| (hands.up, hands.went_back) = (hands.up / 3, true));
+                    .set(|clocks| (clocks.up, clocks.went_back) = (clocks.up / 3, true));
                 let on_it = self.processes.iter_mut().filter(|process| process.machine == place);
                 on_it.for_each(|process| process.known.clear());
                 if self.random.percent(50) {
@@ -208,7 +209,7 @@ impl World {
         }
     }
 
-    /// A process does something.
+    /// Lets a process act, or starts it.
     fn run(&mut self, process: usize) {
         let Some(rollout) = self.processes[process].rollout.clone() else {
             self.tell(format!("process {process} starts"));
@@ -223,7 +224,7 @@ impl World {
             }
             3..=8 => {
                 self.tell(format!("process {process} ticks"));
-                // Who ticks has read what others wrote.
+                // A tick is only correct after reading the records of others.
                 if rollout.refresh().is_ok() {
                     rollout.tick();
                 }
@@ -260,12 +261,12 @@ impl World {
                 self.tell(format!("process {process} calls roll_back of {flag}"));
                 let threads = threads();
                 let is_taken = rollout.gate().roll_back(flag).is_ok();
-                // Another thread records it. A run does the same each time.
+                // Another thread records the rollback. Wait for it, so that a seed always gives the same run.
                 while self::threads() > threads {
                     std::thread::yield_now();
                 }
                 if is_taken {
-                    self.is_back(process, &rollout, flag);
+                    self.check_rolled_back(process, &rollout, flag);
                 }
             }
             20..=22 => self.update(process, &rollout),
@@ -315,9 +316,9 @@ impl World {
         }
     }
 
-    /// 9: what was acknowledged is in the journal.
+    /// 9: acknowledged records are in the journal.
     fn acknowledged(&mut self, outcome: Result<Outcome, RolloutError>) {
-        self.read_on();
+        self.read_new_records();
         if let Ok(outcome) = outcome
             && promises::DURABLE
         {
@@ -331,13 +332,13 @@ impl World {
         }
     }
 
-    /// 8: the way back is open, whatever the store does.
+    /// 8: a rollback works, whatever the store does.
     fn roll_back(&mut self, process: usize, rollout: &Rollout, flag: &'static str) {
         self.tell(format!("process {process} rolls {flag} back"));
         let was_there = rollout.report(flag).is_ok();
         let has_read_on = rollout.status().head.0 == self.truth.head() as u64;
         let outcome = rollout.by("ben").roll_back(flag, "stop");
-        // Whoever rolls back reads on, so an update of others may have added or removed the flag by now.
+        // A rollback reads new records, so an update of another process may have added or removed the flag by now.
         let is_there = rollout.report(flag).is_ok();
         match was_there == is_there {
             true => assert_eq!(outcome.is_ok(), is_there, "8: {outcome:?}"),
@@ -345,7 +346,7 @@ impl World {
         }
         let Ok(outcome) = outcome else { return };
         if has_read_on || BACK_EVERYWHERE {
-            self.is_back(process, rollout, flag);
+            self.check_rolled_back(process, rollout, flag);
         }
         let is_recorded = outcome.unrecorded.is_none();
         self.acknowledged(Ok(outcome));
@@ -356,7 +357,7 @@ impl World {
         }
     }
 
-    fn is_back(&mut self, process: usize, rollout: &Rollout, flag: &'static str) {
+    fn check_rolled_back(&mut self, process: usize, rollout: &Rollout, flag: &'static str) {
         if BACK_AT_ONCE {
             let gate = rollout.gate();
             assert!((0..USERS).all(|user| !gate.is_enabled(&*format!("u{user}"), flag)), "8");
@@ -372,22 +373,22 @@ impl World {
         self.tell(format!("process {process} updates to\n{}", doc.text()));
         let updated = rollout.by("ana").update(doc.text());
         self.tell(format!("  {:?}", updated.as_ref().map(Vec::len).map_err(ToString::to_string)));
-        self.read_on();
-        // Also where the answer was lost.
+        self.read_new_records();
+        // The update is in force even if its answer was lost.
         self.doc = self.truth.doc(self.truth.head()).clone();
     }
 
     fn check(&mut self) {
         for process in &mut self.processes {
             if let Some(rollout) = &process.rollout {
-                let hands = self.machines[process.machine].hands();
+                let clocks = self.machines[process.machine].clocks();
                 let head = usize::try_from(rollout.status().head.0).unwrap();
                 if process.known.last().is_none_or(|(known, _)| *known < head) {
-                    process.known.push((head, hands.up));
+                    process.known.push((head, clocks.up));
                 }
                 let is_back = |flag: &str| process.back.contains(&flag);
-                let known = (&hands, &*process.known);
-                promises::of_process(&mut self.truth, rollout, known, is_back);
+                let known = (&clocks, &*process.known);
+                promises::check_process(&mut self.truth, rollout, known, is_back);
             }
             if let Some((pinned, answered)) = &process.pinned
                 && promises::ALL_OR_NOTHING
@@ -397,23 +398,24 @@ impl World {
         }
     }
 
-    /// Everything is well again: all processes come to the same, and so does one that reads the journal from its beginning.
-    pub(crate) fn ends(&mut self) {
-        self.tell("everything is well again");
+    /// Ends all faults. Then all processes reach the same state, and a new process that reads the whole journal reaches
+    /// it, too.
+    pub(crate) fn end_faults_and_compare(&mut self) {
+        self.tell("all faults end");
         for process in 0..self.processes.len() {
             *self.processes[process].fault.lock().unwrap() = None;
             if self.processes[process].rollout.is_none() {
                 self.open(process);
             }
         }
-        // What was taken back is recorded; what follows from that is done.
+        // Records rollbacks that have no record yet, and the actions that follow from them.
         for _ in 0..4 {
             for process in 0..self.processes.len() {
                 let rollout = self.processes[process].rollout.clone().unwrap();
                 rollout.refresh().unwrap();
                 let ticked = rollout.tick();
                 assert!(ticked.error.is_none(), "{:?}", ticked.error);
-                self.read_on();
+                self.read_new_records();
             }
         }
         for process in &mut self.processes {
@@ -430,7 +432,7 @@ impl World {
             for (ours, theirs) in status.flags.iter().zip(&fresh.flags) {
                 assert_eq!(
                     ours.state, theirs.state,
-                    "9: replayed, the journal comes to another state"
+                    "9: replaying the journal gives another state"
                 );
             }
         }

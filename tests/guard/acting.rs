@@ -1,4 +1,4 @@
-//! A guard that acts on a rollout.
+//! The guard's actions on a rollout.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -23,7 +23,7 @@ triggers = [
 responsibility = [{ contact = "pager@shop.example" }]
 "#;
 
-fn begun() -> (Rollout, ManualClock, Guard) {
+fn start() -> (Rollout, ManualClock, Guard) {
     let clock = ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_600));
     let rollout = Rollout::start(Memory::new(), clock.clone(), DOCUMENT, "ana").unwrap();
     let guard = Guard::new(rollout.gate(), rollout.plan());
@@ -31,24 +31,24 @@ fn begun() -> (Rollout, ManualClock, Guard) {
     (rollout, clock, guard)
 }
 
-/// Requests of a minute; so many of a hundred fail with the flag, and without.
+/// Records one minute of requests. `failing` is the percentage that fails with the flag, and without it.
 fn minute(guard: &Guard, clock: &ManualClock, number: u64, failing: (u64, u64)) {
     let search = guard.flag("search");
     for user in number * 10_000..number * 10_000 + 2_000 {
         let request = search.enter(user);
         let percent = if request.is_enabled() { failing.0 } else { failing.1 };
-        // The last digits of a user have nothing to do with the bucket.
+        // The last digits of a user's key do not depend on the bucket.
         request.finish(if user % 100 < percent { Outcome::error() } else { Outcome::ok() });
     }
     clock.advance(Duration::from_secs(60));
 }
 
 #[test]
-fn a_breach_takes_the_flag_back_at_once_with_its_evidence() {
-    let (rollout, clock, guard) = begun();
+fn a_breach_rolls_the_flag_back_at_once_with_its_evidence() {
+    let (rollout, clock, guard) = start();
     for number in 0..10 {
         minute(&guard, &clock, number, (1, 1));
-        assert!(rollout.judge(&guard).iter().all(|judged| judged.acts.is_empty()));
+        assert!(rollout.judge(&guard).iter().all(|judged| judged.actions.is_empty()));
     }
     minute(&guard, &clock, 10, (8, 1));
     let judged = rollout.judge(&guard).pop().unwrap();
@@ -65,48 +65,48 @@ fn a_breach_takes_the_flag_back_at_once_with_its_evidence() {
         "{evidence}"
     );
     assert_eq!(records.len(), 1);
-    // Latched: whatever comes now, and it does not come again.
+    // The trigger has latched, so it does not fire again.
     for number in 11..20 {
         minute(&guard, &clock, number, (50, 1));
-        assert!(rollout.judge(&guard).iter().all(|judged| judged.acts.is_empty()));
+        assert!(rollout.judge(&guard).iter().all(|judged| judged.actions.is_empty()));
     }
     assert_eq!(acts(&rollout).len(), 1);
 }
 
-/// The records of a rollout, without that of its beginning and without readings.
+/// Returns the rollout's records, without the first one and without readings.
 fn acts(rollout: &Rollout) -> Vec<Record> {
     let records = rollout.records(2).unwrap().into_iter();
     records.filter(|record| !matches!(record.fact, Fact::Measured { .. })).collect()
 }
 
 #[test]
-fn an_outage_that_all_share_does_nothing() {
-    let (rollout, clock, guard) = begun();
+fn an_outage_in_both_arms_triggers_nothing() {
+    let (rollout, clock, guard) = start();
     for number in 0..30 {
         let bad = if (10..20).contains(&number) { 30 } else { 1 };
         minute(&guard, &clock, number, (bad, bad));
-        assert!(rollout.judge(&guard).iter().all(|judged| judged.acts.is_empty()));
+        assert!(rollout.judge(&guard).iter().all(|judged| judged.actions.is_empty()));
     }
     assert!(rollout.gate().is_enabled(10, "search") || rollout.gate().is_enabled(11, "search"));
     assert_eq!(acts(&rollout), []);
 }
 
-/// A decision is asked for once, of whoever is responsible, and nothing is promoted until it is taken.
+/// The guard requests a decision from the responsible contact once, and the flag cannot be promoted until it is made.
 #[test]
-fn a_decision_is_asked_for_once() {
-    let (rollout, clock, guard) = begun();
+fn a_decision_is_requested_once() {
+    let (rollout, clock, guard) = start();
     let mut asked = Vec::new();
     let mut left = Duration::ZERO;
     for number in 0..60 {
         minute(&guard, &clock, number, (13, 10));
         for judged in rollout.judge(&guard) {
-            for act in judged.acts {
+            for act in judged.actions {
                 asked.extend(act.unwrap().alerts);
             }
         }
         left += Duration::from_secs(if asked.is_empty() { 0 } else { 60 });
     }
-    // The minute of the breach itself has passed before it was judged.
+    // The guard judged the breach at the end of its minute, so that minute does not count.
     left -= Duration::from_secs(60);
     assert_eq!(asked.len(), 1, "{asked:?}");
     assert_eq!(asked[0].responsible.as_deref(), Some("pager@shop.example"));
@@ -121,13 +121,13 @@ fn a_decision_is_asked_for_once() {
     rollout.by("ana").close("search", "a bot that asks for what there is not").unwrap();
     minute(&guard, &clock, 60, (13, 10));
     rollout.judge(&guard);
-    assert_eq!(acts(&rollout).len(), 2, "it is latched for the stage");
+    assert_eq!(acts(&rollout).len(), 2, "the trigger fires again in the same stage");
     rollout.by("ana").promote("search").unwrap();
 }
 
-/// Of a value that only the guard is told nobody else knows, so it is the guard that acts.
+/// Only the guard gets this reading, so the guard must act on it.
 #[test]
-fn a_value_that_the_guard_alone_is_told_takes_the_flag_back() {
+fn a_reading_that_only_the_guard_gets_rolls_the_flag_back() {
     let document = r#"
         schema = 1
         [metrics.queue]
@@ -144,16 +144,16 @@ fn a_value_that_the_guard_alone_is_told_takes_the_flag_back() {
     let guard = Guard::new(rollout.gate(), rollout.plan());
     rollout.judge(&guard);
     clock.advance(Duration::from_secs(1));
-    guard.read("search", "queue", Quantity::Count(11), None);
-    assert_eq!(rollout.judge(&guard)[0].acts.len(), 1);
+    guard.record_reading("search", "queue", Quantity::Count(11), None);
+    assert_eq!(rollout.judge(&guard)[0].actions.len(), 1);
     assert!(!(0..100).any(|user| rollout.gate().is_enabled(user, "search")));
 }
 
-/// Twice as many errors as control has are found; not by a guard that is to be wrong once in 10^300 stages.
+/// The guard finds twice control's errors, but not if it may raise a false alarm only once in 10^300 stages.
 #[test]
-fn a_guard_may_be_told_how_seldom_to_be_wrong() {
+fn a_smaller_alpha_needs_more_evidence() {
     let found = |alpha: f64| {
-        let (rollout, clock, _) = begun();
+        let (rollout, clock, _) = start();
         let guard = Guard::new(rollout.gate(), rollout.plan()).with_alpha(alpha);
         rollout.judge(&guard);
         (0..40).any(|number| {
@@ -164,14 +164,14 @@ fn a_guard_may_be_told_how_seldom_to_be_wrong() {
     assert_eq!([0.01, 1e-300].map(found), [true, false]);
 }
 
-/// Something serves users who should not have it: the figures are not to be trusted, and nothing goes on.
+/// Requests of some users are not counted, so the figures cannot be trusted and the guard holds the flag.
 #[test]
-fn an_uneven_split_holds() {
-    let (rollout, clock, guard) = begun();
+fn an_uneven_split_holds_the_flag() {
+    let (rollout, clock, guard) = start();
     let search = guard.flag("search");
     for number in 0..10 {
         for user in number * 10_000..number * 10_000 + 1_000 {
-            // Those without it are turned away before they are counted, every fifth.
+            // Every fifth user without the flag is turned away before the guard counts the request.
             if rollout.gate().is_enabled(user, "search") || user % 5 > 0 {
                 search.record(user, Outcome::ok());
             }
@@ -182,47 +182,51 @@ fn an_uneven_split_holds() {
     let state = rollout.report("search").unwrap().state;
     let hold = state.hold.unwrap();
     assert_eq!((&*hold.by, &*state.stage), ("guard", "pilot"));
-    assert!(hold.why.starts_with("users are split otherwise than the stage says"));
-    assert_eq!(acts(&rollout).len(), 1, "it is said once");
-    // Whoever resumes knows better.
+    assert!(hold.why.starts_with("users are not split as the stage says"));
+    assert_eq!(acts(&rollout).len(), 1, "the guard holds the flag more than once");
+    // After a person resumes the flag, the guard does not hold it again.
     rollout.by("ana").resume("search", Some("they were robots")).unwrap();
     (0..10).for_each(|user| search.record(user, Outcome::ok()));
     assert!(
         rollout
             .judge(&guard)
             .iter()
-            .all(|judged| judged.judgement.uneven && judged.acts.is_empty())
+            .all(|judged| judged.judgement.uneven && judged.actions.is_empty())
     );
 }
 
-/// The guard follows the rollout's document: what that changes of a flag begins anew, by the new triggers.
+/// After an update of the rollout's document, the guard starts over with the flag's new triggers.
 #[test]
-fn another_document_is_followed() {
-    let (rollout, clock, guard) = begun();
+fn the_guard_follows_updates_of_the_document() {
+    let (rollout, clock, guard) = start();
     let search = guard.flag("search");
     minute(&guard, &clock, 0, (10, 1));
     let only_decides = DOCUMENT.replacen("\"rollback\"", "\"decide\"", 1);
     rollout.by("ana").update(&*only_decides).unwrap();
     let judged = rollout.judge(&guard).pop().unwrap();
-    assert_eq!(judged.judgement.findings[0].verdict, Verdict::NoData, "it begins anew");
-    // The handle of before counts on.
+    assert_eq!(
+        judged.judgement.findings[0].verdict,
+        Verdict::NoData,
+        "the guard still uses the old counts"
+    );
+    // A handle from before the update still counts.
     for user in 0..4_000 {
         let fails = rollout.gate().is_enabled(user, "search") && user % 5 == 0;
         search.record(user, if fails { Outcome::error() } else { Outcome::ok() });
     }
     let judged = rollout.judge(&guard).pop().unwrap();
     assert_eq!(judged.judgement.breached, [0, 1]);
-    assert_eq!(judged.acts[0].as_ref().unwrap().state.stage, "pilot");
-    // A document that changes something else changes nothing of it.
+    assert_eq!(judged.actions[0].as_ref().unwrap().state.stage, "pilot");
+    // An update of another part of the flag keeps the counts.
     let owned = only_decides.replace("[flags.search]", "[flags.search]\nowner = \"shop\"");
     rollout.by("ana").update(&*owned).unwrap();
     let judged = rollout.judge(&guard).pop().unwrap();
-    assert!(judged.judgement.findings[0].verdict.is_breach() && judged.acts.is_empty());
+    assert!(judged.judgement.findings[0].verdict.is_breach() && judged.actions.is_empty());
 }
 
-/// From criteria that nobody measures by hand, through a fault, to the end of its incident.
+/// The guard's figures meet the criteria of a promotion. After a fault, they verify the incident.
 #[test]
-fn what_the_guard_measures_promotes_and_verifies() {
+fn measured_figures_meet_criteria_and_verify_an_incident() {
     let document = r#"
         schema = 1
         [flags.search]
@@ -267,13 +271,14 @@ fn what_the_guard_measures_promotes_and_verifies() {
     let millis: u64 = p95.strip_suffix("ms").unwrap().parse().unwrap();
     assert!((300..=319).contains(&millis), "{p95}");
 
-    // A fault: the reading is beyond the alert threshold, and it is the guard that takes the flag back.
+    // A fault: the reading is beyond the alert threshold, and the guard rolls the flag back.
     let judged = minute(31, 20).pop().unwrap();
     assert_eq!(judged.judgement.breached, [0]);
     let incident = rollout.report("search").unwrap().state.incident.unwrap();
     assert!(incident.about.starts_with("error_rate > 5% ("), "{}", incident.about);
     assert_eq!((&*incident.by, incident.phase), ("guard", Phase::Verify));
-    // Off, everybody is measured; the rate is back, and the incident goes on by itself.
+    // While the flag is off, the guard measures everybody. The error rate is healthy, so the incident advances without
+    // a person.
     minute(32, 0);
     minute(33, 0);
     let state = rollout.report("search").unwrap().state;
@@ -284,12 +289,12 @@ fn what_the_guard_measures_promotes_and_verifies() {
     assert!(readings < 30, "{readings} of 68 measurements are recorded");
 }
 
-/// What is beyond its limit in one look and well in the next takes the flag back once, and again only when
-/// somebody has closed the incident and promoted anew.
+/// A metric that changes between healthy and beyond its limit rolls the flag back once. It does so again only after a
+/// person has closed the incident and promoted the flag.
 #[test]
-fn a_flapping_metric_moves_a_flag_once_an_arming() {
+fn a_flapping_metric_rolls_back_once_per_promotion() {
     for period in [1, 2, 5, 20, 100] {
-        let (rollout, clock, guard) = begun();
+        let (rollout, clock, guard) = start();
         let mut number = 0;
         for arming in 1..=3 {
             for look in 0..300 {
@@ -316,7 +321,7 @@ fn a_flapping_metric_moves_a_flag_once_an_arming() {
     }
 }
 
-/// A store that hangs with each record once it is told to, until it is let go.
+/// A store whose appends hang while `hangs` is set, until a message on `go_on` or the end of that channel.
 #[derive(Debug)]
 struct Hanging {
     store: Memory,
@@ -349,9 +354,9 @@ impl Store for Hanging {
     }
 }
 
-/// The record of one roll-back hangs, and the next flag is taken back all the same; then both are recorded.
+/// While the record of one rollback hangs, the guard rolls back the next flag. Later both are recorded.
 #[test]
-fn a_disk_that_hangs_holds_up_no_roll_back() {
+fn a_disk_that_hangs_delays_no_rollback() {
     let (release, go_on) = mpsc::channel();
     let hangs = Arc::new(AtomicBool::new(false));
     let store =
@@ -393,9 +398,9 @@ fn a_disk_that_hangs_holds_up_no_roll_back() {
     assert!(states.into_iter().all(|state| state.stage == "off" && state.incident.is_some()));
 }
 
-/// The thread that records what was judged waits for a disk, and whoever stops the controller does not.
+/// The recording thread waits for a disk. Stopping the controller does not.
 #[test]
-fn stopping_a_guard_does_not_wait_for_a_disk_that_hangs() {
+fn stopping_the_controller_does_not_wait_for_a_disk_that_hangs() {
     let (release, go_on) = mpsc::channel();
     let hangs = Arc::new(AtomicBool::new(false));
     let store =
@@ -414,7 +419,7 @@ fn stopping_a_guard_does_not_wait_for_a_disk_that_hangs() {
         request.finish(if fails { Outcome::error() } else { Outcome::ok() });
         user += 1;
     }
-    assert!(!judge.stop(Duration::ZERO), "it is recorded yet");
+    assert!(!judge.stop(Duration::ZERO), "the hanging record was written");
     hangs.store(false, Ordering::SeqCst);
     drop(release);
 }

@@ -1,4 +1,4 @@
-//! What a guard counts, where requests are served.
+//! What the guard counts while an application serves requests.
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
@@ -37,7 +37,7 @@ stages = [{ name = "all", percent = 100 }]
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A gate and its guard, which counts.
+/// Returns a gate and its guard, which counts from now on.
 fn guarded() -> (Gate, Guard) {
     let plan = Arc::new(Plan::parse(DOCUMENT).unwrap());
     let gate = Gate::from_plan(&plan);
@@ -54,15 +54,15 @@ fn text(judgement: &Judgement, trigger: usize) -> String {
     judgement.findings[trigger].verdict.to_string()
 }
 
-/// A user who has erred counts no more; who is listed or held back is compared with nobody.
+/// The guard ignores a user after the first error. Listed and held-back users are in no comparison.
 #[test]
-fn users_are_counted_and_not_requests() {
+fn a_user_counts_until_the_first_error() {
     let (gate, guard) = guarded();
     let search = guard.flag("search");
     let (with, without): (Vec<u64>, Vec<u64>) =
         (0..200).partition(|user| gate.is_enabled(*user, "search"));
     for _ in 0..50 {
-        // One bad user's retries are one error, and the end of their requests.
+        // The retries of one user count as one error, and their later requests do not count.
         search.record(with[0], Outcome::error());
         search.record(without[0], Outcome::error());
         search.record("ana", Outcome::error());
@@ -73,7 +73,7 @@ fn users_are_counted_and_not_requests() {
     }
     let judgement = look(&guard, 1);
     assert!(judgement.findings.iter().all(|finding| !finding.verdict.is_breach()), "{judgement:?}");
-    // Then each of them: no more of the first.
+    // Then every user sends a request. The two users with an error no longer count.
     for user in with.iter().chain(&without) {
         search.record(
             *user,
@@ -88,17 +88,17 @@ fn users_are_counted_and_not_requests() {
     )), "{}", text(&judgement, 0));
     assert_eq!(judgement.breached, [0, 1]);
     assert_eq!((judgement.stage.as_str(), judgement.uneven), ("pilot", false));
-    // It is told once.
+    // The guard reports the breach once.
     assert_eq!(look(&guard, 3).breached, [0_usize; 0]);
 }
 
 #[test]
-fn a_stage_begins_anew_and_off_is_not_judged() {
+fn a_new_stage_resets_the_counts_and_off_is_not_judged() {
     let (gate, guard) = guarded();
     let search = guard.flag("search");
     (0..1_000).for_each(|user| search.record(user, Outcome::error()));
     gate.set_stage("search", "ga").unwrap();
-    // Counted in a stage that nobody has seen to begin.
+    // The guard has not looked since the stage began, so these requests do not count.
     (0..1_000).for_each(|user| search.record(user, Outcome::error()));
     let judgement = look(&guard, 1);
     assert_eq!(
@@ -107,15 +107,15 @@ fn a_stage_begins_anew_and_off_is_not_judged() {
     );
     (0..1_000).for_each(|user| search.record(user, Outcome::ok()));
     assert_eq!(look(&guard, 2).findings[1].verdict, Verdict::Pass);
-    // Control of the stage before is what a comparison has.
-    assert_ne!(text(&look(&guard, 3), 0), "there is nobody to compare with");
+    // The trigger compares with control of the stage before.
+    assert_ne!(text(&look(&guard, 3), 0), "there is no control group to compare with");
     gate.roll_back("search").unwrap();
     (0..1_000).for_each(|user| search.record(user, Outcome::error()));
     assert!(guard.look(SECOND * 4).is_empty());
 }
 
 #[test]
-fn what_is_dropped_is_counted_as_it_ended() {
+fn a_dropped_request_is_a_success_or_after_a_panic_an_error() {
     let (gate, guard) = guarded();
     let search = guard.flag("search");
     let with: Vec<u64> = (0..100).filter(|user| gate.is_enabled(*user, "search")).collect();
@@ -136,28 +136,29 @@ fn what_is_dropped_is_counted_as_it_ended() {
 }
 
 #[test]
-fn slow_requests_and_readings_count_by_themselves() {
+fn slow_requests_and_readings_breach_their_own_triggers() {
     let (_, guard) = guarded();
     let search = guard.flag("search");
     for user in 0..2_000 {
         let took = Duration::from_millis(if user % 4 == 0 { 1_500 } else { 200 });
         search.record(user, Outcome::ok().took(took));
     }
-    guard.read("search", "orders", Quantity::Count(9), None);
-    guard.read("plain", "orders", Quantity::Count(9), None);
+    guard.record_reading("search", "orders", Quantity::Count(9), None);
+    guard.record_reading("plain", "orders", Quantity::Count(9), None);
     let judgement = look(&guard, 1);
     assert_eq!(judgement.breached, [2, 3]);
     let slow = text(&judgement, 2);
     assert!(slow.contains(" with the flag, for 1s; "), "{slow}");
     assert_eq!(text(&judgement, 3), "9");
-    // Nobody measured the others, so they count for nothing.
+    // Requests without a measured time do not count for the latency.
     let judgement = look(&guard, 2);
     assert_eq!(judgement.findings[0].verdict, Verdict::Pass);
 }
 
-/// What control exceeds seldom is slow for a trigger that compares: had of its first requests, and then kept.
+/// If a trigger compares latencies, the guard learns from control's first requests which time counts as slow, and keeps
+/// it.
 #[test]
-fn what_is_slow_is_had_of_control() {
+fn the_latency_limit_is_learned_from_control() {
     let document = DOCUMENT
         .replace("latency_p90\", above = \"1s\"", "latency_p90\", worse_than_control_by = \"50%\"");
     let plan = Arc::new(Plan::parse(document).unwrap());
@@ -173,21 +174,25 @@ fn what_is_slow_is_had_of_control() {
         }
     };
     serve(0..5_000, 1);
-    assert_eq!(look(&guard, 1).findings[2].verdict, Verdict::NoData, "nothing is slow yet");
+    assert_eq!(
+        look(&guard, 1).findings[2].verdict,
+        Verdict::NoData,
+        "the guard has not learned the limit yet"
+    );
     serve(5_000..10_000, 1);
     assert_eq!(look(&guard, 2).findings[2].verdict, Verdict::Pass);
     serve(10_000..12_000, 2);
     assert_eq!(look(&guard, 3).breached, [2]);
 }
 
-/// Many threads, each with users of its own: nothing is lost, and nothing counted twice.
+/// Many threads record requests: no request is lost or counted twice.
 #[test]
 fn counts_of_many_threads_are_exact() {
     const THREADS: u64 = 4;
     const USERS: u64 = 1_000;
     let (gate, guard) = guarded();
     let search = guard.flag("search");
-    // Users who share a bit with another one are left out: those are not exact by design.
+    // Leave out users who share their 16 bits with another user: the guard does not tell them apart.
     let mut bits = HashSet::new();
     let users: Vec<u64> = (0..)
         .filter(|user| {
@@ -200,7 +205,7 @@ fn counts_of_many_threads_are_exact() {
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
-                // Everybody serves everybody: an error of one user is seen by all at once.
+                // Each thread serves all users, so the threads share the users with errors.
                 for user in &users {
                     search
                         .record(*user, if errors(user) { Outcome::error() } else { Outcome::ok() });
@@ -218,9 +223,8 @@ fn counts_of_many_threads_are_exact() {
     assert!(found.contains(&expected), "{found}: not {expected}");
 }
 
-/// What is asked while it is counted is what is asked otherwise: with groups, at every stage.
 #[test]
-fn a_request_that_outlives_its_stage_is_counted_in_none() {
+fn a_request_that_outlives_its_stage_is_not_counted() {
     let (gate, guard) = guarded();
     let search = guard.flag("search");
     let requests: Vec<_> = (0..1_000_u64).map(|user| search.enter(user)).collect();
@@ -230,10 +234,10 @@ fn a_request_that_outlives_its_stage_is_counted_in_none() {
     assert_eq!(look(&guard, 2).findings[1].verdict, Verdict::NoData);
 }
 
-/// Threads count while the flag goes from everybody to nobody and back. Requests fail without the flag alone, so an error that is
-/// counted while everybody has it was put into the wrong stage: one a thread at most.
+/// Threads count while the flag moves between nearly no user and all users. Only requests without the flag fail. So
+/// each error in the last stage was counted in the wrong stage, which may happen once per thread.
 #[test]
-fn of_a_stage_that_is_over_each_thread_counts_one_request_at_most() {
+fn each_thread_counts_at_most_one_request_of_an_ended_stage() {
     const THREADS: usize = 2;
     let document = r#"
         schema = 1
@@ -267,12 +271,12 @@ fn of_a_stage_that_is_over_each_thread_counts_one_request_at_most() {
             gate.set_stage("search", "canary").ok()?;
             look();
             gate.set_stage("search", "ga").ok()?;
-            // This begins the stage, and the next one measures all of it.
+            // This look begins the stage. The next looks measure it.
             look();
             (0..1_000_000).find_map(|_| look().pop()?.measured.pop())
         };
         let all: Vec<_> = (0..300).map(|_| stage()).collect();
-        // Before anything can fail: the threads end.
+        // Stop the threads before an assertion can fail.
         stop.store(true, Ordering::Relaxed);
         all
     });
@@ -285,7 +289,7 @@ fn of_a_stage_that_is_over_each_thread_counts_one_request_at_most() {
 }
 
 #[test]
-fn a_request_is_answered_as_the_gate_answers() {
+fn a_guarded_request_gets_the_answer_of_the_gate() {
     let (gate, guard) = guarded();
     let search = guard.flag("search");
     for stage in ["off", "internal", "pilot", "ga"] {
@@ -303,9 +307,9 @@ fn a_request_is_answered_as_the_gate_answers() {
     }
 }
 
-/// A list has them, wherever their bucket is: none of them is compared.
+/// Listed users are in no comparison, even if their bucket would give them the flag.
 #[test]
-fn listed_users_are_in_no_arm_whatever_their_bucket() {
+fn listed_users_are_in_no_comparison() {
     let team: Vec<String> = (0..100).map(|user| format!("\"member-{user}\"")).collect();
     let document =
         DOCUMENT.replace("users = [\"ana\", \"ben\"]", &format!("users = [{}]", team.join(", ")));

@@ -1,4 +1,4 @@
-//! A metric with `better = "more"` gets the verdicts of its mirror image with `better = "less"`.
+//! A metric with `better = "more"` gets the same verdicts as its mirror image with `better = "less"`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use stagegate::{Gate, Plan};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A judge of one trigger on the metric `m`, in a stage with half of all users.
+/// Returns a judge of one trigger on the metric `m`, in a stage with half of all users.
 fn judge(metric: &str, trigger: &str) -> Judge {
     let document = format!(
         "schema = 1\n[metrics.m]\n{metric}\nsource = \"application\"\n[flags.a]\n\
@@ -25,13 +25,13 @@ fn number(millionths: i64) -> Quantity {
     Quantity::Number(Number::from_millionths(millionths).unwrap())
 }
 
-/// The verdicts on values, one a minute, in a word each.
+/// Returns the names of the verdicts on these values, one per minute.
 fn of_values(better: &str, trigger: &str, values: &[(i64, i64)], sign: i64) -> Vec<&'static str> {
     let mut judge = judge(&format!("unit = \"number\"\nbetter = \"{better}\""), trigger);
     let looks = (0..).zip(values).map(|(minute, (value, control))| {
         let mut look = Look::new(MINUTE * minute);
         let value = (number(sign * value), Some(number(sign * control)));
-        look.values.insert("m".into(), value);
+        look.readings.insert("m".into(), value);
         judge.look(&look)[0].verdict.name()
     });
     looks.collect()
@@ -39,7 +39,7 @@ fn of_values(better: &str, trigger: &str, values: &[(i64, i64)], sign: i64) -> V
 
 type Arms = [(u64, u64); 2];
 
-/// The verdicts on looks, one a minute.
+/// Returns the verdicts on these looks, one per minute.
 fn of_counts(
     better: &str,
     trigger: &str,
@@ -67,7 +67,7 @@ fn unmarked(unmarked: (u64, u64)) -> Counts {
     Counts { requests: unmarked.1, unmarked: vec![unmarked], ..Counts::default() }
 }
 
-/// Looks of a service whose arms have these shares of hits, in percent.
+/// Generates looks of a service. Each arm has a random share of hits.
 fn looks() -> impl Strategy<Value = Vec<Arms>> {
     let arm = |share: u64| {
         (0..=20_u64, 100..=400_u64)
@@ -79,9 +79,9 @@ fn looks() -> impl Strategy<Value = Vec<Arms>> {
 }
 
 proptest! {
-    /// The sign of every value and the direction turned: the same verdicts.
+    /// Inverting the sign of every value and the direction gives the same verdicts.
     #[test]
-    fn values_are_judged_alike(
+    fn mirrored_values_get_the_same_verdicts(
         limit in -20_000_000..20_000_000_i64,
         values in prop::collection::vec((-30_000_000..30_000_000_i64, -30_000_000..30_000_000_i64), 1..20),
         by in 1..300_u32,
@@ -101,9 +101,9 @@ proptest! {
         }
     }
 
-    /// Marks turned into requests without one, and a limit into what is left of 100%.
+    /// A limit for marked requests gives the same verdicts as the limit 100% - x for requests without the mark.
     #[test]
-    fn shares_above_and_below_a_limit_are_judged_alike(looks in looks(), limit in 1..100_u32) {
+    fn mirrored_shares_and_limits_get_the_same_verdicts(looks in looks(), limit in 1..100_u32) {
         for lasts in ["", ", for = \"5m\""] {
             let above = format!("above = \"{limit}%\"{lasts}");
             let below = format!("below = \"{}%\"{lasts}", 100 - limit);
@@ -113,9 +113,9 @@ proptest! {
         }
     }
 
-    /// Half of control is what control is twice of: the arms trade places.
+    /// "Half of control" gives the same verdicts as "twice control" with the arms exchanged.
     #[test]
-    fn shares_are_compared_with_control_alike(looks in looks()) {
+    fn mirrored_comparisons_with_control_get_the_same_verdicts(looks in looks()) {
         let twice = "worse_than_control_by = \"100%\"";
         let half = "worse_than_control_by = \"50%\"";
         let less = of_counts("less", twice, &looks, |arms| arms.map(marked));
@@ -125,7 +125,7 @@ proptest! {
     }
 }
 
-/// Every window of an hour, and both arms in the text.
+/// The rate is too low in every window of an hour. The text has both arms.
 #[test]
 fn an_hour_of_fewer_orders_is_a_breach() {
     let trigger = "worse_than_control_by = \"20%\", for = \"1h\"";
@@ -145,14 +145,13 @@ fn an_hour_of_fewer_orders_is_a_breach() {
     );
 }
 
-/// What is read of both arms is told of both.
 #[test]
-fn values_are_told_with_those_of_control() {
+fn verdicts_on_readings_name_the_value_of_control() {
     let metric = "unit = \"number\"\nbetter = \"more\"";
     let mut judge = judge(metric, "worse_than_control_by = \"20%\"");
     let mut told = |minute, value, control| {
         let mut look = Look::new(MINUTE * minute);
-        look.values.insert("m".into(), (number(value), Some(number(control))));
+        look.readings.insert("m".into(), (number(value), Some(number(control))));
         let finding = judge.look(&look).remove(0);
         format!("{}: {}", finding.verdict.name(), finding.verdict)
     };
@@ -165,7 +164,8 @@ fn values_are_told_with_those_of_control() {
     assert_eq!(told(5, -12_000_000, -10_000_000), "pass: no evidence against it");
 }
 
-/// A flag whose pages end in an order, or not: as many as in `with` of a hundred with the flag, and 40 without.
+/// Returns the verdict on a flag whose users place orders: `with` percent of the users with the flag, 40% of the
+/// others.
 fn conversions(trigger: &str, with: u64) -> String {
     let document = format!(
         "schema = 1\n[metrics.conversion]\nunit = \"percent\"\nbetter = \"more\"\nsource = \"application\"\n\
@@ -193,7 +193,7 @@ fn conversions(trigger: &str, with: u64) -> String {
 }
 
 #[test]
-fn fewer_orders_take_a_flag_back() {
+fn a_lower_conversion_rate_is_a_breach() {
     let (worse, below) = ("worse_than_control_by = \"20%\"", "below = \"30%\"");
     for trigger in [worse, below] {
         assert_eq!(conversions(trigger, 40), "pass: no evidence against it");
@@ -205,14 +205,14 @@ fn fewer_orders_take_a_flag_back() {
     assert!(text.starts_with(both), "{text}");
     let text = conversions(below, 20);
     assert!(text.starts_with("breach: ") && text.contains("% ("), "{text}");
-    // Nobody orders any more: control's orders say so.
+    // No user with the flag orders: control's orders are the evidence.
     let text = conversions(worse, 0);
     assert!(text.starts_with("breach: 0.000% (0 of "), "{text}");
 }
 
-/// A guard counts 64 marks. What it cannot count is no data, and no missing order.
+/// A guard counts 64 marks. For further metrics it reports no data, and does not count the missing marks.
 #[test]
-fn metrics_beyond_the_marks_of_a_guard_are_no_data() {
+fn metrics_beyond_64_marks_have_no_data() {
     let mut document = "schema = 1\n[flags.a]\nstage = \"all\"\n\
          stages = [{ name = \"all\", percent = 100 }]\n"
         .to_owned();

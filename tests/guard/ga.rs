@@ -1,4 +1,4 @@
-//! The last stage: everybody has the flag, and is compared with those who did not in the stage before.
+//! The last stage: everybody has the flag, so the guard compares with control of the stage before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ fn guarded(metric: &str, worse_by: &str) -> (Gate, Guard, GuardedFlag) {
     (gate, guard, search)
 }
 
-/// A look after each thousand requests, a second each.
+/// Takes a look after each 1,000 requests, one second apart.
 struct Clock(u32);
 
 impl Clock {
@@ -43,7 +43,7 @@ impl Clock {
         guard.look(Duration::from_secs(1) * self.0).pop().unwrap()
     }
 
-    /// One request of each user; the last judgement, or the first that breaches.
+    /// Serves one request per user. Returns the first judgement with a breach, or the last judgement.
     fn serve(
         &mut self,
         guard: &Guard,
@@ -63,9 +63,9 @@ impl Clock {
     }
 }
 
-/// One user of a hundred errs at once and so counts no more; with the new stage all of them are back.
+/// One user in a hundred has an error and is ignored from then on. In the new stage these users count again.
 #[test]
-fn who_has_erred_in_the_stage_before_is_no_evidence_against_the_last_one() {
+fn users_with_errors_in_the_stage_before_are_no_evidence_in_the_last_stage() {
     let (gate, guard, search) = guarded("error_rate", "50%");
     let mut clock = Clock(0);
     let serve = |user: u64, one_of: u64| {
@@ -82,17 +82,17 @@ fn who_has_erred_in_the_stage_before_is_no_evidence_against_the_last_one() {
         let judgement = clock.serve(&guard, 0..10_000, |user| serve(user, 100));
         assert_eq!(judgement.findings[0].verdict, Verdict::Pass);
     }
-    // Three times as many are.
+    // Three times as many errors are a breach.
     assert_eq!(clock.serve(&guard, 10_000..40_000, |user| serve(user, 33)).breached, [0]);
 }
 
-/// The service has become quicker while half of its users had the flag. What was slow then is slow now.
+/// The service became faster while half of its users had the flag. The learned latency limit does not change.
 #[test]
-fn what_is_slow_stays_where_there_is_nobody_to_have_it_of() {
+fn the_last_stage_keeps_the_learned_latency_limit() {
     let (gate, guard, search) = guarded("latency_p95", "50%");
     let mut clock = Clock(0);
     let serve = |user: u64, milliseconds: u64| {
-        // One of twenty takes five times as long.
+        // One user in twenty waits five times as long.
         let times = if user % 20 == 7 { 5 } else { 1 };
         let took = Duration::from_millis((milliseconds + user % 50) * times);
         search.record(user, Outcome::ok().took(took));
@@ -109,10 +109,11 @@ fn what_is_slow_stays_where_there_is_nobody_to_have_it_of() {
     assert_eq!(clock.serve(&guard, 40_000..60_000, |user| serve(user, 8_000)).breached, [0]);
 }
 
-/// Users of very different activity, of whom some err with every other request: nothing is wrong in the last stage, and the flag
-/// stays, though the limit is 1%. By the counts of all of the stage before it would be taken back in 32 of 200 runs.
+/// Users differ much in activity, and some have an error in every other request. The flag does no harm and keeps its
+/// stage, although the limit is 1%. With control's counts of the whole stage before, 32 of 200 runs would end in a
+/// rollback.
 #[test]
-fn the_last_stage_is_hardly_ever_taken_back_for_nothing() {
+fn false_alarms_are_rare_in_the_last_stage() {
     let runs = 200;
     let taken_back = (0..runs).filter(|seed| {
         let (gate, guard, search) = guarded("error_rate", "1%");
@@ -135,14 +136,13 @@ fn the_last_stage_is_hardly_ever_taken_back_for_nothing() {
         early || stage(60)
     });
     let taken_back = taken_back.count();
-    // By more than that a true share of 1% would be exceeded in one of a thousand tests.
+    // With a true share of 1%, one test in a thousand would find more.
     assert!(taken_back <= 7, "{taken_back} of {runs}");
-    println!("taken back in the last stage: {taken_back} of {runs}");
+    println!("rolled back in the last stage: {taken_back} of {runs}");
 }
 
-/// A list alone: there is data, and nobody by chance to compare with.
 #[test]
-fn a_stage_of_a_list_has_nobody_to_compare_with() {
+fn a_stage_with_only_listed_users_has_no_control() {
     let (gate, guard, search) = guarded("error_rate", "50%");
     gate.set_stage("search", "internal").unwrap();
     guard.look(Duration::from_secs(1));
@@ -154,9 +154,10 @@ fn a_stage_of_a_list_has_nobody_to_compare_with() {
     assert_eq!(judgement.findings[0].verdict, Verdict::Insufficient(Missing::Control));
 }
 
-/// A day with errors of 600,000 users fills what remembers them. Then it begins anew, for all alike, and a fault is still found.
+/// Errors of 600,000 users fill the guard's set of users with errors. Then all users count again, and the guard still
+/// finds a fault.
 #[test]
-fn so_many_have_erred_that_nobody_is_left_to_count() {
+fn users_count_again_after_too_many_had_errors() {
     let (gate, guard, search) = guarded("error_rate", "50%");
     let mut clock = Clock(0);
     let judgement = clock.serve(&guard, 0..600_000, |user| search.record(user, Outcome::error()));

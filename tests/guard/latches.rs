@@ -1,4 +1,4 @@
-//! What a guard has to do is done, however often the store or a hold is in the way first.
+//! The guard retries an action until the store records it, or until another hold has ended.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use stagegate::clock::ManualClock;
 use stagegate::guard::{Guard, Outcome};
-use stagegate::rollout::{Fact, Judged, Rollout, Store, StoreError};
+use stagegate::rollout::{Fact, JudgeReport, Rollout, Store, StoreError};
 use stagegate::store::Memory;
 
 /// A store in memory that can be told to fail.
@@ -70,8 +70,8 @@ impl World {
         World { rollout, guard, clock, fails, users: 0 }
     }
 
-    /// A second of requests, of which those with the flag fail.
-    fn bad_look(&mut self) -> Judged {
+    /// Serves requests of which a third of those with the flag fail, and looks.
+    fn bad_look(&mut self) -> JudgeReport {
         let flag = self.guard.flag("a");
         for user in self.users..self.users + 2_000 {
             let request = flag.enter(user);
@@ -82,8 +82,8 @@ impl World {
         self.look()
     }
 
-    /// A minute in which every fifth user without the flag is not counted.
-    fn uneven_look(&mut self) -> Judged {
+    /// Serves requests without counting every fifth user without the flag, and looks.
+    fn uneven_look(&mut self) -> JudgeReport {
         let flag = self.guard.flag("a");
         for user in self.users..self.users + 1_000 {
             if self.rollout.gate().is_enabled(user, "a") || user % 5 > 0 {
@@ -94,13 +94,13 @@ impl World {
         self.look()
     }
 
-    fn look(&mut self) -> Judged {
+    fn look(&mut self) -> JudgeReport {
         self.clock.advance(Duration::from_secs(60));
         self.rollout.judge(&self.guard).pop().unwrap()
     }
 
-    fn dead(&self, is_dead: bool) {
-        self.fails.store(is_dead, Ordering::SeqCst);
+    fn set_store_fails(&self, fails: bool) {
+        self.fails.store(fails, Ordering::SeqCst);
     }
 
     fn count(&self, is: impl Fn(&Fact) -> bool) -> usize {
@@ -112,55 +112,55 @@ const DECIDE: &str = "worse_than_control_by = \"50%\", action = \"decide\"";
 const BACK: &str = "above = \"50%\", action = \"rollback\"";
 
 #[test]
-fn a_decision_that_could_not_be_recorded_is_asked_again() {
+fn a_decision_that_could_not_be_recorded_is_requested_again() {
     let mut world = World::new(DECIDE);
-    world.dead(true);
+    world.set_store_fails(true);
     let judged = world.bad_look();
     assert_eq!(judged.judgement.breached, [0]);
-    assert!(judged.acts[0].is_err());
-    assert!(world.bad_look().acts[0].is_err(), "each look tries");
-    world.dead(false);
+    assert!(judged.actions[0].is_err());
+    assert!(world.bad_look().actions[0].is_err(), "the second look does not retry");
+    world.set_store_fails(false);
     let judged = world.bad_look();
-    let outcome = judged.acts[0].as_ref().unwrap();
+    let outcome = judged.actions[0].as_ref().unwrap();
     assert!(outcome.alerts[0].text.ends_with("roll back?"));
     let refused = world.rollout.by("ana").promote("a").unwrap_err();
     assert!(refused.refusals()[0].has("incident"));
-    // It is asked once.
+    // The guard requests the decision once.
     for _ in 0..5 {
-        assert!(world.bad_look().acts.is_empty());
+        assert!(world.bad_look().actions.is_empty());
     }
     assert_eq!(world.count(|fact| matches!(fact, Fact::Asked { .. })), 1);
 }
 
 #[test]
-fn a_hold_for_an_uneven_split_that_meets_another_hold_comes_after_it() {
+fn a_hold_for_an_uneven_split_waits_for_the_end_of_another_hold() {
     let mut world = World::new(BACK);
     world.rollout.by("ana").hold("a", "lunch").unwrap();
-    let looks: Vec<Judged> = (0..20).map(|_| world.uneven_look()).collect();
-    let acts: Vec<_> = looks.iter().flat_map(|judged| &judged.acts).collect();
+    let looks: Vec<JudgeReport> = (0..20).map(|_| world.uneven_look()).collect();
+    let acts: Vec<_> = looks.iter().flat_map(|judged| &judged.actions).collect();
     assert!(looks[19].judgement.uneven);
     assert!(acts[0].as_ref().unwrap_err().refusals()[0].has("held"));
-    assert_eq!(acts.len(), 1, "then it waits for the end of that hold");
+    assert_eq!(acts.len(), 1, "the guard does not wait for the end of the other hold");
     world.rollout.by("ana").resume("a", Some("back")).unwrap();
-    assert!(world.uneven_look().acts[0].is_ok());
+    assert!(world.uneven_look().actions[0].is_ok());
     assert_eq!(&*world.rollout.report("a").unwrap().state.hold.unwrap().by, "guard");
-    // Whoever ends this one knows better.
+    // After a person has ended the guard's hold, the guard does not hold the flag again.
     world.rollout.by("ana").resume("a", Some("robots")).unwrap();
-    assert!(world.uneven_look().acts.is_empty());
+    assert!(world.uneven_look().actions.is_empty());
     world.rollout.by("ana").promote("a").unwrap();
 }
 
 #[test]
-fn a_hold_for_an_uneven_split_that_could_not_be_recorded_is_tried_again() {
+fn a_hold_that_could_not_be_recorded_is_retried() {
     let mut world = World::new(BACK);
-    world.dead(true);
+    world.set_store_fails(true);
     let mut failed = 0;
     for _ in 0..20 {
-        failed += world.uneven_look().acts.iter().filter(|act| act.is_err()).count();
+        failed += world.uneven_look().actions.iter().filter(|act| act.is_err()).count();
     }
-    assert!(failed > 1, "each look tries");
-    world.dead(false);
-    assert!(world.uneven_look().acts[0].is_ok());
-    assert!(world.uneven_look().acts.is_empty());
+    assert!(failed > 1, "the guard does not retry at each look");
+    world.set_store_fails(false);
+    assert!(world.uneven_look().actions[0].is_ok());
+    assert!(world.uneven_look().actions.is_empty());
     assert_eq!(world.count(|fact| matches!(fact, Fact::Held { .. })), 1);
 }

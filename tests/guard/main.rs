@@ -1,5 +1,5 @@
-//! The guard's verdicts: how often they are wrong, what they find and how soon, against simulations and
-//! an oracle.
+//! The guard: its counts, verdicts and actions. Simulations and reference values check how often a verdict is
+//! wrong, and how soon the guard finds a fault.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(

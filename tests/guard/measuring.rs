@@ -1,4 +1,4 @@
-//! What a guard measures: numbers for people and criteria, beside what it judges by.
+//! The figures that the guard measures for people and criteria. It does not judge by them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +20,11 @@ stage = "all"
 stages = [{ name = "all", percent = 100 }]
 "#;
 
-/// Of its pilot.
+/// The metrics of a flag's pilot stage.
 const METRICS: &str = "metrics = { error_rate = { target = \"< 1%\" }, latency_p90 = { target = \"< 1s\" }, \
     declined = { target = \"< 5%\" } }";
 
-/// A flag at its pilot, with that in it and a trigger on that metric.
+/// Returns the text of a flag at its pilot stage, with these metrics and a trigger on one metric.
 fn flag(key: &str, metrics: &str, trigger: Option<&str>) -> String {
     let trigger = trigger.map_or(String::new(), |metric| {
         format!(
@@ -38,7 +38,7 @@ fn flag(key: &str, metrics: &str, trigger: Option<&str>) -> String {
     )
 }
 
-/// One flag that is measured, and judged where there is a trigger.
+/// Returns a document with one measured flag, and a trigger on this metric.
 fn document(trigger: Option<&str>) -> String {
     format!("{HEAD}{}", flag("pay", METRICS, trigger))
 }
@@ -66,9 +66,9 @@ fn millis(quantity: Quantity) -> u64 {
     u64::try_from(time.as_millis()).unwrap()
 }
 
-/// Also of users who had errors before: whoever always fails is not forgotten.
+/// Users count after their first error, too: a user who always fails stays in the figures.
 #[test]
-fn all_requests_of_those_who_have_it_are_measured() {
+fn all_requests_with_the_flag_are_measured() {
     let (gate, guard) = guarded(&document(None));
     let (pay, declined) = (guard.flag("pay"), guard.mark("declined"));
     let (with, without): (Vec<u64>, Vec<u64>) =
@@ -94,7 +94,7 @@ fn all_requests_of_those_who_have_it_are_measured() {
     assert_eq!(errors.samples, requests as u64);
     assert_eq!(errors.value, percent((50 * 1_000_000_usize).div_ceil(requests) as u32));
     assert_eq!(errors.control, Some(percent(0)));
-    let (low, high) = errors.between;
+    let (low, high) = errors.interval;
     let ppm = |it| if let Quantity::Percent(it) = it { it.ppm() } else { panic!("{it}") };
     assert!(ppm(low) < ppm(errors.value) && ppm(errors.value) < ppm(high));
     let marked = with.len().div_ceil(10) * 10;
@@ -102,13 +102,17 @@ fn all_requests_of_those_who_have_it_are_measured() {
     assert_eq!(of(measured, "declined").value, expected);
     let p90 = of(measured, "latency_p90");
     assert!((900..=957).contains(&millis(p90.value)), "{}", p90.value);
-    assert!((800..=957).contains(&millis(p90.between.0)) && millis(p90.between.1) >= 900);
+    assert!((800..=957).contains(&millis(p90.interval.0)) && millis(p90.interval.1) >= 900);
     assert!((50..=54).contains(&millis(p90.control.unwrap())));
-    assert_eq!(p90.samples, with.len() as u64 * 10, "who is not timed is not counted");
+    assert_eq!(
+        p90.samples,
+        with.len() as u64 * 10,
+        "a request without a measured time counts for the latency"
+    );
 }
 
 #[test]
-fn few_requests_are_no_measurement_and_old_ones_make_up_for_it() {
+fn figures_need_enough_requests_and_include_older_ones() {
     let (_, guard) = guarded(&document(None));
     let pay = guard.flag("pay");
     let measured = |hour: u32, users: u64, fails: bool| {
@@ -118,17 +122,17 @@ fn few_requests_are_no_measurement_and_old_ones_make_up_for_it() {
         let judgement = guard.look(MINUTE * 60 * hour).pop()?;
         judgement.measured.iter().find(|it| *it.metric == *"error_rate").cloned()
     };
-    assert_eq!(measured(1, 100, false), None, "half of them have it");
+    assert_eq!(measured(1, 100, false), None, "50 requests are enough for a figure");
     let some = measured(2, 200, false).unwrap();
     assert!(some.samples > 100 && some.value == percent(0));
-    // Those of three hours ago still count where few have come since ...
+    // Requests of three hours ago still count, because few have come since.
     let more = measured(5, 20, true).unwrap();
     assert!(more.samples > 100 && more.value != percent(0), "{more:?}");
-    // ... and no more once an hour has enough of its own.
+    // They no longer count once the last hour has enough requests.
     assert!(measured(6, 1_000, true).is_some());
     let last = measured(8, 1_000, true).unwrap();
     assert_eq!(last.value, percent(1_000_000), "{last:?}");
-    // Nobody has come: what is known is old.
+    // No request came, so there is no current figure.
     assert_eq!(measured(9, 0, true), None);
 }
 
@@ -141,9 +145,9 @@ fn a_flag_without_metrics_and_triggers_is_not_counted() {
     assert!(gate.is_enabled(1, "plain"));
 }
 
-/// Off, everybody is measured: whether what went wrong is over.
+/// While a flag is off, the figures cover everybody. They show whether the fault is over.
 #[test]
-fn a_flag_that_is_off_is_measured_of_everybody() {
+fn a_flag_that_is_off_is_measured_for_everybody() {
     let (gate, guard) = guarded(&document(None));
     gate.roll_back("pay").unwrap();
     assert!(guard.look(MINUTE).is_empty());
@@ -159,16 +163,16 @@ fn a_flag_that_is_off_is_measured_of_everybody() {
     assert_eq!(of(&judgement.measured, "latency_p90").samples, 200);
 }
 
-/// A share that the application marks is judged as errors are, user by user.
+/// The guard judges a marked share like the error rate: it ignores a user after the first mark.
 #[test]
-fn metrics_of_ones_own_are_judged() {
+fn custom_metrics_are_judged() {
     let (gate, guard) = guarded(&document(Some("declined")));
     let (pay, declined, other) = (guard.flag("pay"), guard.mark("declined"), guard.mark("other"));
     let with: Vec<u64> = (0..2_000).filter(|user| gate.is_enabled(*user, "pay")).collect();
     for user in &with {
         pay.record(*user, Outcome::ok().marked(other));
     }
-    // The retries of one user are one.
+    // The retries of one user count once.
     (0..500).for_each(|_| pay.record(with[0], Outcome::error().marked(declined)));
     let judgement = guard.look(MINUTE).pop().unwrap();
     assert_eq!(judgement.findings[0].verdict, Verdict::Pass);
@@ -178,15 +182,15 @@ fn metrics_of_ones_own_are_judged() {
     }
     let judgement = guard.look(MINUTE * 2).pop().unwrap();
     assert_eq!((&judgement.breached[..], &judgement.changed[..]), (&[0][..], &[0][..]));
-    // Of more metrics than there are bits, the last ones count for nothing, and nothing breaks.
+    // An outcome has bits for 64 marks. Further marks are ignored.
     let marks: Vec<_> = (0..100).map(|number| guard.mark(&format!("m{number}"))).collect();
     let all = marks.iter().fold(Outcome::ok(), |outcome, mark| outcome.marked(*mark));
     pay.record(1, all);
 }
 
-/// A handle goes on when another document has something else counted, and when it begins to count at all.
+/// A handle keeps working when an update changes which metrics are counted, or starts to count a flag.
 #[test]
-fn handles_go_on_across_documents() {
+fn handles_keep_counting_across_updates() {
     let (gate, guard) = guarded(&format!("{HEAD}{}", flag("pay", "", None)));
     let (pay, unknown) = (guard.flag("pay"), guard.flag("new"));
     let declined = guard.mark("declined");
@@ -213,14 +217,14 @@ fn handles_go_on_across_documents() {
         record(&unknown);
         let judgements = guard.look(MINUTE * (2 * number + 1));
         for judgement in &judgements {
-            // The last document changes nothing of this one, so what was counted before still is.
+            // The last update does not change this flag, so the earlier counts remain.
             let goes_on = if (number, &*judgement.flag) == (4, "pay") { 2 } else { 1 };
             let samples = of(&judgement.measured, "declined").samples;
             assert!((450..550).contains(&(samples / goes_on)), "{number}: {samples}");
         }
         assert_eq!(judgements.len(), if number == 4 { 2 } else { 1 });
     }
-    // And it ends when the flag is gone.
+    // Counting ends when the flag is removed.
     let all_may_go = HEAD.replacen("schema = 1", "schema = 1\nlimits.per_update = 100", 1);
     gate.update(all_may_go).unwrap();
     guard.update(Plan::parse(HEAD).unwrap());

@@ -1,4 +1,4 @@
-//! What is found, and how soon: measured, and as `Judge::power` foretells it.
+//! Which faults the guard finds and how soon: in simulations, and as `Judge::power` predicts.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use stagegate::Plan;
 use stagegate::guard::{Judge, Traffic};
 
-use super::quiet::counted;
+use super::quiet::count_runs;
 use super::world::{Random, Unit, World};
 
-/// A plan with one trigger, in a stage with that share of users.
+/// Returns a judge of one trigger, in a stage with this percentage of users.
 fn judge(percent: u32) -> Judge {
     let document = format!(
         "schema = 1\n[flags.a]\nstages = [{{ name = \"s\", percent = {percent} }}, {{ name = \"t\", percent = 100 }}]\n\
@@ -18,7 +18,7 @@ fn judge(percent: u32) -> Judge {
     Judge::new(&Plan::parse(document).unwrap().flag("a").unwrap(), "s").unwrap()
 }
 
-/// So many hits of so many trials, by the waiting times between them.
+/// Draws the number of hits in so many trials, from the waiting times between hits.
 pub(crate) fn binomial(random: &mut Random, trials: u64, p: f64) -> u64 {
     let (mut hits, mut at) = (0, 0.0);
     loop {
@@ -30,7 +30,8 @@ pub(crate) fn binomial(random: &mut Random, trials: u64, p: f64) -> u64 {
     }
 }
 
-/// The looks, from 1, at which it is found, of so many runs of so many looks of 1,000 requests each.
+/// Simulates `runs` runs of `looks` looks with 1,000 requests each. Returns the sorted numbers of the looks that found
+/// the fault.
 fn found(runs: u64, looks: u64, percent: u32, base: f64, ratio: f64) -> Vec<u64> {
     let run = |seed: u64| {
         let (mut random, mut judge) = (Random::new(seed), judge(percent));
@@ -48,10 +49,10 @@ fn found(runs: u64, looks: u64, percent: u32, base: f64, ratio: f64) -> Vec<u64>
     found
 }
 
-/// The table of `docs/guards.md`. `STAGEGATE_BLESS=1` writes it anew; what is found may differ by chance
-/// only if the test itself changes.
+/// Checks the table in `docs/guards.md`. `STAGEGATE_BLESS=1` rewrites it. The seeds are fixed, so the figures change
+/// only if the guard or this test changes.
 #[test]
-fn the_table_of_the_chapter_is_what_is_found() {
+fn the_table_in_the_guide_matches_the_simulation() {
     const LOOKS: u64 = 1_000;
     let runs = 200;
     let mut table = String::from(
@@ -79,7 +80,7 @@ fn the_table_of_the_chapter_is_what_is_found() {
                     text(median.copied()),
                     text(foretold)
                 );
-                // What is foretold of four of five is a little too late: by then it is nearly all.
+                // The prediction for four of five runs is a little late: by then, nearly all runs have found the fault.
                 if let Some(foretold) = foretold {
                     let by_then = found.iter().filter(|look| **look <= foretold).count() as u64;
                     let share = by_then as f64 / runs as f64;
@@ -99,11 +100,11 @@ fn the_table_of_the_chapter_is_what_is_found() {
     if std::env::var_os("STAGEGATE_BLESS").is_some() {
         std::fs::write(path, format!("{}{table}{}", &chapter[..begin], &chapter[end..])).unwrap();
     } else {
-        assert_eq!(&chapter[begin..end], table, "STAGEGATE_BLESS=1 writes it anew");
+        assert_eq!(&chapter[begin..end], table, "STAGEGATE_BLESS=1 rewrites the table");
     }
 }
 
-/// A fault after many healthy looks is found nearly as soon as one at once.
+/// The guard finds a fault after many healthy looks nearly as soon as a fault from the first look.
 #[test]
 fn healthy_hours_hide_no_later_fault() {
     let found_after = |healthy: u64| {
@@ -120,12 +121,12 @@ fn healthy_hours_hide_no_later_fault() {
     };
     let (at_once, later) = (found_after(0), found_after(10_000));
     println!("after {at_once} looks at once, {later} after 10,000 healthy ones");
-    // A sum over all looks would have to win back what 10,000 of them have lost.
+    // A score summed over all looks would first have to win back what 10,000 healthy looks lost.
     assert!(later <= 40, "{later}");
 }
 
-/// As the issue of other tools goes: at a canary of 10% and 100 looks of 1,000 requests, in a service of users
-/// of very different activity, three times as many errors are always found.
+/// A canary of 10% and 100 looks of 1,000 requests, in a service whose users differ much in activity. The guard nearly
+/// always finds three times as many errors.
 #[test]
 fn faults_are_found_among_users_of_very_different_activity() {
     let world = World {
@@ -139,7 +140,7 @@ fn faults_are_found_among_users_of_very_different_activity() {
     };
     let found = |ratio: f64| {
         let world = World { ratio, ..world };
-        counted(200, |seed| {
+        count_runs(200, |seed| {
             let mut judge = judge(10);
             world.run(seed, Unit::RiskSet, |look| judge.look(look)[0].verdict.is_breach()).is_some()
         })

@@ -1,4 +1,4 @@
-//! Where nothing is wrong: how often a flag is taken back all the same.
+//! False alarms: how often the guard rolls back a harmless flag.
 
 use std::thread;
 
@@ -8,9 +8,9 @@ use stagegate::guard::{ALPHA, Judge};
 use super::power::binomial;
 use super::world::{Random, Unit, World};
 
-/// The limit is nearly that treatment be no worse at all: what the test claims is hardest there.
+/// A limit of nearly no difference, where the test's claim is hardest to keep.
 const WORSE: &str = "worse_than_control_by = \"1%\"";
-/// At the very rate that all have.
+/// A limit that equals the error rate of all users.
 const ABOVE: &str = "above = \"1%\"";
 
 fn judge(limit: &str) -> Judge {
@@ -51,17 +51,17 @@ const WORLDS: [(&str, World); 7] = [
     ("bursts of 10, activity 1.2", World { activity: Some(1.2), burst: 10.0, ..QUIET }),
 ];
 
-/// In how many of so many runs something fires.
+/// Returns in how many of the runs the trigger fires.
 fn fired(runs: u64, world: &World, unit: Unit, limit: &str) -> u64 {
     let run = |seed: u64| {
         let mut judge = judge(limit);
         world.run(seed, unit, |look| judge.look(look)[0].verdict.is_breach()).is_some()
     };
-    counted(runs, run)
+    count_runs(runs, run)
 }
 
-/// On all cores.
-pub(crate) fn counted(runs: u64, run: impl Fn(u64) -> bool + Sync) -> u64 {
+/// Counts the seeds for which `run` returns `true`, on all cores.
+pub(crate) fn count_runs(runs: u64, run: impl Fn(u64) -> bool + Sync) -> u64 {
     let threads = thread::available_parallelism().map_or(1, |count| count.get() as u64);
     let of = |first: u64| {
         let seeds = (first..runs).step_by(usize::try_from(threads).unwrap());
@@ -74,7 +74,7 @@ pub(crate) fn counted(runs: u64, run: impl Fn(u64) -> bool + Sync) -> u64 {
     })
 }
 
-/// What a rate of so many of so many is at least and at most, with 95 of 100 certainty each (Wilson 1927).
+/// Returns the lower and upper bound of the rate, with 95% certainty each (Wilson 1927).
 fn bounds(fired: u64, runs: u64) -> (f64, f64) {
     const Z: f64 = 1.644_853_627;
     let (n, rate) = (runs as f64, fired as f64 / runs as f64);
@@ -83,10 +83,10 @@ fn bounds(fired: u64, runs: u64) -> (f64, f64) {
     (bound(-half), bound(half))
 }
 
-/// To nine digits, as the deviate has ten. In the table of the chapter, what is exact (Clopper and Pearson 1934)
-/// is more by a thousandth of a percent, as the chapter says.
+/// Compares nine digits, because the constant `Z` has ten. For the table in `docs/guards.md`, the exact bound (Clopper
+/// and Pearson 1934) is at most 0.0015 percentage points higher. The guide says so.
 #[test]
-fn bounds_are_those_of_scipy() {
+fn bounds_equal_those_of_scipy() {
     let all: serde_json::Value = serde_json::from_str(include_str!("../data/guard.json")).unwrap();
     let rows = all["bounds"].as_array().unwrap();
     assert!(!rows.is_empty());
@@ -102,8 +102,8 @@ fn bounds_are_those_of_scipy() {
     }
 }
 
-/// 20,000 runs prove it; so few as by default can only refute it.
-fn stay_quiet(runs: u64) {
+/// Checks that false alarms are rarer than α. Fewer than 5,000 runs can only refute that, not prove it.
+fn check_false_alarms(runs: u64) {
     let above = (World { share: |_| 0.5, ..QUIET }, ABOVE, "above a limit that is met exactly");
     let worse = WORLDS.into_iter().map(|(name, world)| (world, WORSE, name));
     for (world, limit, name) in worse.chain([above]) {
@@ -115,36 +115,36 @@ fn stay_quiet(runs: u64) {
 }
 
 #[test]
-fn a_flag_that_does_no_harm_is_hardly_ever_taken_back() {
-    stay_quiet(500);
+fn a_harmless_flag_is_rarely_rolled_back() {
+    check_false_alarms(500);
 }
 
-/// `cargo test --features guard --test guard -- --ignored --nocapture`.
+/// Run it with `cargo test --features guard --test guard -- --ignored --nocapture`.
 #[test]
 #[ignore = "takes minutes"]
-fn a_flag_that_does_no_harm_is_hardly_ever_taken_back_in_20_000_runs() {
-    stay_quiet(20_000);
+fn a_harmless_flag_is_rarely_rolled_back_in_20_000_runs() {
+    check_false_alarms(20_000);
 }
 
-/// What the guard does not do, and why: each cries wolf, so the tests above can fail.
+/// Simpler methods, which the guard does not use. Each raises false alarms, so the tests above can fail.
 #[test]
-fn other_ways_of_counting_cry_wolf() {
+fn simpler_methods_raise_false_alarms() {
     let runs = 300;
     let bursts = WORLDS[5].1;
     let requests = fired(runs, &bursts, Unit::Requests, WORSE);
-    // Heavy users err early, and stay among the requests of their arm.
+    // Heavy users have their first error early, but their later requests still count for their arm.
     let longer = World { looks: 300, ..WORLDS[3].1 };
     let one_error = fired(runs, &longer, Unit::OneError, WORSE);
-    // A plain window: twice control's rate in one minute of a day, of 1,000 requests with the flag and 9,000
-    // without.
-    let window = counted(runs, |seed| {
+    // A plain window: twice control's rate in any minute of a day, with 1,000 requests with the flag and 9,000
+    // without it per minute.
+    let window = count_runs(runs, |seed| {
         let mut random = Random::new(seed);
         (0..24 * 60).any(|_| {
             let with = binomial(&mut random, 1_000, 0.01) as f64 / 1_000.0;
             with > 2.0 * binomial(&mut random, 9_000, 0.01) as f64 / 9_000.0
         })
     });
-    let small_window = counted(runs, |seed| {
+    let small_window = count_runs(runs, |seed| {
         let twice = |look: &stagegate::guard::Look| {
             let rate = |counts: &stagegate::guard::Counts| {
                 counts.errors as f64 / counts.requests.max(1) as f64
@@ -153,9 +153,9 @@ fn other_ways_of_counting_cry_wolf() {
         };
         QUIET.run(seed, Unit::Requests, twice).is_some()
     });
-    // Counts of all looks together, by the normal approximation: while the share grows, the later
-    // and worse hours are treatment's.
-    let pooled = counted(runs, |seed| {
+    // The pooled counts of all looks, with the normal approximation. While the percentage grows, treatment
+    // gets more of the later hours, which are worse.
+    let pooled = count_runs(runs, |seed| {
         let (mut t, mut c) = ((0.0, 0.0), (0.0, 0.0));
         let beyond = |look: &stagegate::guard::Look| {
             t = (t.0 + look.treatment.errors as f64, t.1 + look.treatment.requests as f64);

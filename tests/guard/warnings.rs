@@ -1,4 +1,4 @@
-//! What `guard::warnings` says of stages that are too short, and where.
+//! The texts and positions of `guard::warnings` about stages that are too short.
 
 use stagegate::guard::{self, Judge, Traffic};
 use stagegate::{Document, Plan, limits};
@@ -32,31 +32,31 @@ fn search(requests: u64) -> String {
     )
 }
 
-/// Nothing is said of who is in by a list alone, of a stage that lasts no certain time, of what is judged
-/// otherwise, and of a comparison where everybody has the flag.
+/// Some cases get no warning: stages with only listed users or without a minimum time, triggers on latencies or with
+/// `for`, and comparisons in the last stage.
 #[test]
-fn each_stage_that_is_too_short_for_a_trigger_is_told() {
+fn stages_that_are_too_short_for_a_trigger_are_reported() {
     assert_eq!(
         warnings(&search(300)),
-        r#"a.toml:9:49: flags.search.stages[2].min_duration: found 90m at least for stage "pilot" of flag "search": at the declared traffic it takes 4h until twice what `error_rate > 5%` allows is found, in four of five cases
+        r#"a.toml:9:49: flags.search.stages[2].min_duration: found 90m, too short for stage "pilot" of flag "search": at the declared traffic, the guard needs 4h to find twice what `error_rate > 5%` allows in four of five cases
       write a `min_duration` of at least "4h", a larger `percent` or a looser limit
-a.toml:9:49: flags.search.stages[2].min_duration: found 90m at least for stage "pilot" of flag "search": at the declared traffic it takes 12h until twice what `error_rate 50% worse than control` allows is found, in four of five cases
+a.toml:9:49: flags.search.stages[2].min_duration: found 90m, too short for stage "pilot" of flag "search": at the declared traffic, the guard needs 12h to find twice what `error_rate 50% worse than control` allows in four of five cases
       write a `min_duration` of at least "12h", a larger `percent` or a looser limit
-a.toml:10:49: flags.search.stages[3].min_duration: found 10m at least for stage "half" of flag "search": at the declared traffic it takes 38m until twice what `error_rate 50% worse than control` allows is found, in four of five cases
+a.toml:10:49: flags.search.stages[3].min_duration: found 10m, too short for stage "half" of flag "search": at the declared traffic, the guard needs 38m to find twice what `error_rate 50% worse than control` allows in four of five cases
       write a `min_duration` and `max_duration` of at least "38m" or a looser limit
 "#
     );
     assert_eq!(
         warnings(&search(1)),
-        r#"a.toml:9:49: flags.search.stages[2].min_duration: found 90m at least for stage "pilot" of flag "search": at the declared traffic it takes 39d until twice what `error_rate > 5%` allows is found, in four of five cases
+        r#"a.toml:9:49: flags.search.stages[2].min_duration: found 90m, too short for stage "pilot" of flag "search": at the declared traffic, the guard needs 39d to find twice what `error_rate > 5%` allows in four of five cases
       write a `min_duration` of at least "39d", a larger `percent` or a looser limit
-a.toml:9:49: flags.search.stages[2].min_duration: found 90m at least for stage "pilot" of flag "search": at the declared traffic it takes 140d until twice what `error_rate 50% worse than control` allows is found, in four of five cases
+a.toml:9:49: flags.search.stages[2].min_duration: found 90m, too short for stage "pilot" of flag "search": at the declared traffic, the guard needs 140d to find twice what `error_rate 50% worse than control` allows in four of five cases
       write a `min_duration` of at least "140d", a larger `percent` or a looser limit
-a.toml:10:49: flags.search.stages[3].min_duration: found 10m at least for stage "half" of flag "search": at the declared traffic it takes 19h until twice what `error_rate > 5%` allows is found, in four of five cases
+a.toml:10:49: flags.search.stages[3].min_duration: found 10m, too short for stage "half" of flag "search": at the declared traffic, the guard needs 19h to find twice what `error_rate > 5%` allows in four of five cases
       write a `min_duration` and `max_duration` of at least "19h", a larger `percent` or a looser limit
-a.toml:10:49: flags.search.stages[3].min_duration: found 10m at least for stage "half" of flag "search": at the declared traffic it takes 186h until twice what `error_rate 50% worse than control` allows is found, in four of five cases
+a.toml:10:49: flags.search.stages[3].min_duration: found 10m, too short for stage "half" of flag "search": at the declared traffic, the guard needs 186h to find twice what `error_rate 50% worse than control` allows in four of five cases
       write a `min_duration` and `max_duration` of at least "186h" or a looser limit
-a.toml:11:70: flags.search.stages[4].watch.for: found 2m at least for stage "ga" of flag "search": at the declared traffic it takes 10h until twice what `error_rate > 5%` allows is found, in four of five cases
+a.toml:11:70: flags.search.stages[4].watch.for: found 2m, too short for stage "ga" of flag "search": at the declared traffic, the guard needs 10h to find twice what `error_rate > 5%` allows in four of five cases
       write a `watch.for` of at least "10h" or a looser limit
 "#
     );
@@ -85,39 +85,39 @@ f = { traffic = { requests_per_minute = 1, error_rate = "1%" }, triggers = [{ me
 g = { plan = "shop" }
 "#;
 
-/// Once for all that are alike, at the stage that they share; where the stage is the built-in plan's, at the
-/// flag's traffic.
+/// Flags with the same plan and traffic get one warning, at their shared stage. For a stage of the built-in plan, the
+/// warning is at the flag's traffic.
 #[test]
-fn flags_that_share_a_plan_are_told_once() {
+fn flags_that_share_a_plan_get_one_warning() {
     assert_eq!(
         warnings(SHARED),
-        r#"a.toml:8:16: plans.shop.stages[0].min_duration: found 1h at least for stage "pilot" of flag "a" and 2 more: at the declared traffic it takes 3h until twice what `error_rate > 5%` allows is found, in four of five cases
+        r#"a.toml:8:16: plans.shop.stages[0].min_duration: found 1h, too short for stage "pilot" of flag "a" and 2 more: at the declared traffic, the guard needs 3h to find twice what `error_rate > 5%` allows in four of five cases
       write a `min_duration` of at least "3h", a larger `percent` or a looser limit
-a.toml:8:16: plans.shop.stages[0].min_duration: found 1h at least for stage "pilot" of flag "e": at the declared traffic it takes 27h until twice what `error_rate > 5%` allows is found, in four of five cases
+a.toml:8:16: plans.shop.stages[0].min_duration: found 1h, too short for stage "pilot" of flag "e": at the declared traffic, the guard needs 27h to find twice what `error_rate > 5%` allows in four of five cases
       write a `min_duration` of at least "27h", a larger `percent` or a looser limit
-a.toml:18:17: flags.f.traffic: found 1w at least for stage "pilot" of flag "f": at the declared traffic it takes 210h until twice what `error_rate > 2%` allows is found, in four of five cases
+a.toml:18:17: flags.f.traffic: found 1w, too short for stage "pilot" of flag "f": at the declared traffic, the guard needs 210h to find twice what `error_rate > 2%` allows in four of five cases
       write a `min_duration` of at least "210h", a larger `percent` or a looser limit; `stagegate init` prints the built-in stages, to make them your own
 "#
     );
 }
 
 #[test]
-fn what_takes_more_than_a_year_has_no_time_to_write() {
+fn a_need_of_more_than_a_year_suggests_no_duration() {
     let document = SHARED.replace("percent = 1\n", "percent = 0.0001\n");
     let told = warnings(&document);
     assert_eq!(
         told.lines().take(2).collect::<Vec<_>>(),
         [
-            "a.toml:8:16: plans.shop.stages[0].min_duration: found 1h at least for stage \"pilot\" of flag \
-             \"a\" and 2 more: at the declared traffic it takes more than a year until twice what \
-             `error_rate > 5%` allows is found, in four of five cases",
+            "a.toml:8:16: plans.shop.stages[0].min_duration: found 1h, too short for stage \"pilot\" of flag \
+             \"a\" and 2 more: at the declared traffic, the guard needs more than a year to find twice what \
+             `error_rate > 5%` allows in four of five cases",
             "      write a larger `percent` or a looser limit",
         ]
     );
 }
 
 #[test]
-fn places_of_json_are_found_too() {
+fn warnings_have_positions_in_json() {
     let document = r#"{
         "schema": 1,
         "flags": { "a.b": {
@@ -132,9 +132,9 @@ fn places_of_json_are_found_too() {
     assert_eq!(document.get(warning.span()), Some("\"1h\""));
 }
 
-/// The warning is where `Judge::power` foretells more than the stage has, to the minute.
+/// The warning appears if `Judge::power` predicts a longer time than the stage has, to the minute.
 #[test]
-fn a_stage_that_is_as_long_as_foretold_is_long_enough() {
+fn a_stage_as_long_as_the_forecast_gets_no_warning() {
     let document = |minutes: u64| search(3_000).replace("90m", &format!("{minutes}m"));
     let plan = Plan::parse(document(90)).unwrap();
     let flag = plan.flag("search").unwrap();
@@ -148,7 +148,7 @@ fn a_stage_that_is_as_long_as_foretold_is_long_enough() {
 }
 
 #[test]
-fn no_more_are_listed_than_problems() {
+fn warnings_are_limited_like_problems() {
     let flag = |number: u64| {
         let (requests, error_rate) = (number % 500 + 1, number / 500 + 1);
         format!(

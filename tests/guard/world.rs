@@ -1,13 +1,13 @@
-//! Simulated services: users of very different activity, errors in bursts of one user's retries.
+//! Simulated services. Users differ in activity, and one user's retries cause bursts of errors.
 
 use stagegate::guard::{Counts, Look};
 
-/// A generator of numbers that look random: `SplitMix64` (Steele, Lea and Flood 2014).
+/// The pseudorandom generator `SplitMix64` (Steele, Lea and Flood 2014).
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// Seeds that follow one another give numbers that have nothing to do with one another.
+    /// Creates a generator. Consecutive seeds give unrelated numbers.
     pub(crate) fn new(seed: u64) -> Random {
         let mut seeds = Random(seed ^ 0x5851_f42d_4c95_7f2d);
         Random(seeds.next().rotate_left(32) ^ seeds.next())
@@ -20,47 +20,47 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// From 0 to 1, both left out.
+    /// Returns a number between 0 and 1, both exclusive.
     pub(crate) fn share(&mut self) -> f64 {
         ((self.next() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
     }
 }
 
-/// What is simulated: some looks of so many requests each.
+/// A simulated service: `looks` looks with `requests` requests each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct World {
     pub(crate) looks: usize,
     pub(crate) requests: usize,
-    /// The Pareto shape of users' activity; `None`: every request is of another user.
+    /// The Pareto shape of the users' activity. With `None`, each request is from a different user.
     pub(crate) activity: Option<f64>,
-    /// The mean length of a burst: 1 for single errors.
+    /// The mean length of a burst of errors. 1 means single errors.
     pub(crate) burst: f64,
-    /// The share of requests that fail without the flag, by the look's place among all (0 to 1).
+    /// The share of requests that fail without the flag, as a function of time (0 to 1).
     pub(crate) base: fn(f64) -> f64,
-    /// The share of users with the flag, by the same.
+    /// The share of users with the flag, as a function of time (0 to 1).
     pub(crate) share: fn(f64) -> f64,
-    /// How many times as often requests fail with it.
+    /// The error rate with the flag, as a multiple of the rate without it.
     pub(crate) ratio: f64,
 }
 
-/// By what a user's errors are counted.
+/// How requests and errors are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
-    /// Whoever has erred counts no more.
+    /// Ignore a user after their first error, as the guard does.
     RiskSet,
-    /// Every request, every error.
+    /// Count every request and every error.
     Requests,
-    /// A user's first error, and every request.
+    /// Count every request, but only the first error of each user.
     OneError,
 }
 
 const USERS: usize = 20_000;
 
-/// Users by their activity: who a request is of, found in constant time (Walker 1974, Vose 1991).
+/// Users with different activity. Draws the user of a request in constant time (Walker 1974, Vose 1991).
 pub(crate) struct Users {
     keep: Vec<f64>,
     alias: Vec<u32>,
-    /// Where in the split a user is.
+    /// Each user's position in the split (0 to 1).
     bucket: Vec<f64>,
     erred: Vec<bool>,
 }
@@ -92,12 +92,12 @@ impl Users {
 }
 
 impl World {
-    /// Goes through the looks until `told` says that it is enough; the number of that look, from 1.
+    /// Simulates looks until `stop` returns `true`. Returns the number of that look, from 1.
     pub(crate) fn run(
         &self,
         seed: u64,
         unit: Unit,
-        mut told: impl FnMut(&Look) -> bool,
+        mut stop: impl FnMut(&Look) -> bool,
     ) -> Option<usize> {
         let mut random = Random::new(seed);
         let mut users = self.activity.map(|shape| Users::new(shape, &mut random));
@@ -123,7 +123,7 @@ impl World {
                     }
                     _ => false,
                 };
-                // A geometric number of errors of that mean, a request each.
+                // The length of the burst has a geometric distribution with mean `burst`. Each error is a request.
                 let length = match fails {
                     true if self.burst > 1.0 => {
                         1 + (random.share().ln() / (1.0 - 1.0 / self.burst).ln()) as u64
@@ -133,7 +133,7 @@ impl World {
                 };
                 count(counts, unit, has_erred, length);
             }
-            if told(&look) {
+            if stop(&look) {
                 return Some(number);
             }
         }
@@ -141,7 +141,7 @@ impl World {
     }
 }
 
-/// A request that is well, or a burst of errors.
+/// Counts a successful request, or a burst of errors.
 fn count(counts: &mut Counts, unit: Unit, has_erred: bool, errors: u64) {
     match unit {
         Unit::RiskSet if has_erred => {}

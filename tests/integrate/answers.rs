@@ -1,4 +1,4 @@
-//! Answers of what is no Prometheus, or not a whole one.
+//! Answers that are not from Prometheus, or that are incomplete.
 
 use std::io::Write;
 
@@ -6,27 +6,27 @@ use super::prometheus::{body, late, ok, read_as, vector, wrong};
 use super::server::{Server, answer};
 
 #[test]
-fn what_is_no_answer_of_prometheus_is_no_value() {
+fn answers_in_another_format_have_no_value() {
     for (body, expected) in [
-        ("", "answers nothing at all"),
-        (" \r\n", "answers nothing at all"),
+        ("", "answers with an empty body"),
+        (" \r\n", "answers with an empty body"),
         (
             "<html>Log in</html>",
-            "answers no JSON of Prometheus: expected value at line 1 column 1, in `<html>Log in</html>`",
+            "answers in an unknown format: expected value at line 1 column 1, in `<html>Log in</html>`",
         ),
         (
             "[]",
-            "answers no JSON of Prometheus: invalid length 0, expected an object at line 1 column 2, in `[]`",
+            "answers in an unknown format: invalid length 0, expected an object at line 1 column 2, in `[]`",
         ),
-        ("{}", "answers no JSON of Prometheus: missing field `status` at line 1 column 2, in `{}`"),
+        ("{}", "answers in an unknown format: missing field `status` at line 1 column 2, in `{}`"),
         (
             r#"{"status":"success","status":"error"}"#,
-            "answers no JSON of Prometheus: duplicate field `status` at line 1 column 28, in \
+            "answers in an unknown format: duplicate field `status` at line 1 column 28, in \
              `{\"status\":\"success\",\"status\":\"error\"}`",
         ),
         (
             r#"{"status":"success","data":{"resultType":"scal"#,
-            "answers a part: EOF while parsing a string at line 1 column 46",
+            "answers with truncated JSON: EOF while parsing a string at line 1 column 46",
         ),
     ] {
         assert_eq!(wrong(&ok(body)), expected);
@@ -34,15 +34,15 @@ fn what_is_no_answer_of_prometheus_is_no_value() {
     let deep = format!(r#"{{"status":"success","new":{}"#, "[".repeat(100_000));
     assert_eq!(
         wrong(&ok(&deep)),
-        "answers a part: EOF while parsing a list at line 1 column 100026"
+        "answers with truncated JSON: EOF while parsing a list at line 1 column 100026"
     );
     let deep = format!("{deep}{}}}", "]".repeat(100_000));
     assert_eq!(wrong(&ok(&deep)), "answers without data");
     let no_text = Server::always(
         [b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n".as_slice(), &[0xff; 4]].concat(),
     );
-    assert_eq!(wrong(&no_text), "answers what is no text");
-    // Every beginning of a sound answer.
+    assert_eq!(wrong(&no_text), "answers with bytes that are not UTF-8");
+    // Every truncation of a valid answer is an error.
     let whole = vector("1");
     for cut in (0..whole.len()).step_by(7) {
         wrong(&ok(&whole[..cut]));
@@ -50,7 +50,7 @@ fn what_is_no_answer_of_prometheus_is_no_value() {
 }
 
 #[test]
-fn bodies_have_to_be_whole_short_in_time_and_not_encoded() {
+fn bodies_must_be_complete_short_timely_and_unencoded() {
     let sound = vector("1");
     let head = |more: &str| format!("HTTP/1.1 200 OK\r\n{more}\r\n\r\n");
     let large = "x".repeat(1024 * 1024 + 1);
@@ -61,7 +61,7 @@ fn bodies_have_to_be_whole_short_in_time_and_not_encoded() {
         ),
         (
             Server::always(head("content-length: 20") + &sound),
-            "answers a part: EOF while parsing a value at line 1 column 20",
+            "answers with truncated JSON: EOF while parsing a value at line 1 column 20",
         ),
         (
             Server::always(head("transfer-encoding: chunked") + "fff\r\n" + &sound),
@@ -69,11 +69,11 @@ fn bodies_have_to_be_whole_short_in_time_and_not_encoded() {
         ),
         (
             Server::always(head("transfer-encoding: chunked") + "zz\r\n" + &sound),
-            "does not answer: no answer in HTTP",
+            "does not answer: the response is not HTTP",
         ),
         (
             Server::always(head("content-encoding: gzip\r\ncontent-length: 4") + "none"),
-            "does not answer: encoded as `gzip`, which nobody asked for",
+            "does not answer: encoded as `gzip`, which was not requested",
         ),
         (ok(&large), "does not answer: a body of more than 1048576 bytes"),
         (
@@ -86,7 +86,7 @@ fn bodies_have_to_be_whole_short_in_time_and_not_encoded() {
             "does not answer: a body of more than 1048576 bytes",
         ),
         (Server::always(""), "does not answer: Peer disconnected"),
-        (Server::always("garbage\r\n\r\n"), "does not answer: no answer in HTTP"),
+        (Server::always("garbage\r\n\r\n"), "does not answer: the response is not HTTP"),
     ];
     for (server, expected) in cases {
         assert_eq!(wrong(&server), expected);
@@ -103,7 +103,7 @@ fn bodies_have_to_be_whole_short_in_time_and_not_encoded() {
 }
 
 #[test]
-fn refusals_give_the_reason_of_prometheus() {
+fn errors_include_the_reason_that_prometheus_gives() {
     let error =
         |text: &str| format!(r#"{{"status":"error","errorType":"bad_data","error":"{text}"}}"#);
     let refused =
@@ -121,12 +121,12 @@ fn refusals_give_the_reason_of_prometheus() {
     ] {
         assert_eq!(wrong(&Server::answering(status, body)), expected);
     }
-    // A sound value with another status is none.
+    // A valid body with another status is an error.
     assert_eq!(wrong(&Server::answering("206 Partial Content", &vector("1"))), "answers 206");
 }
 
 #[test]
-fn what_is_sent_is_not_printed_even_if_the_server_says_it() {
+fn secrets_are_not_printed_even_if_the_server_echoes_them() {
     let echo = |status: &'static str, json: bool| {
         Server::new(move |stream, request| {
             let line = request.replace("\r\n", " ").replace('"', "'");

@@ -1,12 +1,12 @@
-//! Secrets that must be seen nowhere.
+//! Secrets that must not appear in any text.
 
 use stagegate::http::Endpoint;
 
-/// What no text may have in it: of the URL, of a header, of the token, of the password, and how that is sent.
+/// The secrets: a part of the URL, a header, the token, the password, and the password in Base64.
 const CANARIES: [&str; 5] =
     ["canary-path", "canary-header", "canary-token", "canary-password", "Y2FuYXJ5LXBhc3N3b3Jk"];
 
-/// An endpoint full of them.
+/// Returns an endpoint with all secrets.
 pub(crate) fn endpoint(server: &str) -> Endpoint {
     Endpoint::new(format!("{server}/canary-path"))
         .with_header("x-key", "canary-header")
@@ -14,9 +14,9 @@ pub(crate) fn endpoint(server: &str) -> Endpoint {
         .with_basic_auth("", "xcanary-password")
 }
 
-/// The text, once it is known to have none in it.
+/// Checks that the text contains no secret, and returns it.
 #[track_caller]
-pub(crate) fn none_in(text: String) -> String {
+pub(crate) fn without_canaries(text: String) -> String {
     let text_in_lower_case = text.to_lowercase();
     for canary in CANARIES {
         assert!(!text_in_lower_case.contains(&canary.to_lowercase()), "{canary} is in {text}");

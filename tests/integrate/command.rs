@@ -1,10 +1,10 @@
-//! Programs that do not read, do not end, fail, and leave others behind.
+//! Notification programs that do not read their input, do not end, fail, or leave background processes.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
 use stagegate::integrate::Command;
-use stagegate::rollout::{Delivery, Undelivered};
+use stagegate::rollout::{Delivery, DeliveryError};
 
 use super::{Scratch, notification};
 
@@ -12,7 +12,7 @@ fn sh(script: &str) -> Command {
     Command::new("sh").with_argument("-c").with_argument(script)
 }
 
-fn error(command: Command, text: &str) -> Undelivered {
+fn error(command: Command, text: &str) -> DeliveryError {
     let mut command = command;
     command.deliver(&notification(text)).unwrap_err()
 }
@@ -20,7 +20,7 @@ fn error(command: Command, text: &str) -> Undelivered {
 const SHORT: Duration = Duration::from_millis(200);
 
 #[test]
-fn a_program_has_the_notification_on_its_input_and_two_words_in_its_environment() {
+fn a_program_gets_the_notification_on_standard_input_and_two_variables() {
     let scratch = Scratch::new();
     let path = scratch.path("told");
     let script =
@@ -40,11 +40,11 @@ fn a_program_gets_no_secret_of_the_applications_environment() {
         command.deliver(&notification("held")).unwrap();
         let environment = fs::read_to_string(&path).unwrap();
         let names = environment.lines().filter_map(|line| line.split_once('='));
-        // Those that the shell adds by itself.
+        // Without the variables that the shell adds.
         let names = names.filter(|(name, _)| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name));
         names.map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Vec<_>>()
     };
-    // What stands in for a secret: cargo sets it for every test.
+    // This variable stands for a secret. Cargo sets it for every test.
     let secret = std::env::var("CARGO_MANIFEST_DIR").unwrap();
     let print = || sh(r#"env > "$0""#);
     let safe =
@@ -63,7 +63,7 @@ fn a_program_gets_no_secret_of_the_applications_environment() {
 
 #[test]
 fn a_program_need_not_read_its_input() {
-    // More than a pipe holds.
+    // Longer than the buffer of a pipe.
     let long = "x".repeat(1_000_000);
     for script in ["exit 0", "exec 0<&-; exit 0", "head -c 10 > /dev/null", "cat > /dev/null"] {
         assert_eq!(sh(script).deliver(&notification(&long)), Ok(()), "{script}");
@@ -73,7 +73,7 @@ fn a_program_need_not_read_its_input() {
 }
 
 #[test]
-fn failures_say_what_the_program_said_last() {
+fn errors_show_the_end_of_standard_error() {
     for (script, expected) in [
         ("exit 3", "`sh` failed (exit status: 3)"),
         (
@@ -85,7 +85,7 @@ fn failures_say_what_the_program_said_last() {
         ("printf '\\377' >&2; exit 1", "`sh` failed (exit status: 1): \u{fffd}"),
     ] {
         let error = error(sh(script), "one");
-        assert_eq!((error.to_string(), error.is_final()), (expected.to_owned(), false));
+        assert_eq!((error.to_string(), error.is_permanent()), (expected.to_owned(), false));
     }
     let long = error(sh("yes 0123456789 | head -n 100000 | tr -d '\\n' >&2; exit 1"), "one");
     let expected = format!("`sh` failed (exit status: 1): ...{}", "0123456789".repeat(20));
@@ -93,21 +93,21 @@ fn failures_say_what_the_program_said_last() {
 }
 
 #[test]
-fn what_cannot_be_run_never_will_be() {
+fn a_program_that_cannot_be_run_is_a_permanent_failure() {
     let scratch = Scratch::new();
     let path = scratch.path("no-program");
     fs::write(&path, "").unwrap();
     let shown = path.display();
     let error_of = |program: &std::path::Path| error(Command::new(program), "one");
     let missing = error_of(&scratch.path("missing"));
-    assert!(missing.is_final());
+    assert!(missing.is_permanent());
     assert!(
         missing.to_string().ends_with("/missing`: No such file or directory (os error 2)"),
         "{missing}"
     );
     let forbidden = error_of(&path);
     let expected = format!("cannot run `{shown}`: Permission denied (os error 13)");
-    assert_eq!((forbidden.to_string(), forbidden.is_final()), (expected, true));
+    assert_eq!((forbidden.to_string(), forbidden.is_permanent()), (expected, true));
 }
 
 #[test]
@@ -122,14 +122,14 @@ fn a_program_that_does_not_end_is_killed() {
         let error = error(sh(script).with_deadline(SHORT), "one");
         assert!((SHORT..Duration::from_secs(10)).contains(&begin.elapsed()), "{script}");
         let expected = format!("`sh` took longer than 200ms{said}");
-        assert_eq!((error.to_string(), error.is_final()), (expected, false));
+        assert_eq!((error.to_string(), error.is_permanent()), (expected, false));
     }
 }
 
 #[test]
-fn what_a_program_leaves_behind_holds_nobody_up() {
+fn background_processes_do_not_delay_the_delivery() {
     let begin = Instant::now();
-    // It holds standard input and error open, and reads nothing.
+    // The background process keeps standard input and standard error open, and reads nothing.
     let long = "x".repeat(1_000_000);
     assert_eq!(sh("sleep 20 & exit 0").deliver(&notification(&long)), Ok(()));
     let error = error(sh("echo oh >&2; sleep 20 & exit 1"), &long);

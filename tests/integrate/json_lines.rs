@@ -1,4 +1,4 @@
-//! Lines in a file that others rename, remove, cut off and replace.
+//! Notifications as JSON lines in a file that other processes rename, remove, truncate and replace.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -18,7 +18,7 @@ fn line(text: &str) -> String {
 }
 
 #[test]
-fn every_notification_is_a_line_and_the_file_is_its_owners() {
+fn each_notification_is_a_line_in_a_file_that_only_the_owner_can_read() {
     let scratch = Scratch::new();
     let path = scratch.path("news.jsonl");
     let mut log = JsonLines::new(&path);
@@ -28,7 +28,7 @@ fn every_notification_is_a_line_and_the_file_is_its_owners() {
     let lines = [line("one"), line("two\nlines"), line("three")];
     assert_eq!(fs::read_to_string(&path).unwrap(), lines.concat());
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    // Nobody's wish is changed for a file that is there.
+    // The mode of an existing file is not changed.
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
     log.deliver(&notification("four")).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
@@ -53,7 +53,7 @@ fn rotation_loses_no_line() {
 }
 
 #[test]
-fn a_line_that_was_cut_off_ends_where_it_is() {
+fn a_truncated_line_is_ended_before_the_next_one() {
     let scratch = Scratch::new();
     let path = scratch.path("news.jsonl");
     let whole = line("one");
@@ -67,7 +67,7 @@ fn a_line_that_was_cut_off_ends_where_it_is() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_refused_and_nothing_waits() {
+fn only_regular_files_are_accepted_and_nothing_blocks() {
     let scratch = Scratch::new();
     let (pipe, link, target) = (scratch.path("pipe"), scratch.path("link"), scratch.path("target"));
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -78,21 +78,21 @@ fn what_is_no_regular_file_is_refused_and_nothing_waits() {
         let mut log = JsonLines::new(&path);
         thread::spawn(move || done.send(log.deliver(&notification("one"))));
         let error = is_done.recv_timeout(Duration::from_secs(10)).expect("waits").unwrap_err();
-        let expected = format!("cannot append to `{}`: it is no regular file", path.display());
-        assert_eq!((error.to_string(), error.is_final()), (expected, true));
+        let expected = format!("cannot append to `{}`: it is not a regular file", path.display());
+        assert_eq!((error.to_string(), error.is_permanent()), (expected, true));
     }
     assert_eq!(fs::read_to_string(&target).unwrap(), "");
 }
 
 #[test]
-fn what_may_pass_is_no_failure_for_good() {
+fn a_missing_directory_is_a_temporary_failure() {
     let scratch = Scratch::new();
     let path = scratch.path("not/there/news.jsonl");
     let mut log = JsonLines::new(&path);
     let error = log.deliver(&notification("one")).unwrap_err();
     let expected =
         format!("cannot append to `{}`: No such file or directory (os error 2)", path.display());
-    assert_eq!((error.to_string(), error.is_final()), (expected, false));
+    assert_eq!((error.to_string(), error.is_permanent()), (expected, false));
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     log.deliver(&notification("two")).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), line("two"));
@@ -109,8 +109,8 @@ fn lines_of_several_writers_do_not_mix() {
                 let mut log = JsonLines::new(&path);
                 for _ in 0..50 {
                     while let Err(error) = log.deliver(&notification(&text)) {
-                        assert!(!error.is_final());
-                        let busy = "`: somebody else is writing to it";
+                        assert!(!error.is_permanent());
+                        let busy = "`: another process is writing to it";
                         assert!(error.to_string().ends_with(busy), "{error}");
                         thread::yield_now();
                     }
@@ -124,7 +124,7 @@ fn lines_of_several_writers_do_not_mix() {
 }
 
 #[test]
-fn a_full_disk_is_told_and_what_follows_stands_on_a_line_of_its_own() {
+fn a_full_disk_is_reported_and_the_next_notification_begins_a_line() {
     let scratch = Scratch::new();
     let Some(disk) = needs::SmallDisk::mount("a full disk", &scratch.0) else { return };
     let (path, filler) = (scratch.path("news.jsonl"), scratch.path("filler"));
@@ -134,7 +134,7 @@ fn a_full_disk_is_told_and_what_follows_stands_on_a_line_of_its_own() {
     while file.write_all(&[0; 1024]).is_ok() {}
     let long = "x".repeat(10_000);
     let error = log.deliver(&notification(&long)).unwrap_err();
-    // What is removed may be open elsewhere for a moment: in a program that another test is starting.
+    // Truncate the file before it is removed: a program that another test starts may have it open for a moment.
     file.set_len(0).unwrap();
     drop(file);
     let next = log.deliver(&notification("two"));
@@ -142,7 +142,7 @@ fn a_full_disk_is_told_and_what_follows_stands_on_a_line_of_its_own() {
     drop(disk);
     let expected =
         format!("cannot append to `{}`: No space left on device (os error 28)", path.display());
-    assert_eq!((error.to_string(), error.is_final(), next), (expected, false, Ok(())));
+    assert_eq!((error.to_string(), error.is_permanent(), next), (expected, false, Ok(())));
     let written = written.unwrap();
     let lines: Vec<&str> = written.lines().collect();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! What a rollout is connected to: files, programs and servers that do all they should not.
+//! Integrations with files, programs and servers that misbehave.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -27,7 +27,7 @@ fn notification(text: &str) -> Notification {
     Notification::new("search", NotificationKind::Held, StageName::OFF, at, text)
 }
 
-/// A directory that is gone with the test.
+/// A temporary directory. It is removed at the end of the test.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -51,6 +51,6 @@ impl Drop for Scratch {
 }
 
 #[test]
-fn what_a_machine_lacks_fails_its_tests_where_everything_is_required() {
-    needs::are_required(&["real::", "tls::a_server_has_to_be", "json_lines::a_full_disk"], 8);
+fn with_require_all_missing_programs_fail_their_tests() {
+    needs::are_required(&["real::", "tls::a_server_needs", "json_lines::a_full_disk"], 8);
 }

@@ -1,4 +1,4 @@
-//! Answers that are not what Prometheus answers, or not one number.
+//! Requests to Prometheus, and answers that are not exactly one number.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,17 +8,17 @@ use stagegate::integrate::Prometheus;
 use stagegate::model::Metric;
 use stagegate::rollout::{MetricReader, Sample};
 
-use super::canary::{endpoint, none_in};
+use super::canary::{endpoint, without_canaries};
 use super::server::Server;
 
-/// What no sound server needs, and a deadline that a test waits for.
+/// A deadline that no healthy server misses, and a deadline for which a test waits.
 const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(200);
 
-/// What a busy machine may take longer.
+/// Extra time for a busy machine.
 const SPARE: Duration = Duration::from_secs(2);
 
-/// The metric of a query.
+/// Returns a metric with this query.
 pub(crate) fn metric(unit: &str, query: &str, stale_after: &str) -> Metric {
     let plan = Plan::parse(&*format!(
         "schema = 1\n[metrics.m]\nunit = '{unit}'\nsource = {{ prometheus = '''{query}''' }}\n\
@@ -34,25 +34,25 @@ pub(crate) fn read_as(server: &Server, unit: &str) -> Result<Sample, String> {
 
 fn read_within(deadline: Duration, server: &Server, unit: &str) -> Result<Sample, String> {
     let mut prometheus = Prometheus::new(endpoint(&server.url).with_deadline(deadline)).unwrap();
-    none_in(format!("{prometheus:?}"));
+    without_canaries(format!("{prometheus:?}"));
     let begin = Instant::now();
     let read = prometheus.read(&metric(unit, "up", "10m"));
     assert!(begin.elapsed() < deadline + SPARE, "{:?}", begin.elapsed());
     match read {
         Ok(sample) => Ok(sample.unwrap()),
         Err(error) => {
-            none_in(format!("{error:?}"));
-            Err(none_in(error.to_string()).replace(&server.url, "SERVER"))
+            without_canaries(format!("{error:?}"));
+            Err(without_canaries(error.to_string()).replace(&server.url, "SERVER"))
         }
     }
 }
 
-/// What is wrong with an answer, read as a percentage.
+/// Reads an answer as a percentage and returns the error.
 pub(crate) fn wrong(server: &Server) -> String {
     wrong_within(LONG, server)
 }
 
-/// The same of one that is too late.
+/// Like `wrong`, for an answer that comes too late.
 pub(crate) fn late(server: &Server) -> String {
     wrong_within(SHORT, server)
 }
@@ -111,7 +111,7 @@ fn one_number_is_a_value_in_the_unit_of_the_metric() {
 }
 
 #[test]
-fn a_query_is_a_form_with_a_deadline_and_a_limit_to_looking_back() {
+fn a_query_is_posted_with_a_timeout_and_a_lookback_limit() {
     let server = ok(&vector("1"));
     let base = Endpoint::new(format!("{}/prom/", server.url)).with_bearer_token("canary-token");
     let mut prometheus = Prometheus::new(base).unwrap();
@@ -137,7 +137,7 @@ fn a_query_is_a_form_with_a_deadline_and_a_limit_to_looking_back() {
 }
 
 #[test]
-fn metrics_of_others_are_not_asked_for() {
+fn metrics_from_other_sources_are_not_queried() {
     let server = ok(&vector("1"));
     let plan = Plan::parse(
         "schema = 1\n[metrics.a]\nunit = 'count'\nsource = 'people'\n\
@@ -152,7 +152,7 @@ fn metrics_of_others_are_not_asked_for() {
 }
 
 #[test]
-fn what_is_not_one_sound_number_is_no_value() {
+fn answers_other_than_one_valid_number_have_no_value() {
     let series = r#"{"metric":{},"value":[1,"1"]}"#;
     let several = |count: usize| {
         let all = vec![series; count].join(",");
@@ -161,18 +161,18 @@ fn what_is_not_one_sound_number_is_no_value() {
     let of_kind = |kind: &str| body(&format!(r#"{{"resultType":"{kind}","result":[]}}"#));
     let at = |at: &str| body(&format!(r#"{{"resultType":"scalar","result":[{at},"1"]}}"#));
     for (body, expected) in [
-        (vector("NaN"), "answers `NaN`, which is no number"),
-        (vector("+Inf"), "answers `+Inf`, which is no number"),
-        (vector("-Inf"), "answers `-Inf`, which is no number"),
-        (vector("0x10"), "answers `0x10`, which is no number"),
-        (vector(""), "answers ``, which is no number"),
-        (vector("1\\n2"), "answers `1\\n2`, which is no number"),
+        (vector("NaN"), "answers `NaN`, which is not a number"),
+        (vector("+Inf"), "answers `+Inf`, which is not a number"),
+        (vector("-Inf"), "answers `-Inf`, which is not a number"),
+        (vector("0x10"), "answers `0x10`, which is not a number"),
+        (vector(""), "answers ``, which is not a number"),
+        (vector("1\\n2"), "answers `1\\n2`, which is not a number"),
         (vector("-1"), "answers `-1`, which is negative"),
         (vector("-0.01"), "answers `-0.01`, which is negative"),
         (vector("100.0001"), "answers `100.0001`: more than 100%"),
         (vector("1e400"), "answers `1e400`, which is too large"),
         (vector(&"9".repeat(30)), "answers `999999999999999999999999999999`, which is too large"),
-        (several(0), "answers no series, so no value"),
+        (several(0), "answers with no series, so the metric has no value"),
         (several(2), "answers 2 series instead of one: aggregate them, by `sum`, `avg` or `max`"),
         (
             several(500),
@@ -188,23 +188,23 @@ fn what_is_not_one_sound_number_is_no_value() {
         (body(r#"{"resultType":"vector","result":[{}]}"#), "answers a series without a value"),
         (
             body(r#"{"resultType":"vector","result":{}}"#),
-            "answers a vector that is none: invalid type: map, expected a sequence at line 1 column 0",
+            "answers an invalid vector: invalid type: map, expected a sequence at line 1 column 0",
         ),
         (
             body(r#"{"resultType":"scalar","result":[1,2]}"#),
-            "answers a scalar that is none: invalid type: integer `2`, expected a string at line 1 column 4",
+            "answers an invalid scalar: invalid type: integer `2`, expected a string at line 1 column 4",
         ),
         (
             body(r#"{"resultType":"scalar","result":[1]}"#),
-            "answers a scalar that is none: invalid length 1, expected a tuple of size 2 at line 1 column 3",
+            "answers an invalid scalar: invalid length 1, expected a tuple of size 2 at line 1 column 3",
         ),
-        (at("-1"), "answers the moment `-1`, which is none"),
-        (at("1e300"), "answers the moment `1e300`, which is none"),
-        (at("null"), "answers the moment `null`, which is none"),
-        (at("\"2026\""), "answers the moment `\"2026\"`, which is none"),
+        (at("-1"), "answers with the invalid timestamp `-1`"),
+        (at("1e300"), "answers with the invalid timestamp `1e300`"),
+        (at("null"), "answers with the invalid timestamp `null`"),
+        (at("\"2026\""), "answers with the invalid timestamp `\"2026\"`"),
         (
             vector("1").replace(r#""status""#, r#""warnings":["partial response"],"status""#),
-            "answers with a warning, so perhaps with a part of the data: partial response",
+            "answers with a warning, so the data may be incomplete: partial response",
         ),
         (r#"{"status":"success"}"#.to_owned(), "answers without data"),
         (r#"{"status":"odd"}"#.to_owned(), "answers with status `odd`"),
@@ -218,7 +218,7 @@ fn what_is_not_one_sound_number_is_no_value() {
 }
 
 #[test]
-fn endpoints_are_checked() {
+fn invalid_endpoints_of_prometheus_are_refused() {
     let refused = |url: &str| Prometheus::new(url).unwrap_err();
     assert_eq!(refused("prometheus:9090"), BadEndpoint::NotUrl);
     assert_eq!(refused("http://u:p@localhost"), BadEndpoint::Credentials);
@@ -228,6 +228,6 @@ fn endpoints_are_checked() {
     );
     assert_eq!(
         refused("https://prometheus/?tenant=1").to_string(),
-        "a `?` in the URL of Prometheus: write what stands before `/api/v1/query`",
+        "the URL of Prometheus contains a `?`: write only the part before `/api/v1/query`",
     );
 }

@@ -1,4 +1,4 @@
-//! A real Prometheus.
+//! Tests with a real Prometheus.
 
 use std::ffi::OsString;
 use std::fs;
@@ -22,7 +22,7 @@ use super::prometheus::metric;
 use super::server::{Server, answer};
 use super::{Scratch, needs};
 
-/// How long anything that has to happen may take.
+/// The timeout for events that must happen.
 const LONG: Duration = Duration::from_secs(60);
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -36,7 +36,7 @@ struct Real {
 }
 
 impl Real {
-    /// One that reads these targets ten times a second; `None` where there is no program to run.
+    /// Starts a server that scrapes these targets ten times a second. Returns `None` if the machine has no Prometheus.
     fn start(what: &str, targets: &[&Server], web: &str) -> Option<Real> {
         let program = needs::prometheus(what)?;
         let scratch = Scratch::new();
@@ -55,7 +55,8 @@ impl Real {
         Some(real)
     }
 
-    /// Until it listens. A port that is taken, if only for a moment, has it end: then once more.
+    /// Runs the server and waits until it listens. Starts it again if it ends, because its port may be taken for a
+    /// moment.
     fn run(&mut self) {
         let path = |name: &str| self.scratch.path(name).display().to_string();
         let mut command = Command::new(&self.program);
@@ -82,7 +83,7 @@ impl Real {
         kill(Pid::from_raw(id.try_into().unwrap()), signal).unwrap();
     }
 
-    /// Until every thread stands still, which takes a moment from the signal on.
+    /// Pauses the server and waits until every thread has stopped, which takes a moment.
     fn stop(&self) {
         self.signal(Signal::SIGSTOP);
         let threads = format!("/proc/{}/task", self.child.as_ref().unwrap().id());
@@ -107,7 +108,7 @@ impl Real {
         Prometheus::new(Endpoint::new(&*self.url).with_deadline(deadline)).unwrap()
     }
 
-    /// Asks until the answer is this one.
+    /// Repeats the query until it has this result.
     #[track_caller]
     fn wait_for(&self, unit: &str, query: &str, expected: &Result<String, String>) {
         let mut reader = self.reader(Duration::from_secs(10));
@@ -146,7 +147,7 @@ fn ok(value: &str) -> Result<String, String> {
 }
 
 fn no_series() -> Result<String, String> {
-    Err("`SERVER` answers no series, so no value".to_owned())
+    Err("`SERVER` answers with no series, so the metric has no value".to_owned())
 }
 
 #[test]
@@ -175,9 +176,9 @@ fn every_kind_of_answer_is_read_or_refused() {
             "test_two",
             Err("`SERVER` answers 2 series instead of one: aggregate them, by `sum`, `avg` or `max`".to_owned()),
         ),
-        ("count", "0 / 0", Err("`SERVER` answers `NaN`, which is no number".to_owned())),
-        ("count", "1 / 0", Err("`SERVER` answers `+Inf`, which is no number".to_owned())),
-        ("count", "vector(-1 / 0)", Err("`SERVER` answers `-Inf`, which is no number".to_owned())),
+        ("count", "0 / 0", Err("`SERVER` answers `NaN`, which is not a number".to_owned())),
+        ("count", "1 / 0", Err("`SERVER` answers `+Inf`, which is not a number".to_owned())),
+        ("count", "vector(-1 / 0)", Err("`SERVER` answers `-Inf`, which is not a number".to_owned())),
         ("count", "-1", Err("`SERVER` answers `-1`, which is negative".to_owned())),
         ("percent", "101", Err("`SERVER` answers `101`: more than 100%".to_owned())),
         ("count", "test_ratio[1m]", Err("`SERVER` answers a matrix instead of one number".to_owned())),
@@ -196,7 +197,7 @@ fn every_kind_of_answer_is_read_or_refused() {
 }
 
 #[test]
-fn one_that_stops_hangs_or_dies_is_an_error_in_time_and_then_well_again() {
+fn a_paused_or_killed_prometheus_is_an_error_in_time_and_recovers() {
     let Some(mut real) = Real::start("faults of Prometheus", &[], "") else { return };
     real.wait_for("percent", "vector(4.2)", &ok("4.2%"));
     let mut reader = real.reader(SHORT);
@@ -219,9 +220,10 @@ fn one_that_stops_hangs_or_dies_is_an_error_in_time_and_then_well_again() {
     }
 }
 
-/// Questions are answered while a reading hangs; its data are too old soon after, and the flag is taken back as the trigger says.
+/// Evaluations do not wait for a reading that hangs. Soon the data are stale, and the flag is rolled back because the
+/// trigger has `no_data = "rollback"`.
 #[test]
-fn a_rollout_whose_prometheus_stands_still_answers_and_then_has_no_data() {
+fn a_paused_prometheus_delays_no_evaluation_and_then_means_no_data() {
     let Some(real) = Real::start("a rollout without its Prometheus", &[], "") else { return };
     real.wait_for("percent", "vector(4.2)", &ok("4.2%"));
     let document = r#"
@@ -253,8 +255,8 @@ fn a_rollout_whose_prometheus_stands_still_answers_and_then_has_no_data() {
         assert!(failed[0].1.to_string().ends_with("no answer within 300ms"), "{failed:?}");
         asked
     });
-    // Thirty million a second, where nothing else runs.
-    assert!(asked > 10_000, "{asked} questions in 300 ms");
+    // An idle machine reaches about thirty million evaluations a second.
+    assert!(asked > 10_000, "only {asked} evaluations in 300 ms");
     clock.advance(Duration::from_secs(61));
     rollout.tick();
     assert!(!(0..100).any(|user| rollout.gate().is_enabled(user, "a")));
@@ -263,10 +265,10 @@ fn a_rollout_whose_prometheus_stands_still_answers_and_then_has_no_data() {
 }
 
 #[test]
-fn a_slow_one_is_an_error_and_its_late_answer_is_nobodys() {
+fn a_late_answer_is_an_error_and_does_not_answer_the_next_query() {
     let Some(real) = Real::start("a slow Prometheus", &[], "") else { return };
     real.wait_for("percent", "vector(4.2)", &ok("4.2%"));
-    // What stands between: holds each answer back for some milliseconds.
+    // A proxy that delays each answer by some milliseconds.
     let delay = Arc::new(AtomicU64::new(0));
     let (theirs, upstream) = (Arc::clone(&delay), real.url["http://".len()..].to_owned());
     let between = Server::new(move |stream, request| {
@@ -292,7 +294,7 @@ fn a_slow_one_is_an_error_and_its_late_answer_is_nobodys() {
     assert_eq!(read("vector(2)"), Err(late));
     assert!(begin.elapsed() < Duration::from_millis(590), "{:?}", begin.elapsed());
     delay.store(0, Ordering::SeqCst);
-    // The answer before this one is on its way still; until it is gone the next waits behind it.
+    // The proxy handles one request at a time, so the next query waits until the late answer is sent.
     let begin = Instant::now();
     let next = loop {
         match read("vector(3)") {
@@ -308,7 +310,7 @@ fn a_series_that_is_no_longer_written_is_not_fresh() {
     let exporter = Server::answering("200 OK", "test_gauge 1\n");
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let two_minutes_ago = (now - Duration::from_secs(120)).as_millis();
-    // A series with times of its own, as a gateway that nobody pushes to any more serves it.
+    // A series with its own timestamps, as a push gateway serves it after the last push.
     let body = format!("test_old 1 {two_minutes_ago}\ntest_new 1\n");
     let gateway =
         Server::new(move |stream, _| stream.write_all(answer("200 OK", &body).as_bytes()));
@@ -318,19 +320,19 @@ fn a_series_that_is_no_longer_written_is_not_fresh() {
     real.wait_for("count", "test_new", &ok("1"));
     let mut reader = real.reader(Duration::from_secs(10));
     assert_eq!(real.read(&mut reader, "count", "test_old", "10m"), ok("1"));
-    // Since 2.43 Prometheus can be told how far to look back.
+    // Prometheus has `lookback_delta` since version 2.43.
     let expected = if version(&real.program) >= (2, 43) { no_series() } else { ok("1") };
     assert_eq!(real.read(&mut reader, "count", "test_old", "1m"), expected);
     drop(exporter);
-    // The next time it is not reached.
+    // The next scrape fails, so the series ends.
     real.wait_for("count", "test_gauge", &no_series());
-    // Ranges are as old as they say.
+    // The data of a range may be as old as the range.
     assert!(real.read(&mut reader, "count", "max_over_time(test_gauge[1m])", "1m").is_ok());
 }
 
 #[test]
-fn one_that_asks_for_a_password_is_given_it() {
-    // The hash of `test`, as its documentation has it.
+fn a_prometheus_with_passwords_gets_the_password() {
+    // The hash of the password `test`, from the documentation of Prometheus.
     let web = "basic_auth_users: { ana: '$2b$12$hNf2lSsxfm0.i4a.1kVpSOVyBCfIB51VRjgBUyv6kdnyTlgWj81Ay' }\n";
     let Some(real) = Real::start("passwords of Prometheus", &[], web) else { return };
     let refused = || Err("`SERVER` answers 401".to_owned());
@@ -344,7 +346,7 @@ fn one_that_asks_for_a_password_is_given_it() {
     assert_eq!(with("canary"), refused());
 }
 
-/// `prometheus, version 2.42.0+ds (…)`.
+/// Parses the version from a line like `prometheus, version 2.42.0+ds (…)`.
 fn version(program: &OsString) -> (u32, u32) {
     let output = Command::new(program).arg("--version").output().unwrap();
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();

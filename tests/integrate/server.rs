@@ -1,4 +1,4 @@
-//! A server that answers whatever a test has it answer.
+//! A test server with programmable answers.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -16,7 +16,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Has each request answered by a function, which closes the connection by returning.
+    /// Starts a server that answers each request with a function. The connection closes when the function returns.
     pub(crate) fn new(
         answer: impl Fn(&mut TcpStream, &str) -> io::Result<()> + Send + Sync + 'static,
     ) -> Server {
@@ -31,7 +31,7 @@ impl Server {
                     break;
                 }
                 let mut stream = stream.unwrap();
-                // Whoever goes away early is no concern of the server's.
+                // Ignore clients that hang up early.
                 let Ok(request) = read_request(&stream) else { continue };
                 theirs.lock().unwrap().push(request.clone());
                 let _ = answer(&mut stream, &request);
@@ -46,18 +46,18 @@ impl Server {
         }
     }
 
-    /// The same answer to all, byte for byte.
+    /// Starts a server that sends these bytes as the answer to every request.
     pub(crate) fn always(answer: impl Into<Vec<u8>>) -> Server {
         let answer = answer.into();
         Server::new(move |stream, _| stream.write_all(&answer))
     }
 
-    /// A sound answer with a status and a body.
+    /// Starts a server that sends a valid answer with this status and body.
     pub(crate) fn answering(status: &str, body: &str) -> Server {
         Server::always(answer(status, body))
     }
 
-    /// A byte now and then, for as long as anybody listens, after a beginning.
+    /// Starts a server that sends `beginning`, then a byte every 10 ms, for 10 s or until the client hangs up.
     pub(crate) fn trickling(beginning: &str) -> Server {
         let beginning = beginning.to_owned();
         Server::new(move |stream, _| {
@@ -71,7 +71,7 @@ impl Server {
         })
     }
 
-    /// What was sent to it so far.
+    /// Returns the requests so far.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }

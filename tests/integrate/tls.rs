@@ -1,4 +1,4 @@
-//! Certificates, with `openssl` as the server.
+//! TLS certificates, with `openssl` as the server.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -10,10 +10,10 @@ use stagegate::http::Endpoint;
 use stagegate::integrate::Webhook;
 use stagegate::rollout::Delivery;
 
-use super::canary::{endpoint, none_in};
+use super::canary::{endpoint, without_canaries};
 use super::{Scratch, needs, notification};
 
-/// Answers one request, over TLS, with a certificate of that name that is good for so many days.
+/// Starts a TLS server for one request. Its certificate is for this host name and valid for this number of days.
 fn serve(scratch: &Scratch, name: &str, days: &str) -> Option<(String, Vec<u8>, Child)> {
     let (key, certificate) = (scratch.path("key.pem"), scratch.path("certificate.pem"));
     let mut made = Command::new(needs::program("certificates", "openssl")?);
@@ -29,11 +29,11 @@ fn serve(scratch: &Scratch, name: &str, days: &str) -> Option<(String, Vec<u8>, 
     made.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
     let made = made.arg("-keyout").arg(&key).arg("-out").arg(&certificate).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    // Signed anew for other days, which may be over.
+    // Sign it again with the requested validity. A negative number of days gives an expired certificate.
     let mut signed = Command::new("openssl");
     signed.args(["x509", "-days", days, "-in"]).arg(&certificate).arg("-signkey").arg(&key);
     assert!(signed.arg("-out").arg(&certificate).output().unwrap().status.success());
-    // A port that is taken, if only for a moment, has it end: then another one.
+    // The server ends if its port is taken, even for a moment. Then try another port.
     let (port, mut server) = loop {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut server = Command::new("openssl")
@@ -52,13 +52,13 @@ fn serve(scratch: &Scratch, name: &str, days: &str) -> Option<(String, Vec<u8>, 
         }
         server.wait().unwrap();
     };
-    // It sends what it reads to whoever connects.
+    // The server sends its standard input to the client.
     let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
     server.stdin.as_mut().unwrap().write_all(answer).unwrap();
     Some((format!("https://localhost:{port}"), fs::read(&certificate).unwrap(), server))
 }
 
-/// How a server of that certificate fares with one who trusts it, or does not.
+/// Delivers a notification to a server with this certificate, which the client trusts or does not trust.
 fn deliver(name: &str, days: &str, is_trusted: bool) -> Option<Result<(), String>> {
     let scratch = Scratch::new();
     let (url, certificate, mut server) = serve(&scratch, name, days)?;
@@ -68,13 +68,13 @@ fn deliver(name: &str, days: &str, is_trusted: bool) -> Option<Result<(), String
     let _ = server.kill();
     server.wait().unwrap();
     Some(delivered.map_err(|error| {
-        assert!(!error.is_final());
-        none_in(error.to_string()).replace(&url, "SERVER")
+        assert!(!error.is_permanent());
+        without_canaries(error.to_string()).replace(&url, "SERVER")
     }))
 }
 
 #[test]
-fn a_server_has_to_be_who_it_is_said_to_be() {
+fn a_server_needs_a_valid_and_trusted_certificate() {
     let Some(trusted) = deliver("localhost", "1", true) else { return };
     assert_eq!(trusted, Ok(()));
     let wrong = |name, days, is_trusted| deliver(name, days, is_trusted).unwrap().unwrap_err();
@@ -83,18 +83,18 @@ fn a_server_has_to_be_who_it_is_said_to_be() {
         (wrong("example.com", "1", true), "invalid peer certificate: "),
         (wrong("localhost", "-1", true), "invalid peer certificate: Expired"),
     ] {
-        let begin = format!("cannot tell `SERVER`: {expected}");
+        let begin = format!("cannot notify `SERVER`: {expected}");
         assert!(found.starts_with(&begin), "{found}");
     }
 }
 
 #[test]
-fn a_server_without_tls_is_not_told_anything() {
+fn a_server_without_tls_gets_no_notification() {
     let server = super::server::Server::answering("200 OK", "");
     let url = server.url.replace("http://", "https://");
     let mut webhook =
         Webhook::new(Endpoint::new(url).with_deadline(Duration::from_millis(500))).unwrap();
     let error = webhook.deliver(&notification("one")).unwrap_err();
-    assert!(!error.is_final());
+    assert!(!error.is_permanent());
     assert!(!server.requests().iter().any(|request| request.contains("search")));
 }

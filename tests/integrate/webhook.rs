@@ -1,4 +1,4 @@
-//! Servers that do all that a server must not.
+//! Webhooks, and servers that misbehave.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -8,15 +8,15 @@ use stagegate::http::{BadEndpoint, Endpoint};
 use stagegate::integrate::Webhook;
 use stagegate::rollout::{Delivery, Outbox, Retry, Sink};
 
-use super::canary::{endpoint, none_in};
+use super::canary::{endpoint, without_canaries};
 use super::notification;
 use super::server::{Server, answer};
 
-/// What no sound server needs, and a deadline that a test waits for.
+/// A deadline that no healthy server misses, and a deadline for which a test waits.
 const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(200);
 
-/// What a busy machine may take longer.
+/// Extra time for a busy machine.
 const SPARE: Duration = Duration::from_secs(2);
 
 fn deliver(server: &Server) -> Result<(), (String, bool)> {
@@ -25,13 +25,13 @@ fn deliver(server: &Server) -> Result<(), (String, bool)> {
 
 fn deliver_within(deadline: Duration, server: &Server) -> Result<(), (String, bool)> {
     let mut webhook = Webhook::new(endpoint(&server.url).with_deadline(deadline)).unwrap();
-    none_in(format!("{webhook:?}"));
+    without_canaries(format!("{webhook:?}"));
     let begin = Instant::now();
     let delivered = webhook.deliver(&notification("held: lunch"));
     assert!(begin.elapsed() < deadline + SPARE, "{:?}", begin.elapsed());
     delivered.map_err(|error| {
-        none_in(format!("{error:?}"));
-        (none_in(error.to_string()).replace(&server.url, "SERVER"), error.is_final())
+        without_canaries(format!("{error:?}"));
+        (without_canaries(error.to_string()).replace(&server.url, "SERVER"), error.is_permanent())
     })
 }
 
@@ -63,11 +63,11 @@ fn a_notification_is_posted_as_json() {
 }
 
 #[test]
-fn the_status_alone_says_whether_it_has_arrived() {
+fn the_status_alone_decides_whether_a_notification_is_delivered() {
     for status in ["200 OK", "201 Created", "202 Accepted", "204 No Content", "299 Whatever"] {
         assert_eq!(deliver(&Server::answering(status, "")), Ok(()), "{status}");
     }
-    for (status, is_final) in [
+    for (status, is_permanent) in [
         ("400 Bad Request", true),
         ("401 Unauthorized", true),
         ("403 Forbidden", true),
@@ -85,7 +85,7 @@ fn the_status_alone_says_whether_it_has_arrived() {
     ] {
         let expected = format!("`SERVER` answers {}", &status[..3]);
         let body = "canary-token canary-path";
-        assert_eq!(deliver(&Server::answering(status, body)), Err((expected, is_final)));
+        assert_eq!(deliver(&Server::answering(status, body)), Err((expected, is_permanent)));
     }
 }
 
@@ -104,10 +104,10 @@ fn bodies_are_not_read() {
 }
 
 #[test]
-fn what_is_no_answer_in_time_is_a_failure_for_now() {
-    let none = "cannot tell `SERVER`: no answer in HTTP";
-    let gone = "cannot tell `SERVER`: Peer disconnected";
-    let long = "cannot tell `SERVER`: a head of more than 16384 bytes";
+fn invalid_incomplete_and_late_answers_are_temporary_failures() {
+    let none = "cannot notify `SERVER`: the response is not HTTP";
+    let gone = "cannot notify `SERVER`: Peer disconnected";
+    let long = "cannot notify `SERVER`: a head of more than 16384 bytes";
     let cases: [(Server, &str); 8] = [
         (Server::always(""), gone),
         (Server::always("HTTP/1.1 20"), gone),
@@ -136,28 +136,31 @@ fn what_is_no_answer_in_time_is_a_failure_for_now() {
     for (server, expected) in cases {
         assert_eq!(deliver(&server), Err((expected.to_owned(), false)));
     }
-    let late = "cannot tell `SERVER`: no answer within 200ms".to_owned();
+    let late = "cannot notify `SERVER`: no answer within 200ms".to_owned();
     let trickling = Server::trickling("HTTP/1.1 200 OK\r\nx: ");
     assert_eq!(deliver_within(SHORT, &trickling), Err((late, false)));
 }
 
 #[test]
-fn silence_and_refusal_are_failures_for_now() {
-    // It listens and never accepts.
+fn silent_and_unreachable_servers_are_temporary_failures() {
+    // This server listens, but never accepts a connection.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let mut webhook = Webhook::new(endpoint(&url).with_deadline(SHORT)).unwrap();
     let error = webhook.deliver(&notification("one")).unwrap_err();
-    assert_eq!(none_in(error.to_string()), format!("cannot tell `{url}`: no answer within 200ms"));
+    assert_eq!(
+        without_canaries(error.to_string()),
+        format!("cannot notify `{url}`: no answer within 200ms")
+    );
     let url = "http://127.0.0.1:1";
     let mut webhook = Webhook::new(endpoint(url)).unwrap();
     let error = webhook.deliver(&notification("one")).unwrap_err();
-    let expected = format!("cannot tell `{url}`: Connection refused (os error 111)");
-    assert_eq!((none_in(error.to_string()), error.is_final()), (expected, false));
+    let expected = format!("cannot notify `{url}`: Connection refused (os error 111)");
+    assert_eq!((without_canaries(error.to_string()), error.is_permanent()), (expected, false));
     let unknown = endpoint("https://no-such-host.invalid").with_deadline(Duration::from_secs(5));
     let error = Webhook::new(unknown).unwrap().deliver(&notification("one")).unwrap_err();
-    none_in(format!("{error} {error:?}"));
-    assert!(!error.is_final());
+    without_canaries(format!("{error} {error:?}"));
+    assert!(!error.is_permanent());
 }
 
 #[test]
@@ -180,11 +183,11 @@ fn no_redirect_is_followed() {
 }
 
 #[test]
-fn endpoints_that_cannot_be_asked_are_refused() {
+fn invalid_endpoints_are_refused() {
     let refused = |endpoint: Endpoint| {
-        let debug = none_in(format!("{endpoint:?}"));
+        let debug = without_canaries(format!("{endpoint:?}"));
         assert!(debug.starts_with("Endpoint { server: "), "{debug}");
-        none_in(Webhook::new(endpoint).unwrap_err().to_string())
+        without_canaries(Webhook::new(endpoint).unwrap_err().to_string())
     };
     for url in [
         "",
@@ -205,14 +208,13 @@ fn endpoints_that_cannot_be_asked_are_refused() {
         "https://a:canary-token@example.com/",
         "http://127.0.0.1:a@example.com/",
     ] {
-        let expected =
-            "a user name in the URL, where it would be printed: give it apart from the URL";
+        let expected = "the URL contains a user name, which logs would show: pass it separately";
         assert_eq!(refused(Endpoint::new(url)), expected);
     }
     for host in ["example.com:8080", "localhost.example.com", "10.0.0.1", "[2001:db8::1]:80"] {
         let url = format!("http://{host}/canary-path?canary-token");
         let expected = format!(
-            "`http://{host}` is another machine, and `http` hides nothing on the way: write `https`, or allow it"
+            "`http://{host}` is another machine, and `http` is not encrypted: write `https`, or allow plain HTTP"
         );
         assert_eq!(refused(Endpoint::new(&*url)), expected);
         assert!(Webhook::new(Endpoint::new(url).allowing_plain_http()).is_ok());
@@ -223,19 +225,19 @@ fn endpoints_that_cannot_be_asked_are_refused() {
         assert!(Webhook::new(url).is_ok(), "{url}");
     }
     let sound = || Endpoint::new("https://example.com");
-    let bad = "the header `x-key` cannot be sent: its name or its value has a character that no header has";
+    let bad = "the header `x-key` cannot be sent: its name or value has a character that HTTP headers do not allow";
     assert_eq!(refused(sound().with_header("X-Key", "canary-header\r\nhost: other")), bad);
     assert_eq!(
         refused(sound().with_header("x\nkey", "canary-header")),
         bad.replace("x-key", "x\\nkey")
     );
-    let pem = "no certificate in the root certificates: give the text of a PEM file";
+    let pem = "no certificate in the root certificates: pass the text of a PEM file";
     assert_eq!(refused(sound().with_root_certificates("canary-token")), pem);
     assert_eq!(Webhook::new("").unwrap_err(), BadEndpoint::NotUrl);
 }
 
 #[test]
-fn an_outbox_tries_again_until_the_server_is_well() {
+fn an_outbox_retries_until_the_server_accepts() {
     let count = std::sync::atomic::AtomicU32::new(0);
     let server = Server::new(move |stream, _| {
         let status = match count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
@@ -245,7 +247,7 @@ fn an_outbox_tries_again_until_the_server_is_well() {
         };
         stream.write_all(answer(status, "").as_bytes())
     });
-    let at_once = Retry { attempts: 5, first: Duration::ZERO, most: Duration::ZERO };
+    let at_once = Retry { attempts: 5, first_wait: Duration::ZERO, max_wait: Duration::ZERO };
     let webhook = Webhook::new(endpoint(&server.url)).unwrap();
     let outbox = Outbox::spawn_with("chat", webhook, at_once).unwrap();
     ["one", "two"].iter().for_each(|text| outbox.tell(&notification(text)));

@@ -1,8 +1,8 @@
-//! A process is killed at every write, again and again.
+//! A process that is killed at any write loses no acknowledged record.
 //!
-//! A child of this very program goes through the story on the system's disk, and says after each step
-//! what has been acknowledged and what its gate shows. At a certain operation it kills itself, with
-//! a signal that nothing can catch.
+//! A child process runs the steps of `story.rs` on a real disk. After each step it prints the last
+//! acknowledged record and what its gate answers. At a given operation it kills itself with `SIGKILL`,
+//! which cannot be caught.
 #![cfg(unix)]
 
 use std::io::{self, Write};
@@ -18,8 +18,8 @@ use super::story::{STEPS, begin, clock, standing};
 const PATH: &str = "STAGEGATE_CRASH_PATH";
 const AT: &str = "STAGEGATE_CRASH_AT";
 
-/// Kills the process at an operation: each counts twice, before and after, and a write also when
-/// half is written.
+/// Files that kill the process at a given point. Each operation has a point before and a point after it.
+/// A write has a third point, when half of it is written.
 #[derive(Clone, Debug)]
 struct Deadly {
     system: SystemFiles,
@@ -108,11 +108,12 @@ impl File for DeadlyFile {
     }
 }
 
-/// What the child does. It is a test, so that the program can be told to run nothing else.
+/// The code of the child process. It is a test, so that the test program can run it alone.
 #[test]
-#[ignore = "what the child of the crash test runs"]
+#[ignore = "runs in the child process of the crash tests"]
 fn child() {
-    let path = std::env::var_os(PATH).expect("the crash test runs it: pass `--skip child`");
+    let path =
+        std::env::var_os(PATH).expect("only the crash tests run this one: pass `--skip child`");
     let left: i64 = std::env::var(AT).unwrap().parse().unwrap();
     let deadly = Deadly {
         system: SystemFiles,
@@ -125,7 +126,7 @@ fn child() {
         out.flush().unwrap();
     };
     let clock = clock();
-    // As whoever starts a rollout would: go on with what is there.
+    // Open the rollout if there is one, else start it, as an application would.
     let store = Directory::open_with(&path, deadly.clone());
     let opened = store.ok().and_then(|store| Rollout::open(store, clock.clone()).ok());
     let rollout = opened.unwrap_or_else(|| {
@@ -133,7 +134,7 @@ fn child() {
     });
     say(&rollout);
     for step in STEPS {
-        // In a store that a crash has left, some steps were taken already.
+        // After a crash, the store has some of the steps already, so errors are expected.
         let _ = step(&rollout, &clock);
         say(&rollout);
     }
@@ -142,7 +143,7 @@ fn child() {
 }
 
 struct Ran {
-    /// The last record that was acknowledged, and what the gate showed then.
+    /// The number of the last acknowledged record, and the state of the flags at that time.
     acknowledged: Option<(u64, String)>,
     was_killed: bool,
     points: Option<i64>,
@@ -171,8 +172,8 @@ fn run(path: &Path, at: i64) -> Ran {
 }
 
 fn place(name: &str) -> PathBuf {
-    // Memory, where there is such a file system: a killed process loses nothing of what it has given
-    // to the system, on whatever disk.
+    // Use a file system in memory if there is one. On every file system, data that a process has written
+    // survives when the process is killed.
     let memory = Path::new("/dev/shm");
     let above = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
     let path = above.join(format!("stagegate-crash-{name}-{}", std::process::id()));
@@ -180,12 +181,12 @@ fn place(name: &str) -> PathBuf {
     path
 }
 
-/// What is left after a kill opens and has what was acknowledged. A second open changes nothing.
+/// Checks that the store opens after a kill and has every acknowledged record. A second open changes nothing.
 fn is_sound(path: &Path, ran: &Ran, what: &str) {
     let clock = clock();
     let opened = Directory::open(path);
     let Some((head, shown)) = &ran.acknowledged else {
-        // Killed before the first record was acknowledged: there is a rollout, or one can be started.
+        // Killed before the first acknowledged record: there is a rollout, or a new one can be started.
         let rollout = opened.ok().and_then(|store| Rollout::open(store, clock.clone()).ok());
         if rollout.is_none() {
             begin(Directory::create(path).unwrap(), &clock).unwrap();
@@ -195,8 +196,8 @@ fn is_sound(path: &Path, ran: &Ran, what: &str) {
     let rollout = Rollout::open(opened.unwrap(), clock.clone()).unwrap();
     let last = rollout.status().head;
     assert!(last.0 >= *head, "{what}: {} of {head} records are left", last.0);
-    // All that was acknowledged, and what it came to; beyond, what was being written when it was
-    // killed: one event, and so a few records at most.
+    // Beyond the acknowledged records, there may be records of the event that was being written: at
+    // most three.
     assert!(last.0 <= head + 3, "{what}: {} records, {head} were acknowledged", last.0);
     if last.0 == *head {
         assert_eq!(standing(&rollout).join("; "), *shown, "{what}");
@@ -224,7 +225,8 @@ fn files(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-/// Kills at every point, and where `again` says so once more while going on from what is left.
+/// Kills the process at every point. With `again`, runs it again on each result and kills it at that point. Returns the
+/// number of kills.
 fn kills(name: &str, again: Option<i64>) -> usize {
     let path = place(name);
     let whole = run(&path, i64::MAX);
@@ -253,12 +255,12 @@ fn a_process_killed_at_any_write_loses_nothing_acknowledged() {
     assert!(kills("some", None) > 200);
 }
 
-/// At least 3,000 kills: `cargo test --features rollout --test journal -- --ignored`.
+/// Makes at least 3,000 kills. Run it with `cargo test --features rollout --test journal -- --ignored`.
 #[test]
 #[ignore = "takes a minute"]
 fn a_process_killed_thousands_of_times_loses_nothing_acknowledged() {
     let mut count = 0;
-    // The first points lie where what is left is put right, the later ones beyond.
+    // The first points are in the recovery after the first kill, the later points after it.
     for again in (1..).map(|round: i64| round * round) {
         count += kills("many", Some(again));
         if count >= 3_000 {

@@ -1,16 +1,17 @@
-//! Damage anywhere but at the end: told, never read as something else, and the file is kept.
+//! Damage anywhere but at the end of the journal is reported. It is never read as other records, and the file is not
+//! changed.
 
 use proptest::prelude::*;
 
 use stagegate::rollout::{Journal, Rollout, RolloutError};
 
 use super::disk::Disk;
-use super::golden::told;
+use super::golden::run_story;
 use super::story::clock;
 
-/// A journal of a hundred records.
+/// Returns a journal of at least 100 records, and its disk.
 fn hundred() -> (Disk, Vec<u8>) {
-    let (disk, rollout) = told();
+    let (disk, rollout) = run_story();
     while rollout.status().head.0 < 100 {
         rollout.by("ana").sign("search", "feedback", None).unwrap();
     }
@@ -23,12 +24,11 @@ fn open(disk: &Disk) -> Result<Rollout, RolloutError> {
     let store = disk.open().map_err(|error| error.to_string());
     match store {
         Ok(store) => Rollout::open(store, clock()),
-        // As the rollout would tell it.
         Err(message) => panic!("{message}"),
     }
 }
 
-/// What opening a directory with that journal says; the files must be as they were.
+/// Opens a directory with this journal and returns the error. Checks that the files do not change.
 fn refused(disk: &Disk, journal: &[u8]) -> String {
     disk.set_journal(journal);
     let before = disk.files();
@@ -43,11 +43,11 @@ fn refused(disk: &Disk, journal: &[u8]) -> String {
             error.to_string()
         }
     };
-    assert_eq!(disk.files(), before, "nothing was touched");
+    assert_eq!(disk.files(), before, "opening the damaged store changed a file");
     message
 }
 
-/// The codec with the lines before one, and where that begins.
+/// Returns for each line the codec's state before it, and its offset.
 fn prefixes(journal: &[u8]) -> Vec<(Journal, usize)> {
     let (mut codec, mut at) = (Journal::new(), 0);
     let mut prefixes = Vec::new();
@@ -71,13 +71,13 @@ fn every_single_bit_flip_of_a_hundred_records_is_detected() {
         for bit in 0..8 {
             let mut flipped = journal[*begin..].to_vec();
             flipped[byte - begin] ^= 1 << bit;
-            // The line as it ends now: the flip may have made a line end, or have taken it away.
+            // Find the end of the line again: the flip may have created or removed a line end.
             let end = flipped.iter().position(|byte| *byte == b'\n');
             if let Some(end) = end {
                 let damage = codec.clone().read(&flipped[..end]).unwrap_err();
                 assert_eq!((damage.line, damage.offset), (place as u64 + 1, *begin as u64));
             }
-            // The whole way, through the directory, for some of them and for all without a line end.
+            // Open the directory for some of the flips, and for all flips that leave no line end.
             if end.is_none() || (byte * 8 + bit) % 4_001 == 0 {
                 refused(&disk, &[&journal[..*begin], &flipped].concat());
             }
@@ -88,7 +88,7 @@ fn every_single_bit_flip_of_a_hundred_records_is_detected() {
 }
 
 #[test]
-fn lines_that_are_lost_swapped_doubled_or_emptied_are_told_by_number() {
+fn lost_swapped_repeated_and_zeroed_lines_are_reported_by_number() {
     let (disk, journal) = hundred();
     let lines: Vec<&[u8]> = journal.split_inclusive(|byte| *byte == b'\n').collect();
     let told = |lines: &[&[u8]]| refused(&disk, &lines.concat());
@@ -111,14 +111,14 @@ fn lines_that_are_lost_swapped_doubled_or_emptied_are_told_by_number() {
         number(told(&doubled), at + 1);
         number(told(&emptied), at + 1);
     }
-    // Whole lines that are missing at the end leave a journal that is one: only somebody who has
-    // noted the number and hash of its head can tell.
+    // Without its last lines, a journal is still valid. Only the noted number and hash of its head can show
+    // the loss.
     disk.set_journal(&lines[..50].concat());
     assert_eq!(open(&disk).unwrap().status().head.0, 50);
 }
 
 #[test]
-fn damage_reads_as_on_record() {
+fn damage_has_its_exact_errors() {
     let (disk, journal) = hundred();
     let text = String::from_utf8(journal.clone()).unwrap();
     let offset = text.find("\"held\"").unwrap();
@@ -144,19 +144,19 @@ fn damage_reads_as_on_record() {
     assert_eq!(
         refused(&disk, format!("{joined}x").as_bytes()),
         format!(
-            "`store/journal.jsonl` is damaged: line {lines}: its line end was changed; it stays as it is"
+            "`store/journal.jsonl` is damaged: line {lines}: its line end was changed. The file was not modified"
         )
     );
-    // Torn, and damaged before: nothing is cut off a journal that is not whole.
+    // A torn end is not cut off if an earlier line is damaged.
     let torn = &changed[..changed.len() - 10];
     assert!(
         refused(&disk, torn.as_bytes()).starts_with("`store/journal.jsonl` is damaged: line 3,")
     );
 }
 
-/// A line of another kind under a hash that fits, as a later version may write it.
+/// A line with a valid hash and an unknown format, as a later version may write.
 #[test]
-fn lines_that_fit_the_chain_and_not_the_format_are_told() {
+fn lines_with_a_valid_hash_and_an_invalid_format_are_reported() {
     let (disk, journal) = hundred();
     let text = String::from_utf8(journal).unwrap();
     let first = text.lines().next().unwrap();
@@ -168,17 +168,21 @@ fn lines_that_fit_the_chain_and_not_the_format_are_told() {
     for (from, to, expected) in [
         ("\"seq\":1", "\"seq\":2", "it is record 2, where 1 should be"),
         ("\"journal\":1", "\"journal\":2", "its format is version 2; this program reads version 1"),
-        ("2026-01-05T", "2026-13-05T", "its `at`, \"2026-13-05T09:00:00.000Z\", is no moment"),
-        ("\"other\",\"stage\":\"off\"", "\"other\",\"stage\":\"..\"", "it is no record: "),
-        ("\"opened\"", "\"closed\"", "it is no record: "),
-        ("{\"opened\":", "{\"held\":{\"why\":\"x\"},\"opened\":", "it is no record: "),
+        ("2026-01-05T", "2026-13-05T", "its `at` is not a time: \"2026-13-05T09:00:00.000Z\""),
+        ("\"other\",\"stage\":\"off\"", "\"other\",\"stage\":\"..\"", "it is not a valid record: "),
+        ("\"opened\"", "\"closed\"", "it is not a valid record: "),
+        ("{\"opened\":", "{\"held\":{\"why\":\"x\"},\"opened\":", "it is not a valid record: "),
         (
             "\"by\":\"ana\"",
             "\"by\":\"ana\",\"by\":\"ben\"",
-            "it is no record: duplicate field `by`",
+            "it is not a valid record: duplicate field `by`",
         ),
-        ("\"by\":\"ana\"", "\"by\":\"ana\",\"on\":1", "it is no record: unknown field `on`"),
-        ("\"doc\":\"", "\"doc\":\"f", "its `doc` is no hash"),
+        (
+            "\"by\":\"ana\"",
+            "\"by\":\"ana\",\"on\":1",
+            "it is not a valid record: unknown field `on`",
+        ),
+        ("\"doc\":\"", "\"doc\":\"f", "its `doc` is not a hash"),
     ] {
         assert!(body.contains(from), "{body}");
         let message = told(body.replacen(from, to, 1));
@@ -187,8 +191,8 @@ fn lines_that_fit_the_chain_and_not_the_format_are_told() {
 }
 
 #[test]
-fn a_document_that_is_lost_or_changed_is_told() {
-    let (disk, _) = told();
+fn a_lost_or_changed_document_is_reported() {
+    let (disk, _) = run_story();
     let names: Vec<_> = disk
         .files()
         .into_iter()
@@ -203,7 +207,7 @@ fn a_document_that_is_lost_or_changed_is_told() {
         file.write_at(40, b"x").unwrap();
         let error = Rollout::open(broken.open().unwrap(), clock()).unwrap_err();
         assert!(error.is_damaged(), "{error}");
-        assert!(error.to_string().ends_with(": it is not what was kept"), "{error}");
+        assert!(error.to_string().ends_with(": its content does not match its hash"), "{error}");
         files.rename(&name, std::path::Path::new("gone")).unwrap();
         let error = Rollout::open(broken.open().unwrap(), clock()).unwrap_err();
         let expected = format!("store: there is no document `{}`", name.display());
@@ -214,21 +218,21 @@ fn a_document_that_is_lost_or_changed_is_told() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// Whatever the bytes are: an error or a rollout, never a panic, and nothing that was not written.
+    /// Random bytes are an error. They neither cause a panic nor count as a record.
     #[test]
-    fn hostile_bytes_are_never_read(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+    fn random_bytes_are_never_read_as_a_record(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let mut journal = Journal::new();
         prop_assert!(journal.read(&bytes).is_err());
         prop_assert_eq!(journal.head().0, 0);
     }
 
     #[test]
-    fn what_was_patched_is_never_read(
+    fn a_patched_line_is_never_read_as_a_record(
         at in any::<proptest::sample::Index>(),
         len in 0usize..40,
         patch in proptest::collection::vec(any::<u8>(), 0..40),
     ) {
-        let (disk, _) = told();
+        let (disk, _) = run_story();
         let journal = disk.journal();
         let begin = at.index(journal.len());
         let end = (begin + len).min(journal.len());
@@ -236,7 +240,7 @@ proptest! {
         disk.set_journal(&patched);
         let Ok(store) = disk.open() else { return Ok(()) };
         let Ok(rollout) = Rollout::open(store, clock()) else { return Ok(()) };
-        // Only an end that was cut off is put right: what is left is a beginning of what was.
+        // Recovery only cuts off an end, so the rest is a prefix of the original journal.
         let left = disk.journal();
         prop_assert!(journal.starts_with(&left));
         prop_assert_eq!(rollout.status().head.0, left.iter().filter(|byte| **byte == b'\n').count() as u64);

@@ -1,5 +1,5 @@
-//! A disk in memory that can fail, and can lose its power: what was not synced is then there, or
-//! not, or in part.
+//! A simulated disk in memory. It can fail, and it can lose its power. After a power failure, unsynced data
+//! is there, or missing, or there in part.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex};
 
 use stagegate::store::{Directory, File, Files};
 
-/// What a sector keeps or loses as a whole.
+/// The size of a sector, which the disk keeps or loses as a whole.
 const SECTOR: usize = 512;
 
 pub(crate) const JOURNAL: &str = "store/journal.jsonl";
 
-/// The disk. A clone is the same one.
+/// A simulated disk. Clones share the content.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk(Arc<Mutex<Content>>);
 
@@ -21,20 +21,20 @@ pub(crate) struct Disk(Arc<Mutex<Content>>);
 struct Content {
     inodes: Vec<Inode>,
     names: BTreeMap<PathBuf, usize>,
-    /// What is left of `names` when the power fails.
+    /// The names that certainly survive a power failure.
     durable_names: BTreeMap<PathBuf, usize>,
-    /// Operations so far that may fail.
+    /// The number of operations so far. Each can fail.
     operations: usize,
     fault: Option<(usize, Fault)>,
-    /// With a word on each.
-    told: Vec<String>,
+    /// A description of each operation.
+    log: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Inode {
     now: Vec<u8>,
     durable: Vec<u8>,
-    /// What was done since the last sync.
+    /// The changes since the last sync.
     unsynced: Vec<Change>,
     locked: bool,
 }
@@ -45,14 +45,14 @@ enum Change {
     Truncate(usize),
 }
 
-/// What happens at a certain operation.
+/// A fault at a given operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It fails, once.
+    /// The operation fails, once.
     Once,
-    /// It fails, and every one after it.
+    /// The operation and every later one fail.
     Forever,
-    /// Once, but half of what was to be written is.
+    /// The operation fails, once, but half of its bytes are written.
     Half,
 }
 
@@ -78,12 +78,12 @@ impl Disk {
         action(&mut self.0.lock().unwrap())
     }
 
-    /// Has the operation of that number fail, counted from 1 and from now.
+    /// Lets an operation fail. `number` counts the operations from now on, from 1.
     pub(crate) fn fail(&self, number: usize, fault: Fault) {
         self.with(|disk| disk.fault = Some((disk.operations + number, fault)));
     }
 
-    /// No operation fails from now on.
+    /// Ends the fault.
     pub(crate) fn repair(&self) {
         self.with(|disk| disk.fault = None);
     }
@@ -92,12 +92,12 @@ impl Disk {
         self.with(|disk| disk.operations)
     }
 
-    /// What the operations were.
-    pub(crate) fn told(&self) -> Vec<String> {
-        self.with(|disk| disk.told.clone())
+    /// Returns a description of each operation so far.
+    pub(crate) fn operation_log(&self) -> Vec<String> {
+        self.with(|disk| disk.log.clone())
     }
 
-    /// The journal as a process sees it.
+    /// Returns the journal as a process sees it.
     pub(crate) fn journal(&self) -> Vec<u8> {
         self.file(JOURNAL).unwrap_or_default()
     }
@@ -115,7 +115,7 @@ impl Disk {
         })
     }
 
-    /// Puts these bytes in the journal's place.
+    /// Replaces the content of the journal.
     pub(crate) fn set_journal(&self, bytes: &[u8]) {
         self.with(|disk| {
             let inode = disk.names[Path::new(JOURNAL)];
@@ -124,7 +124,7 @@ impl Disk {
         });
     }
 
-    /// What is certain to be in the journal after a loss of power.
+    /// Returns the bytes of the journal that certainly survive a power failure.
     pub(crate) fn durable_journal(&self) -> Vec<u8> {
         self.with(|disk| {
             let inode = disk.durable_names.get(Path::new(JOURNAL));
@@ -132,7 +132,7 @@ impl Disk {
         })
     }
 
-    /// Another disk with what this one has, as it is; nothing is locked.
+    /// Returns a separate disk with the same content, without locks and faults.
     pub(crate) fn copy(&self) -> Disk {
         let mut content = self.with(|disk| disk.clone());
         content.inodes.iter_mut().for_each(|inode| inode.locked = false);
@@ -140,8 +140,8 @@ impl Disk {
         Disk(Arc::new(Mutex::new(content)))
     }
 
-    /// Another disk, as the power fails: `choose(n)` gives a number below `n`, and decides what is
-    /// left of everything that was not synced.
+    /// Returns a separate disk with the content after a power failure. `choose(n)` returns a number below
+    /// `n`, which decides which unsynced changes survive.
     pub(crate) fn without_power(&self, mut choose: impl FnMut(usize) -> usize) -> Disk {
         let disk = self.copy();
         disk.with(|disk| {
@@ -151,7 +151,7 @@ impl Disk {
                     match (change, choose(4)) {
                         (_, 0) => {}
                         (Change::Write(offset, bytes), 1) => {
-                            // Some of the sectors, in any order.
+                            // Some of the sectors survive, in any order.
                             for (index, sector) in bytes.chunks(SECTOR).enumerate() {
                                 if choose(2) == 1 {
                                     Change::Write(offset + index * SECTOR, sector.to_vec())
@@ -163,7 +163,7 @@ impl Disk {
                             let some = choose(bytes.len() + 1);
                             Change::Write(*offset, bytes[..some].to_vec()).apply(&mut left);
                             if choose(2) == 1 {
-                                // The length had been written, the rest of the bytes not.
+                                // The new length survives, but the other bytes are zero.
                                 let end = left.len().max(offset + bytes.len());
                                 left.resize(end, 0);
                             }
@@ -173,7 +173,7 @@ impl Disk {
                 }
                 *inode = Inode { now: left.clone(), durable: left, ..Inode::default() };
             }
-            // A name that was not synced is the old one or the new one.
+            // An unsynced name is the old one or the new one.
             let paths: Vec<PathBuf> =
                 disk.names.keys().chain(disk.durable_names.keys()).cloned().collect();
             for path in paths {
@@ -198,10 +198,10 @@ impl Disk {
 }
 
 impl Content {
-    /// Counts an operation; how much of it is done, where it fails.
+    /// Counts an operation. Returns an error and the fault if the operation fails.
     fn operate(&mut self, what: String) -> Result<(), (io::Error, Fault)> {
         self.operations += 1;
-        self.told.push(what);
+        self.log.push(what);
         match self.fault {
             Some((number, fault))
                 if self.operations == number
@@ -304,8 +304,8 @@ impl File for Open {
         self.disk.with(|disk| {
             let operated = disk.operate("sync".to_owned());
             let inode = &mut disk.inodes[self.inode];
-            // A sync that fails has the system forget what it did not write, as Linux does: the
-            // next one writes what came after, and says that all is well.
+            // After a failed sync, the system forgets the unsynced changes, as Linux does. The next sync
+            // succeeds, but writes only later changes.
             let unsynced = std::mem::take(&mut inode.unsynced);
             if operated.is_ok() {
                 unsynced.iter().for_each(|change| change.apply(&mut inode.durable));
@@ -316,7 +316,7 @@ impl File for Open {
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         let len = usize::try_from(len).unwrap();
-        // What is cut off to where it is anyway needs no writing, and fails all the same.
+        // This also fails if the file already has that length, when a real disk would not write.
         self.change("truncate", Change::Truncate(len))
     }
 

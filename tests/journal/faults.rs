@@ -1,11 +1,11 @@
-//! Every operation on the disk fails once, by half, or for good: nothing is announced that is not
-//! durable, and the way back is open.
+//! Each operation on the disk fails once, half way, or forever. No reader sees a promotion that is not
+//! durable, and rollbacks always work.
 
 use stagegate::clock::ManualClock;
 use stagegate::rollout::Rollout;
 
 use super::disk::{Disk, Fault};
-use super::golden::told;
+use super::golden::run_story;
 use super::story::{STEPS, begin, clock, standing};
 
 const OF_OTHER: [&str; 3] = ["off", "few", "all"];
@@ -16,7 +16,7 @@ fn position(flag: &str, stage: &str) -> usize {
     names.iter().position(|name| *name == stage).unwrap()
 }
 
-/// No flag is further up than what would be left after a loss of power says.
+/// Checks that no flag is served at a higher stage than the journal would have after a power failure.
 #[track_caller]
 fn nothing_is_ahead_of_the_disk(disk: &Disk, rollout: &Rollout) {
     let left = disk.copy();
@@ -26,7 +26,7 @@ fn nothing_is_ahead_of_the_disk(disk: &Disk, rollout: &Rollout) {
         let (flag, recorded) = (&*here.flag, &*there.state.stage);
         assert!(
             position(flag, &here.serving) <= position(flag, recorded),
-            "{flag} is answered by {}, and {recorded} is on the disk",
+            "{flag} is served at {}, but the disk has {recorded}",
             here.serving
         );
     }
@@ -36,14 +36,14 @@ fn begun(disk: &Disk, clock: &ManualClock) -> Option<Rollout> {
     begin(disk.create().ok()?, clock).ok()
 }
 
-/// How many operations the story takes.
+/// Returns the number of operations of the whole story.
 fn operations() -> usize {
-    told().0.operations()
+    run_story().0.operations()
 }
 
 #[test]
-fn an_operation_that_fails_once_delays_and_loses_nothing() {
-    let expected = standing(&told().1);
+fn an_operation_that_fails_once_loses_nothing() {
+    let expected = standing(&run_story().1);
     for fault in [Fault::Once, Fault::Half] {
         for number in 1..=operations() {
             let (disk, clock) = (Disk::new(), clock());
@@ -55,7 +55,7 @@ fn an_operation_that_fails_once_delays_and_loses_nothing() {
                 if done.is_err()
                     && let Err(error) = step(&rollout, &clock)
                 {
-                    // What was tried again may have gone further than once.
+                    // The first attempt may have taken effect, so the second one may be refused.
                     assert!(error.is_refused(), "operation {number}: {error}");
                 }
             }
@@ -71,7 +71,7 @@ fn an_operation_that_fails_once_delays_and_loses_nothing() {
 }
 
 #[test]
-fn a_disk_that_dies_lets_nothing_up_and_everything_back() {
+fn on_a_dead_disk_nothing_is_promoted_and_every_rollback_works() {
     for number in 1..=operations() {
         let (disk, clock) = (Disk::new(), clock());
         disk.fail(number, Fault::Forever);
@@ -98,7 +98,7 @@ fn a_disk_that_dies_lets_nothing_up_and_everything_back() {
         let status = rollout.status();
         assert!(status.unrecorded.is_empty() && status.last_error.is_none());
         let after: Vec<_> = status.flags.iter().map(|it| it.serving).collect();
-        assert_eq!(before, after, "what was taken back stays there");
+        assert_eq!(before, after, "a rollback was undone by the repair");
         drop(rollout);
         let again = Rollout::open(disk.open().unwrap(), clock).unwrap();
         assert_eq!(again.status().head, status.head);
@@ -106,13 +106,13 @@ fn a_disk_that_dies_lets_nothing_up_and_everything_back() {
     }
 }
 
-/// The way that is said in the specification: name first, content, sync, new name, sync of the
-/// directory; and of a record: write, sync.
+/// The order of the specification. A document: a temporary name, the content, sync, the final name, sync of the
+/// directory. A record: write, sync.
 #[test]
-fn everything_is_synced_before_it_counts() {
+fn records_and_documents_are_synced_before_they_count() {
     let (disk, clock) = (Disk::new(), clock());
     let rollout = begun(&disk, &clock).unwrap();
-    let began = disk.told();
+    let began = disk.operation_log();
     let hash = rollout.status().document;
     let document = format!("store/documents/{hash}");
     let expected = [
@@ -133,5 +133,5 @@ fn everything_is_synced_before_it_counts() {
     ];
     assert_eq!(began, expected);
     rollout.by("ana").promote("search").unwrap();
-    assert_eq!(disk.told()[expected.len()..], ["write", "sync"]);
+    assert_eq!(disk.operation_log()[expected.len()..], ["write", "sync"]);
 }

@@ -1,4 +1,4 @@
-//! The format, byte for byte: `docs/journal.md` is its specification.
+//! The format of the journal, byte for byte. `docs/journal.md` is its specification.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +7,8 @@ use stagegate::rollout::{Hash, Journal, Rollout};
 use super::disk::Disk;
 use super::story::{FACTS, STEPS, begin, clock, standing};
 
-/// The journal of the whole story. Times are those of a clock set by hand, so it is always the same.
-pub(crate) fn told() -> (Disk, Rollout) {
+/// Runs the whole story. The clock is set by hand, so the journal is always the same.
+pub(crate) fn run_story() -> (Disk, Rollout) {
     let (disk, clock) = (Disk::new(), clock());
     let rollout = begin(disk.create().unwrap(), &clock).unwrap();
     for (index, step) in STEPS.iter().enumerate() {
@@ -18,8 +18,8 @@ pub(crate) fn told() -> (Disk, Rollout) {
 }
 
 #[test]
-fn the_format_is_as_on_record_with_every_fact() {
-    let (disk, _) = told();
+fn the_format_equals_the_golden_file_with_every_fact() {
+    let (disk, _) = run_story();
     let found = String::from_utf8(disk.journal()).unwrap();
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/journal/every-fact.jsonl");
     if std::env::var_os("STAGEGATE_BLESS").is_some() {
@@ -35,10 +35,10 @@ fn the_format_is_as_on_record_with_every_fact() {
     assert_eq!(facts, FACTS.iter().map(|name| (*name).to_owned()).collect());
 }
 
-/// What any other reader has to do, done here with no more than a hash function.
+/// Verifies the chain as an independent reader would, with only a hash function.
 #[test]
-fn the_chain_is_what_the_specification_says() {
-    let (disk, rollout) = told();
+fn the_hash_chain_follows_the_specification() {
+    let (disk, rollout) = run_story();
     let journal = String::from_utf8(disk.journal()).unwrap();
     let mut before = vec![0u8; 32];
     for line in journal.lines() {
@@ -54,21 +54,21 @@ fn the_chain_is_what_the_specification_says() {
 }
 
 #[test]
-fn what_is_read_is_written_again_to_the_byte() {
-    let (disk, _) = told();
+fn records_are_written_back_byte_for_byte() {
+    let (disk, _) = run_story();
     let (mut reading, mut writing) = (Journal::new(), Journal::new());
     for line in disk.journal().split_inclusive(|byte| *byte == b'\n') {
         let record = reading.read(&line[..line.len() - 1]).unwrap();
-        let (again, bytes) = writing.write(record.clone());
+        let (again, bytes) = writing.encode(record.clone());
         assert_eq!((again, &bytes[..]), (record.clone(), line));
-        writing.wrote(&record, &bytes);
+        writing.advance(&record, &bytes);
     }
     assert_eq!(reading.head(), writing.head());
 }
 
 #[test]
-fn a_journal_on_record_opens_to_the_same_state() {
-    let (disk, rollout) = told();
+fn a_reopened_journal_gives_the_same_state() {
+    let (disk, rollout) = run_story();
     let again = Rollout::open(disk.copy().open().unwrap(), clock()).unwrap();
     assert_eq!(standing(&again), standing(&rollout));
     assert_eq!(again.status().head, rollout.status().head);
@@ -78,10 +78,10 @@ fn a_journal_on_record_opens_to_the_same_state() {
     );
 }
 
-/// As people read it: one line a record.
+/// Each record prints as one line of text.
 #[test]
-fn records_read_as_on_record() {
-    let (_, rollout) = told();
+fn records_print_as_in_the_golden_file() {
+    let (_, rollout) = run_story();
     let lines: Vec<String> = rollout.records(1).unwrap().iter().map(ToString::to_string).collect();
     let found = lines.join("\n") + "\n";
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/journal/every-fact.txt");

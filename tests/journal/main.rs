@@ -1,5 +1,5 @@
-//! The journal and its directory: the format, and what damage, crashes, full and failing disks do to
-//! them.
+//! The journal and its directory: the format, and the effects of damage, crashes, full disks and failing
+//! disks.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -20,6 +20,6 @@ mod system;
 mod tail;
 
 #[test]
-fn what_a_machine_lacks_fails_its_tests_where_everything_is_required() {
+fn with_require_all_missing_programs_fail_their_tests() {
     needs::are_required(&["system::on_a_full_disk"], 1);
 }

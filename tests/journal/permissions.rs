@@ -1,4 +1,4 @@
-//! A store that others can change is no store: they could move flags and rewrite their history.
+//! A store that other users can change is refused: they could move flags and rewrite the history.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -9,7 +9,7 @@ use stagegate::store::Directory;
 
 use super::story::{begin, clock};
 
-/// A directory that is gone with the test.
+/// A temporary directory. It is removed at the end of the test.
 struct Place(PathBuf);
 
 impl Place {
@@ -20,7 +20,7 @@ impl Place {
         Place(path)
     }
 
-    /// With a store in it, in which a rollout has begun.
+    /// Creates a directory with a store, in which a rollout has started.
     fn begun(name: &str) -> Place {
         let place = Place::new(name);
         drop(begin(Directory::create(place.store()).unwrap(), &clock()).unwrap());
@@ -73,14 +73,14 @@ fn an_existing_directory_that_others_can_write_to_is_refused() {
         assert_eq!(
             error.to_string(),
             format!(
-                "`{shown}` cannot be made: others can write to `{shown}` (mode {:04o}): run `chmod 700 {shown}`, \
+                "`{shown}` cannot be created: others can write to `{shown}` (mode {:04o}): run `chmod 700 {shown}`, \
                  or choose a directory of your own",
                 mode
             )
         );
-        assert_eq!(fs::read_dir(&store).unwrap().count(), 0, "nothing is left in it");
+        assert_eq!(fs::read_dir(&store).unwrap().count(), 0, "the failed attempt left files");
     }
-    // To look into it is no danger.
+    // Read access for others is allowed.
     set_mode(&store, 0o755);
     Directory::create(&store).unwrap();
 }
@@ -122,7 +122,7 @@ fn a_store_that_became_writable_for_others_is_neither_opened_nor_read() {
 }
 
 #[test]
-fn a_store_that_belongs_to_somebody_else_is_not_written_to() {
+fn a_store_of_another_user_is_not_written_to() {
     let place = Place::begun("foreign");
     let store = place.store();
     if chown(&store, Some(12_345), None).is_err() {
@@ -155,12 +155,12 @@ fn no_file_of_a_store_may_be_a_link() {
             Rollout::open(store, clock()).map(drop).map_err(|error| error.to_string())
         });
         let error = opened.unwrap_err();
-        assert!(error.ends_with("it is no regular file"), "{}: {error}", path.display());
+        assert!(error.ends_with("it is not a regular file"), "{}: {error}", path.display());
         fs::remove_file(&path).unwrap();
         fs::rename(&elsewhere, &path).unwrap();
         place.open().unwrap();
     }
-    // The directory may be reached by a link: what counts is who can change what it leads to.
+    // A link to the directory is allowed. The checks apply to its target.
     let link = place.0.join("link");
     symlink(place.store(), &link).unwrap();
     drop(Directory::open(&link).unwrap());

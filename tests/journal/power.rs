@@ -1,13 +1,13 @@
-//! The power fails at every operation, and again while that is being put right. What was not synced
-//! is then there, or not, or in part, in any order.
+//! The power fails at every operation, and again during the recovery. After that, unsynced data is there, or
+//! missing, or there in part, in any order.
 
 use stagegate::rollout::Rollout;
 
 use super::disk::{Disk, Fault};
-use super::golden::told;
+use super::golden::run_story;
 use super::story::{STEPS, begin, clock};
 
-/// Numbers as good as drawn, and always the same.
+/// Returns a pseudorandom number generator with a fixed seed.
 fn chooser(seed: u64) -> impl FnMut(usize) -> usize {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     move |below| {
@@ -18,9 +18,9 @@ fn chooser(seed: u64) -> impl FnMut(usize) -> usize {
     }
 }
 
-/// Runs the story until the power fails at that operation. What had been acknowledged: the journal,
-/// or nothing.
-fn until(disk: &Disk, number: usize) -> Vec<u8> {
+/// Runs the story until the power fails at the operation `number`. Returns the journal up to the last
+/// acknowledged step.
+fn run_until(disk: &Disk, number: usize) -> Vec<u8> {
     let clock = clock();
     disk.fail(number, Fault::Forever);
     let Ok(store) = disk.create() else { return Vec::new() };
@@ -35,7 +35,7 @@ fn until(disk: &Disk, number: usize) -> Vec<u8> {
     acknowledged
 }
 
-/// What is left opens, has what was acknowledged, and nothing that was not written.
+/// Checks that the disk opens, has everything acknowledged, and has nothing that was not written.
 fn is_sound(left: &Disk, acknowledged: &[u8], written: &[u8], what: &str) {
     match left.open() {
         Ok(store) => {
@@ -67,14 +67,14 @@ fn is_sound(left: &Disk, acknowledged: &[u8], written: &[u8], what: &str) {
 
 fn survives(seeds: u64) -> usize {
     let mut images = 0;
-    for number in 1..=told().0.operations() {
+    for number in 1..=run_story().0.operations() {
         for seed in 0..seeds {
             let disk = Disk::new();
-            let acknowledged = until(&disk, number);
+            let acknowledged = run_until(&disk, number);
             let written = disk.journal();
             let mut choose = chooser(number as u64 * 1_000 + seed);
             let left = disk.without_power(&mut choose);
-            // And once more, at each operation of putting that right.
+            // The power fails again, at each operation of the recovery.
             for again in 1..8 {
                 let second = left.copy();
                 second.fail(again, Fault::Forever);
@@ -93,13 +93,13 @@ fn survives(seeds: u64) -> usize {
 }
 
 #[test]
-fn nothing_acknowledged_is_lost_with_the_power() {
+fn a_power_failure_loses_nothing_acknowledged() {
     assert!(survives(6) > 1_000);
 }
 
-/// About 100,000 disks: `cargo test --features rollout --test journal -- --ignored`.
+/// Tests about 100,000 disk images. Run it with `cargo test --features rollout --test journal -- --ignored`.
 #[test]
 #[ignore = "takes minutes"]
-fn nothing_acknowledged_is_lost_with_the_power_in_many_ways() {
+fn a_power_failure_loses_nothing_acknowledged_in_many_images() {
     assert!(survives(300) > 50_000);
 }

@@ -1,11 +1,11 @@
-//! Reading a journal a few lines at a time.
+//! Reading a journal in parts.
 
 use stagegate::rollout::{Rollout, Store, StoreError};
 use stagegate::store::{Directory, Memory};
 
 use super::story::{STEPS, begin, clock};
 
-/// All lines from one on, by as many reads as it takes, each of which begins where the last has ended.
+/// Reads all lines from line `from` on. Each read starts where the last one ended.
 fn all(store: &mut dyn Store, from: usize) -> Vec<u8> {
     let (mut all, mut next) = (Vec::new(), from);
     loop {
@@ -19,9 +19,9 @@ fn all(store: &mut dyn Store, from: usize) -> Vec<u8> {
     }
 }
 
-/// Lines of all lengths, longer and shorter than what is read at once, and an end that is no line.
+/// Lines are longer and shorter than the buffer of one read, and the journal may end with an incomplete line.
 #[test]
-fn a_journal_larger_than_what_is_read_at_once_is_read_from_any_line() {
+fn a_journal_larger_than_one_read_is_read_from_any_line() {
     let path = std::env::temp_dir().join(format!("stagegate-reading-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&path);
     drop(Directory::create(&path).unwrap());
@@ -47,7 +47,7 @@ fn a_journal_larger_than_what_is_read_at_once_is_read_from_any_line() {
         assert!(all(&mut looking, from) == expected, "from {from}, looking");
     }
     std::fs::write(&file, &journal).unwrap();
-    // The lines are numbered, wherever reading has stopped, or if nothing was read.
+    // Appending checks the line number, wherever the last read stopped, and if nothing was read.
     writing.read(1).unwrap();
     let next = lines.len() as u64 + 1;
     assert!(writing.append(next - 1, b"no\n").unwrap_err().is_conflict());
@@ -60,7 +60,7 @@ fn a_journal_larger_than_what_is_read_at_once_is_read_from_any_line() {
     std::fs::remove_dir_all(&path).unwrap();
 }
 
-/// A store that gives as little as it may.
+/// A store that returns one line per read, the least that a store may return.
 #[derive(Debug)]
 struct OneByOne(Memory);
 
@@ -88,7 +88,7 @@ impl Store for OneByOne {
 }
 
 #[test]
-fn a_store_may_give_a_line_at_a_time() {
+fn a_store_may_return_a_line_at_a_time() {
     let (store, clock) = (Memory::new(), clock());
     let rollout = begin(store.clone(), &clock).unwrap();
     STEPS.iter().for_each(|step| step(&rollout, &clock).unwrap());

@@ -1,4 +1,4 @@
-//! What every store has to do, and stores that do not.
+//! The store contract, and stores that violate it.
 
 use std::fs;
 use std::process::Command;
@@ -24,7 +24,8 @@ fn the_stores_of_this_crate_conform() {
     fs::remove_dir_all(&path).unwrap();
 }
 
-/// A child has whatever is open until it runs its program: it kept the lock of a store that was dropped meanwhile.
+/// Between fork and exec, a child process has copies of all open files. So it kept the lock of a store that was dropped
+/// at that time.
 #[test]
 fn a_store_that_was_dropped_can_be_opened_while_programs_are_started() {
     let path = std::env::temp_dir().join(format!("stagegate-forked-{}", std::process::id()));
@@ -34,7 +35,7 @@ fn a_store_that_was_dropped_can_be_opened_while_programs_are_started() {
     thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
-                // A directory to run in has the child forked, and not made in one step.
+                // Setting the working directory makes the standard library use fork instead of `posix_spawn`.
                 let mut program = Command::new("true");
                 program.current_dir("/").status().unwrap();
             }
@@ -47,7 +48,7 @@ fn a_store_that_was_dropped_can_be_opened_while_programs_are_started() {
     fs::remove_dir_all(&path).unwrap();
 }
 
-/// How a store is wrong.
+/// A violation of the store contract.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
     LeavesGaps,
@@ -99,21 +100,24 @@ impl Store for Faulty {
 }
 
 #[test]
-fn stores_that_do_not_conform_are_told_what_is_wrong() {
+fn the_conformance_check_names_the_violation() {
     for (fault, expected) in [
-        (Fault::LeavesGaps, "a line with a gap before it was taken"),
-        (Fault::GivesNumbersTwice, "another line of an earlier number was taken"),
-        (Fault::ForgetsLines, "read from 20: 21 lines instead of 21, the first 0 of them right"),
+        (Fault::LeavesGaps, "a line with a gap before it was accepted"),
+        (Fault::GivesNumbersTwice, "another line of an earlier number was accepted"),
+        (
+            Fault::ForgetsLines,
+            "read from 20: 21 lines instead of 21, of which the first 0 are right",
+        ),
         (
             Fault::TakesARepetitionForAnother,
-            "the same line once more, as after an answer that was lost was refused: line 41 follows, not 40",
+            "the same line once more, as after a lost answer, was refused: the next line is 41, not 40",
         ),
-        (Fault::TakesAnothersForItsOwn, "the very same line by the other handle was taken"),
-        (Fault::CutsDocuments, "a document of 5242880 bytes came back as 1048576 others"),
+        (Fault::TakesAnothersForItsOwn, "the very same line by the other handle was accepted"),
+        (Fault::CutsDocuments, "a document of 5242880 bytes was read back as 1048576 other bytes"),
         (Fault::MakesDocumentsUp, "a document that was not kept is there"),
         (
             Fault::SeesOnlyItself,
-            "read by the other handle from 1: 0 lines instead of 40, the first 0 of them right",
+            "read by the other handle from 1: 0 lines instead of 40, of which the first 0 are right",
         ),
     ] {
         let store = Memory::new();

@@ -1,4 +1,4 @@
-//! A rollout in which everything happens that a journal can record, a step at a time.
+//! The story: a sequence of steps that together produce every kind of journal record.
 
 use std::time::{Duration, SystemTime};
 
@@ -48,10 +48,10 @@ triggers = [{ metric = "complaints", above = 5, no_data = "hold", action = "deci
 messages = [{ audience = "client", when = "start", channel = "email", template = "{{ flag }} is there." }]
 "#;
 
-/// What is done, and by what: each does one thing, so that it can be tried again.
+/// A step of the story. It does one thing, so that it can be retried.
 pub(crate) type Step = fn(&Rollout, &ManualClock) -> Result<(), RolloutError>;
 
-/// Every fact by its name in the journal.
+/// The name of every fact in the journal.
 pub(crate) const FACTS: [&str; 18] = [
     "opened",
     "updated",
@@ -73,7 +73,7 @@ pub(crate) const FACTS: [&str; 18] = [
     "watch_missed",
 ];
 
-/// Monday 2026-01-05, 09:00 in UTC.
+/// Returns a clock at Monday 2026-01-05, 09:00 UTC.
 pub(crate) fn clock() -> ManualClock {
     ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_600))
 }
@@ -103,7 +103,7 @@ macro_rules! after {
     };
 }
 
-/// A step that somebody takes.
+/// A step that calls a method on behalf of a person or program.
 macro_rules! act {
     ($who:literal, $method:ident, $($argument:expr),*) => {
         |rollout, _| rollout.by($who).$method($($argument),*).map(|_| ())
@@ -153,7 +153,7 @@ pub(crate) const STEPS: &[Step] = &[
     act!("metrics", measure, "search", "error_rate", percent("0.3%"), Some(50_000)),
     act!("ana", promote, "search"),
     act!("ana", promote, "other"),
-    |rollout, _| rollout.by("stagegate").act("other", &Event::Tell).map(|_| ()),
+    |rollout, _| rollout.by("stagegate").act("other", &Event::SendMessages).map(|_| ()),
     |rollout, _| {
         let (trigger, evidence) = (0, "7, beyond the limit for 2h".to_owned());
         rollout.by("guard").act("other", &Event::Breach { trigger, evidence }).map(|_| ())
@@ -172,11 +172,11 @@ pub(crate) const STEPS: &[Step] = &[
     act!("ana", report, "search", "security", Some("a token in a log")),
 ];
 
-/// The stages by which a rollout answers, and where each flag stands.
+/// Describes each flag: its recorded stage, its progress, and the stage that is served.
 pub(crate) fn standing(rollout: &Rollout) -> Vec<String> {
     let flags = rollout.status().flags;
     let text = |it: &stagegate::rollout::FlagReport| {
-        format!("{}: {} {} by {}", it.flag, it.state.stage, it.standing, it.serving)
+        format!("{}: {} {} by {}", it.flag, it.state.stage, it.progress, it.serving)
     };
     flags.iter().map(text).collect()
 }

@@ -1,4 +1,4 @@
-//! The directory on the system's own disk.
+//! The directory store on a real disk.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use stagegate::store::Directory;
 use super::needs;
 use super::story::{begin, clock};
 
-/// A directory that is gone with the test.
+/// A temporary directory. It is removed at the end of the test.
 struct Place(PathBuf);
 
 impl Place {
@@ -32,15 +32,15 @@ impl Drop for Place {
 }
 
 #[test]
-fn the_second_to_open_is_refused_and_may_look() {
+fn a_second_writer_is_refused_and_may_read() {
     let place = Place::new("second");
     let rollout = begin(Directory::create(place.store()).unwrap(), &clock()).unwrap();
     for _ in 0..100 {
         let error = Directory::open(place.store()).unwrap_err();
         assert!(error.is_locked());
         let expected = format!(
-            "another process has `{}`: wait until it ends, or ask it to act; looking is possible \
-             meanwhile",
+            "`{}` is locked by another process: wait until it ends, or act through it. Reading is \
+             possible meanwhile",
             place.store().display()
         );
         assert_eq!(error.to_string(), expected);
@@ -51,7 +51,7 @@ fn the_second_to_open_is_refused_and_may_look() {
     drop(rollout);
     let error = Directory::create(place.store()).unwrap_err();
     let expected = format!(
-        "`{}` is there already, and stays as it is",
+        "`{}` already exists and was not changed",
         place.store().join("journal.jsonl").display()
     );
     assert_eq!((error.is_conflict(), error.to_string()), (true, expected));
@@ -59,7 +59,7 @@ fn the_second_to_open_is_refused_and_may_look() {
 }
 
 #[test]
-fn what_is_no_store_is_said_so() {
+fn a_directory_without_a_store_is_an_error() {
     let place = Place::new("none");
     for path in [place.store(), place.0.clone()] {
         let expected =
@@ -69,11 +69,11 @@ fn what_is_no_store_is_said_so() {
             assert_eq!((error.is_missing(), error.to_string()), (true, expected.clone()));
         }
         let files: Vec<_> = fs::read_dir(&place.0).unwrap().collect();
-        assert!(files.is_empty(), "looking for one makes nothing");
+        assert!(files.is_empty(), "looking for a store created files");
     }
     fs::write(place.0.join("file"), "x").unwrap();
     let error = Directory::create(place.0.join("file")).unwrap_err();
-    assert!(error.to_string().contains("file` cannot be made: "), "{error}");
+    assert!(error.to_string().contains("file` cannot be created: "), "{error}");
 }
 
 #[cfg(unix)]
@@ -99,21 +99,21 @@ fn only_the_owner_may_read_and_links_are_not_followed() {
     symlink(&elsewhere, &journal).unwrap();
     let before = fs::read(&elsewhere).unwrap();
     let error = Directory::open(&store).unwrap_err();
-    assert!(error.to_string().ends_with("cannot be opened: it is no regular file"), "{error}");
+    assert!(error.to_string().ends_with("cannot be opened: it is not a regular file"), "{error}");
     assert_eq!(fs::read(&elsewhere).unwrap(), before);
-    // A pipe would have whoever opens it wait for ever.
+    // Opening a pipe would block forever.
     for make in ["", "mkfifo"] {
         if !make.is_empty() {
             fs::remove_file(&journal).unwrap();
             assert!(std::process::Command::new(make).arg(&journal).status().unwrap().success());
         }
         let error = Directory::read_only(&store).unwrap_err();
-        assert!(error.to_string().ends_with("cannot be read: it is no regular file"), "{error}");
+        assert!(error.to_string().ends_with("cannot be read: it is not a regular file"), "{error}");
     }
 }
 
 #[test]
-fn on_a_full_disk_nothing_goes_up_and_everything_goes_back() {
+fn on_a_full_disk_nothing_is_promoted_and_every_rollback_works() {
     let place = Place::new("full");
     let Some(_disk) = needs::SmallDisk::mount("a full disk", &place.0) else { return };
     let (path, clock) = (&*place.store(), clock());
@@ -141,7 +141,7 @@ fn on_a_full_disk_nothing_goes_up_and_everything_goes_back() {
     assert!(!rollout.gate().is_enabled("ana", "search"));
     assert_eq!(rollout.status().unrecorded, ["search".into()]);
     let looking = Rollout::open(Directory::read_only(path).unwrap(), clock.clone()).unwrap();
-    assert_eq!(looking.status().head, last, "what was acknowledged is there, and no more");
+    assert_eq!(looking.status().head, last, "the journal differs from the acknowledged records");
 
     fs::remove_file(ballast).unwrap();
     let report = rollout.tick();

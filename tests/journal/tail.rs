@@ -2,14 +2,14 @@
 
 use stagegate::rollout::{Rollout, Store};
 
-use super::golden::told;
+use super::golden::run_story;
 use super::story::{begin, clock};
 
-/// Every place to end at: the journal opens to the whole lines before, what was cut off is kept, and
-/// it goes on from there.
+/// The journal is cut at every byte. It opens with the whole lines before the cut, the incomplete line is kept in
+/// another file, and the journal continues from there.
 #[test]
-fn an_end_torn_at_any_byte_is_cut_off_and_kept() {
-    let (whole, _) = told();
+fn an_incomplete_last_record_is_moved_to_another_file() {
+    let (whole, _) = run_story();
     let journal = whole.journal();
     for cut in 0..journal.len() {
         let disk = whole.copy();
@@ -27,8 +27,8 @@ fn an_end_torn_at_any_byte_is_cut_off_and_kept() {
             [notice] => assert_eq!(
                 *notice,
                 format!(
-                    "the last {} bytes of `store/journal.jsonl` were no whole line, as after a \
-                     crash: they are in `journal.torn-{}`, and {lines} whole records are left",
+                    "the last {} bytes of `store/journal.jsonl` were an incomplete record, as \
+                     after a crash. They were moved to `journal.torn-{}`; {lines} complete records remain",
                     torn.len(),
                     lines + 1
                 )
@@ -36,7 +36,7 @@ fn an_end_torn_at_any_byte_is_cut_off_and_kept() {
             notices => panic!("{notices:?}"),
         }
         drop(store);
-        // A second time there is nothing to put right.
+        // A second open repairs nothing.
         let files = disk.files();
         let store = disk.open().unwrap();
         assert!(store.notices().is_empty());
@@ -44,11 +44,11 @@ fn an_end_torn_at_any_byte_is_cut_off_and_kept() {
         if lines == 0 {
             let error = Rollout::open(store, clock()).unwrap_err();
             assert!(error.to_string().starts_with("store: there is no rollout yet"), "{error}");
-            // It can be started again.
+            // A new rollout can be started.
             begin(disk.create().unwrap(), &clock()).unwrap();
             continue;
         }
-        // Going on from there is the same wherever in a line the end is.
+        // Continuing does not depend on the position within a line, so test it for some positions only.
         if cut % 16 != 0 && !torn.is_empty() {
             continue;
         }
@@ -63,10 +63,10 @@ fn an_end_torn_at_any_byte_is_cut_off_and_kept() {
     }
 }
 
-/// A file system may have made the file longer and not written what is in it.
+/// After a crash, a file system may have extended the file without writing its content.
 #[test]
 fn an_end_of_zeros_is_cut_off() {
-    let (disk, _) = told();
+    let (disk, _) = run_story();
     let journal = disk.journal();
     for zeros in [1, 511, 4096] {
         disk.set_journal(&[&journal[..], &vec![0; zeros]].concat());
@@ -76,9 +76,9 @@ fn an_end_of_zeros_is_cut_off() {
     }
 }
 
-/// Who looks only, while another process is writing, sees whole lines and changes nothing.
+/// A read-only store sees whole lines and changes nothing while another process is writing.
 #[test]
-fn looking_shows_whole_lines_and_touches_nothing() {
+fn a_read_only_store_shows_whole_lines_and_changes_nothing() {
     let path = std::env::temp_dir().join(format!("stagegate-looking-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&path);
     let store = stagegate::store::Directory::create(&path).unwrap();
@@ -95,7 +95,7 @@ fn looking_shows_whole_lines_and_touches_nothing() {
     assert!(seen.status().notices.is_empty());
     let error = seen.by("ben").promote("other").unwrap_err();
     assert!(error.store_error().unwrap().is_read_only());
-    assert!(error.to_string().ends_with("was opened for looking only"), "{error}");
+    assert!(error.to_string().ends_with("was opened read-only"), "{error}");
     assert_eq!(std::fs::read(&file).unwrap(), bytes);
     std::fs::remove_dir_all(&path).unwrap();
 }

@@ -1,5 +1,7 @@
-//! The state machine beside a plain, slow rewrite of its rules, under random events, clocks that are
-//! set and machines that are restarted; with the promises as invariants.
+//! Compares a rollout with a slow reference model of its rules.
+//!
+//! The events are random, clocks are set, and machines restart. After each event, the promises of `docs/promises.md`
+//! must hold.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -12,11 +14,11 @@ use proptest::prelude::*;
 use stagegate::clock::ManualClock;
 use stagegate::model::{Quantity, Unit};
 use stagegate::rollout::{
-    Event as Asked, Fact, FlagReport, Record, Rollout, RolloutError, Standing,
+    Event as RolloutEvent, Fact, FlagReport, Progress, Record, Rollout, RolloutError,
 };
 use stagegate::store::Memory;
 
-use naive::{Event, Hands, Naive, Plan, Stage, Trigger};
+use naive::{ClockReading, Event, Model, Plan, Stage, Trigger};
 
 const USERS: u32 = 64;
 
@@ -28,8 +30,8 @@ struct Pair {
     rollout: Rollout,
     clock: ManualClock,
     store: Memory,
-    naive: Naive,
-    /// The time that has truly passed: in all, and when the flag came to its stage.
+    model: Model,
+    /// The seconds that have really passed: in total, and at the moment when the flag came to its stage.
     real: (u64, u64),
 }
 
@@ -53,11 +55,10 @@ impl Pair {
     fn new(plan: &Plan) -> Pair {
         let wall = i64::try_from(BEGIN).unwrap();
         let (store, clock) = (Memory::new(), ManualClock::at(at(wall)));
-        // It starts off, whatever is said later.
         let document = plan.document();
         let rollout = Rollout::start(store.clone(), clock.clone(), document, "ana").unwrap();
-        let naive = Naive::new(plan.clone(), Hands { wall, up: 0, boot: 0 });
-        Pair { rollout, clock, store, naive, real: (0, 0) }
+        let model = Model::new(plan.clone(), ClockReading { wall, up: 0, boot: 0 });
+        Pair { rollout, clock, store, model, real: (0, 0) }
     }
 
     fn report(&self) -> FlagReport {
@@ -69,27 +70,28 @@ impl Pair {
         (0..USERS).filter(|user| gate.is_enabled(u64::from(*user), "a")).collect()
     }
 
-    /// Has the same happen to the rollout, and returns what it wrote.
+    /// Applies the event to the rollout and returns the records that it wrote.
     fn act(&mut self, event: &Event) -> Result<Vec<Record>, RolloutError> {
         let text = |is_there: &bool| if *is_there { "why".to_owned() } else { " ".to_owned() };
         let stage = |to: &usize| self.rollout.stage("a", &name(*to)).unwrap();
         let asked = match event {
-            Event::Promote => Asked::Promote,
+            Event::Promote => RolloutEvent::Promote,
             Event::Force(to, reason) => {
-                Asked::Force { to: to.as_ref().map(stage), reason: text(reason) }
+                RolloutEvent::Force { to: to.as_ref().map(stage), reason: text(reason) }
             }
-            Event::Hold(why) => Asked::Hold { why: text(why) },
-            Event::Resume => Asked::Resume { why: None },
+            Event::Hold(why) => RolloutEvent::Hold { why: text(why) },
+            Event::Resume => RolloutEvent::Resume { why: None },
             Event::RollBack(to) => {
-                Asked::RollBack { to: to.as_ref().map(stage), reason: String::new() }
+                RolloutEvent::RollBack { to: to.as_ref().map(stage), reason: String::new() }
             }
-            Event::Sign(item) => Asked::Sign { item: (*item).to_owned(), evidence: None },
-            Event::Unsign(item) => Asked::Unsign { item: (*item).to_owned(), why: None },
-            Event::Report(kind) => Asked::Report { kind: (*kind).to_owned(), note: None },
-            Event::Step(overriding) => {
-                Asked::Step { note: None, overriding: overriding.then(|| "because".to_owned()) }
-            }
-            Event::Close(note) => Asked::Close { note: text(note) },
+            Event::Sign(item) => RolloutEvent::Sign { item: (*item).to_owned(), evidence: None },
+            Event::Unsign(item) => RolloutEvent::Unsign { item: (*item).to_owned(), why: None },
+            Event::Report(kind) => RolloutEvent::Report { kind: (*kind).to_owned(), note: None },
+            Event::Step(overriding) => RolloutEvent::Step {
+                note: None,
+                overriding: overriding.then(|| "because".to_owned()),
+            },
+            Event::Close(note) => RolloutEvent::Close { note: text(note) },
             Event::Measure(value, samples) => {
                 let by = self.rollout.by("ana");
                 let value = value.map(percent);
@@ -98,7 +100,7 @@ impl Pair {
             Event::Judged(value) => {
                 let (metric, value) = ("error_rate".to_owned(), percent(*value));
                 let stage = self.report().state.stage;
-                Asked::Judged { stage, metric, value, control: None, samples: 100 }
+                RolloutEvent::Judged { stage, metric, value, control: None, samples: 100 }
             }
             Event::Call => {
                 self.rollout.gate().roll_back("a").unwrap();
@@ -119,7 +121,7 @@ impl Pair {
                 return Ok(Vec::new());
             }
             Event::SetWall(by) => {
-                self.clock.set_wall(at(self.naive.hands.wall + by));
+                self.clock.set_wall(at(self.model.clock.wall + by));
                 return Ok(Vec::new());
             }
             Event::Restart(off) => {
@@ -133,25 +135,25 @@ impl Pair {
                 let after = self.rollout.status();
                 assert_eq!((before.head, before.document), (after.head, after.document));
                 assert_eq!(before.flags[0].state, after.flags[0].state);
-                // A process that begins may have seen less time, and never more.
-                assert!(after.flags[0].spent <= before.flags[0].spent);
+                // A new process may know of less time than the one before, but never of more.
+                assert!(after.flags[0].time_in_stage <= before.flags[0].time_in_stage);
                 return Ok(Vec::new());
             }
         };
         self.rollout.by("ana").act("a", &asked).map(|outcome| outcome.records)
     }
 
-    /// Has something happen to both and compares them.
-    fn happen(&mut self, event: &Event) {
-        // What names a stage that there is not is refused before it comes to the machine.
+    /// Applies the event to the rollout and the model, and compares them.
+    fn apply(&mut self, event: &Event) {
+        // The rollout refuses an unknown stage before the state machine sees the event.
         if let Event::Force(Some(to), _) | Event::RollBack(Some(to)) = event
-            && *to > self.naive.plan.stages.len()
+            && *to > self.model.plan.stages.len()
         {
             return;
         }
         let (before, enabled) = (self.report(), self.enabled());
         let done = self.act(event);
-        let expected = self.naive.happen(event);
+        let expected = self.model.apply(event);
         let after = self.report();
         let records = match (done, expected) {
             (Ok(records), Ok(())) => records,
@@ -163,46 +165,48 @@ impl Pair {
                 assert!(!matches!(event, Event::RollBack(None)), "the way back is always open");
                 Vec::new()
             }
-            (done, expected) => panic!("{event:?}: {done:?}, and the model says {expected:?}"),
+            (done, expected) => {
+                panic!("{event:?}: the rollout returned {done:?}, the model {expected:?}")
+            }
         };
         self.compare(event, &after);
-        self.keeps_the_promises(event, &before, &after, &records, &enabled);
+        self.check_promises(event, &before, &after, &records, &enabled);
     }
 
     fn compare(&self, event: &Event, after: &FlagReport) {
-        let (naive, state) = (&self.naive, &after.state);
-        assert_eq!(*state.stage, *name(naive.stage), "{event:?}");
+        let (model, state) = (&self.model, &after.state);
+        assert_eq!(*state.stage, *name(model.stage), "{event:?}");
         assert_eq!(after.serving, state.stage);
         assert_eq!(
             (state.complete, state.hold.is_some()),
-            (naive.complete, naive.held),
+            (model.complete, model.held),
             "{event:?}"
         );
         let phases = ["decide", "execute", "verify", "communicate", "investigate"];
         let ours = state.incident.as_ref();
         let ours =
             ours.map(|it| (it.phase.to_string(), it.cause.is_some(), it.escalations as usize));
-        let theirs = naive.incident.as_ref();
+        let theirs = model.incident.as_ref();
         let theirs = theirs.map(|it| (phases[it.phase].to_owned(), it.rolled_back, it.asked));
         assert_eq!(ours, theirs, "{event:?}");
         let signed: Vec<&str> = state.signatures.keys().map(|item| &**item).collect();
-        assert_eq!(signed, naive.signed(), "{event:?}");
+        assert_eq!(signed, model.signed(), "{event:?}");
         let value = state.evidence.get("error_rate").map(|it| it.value);
-        assert_eq!(value, naive.value().map(|it| it.map(percent)), "{event:?}");
-        assert_eq!(after.spent, Duration::from_secs(naive.spent()), "{event:?}");
+        assert_eq!(value, model.value().map(|it| it.map(percent)), "{event:?}");
+        assert_eq!(after.time_in_stage, Duration::from_secs(model.time_in_stage()), "{event:?}");
         let unmet: BTreeSet<_> = after.unmet.iter().map(|unmet| unmet.kind).collect();
-        assert_eq!(unmet, naive.unmet().into_iter().collect(), "{event:?}");
-        let standing = match naive {
-            _ if naive.is_rolled_back() => Standing::RolledBack,
-            _ if naive.held => Standing::Held,
-            _ if naive.complete => Standing::Complete,
-            _ if naive.stage == 0 => Standing::Off,
-            _ => Standing::Running,
+        assert_eq!(unmet, model.unmet().into_iter().collect(), "{event:?}");
+        let standing = match model {
+            _ if model.is_rolled_back() => Progress::RolledBack,
+            _ if model.held => Progress::Held,
+            _ if model.complete => Progress::Complete,
+            _ if model.stage == 0 => Progress::Off,
+            _ => Progress::Running,
         };
-        assert_eq!(after.standing, standing, "{event:?}");
+        assert_eq!(after.progress, standing, "{event:?}");
     }
 
-    fn keeps_the_promises(
+    fn check_promises(
         &mut self,
         event: &Event,
         before: &FlagReport,
@@ -213,9 +217,12 @@ impl Pair {
         let place = |report: &FlagReport| position(&report.state.stage);
         let ups: Vec<&Record> =
             records.iter().filter(|it| matches!(it.fact, Fact::Promoted { .. })).collect();
-        // 7: never 0 to 100. One stage at a time, also after downtime; further only with a reason.
+        // Promise 7, never 0 to 100: one stage at a time, even after downtime. Skipping a stage needs a reason.
         assert!(ups.len() <= 1, "{event:?}: {records:?}");
-        assert!(place(after) <= place(before) || ups.len() == 1, "only a promotion leads up");
+        assert!(
+            place(after) <= place(before) || ups.len() == 1,
+            "only a promotion moves a flag up"
+        );
         for up in &ups {
             let Fact::Promoted { forced, .. } = &up.fact else { unreachable!() };
             let stages = position(&up.to.unwrap()) - position(&up.from.unwrap());
@@ -223,27 +230,27 @@ impl Pair {
                 None => assert_eq!(stages, 1),
                 Some(reason) => assert!(stages >= 1 && !reason.trim().is_empty()),
             }
-            // 2: growing only adds.
+            // Promise 2: growing only adds.
             assert!(enabled.is_subset(&self.enabled()), "{event:?} took users away");
-            // 10: no data is not health.
+            // Promise 10: no data is not health.
             let left = place(before).checked_sub(1);
-            let left = left.and_then(|index| self.naive.plan.stages.get(index));
-            let watched = self.naive.plan.trigger.is_some();
+            let left = left.and_then(|index| self.model.plan.stages.get(index));
+            let watched = self.model.plan.trigger.is_some();
             if forced.is_none() && left.is_some_and(|stage| stage.below.is_some() || watched) {
                 let evidence = &before.state.evidence["error_rate"];
-                let seen = up.time.saturating_sub(evidence.read.time);
-                let age = up.at.duration_since(evidence.read.at).unwrap_or(seen);
+                let seen = up.time.saturating_sub(evidence.read_at.time);
+                let age = up.at.duration_since(evidence.read_at.at).unwrap_or(seen);
                 let is_fresh = age <= Duration::from_secs(600);
                 assert!(evidence.value.is_some() && is_fresh, "{evidence:?}");
             }
         }
-        // 8: back at once, and it latches.
+        // Promise 8: a rollback takes effect at once and blocks promotions.
         if matches!(event, Event::RollBack(None) | Event::Call) && place(before) > 0 {
             assert!(place(after) < place(before));
-            assert_eq!(after.standing, Standing::RolledBack);
+            assert_eq!(after.progress, Progress::RolledBack);
             assert!(self.rollout.by("ben").force("a", "hurry").is_err());
         }
-        // 11: the time in a stage is never over-counted.
+        // Promise 11: the time in a stage is never over-counted.
         if records
             .iter()
             .any(|record| record.from != record.to || matches!(&record.fact, Fact::Updated { .. }))
@@ -251,12 +258,12 @@ impl Pair {
         {
             self.real.1 = self.real.0;
         }
-        assert!(after.spent <= Duration::from_secs(self.real.0 - self.real.1), "{event:?}");
+        assert!(after.time_in_stage <= Duration::from_secs(self.real.0 - self.real.1), "{event:?}");
     }
 }
 
-/// What has to be there to go on, and then the promotion.
-fn goes_on(plan: &Plan, stage: usize) -> Vec<Event> {
+/// Returns the events that meet the conditions of a stage and then promote the flag.
+fn promotion_events(plan: &Plan, stage: usize) -> Vec<Event> {
     let stage = stage.checked_sub(1).and_then(|index| plan.stages.get(index));
     let Some(stage) = stage else { return vec![Event::Promote] };
     let mut events = vec![Event::Advance(stage.min)];
@@ -274,8 +281,8 @@ fn goes_on(plan: &Plan, stage: usize) -> Vec<Event> {
     events
 }
 
-/// What ends an incident.
-const SETTLES: [Event; 6] = [
+/// The events that resolve and close an incident.
+const INCIDENT_CLOSING: [Event; 6] = [
     Event::Measure(Some(0), None),
     Event::Step(true),
     Event::Step(true),
@@ -315,17 +322,17 @@ fn plans() -> impl Strategy<Value = Plan> {
         Trigger { above, lasts, samples, rolls_back, no_data_rolls_back }
     });
     (stages(), proptest::option::weighted(0.6, trigger), any::<bool>(), any::<bool>(), 0usize..3)
-        .prop_map(|(stages, trigger, security, previous, line)| Plan {
+        .prop_map(|(stages, trigger, security, previous, escalations)| Plan {
             stages,
             trigger,
             security,
             previous,
-            line,
+            escalations,
         })
 }
 
-/// Another plan of the same flag, not far from it.
-fn edited(plan: &Plan, other: &Plan, choice: u8) -> Plan {
+/// Returns the plan with one kind of edit. The new values come from another plan.
+fn edit(plan: &Plan, other: &Plan, choice: u8) -> Plan {
     let mut plan = plan.clone();
     match choice % 6 {
         0 => plan.trigger.clone_from(&other.trigger),
@@ -342,7 +349,7 @@ fn edited(plan: &Plan, other: &Plan, choice: u8) -> Plan {
         _ if plan.stages.iter().any(|stage| stage.percent == 100) => {}
         _ => plan.stages.push(Stage { percent: 100, ..other.stages[0].clone() }),
     }
-    // Halves of neighbours may be the same, and stages have to grow.
+    // Two halved percentages may be equal, but each stage must have more than the one before.
     let mut least = 0;
     for stage in &mut plan.stages {
         stage.percent = stage.percent.max(least + 1);
@@ -351,16 +358,16 @@ fn edited(plan: &Plan, other: &Plan, choice: u8) -> Plan {
     plan
 }
 
-/// What is drawn: an event, or several that belong together and depend on where the flag is.
+/// A random input: one event, or a sequence of events that depends on the current stage.
 #[derive(Clone, Debug)]
-enum Drawn {
+enum Input {
     One(Event),
-    GoesOn,
-    Settles,
-    Edited(Plan, u8),
+    Promotion,
+    IncidentClosing,
+    Edit(Plan, u8),
 }
 
-fn events() -> impl Strategy<Value = Drawn> {
+fn events() -> impl Strategy<Value = Input> {
     let time =
         prop_oneof![0u64..120, Just(301), Just(700), Just(920), Just(86_400), 0u64..1_000_000];
     let item = || prop_oneof![Just("check"), Just("seen")];
@@ -386,38 +393,38 @@ fn events() -> impl Strategy<Value = Drawn> {
         1 => Just(Event::Reopen),
     ];
     prop_oneof![
-        12 => one.prop_map(Drawn::One),
-        4 => Just(Drawn::GoesOn),
-        2 => Just(Drawn::Settles),
-        1 => (plans(), any::<u8>()).prop_map(|(plan, choice)| Drawn::Edited(plan, choice)),
+        12 => one.prop_map(Input::One),
+        4 => Just(Input::Promotion),
+        2 => Just(Input::IncidentClosing),
+        1 => (plans(), any::<u8>()).prop_map(|(plan, choice)| Input::Edit(plan, choice)),
     ]
 }
 
-fn runs(plan: &Plan, drawn: &[Drawn]) {
+fn runs(plan: &Plan, inputs: &[Input]) {
     let mut pair = Pair::new(plan);
-    for drawn in drawn {
-        let events = match drawn {
-            Drawn::One(event) => vec![event.clone()],
-            Drawn::GoesOn => {
-                let naive = &pair.naive;
-                goes_on(&naive.plan, naive.stage)
+    for input in inputs {
+        let events = match input {
+            Input::One(event) => vec![event.clone()],
+            Input::Promotion => {
+                let model = &pair.model;
+                promotion_events(&model.plan, model.stage)
             }
-            Drawn::Settles => SETTLES.to_vec(),
-            Drawn::Edited(other, choice) => {
-                vec![Event::Update(edited(&pair.naive.plan, other, *choice))]
+            Input::IncidentClosing => INCIDENT_CLOSING.to_vec(),
+            Input::Edit(other, choice) => {
+                vec![Event::Update(edit(&pair.model.plan, other, *choice))]
             }
         };
         for event in events {
-            // Nothing here is about times before 1970.
-            if matches!(event, Event::SetWall(by) if pair.naive.hands.wall + by < 0) {
+            // The tests do not cover times before 1970.
+            if matches!(event, Event::SetWall(by) if pair.model.clock.wall + by < 0) {
                 continue;
             }
-            pair.happen(&event);
+            pair.apply(&event);
         }
     }
-    // 9: what is answered is in the journal, and the journal comes to the same state.
-    pair.happen(&Event::Reopen);
-    // One order: each record begins where the one before has ended.
+    // Promise 9: the journal has every acknowledged record, so a reopened rollout has the same state.
+    pair.apply(&Event::Reopen);
+    // Each record of a flag starts at the stage where the one before ended.
     let mut stage = None;
     for record in pair.rollout.records(1).unwrap().iter().filter(|it| it.flag.is_some()) {
         assert!(stage.is_none() || stage == record.from, "{record}");
@@ -429,11 +436,11 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_000) })]
 
     #[test]
-    fn the_machine_is_what_the_model_says(
+    fn a_rollout_follows_the_reference_model(
         plan in plans(),
-        drawn in proptest::collection::vec(events(), 1..24),
+        inputs in proptest::collection::vec(events(), 1..24),
     ) {
-        runs(&plan, &drawn);
+        runs(&plan, &inputs);
     }
 }
 
@@ -443,10 +450,10 @@ proptest! {
     /// `cargo test --features rollout --test model -- --ignored`.
     #[test]
     #[ignore = "takes minutes"]
-    fn the_machine_is_what_the_model_says_in_100_000_runs(
+    fn a_rollout_follows_the_reference_model_in_100_000_runs(
         plan in plans(),
-        drawn in proptest::collection::vec(events(), 1..40),
+        inputs in proptest::collection::vec(events(), 1..40),
     ) {
-        runs(&plan, &drawn);
+        runs(&plan, &inputs);
     }
 }

@@ -1,34 +1,35 @@
-//! The rules of a rollout, written down once more: plainly, slowly, from the chapter and not from the
-//! code. Everything is worked out from what has happened in the stage so far.
+//! A naive reference model of a rollout, written from `docs/rollout.md` and not from the code.
+//!
+//! The model keeps everything that has happened in the current stage and computes each answer from that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-/// How long a reading counts, in seconds: what the plan says of metrics that nobody enters.
+/// Seconds for which a reading counts: the default `stale_after` of metrics that no person enters.
 const STALE: u64 = 600;
 
-/// A plan of one flag; stage `n` is called `sn`, from 1, and 0 is off.
+/// A plan of one flag. Stages are numbered from 1, and stage `n` is called `sn`. 0 is off.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) stages: Vec<Stage>,
     pub(crate) trigger: Option<Trigger>,
-    /// A reported incident of the kind `security` takes the flag back.
+    /// Whether a reported incident of the kind `security` rolls the flag back.
     pub(crate) security: bool,
-    /// A roll-back goes one stage down, not to off.
+    /// Whether a rollback goes one stage down instead of to off.
     pub(crate) previous: bool,
-    /// Who is asked one after the other.
-    pub(crate) line: usize,
+    /// The number of people in the escalation line.
+    pub(crate) escalations: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Stage {
     pub(crate) percent: u32,
     pub(crate) min: u64,
-    /// The item `check`, and after how long its signature expires.
+    /// The checklist item `check`, and the seconds after which its sign-off expires.
     pub(crate) check: Option<Option<u64>>,
-    /// The criterion `seen`, which people confirm.
+    /// Whether there is a criterion `seen`, which people sign.
     pub(crate) seen: bool,
-    /// The error rate has to be below that, for so long.
+    /// The error rate in percent must be below this limit for this many seconds.
     pub(crate) below: Option<(u32, u64)>,
     pub(crate) auto: bool,
 }
@@ -43,8 +44,8 @@ pub(crate) struct Trigger {
 }
 
 impl Trigger {
-    /// A reading is of a number of samples, and it is too small.
-    fn is_short_of(&self, samples: Option<u64>) -> bool {
+    /// Returns whether a reading has a number of samples below the minimum.
+    fn has_too_few(&self, samples: Option<u64>) -> bool {
         match (samples, self.samples) {
             (Some(samples), Some(least)) => samples < least,
             _ => false,
@@ -111,9 +112,9 @@ impl Plan {
         if self.previous {
             text.push_str("[flags.a.rollback]\ntarget = \"previous\"\n");
         }
-        if self.line > 0 {
+        if self.escalations > 0 {
             let names: Vec<String> =
-                (0..self.line).map(|number| format!("\"p{number}\"")).collect();
+                (0..self.escalations).map(|number| format!("\"p{number}\"")).collect();
             text.push_str("[[flags.a.responsibility]]\ncontact = \"c\"\n");
             writeln!(text, "escalation = [{}]", names.join(", ")).unwrap();
         }
@@ -121,24 +122,24 @@ impl Plan {
     }
 }
 
-/// What a clock set by hand says, in seconds.
+/// A reading of the clock, in seconds, and the number of the current boot.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Hands {
+pub(crate) struct ClockReading {
     pub(crate) wall: i64,
     pub(crate) up: u64,
     pub(crate) boot: u32,
 }
 
-/// How far ahead a moment may lie and still be now, in seconds.
+/// Seconds that a moment may be in the future and still count as now.
 const AHEAD: i64 = 60;
 
-/// How long a machine has to be up before it notes its clock, in seconds.
+/// Seconds that a machine must be up before it records its clock.
 const YOUNG: u64 = 600;
 
-/// A moment: what the clock said, and after how many records.
+/// A moment: the clock reading, and the number of records up to then.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct When {
-    hands: Hands,
+    clock: ClockReading,
     records: usize,
 }
 
@@ -147,7 +148,7 @@ pub(crate) struct Incident {
     /// 0 decide, 1 execute, 2 verify, 3 communicate, 4 investigate.
     pub(crate) phase: usize,
     pub(crate) rolled_back: bool,
-    /// The trigger on the error rate that did it: its limit and for how long.
+    /// The limit and the duration of the error rate trigger that fired.
     blamed: Option<(u32, u64)>,
     from: usize,
     since: When,
@@ -159,20 +160,21 @@ struct Reading {
     at: When,
     value: Option<u32>,
     samples: Option<u64>,
-    /// By a guard, which judges triggers itself.
+    /// Whether a guard reported the reading. Such readings fire no trigger, because the guard judges its triggers
+    /// itself.
     judged: bool,
 }
 
-/// What happens.
+/// An event of a test.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     Promote,
-    /// To a stage, or one up; with a reason or a blank.
+    /// A forced promotion to a stage, or one stage up, with a reason or with a blank text.
     Force(Option<usize>, bool),
     Hold(bool),
     Resume,
     RollBack(Option<usize>),
-    /// The application calls the gate's own roll-back; then a tick.
+    /// The application calls `Gate::roll_back`. A tick follows.
     Call,
     Sign(&'static str),
     Unsign(&'static str),
@@ -189,14 +191,14 @@ pub(crate) enum Event {
     Reopen,
 }
 
-/// A flag and all that is known of it.
+/// The state of a flag, with everything that has happened in its stage.
 #[derive(Clone, Debug)]
-pub(crate) struct Naive {
+pub(crate) struct Model {
     pub(crate) plan: Plan,
-    pub(crate) hands: Hands,
-    /// What the clock said with each record.
+    pub(crate) clock: ClockReading,
+    /// The moment of each record.
     journal: Vec<When>,
-    /// What it said when the process, in this run of the machine, looked.
+    /// The moments at which the current process read the clock.
     looks: Vec<When>,
     pub(crate) stage: usize,
     since: When,
@@ -205,7 +207,7 @@ pub(crate) struct Naive {
     pub(crate) incident: Option<Incident>,
     signed: BTreeMap<&'static str, When>,
     readings: Vec<Reading>,
-    /// When a document last changed what it asks of the error rate, if that was in this stage.
+    /// The moment when an update last reset the readings in this stage.
     asked: Option<When>,
 }
 
@@ -215,12 +217,12 @@ fn refuse(kinds: &[&'static str]) -> Result<(), Kinds> {
     if kinds.is_empty() { Ok(()) } else { Err(kinds.iter().copied().collect()) }
 }
 
-impl Naive {
-    pub(crate) fn new(plan: Plan, hands: Hands) -> Naive {
-        let since = When { hands, records: 1 };
-        Naive {
+impl Model {
+    pub(crate) fn new(plan: Plan, clock: ClockReading) -> Model {
+        let since = When { clock, records: 1 };
+        Model {
             plan,
-            hands,
+            clock,
             journal: vec![since],
             looks: vec![since],
             stage: 0,
@@ -235,33 +237,32 @@ impl Naive {
     }
 
     fn now(&self) -> When {
-        When { hands: self.hands, records: self.journal.len() }
+        When { clock: self.clock, records: self.journal.len() }
     }
 
-    /// The process reads the clock.
     fn look(&mut self) {
         self.looks.push(self.now());
     }
 
-    /// A record is written.
+    /// Writes a record and returns its moment.
     fn record(&mut self) -> When {
-        let now = When { hands: self.hands, records: self.journal.len() + 1 };
+        let now = When { clock: self.clock, records: self.journal.len() + 1 };
         self.journal.push(now);
         now
     }
 
-    /// The time that was seen between two moments: in each run of the machine from the first reading to the last. What
-    /// lies between two runs nobody saw.
+    /// Returns the measured time between two moments: in each boot, from the first clock reading to the last. The time
+    /// between two boots is not counted.
     fn seen(&self, from: When, to: When, looks: &[When]) -> u64 {
         let known = self.journal.iter().chain(looks).filter(|it| it.records >= from.records);
-        let known: Vec<Hands> = known
+        let known: Vec<ClockReading> = known
             .filter(|it| it.records <= to.records)
             .chain([&from, &to])
-            .map(|it| it.hands)
+            .map(|it| it.clock)
             .collect();
-        let runs: BTreeSet<u32> = known.iter().map(|hands| hands.boot).collect();
+        let runs: BTreeSet<u32> = known.iter().map(|clock| clock.boot).collect();
         let of_run = |run: u32| {
-            let ups = || known.iter().filter(|hands| hands.boot == run).map(|hands| hands.up);
+            let ups = || known.iter().filter(|clock| clock.boot == run).map(|clock| clock.up);
             ups().max().unwrap() - ups().min().unwrap()
         };
         runs.into_iter().map(of_run).sum()
@@ -271,14 +272,14 @@ impl Naive {
         self.seen(from, self.now(), &self.looks)
     }
 
-    pub(crate) fn spent(&self) -> u64 {
+    pub(crate) fn time_in_stage(&self) -> u64 {
         self.since(self.since)
     }
 
-    /// Whether something may be older than that: by the wall clock, which may be a little behind, or by the time seen.
+    /// Returns whether a moment may be older than a limit, by the wall clock or by the measured time.
     fn may_be_older(now: When, of: When, seen: u64, than: u64) -> bool {
-        let wall = now.hands.wall - of.hands.wall;
-        let is_known = wall >= -AHEAD || now.hands.boot == of.hands.boot;
+        let wall = now.clock.wall - of.clock.wall;
+        let is_known = wall >= -AHEAD || now.clock.boot == of.clock.boot;
         !is_known || seen.max(u64::try_from(wall).unwrap_or(0)) > than
     }
 
@@ -286,16 +287,16 @@ impl Naive {
         Self::may_be_older(self.now(), of, self.since(of), than)
     }
 
-    /// A machine that has been up for a while notes its clock where a flag waits and it has written nothing since the
-    /// flag came to where it is.
+    /// Records the clock if the flag waits for time and this boot has written nothing since the flag came to its stage.
+    /// A machine that was up for less than [`YOUNG`] records nothing.
     fn note_clock(&mut self) {
         let in_stage = self.stage > 0 && !self.complete;
         let waits = in_stage.then_some(self.since.records);
         let waits = waits.max(self.incident.as_ref().map(|incident| incident.since.records));
         let mut written = self.journal.iter().rev();
-        let written = written.find(|it| it.hands.boot == self.hands.boot);
+        let written = written.find(|it| it.clock.boot == self.clock.boot);
         let written = written.map_or(0, |it| it.records);
-        if self.hands.up >= YOUNG && waits.is_some_and(|since| since > written) {
+        if self.clock.up >= YOUNG && waits.is_some_and(|since| since > written) {
             self.record();
         }
     }
@@ -312,12 +313,12 @@ impl Naive {
         self.incident.as_ref().is_some_and(|incident| incident.rolled_back)
     }
 
-    /// The stage that the flag is in.
-    fn of_stage(&self, stage: usize) -> Option<&Stage> {
+    fn stage_at(&self, stage: usize) -> Option<&Stage> {
         self.plan.stages.get(stage.checked_sub(1)?)
     }
 
-    /// For how long every reading has been so, without a gap; `None` where the last is not.
+    /// Returns the seconds for which every reading has met the condition without a gap. `None` if the last reading does
+    /// not.
     fn lasted(&self, is_so: impl Fn(u32) -> bool) -> Option<u64> {
         let so = |reading: &Reading| reading.value.is_some_and(&is_so);
         let mut first = self.readings.last().filter(|last| so(last))?;
@@ -335,8 +336,8 @@ impl Naive {
         self.readings.last().is_some_and(|last| !self.is_older(last.at, STALE))
     }
 
-    /// What a promotion meets, whatever the plan says.
-    fn standing(&self) -> Vec<&'static str> {
+    /// Returns the kinds that block every promotion, even a forced one.
+    fn blockers(&self) -> Vec<&'static str> {
         let mut kinds = Vec::new();
         kinds.extend(self.complete.then_some("complete"));
         kinds.extend(self.held.then_some("held"));
@@ -345,11 +346,11 @@ impl Naive {
     }
 
     pub(crate) fn unmet(&self) -> Vec<&'static str> {
-        let mut kinds = self.standing();
-        let Some(stage) = self.of_stage(self.stage).filter(|_| !self.complete) else {
+        let mut kinds = self.blockers();
+        let Some(stage) = self.stage_at(self.stage).filter(|_| !self.complete) else {
             return kinds;
         };
-        if self.spent() < stage.min {
+        if self.time_in_stage() < stage.min {
             kinds.push("min_duration");
         }
         if let Some((below, lasts)) = stage.below {
@@ -368,28 +369,28 @@ impl Naive {
                 kinds.push("checklist");
             }
         }
-        // What the stage asks of the error rate is asked of something that was read; else a trigger asks.
+        // The trigger requires a reading only if the stage has no condition on the error rate.
         if stage.below.is_none()
             && let Some(trigger) = &self.plan.trigger
         {
             let last = self.readings.last().filter(|last| last.value.is_some());
-            if !self.is_fresh() || last.is_none_or(|last| trigger.is_short_of(last.samples)) {
+            if !self.is_fresh() || last.is_none_or(|last| trigger.has_too_few(last.samples)) {
                 kinds.push("trigger");
             }
         }
         kinds
     }
 
-    /// Whether only time is missing of something that a promotion asks for.
+    /// Returns whether a condition will be met by waiting.
     fn waits(&self) -> bool {
-        let Some(stage) = self.of_stage(self.stage).filter(|_| !self.complete) else {
+        let Some(stage) = self.stage_at(self.stage).filter(|_| !self.complete) else {
             return false;
         };
         let for_metric = stage.below.is_some_and(|(below, lasts)| {
             let lasted = self.lasted(|value| value < below).filter(|_| self.is_fresh());
             lasted.is_some_and(|lasted| lasted < lasts)
         });
-        self.spent() < stage.min || for_metric
+        self.time_in_stage() < stage.min || for_metric
     }
 
     fn move_to(&mut self, stage: usize) {
@@ -402,7 +403,7 @@ impl Naive {
         self.asked = None;
     }
 
-    fn up(&mut self) {
+    fn promote(&mut self) {
         if self.stage == self.plan.stages.len() {
             self.complete = true;
             self.record();
@@ -415,7 +416,7 @@ impl Naive {
         if self.plan.previous { self.stage.saturating_sub(1) } else { 0 }
     }
 
-    fn back(&mut self, to: usize, blamed: Option<(u32, u64)>) {
+    fn roll_back(&mut self, to: usize, blamed: Option<(u32, u64)>) {
         if self.stage == 0 {
             return;
         }
@@ -426,21 +427,21 @@ impl Naive {
             Some(Incident { phase: 2, rolled_back: true, blamed, from, since, asked: 0 });
     }
 
-    /// The trigger that fires, if it takes the flag back or asks.
-    fn is_beyond(&self, rolls_back: bool) -> Option<(u32, u64)> {
+    /// Returns the trigger if it fires and has this action: to roll back, or to ask for a decision.
+    fn fired_trigger(&self, rolls_back: bool) -> Option<(u32, u64)> {
         let trigger = self.plan.trigger.as_ref();
         let trigger = trigger.filter(|it| it.rolls_back == rolls_back && self.stage > 0)?;
         let last = self.readings.last().filter(|last| !last.judged)?;
-        let too_few = trigger.is_short_of(last.samples);
+        let too_few = trigger.has_too_few(last.samples);
         let lasted = self.lasted(|value| value > trigger.above)?;
         let fires = !too_few && self.is_fresh() && lasted >= trigger.lasts;
         fires.then_some((trigger.above, trigger.lasts))
     }
 
-    /// Whether the roll-back has helped.
+    /// Returns whether the metric that fired is back within its limit.
     fn is_verified(&self, incident: &Incident) -> bool {
         let trigger = self.plan.trigger.as_ref().map(|trigger| (trigger.above, trigger.lasts));
-        // A document may have done away with what fired.
+        // An update may have removed the trigger that fired.
         let Some((above, _)) = incident.blamed.filter(|blamed| trigger == Some(*blamed)) else {
             return true;
         };
@@ -448,8 +449,8 @@ impl Naive {
         self.is_fresh() && last.is_some_and(|value| value <= above)
     }
 
-    /// The conditions on the error rate: of the stage the flag is in, or was taken back from, and of
-    /// the trigger.
+    /// Returns the limits of the error rate: the limit of the stage and the limit of the trigger. If the flag is off,
+    /// the stage is the one before the rollback.
     fn conditions(&self, plan: &Plan) -> (Option<u32>, Option<u32>) {
         let from = self.incident.as_ref().map_or(0, |incident| incident.from);
         let stage = if self.stage == 0 { from } else { self.stage };
@@ -458,15 +459,15 @@ impl Naive {
         (below, plan.trigger.as_ref().map(|trigger| trigger.above))
     }
 
-    /// What happens, or the kinds of everything that is against it.
-    pub(crate) fn happen(&mut self, event: &Event) -> Result<(), Kinds> {
+    /// Applies an event, or returns the kinds of all unmet conditions.
+    pub(crate) fn apply(&mut self, event: &Event) -> Result<(), Kinds> {
         self.look();
-        let happened = self.happens(event);
+        let happened = self.apply_event(event);
         self.look();
         happened
     }
 
-    fn happens(&mut self, event: &Event) -> Result<(), Kinds> {
+    fn apply_event(&mut self, event: &Event) -> Result<(), Kinds> {
         match event {
             Event::Promote => {
                 let refused = refuse(&self.unmet());
@@ -474,16 +475,16 @@ impl Naive {
                     self.note_clock();
                 }
                 refused?;
-                self.up();
+                self.promote();
             }
             Event::Force(to, has_reason) => {
-                let mut kinds = self.standing();
+                let mut kinds = self.blockers();
                 kinds.extend((!has_reason).then_some("reason"));
                 kinds.extend(to.is_some_and(|to| to <= self.stage).then_some("stage"));
                 refuse(&kinds)?;
                 match to {
                     Some(to) => self.move_to(*to),
-                    None => self.up(),
+                    None => self.promote(),
                 }
             }
             Event::Hold(has_reason) => {
@@ -503,15 +504,15 @@ impl Naive {
             }
             Event::RollBack(Some(to)) => {
                 refuse(if *to < self.stage { &[] } else { &["stage"] })?;
-                self.back(*to, None);
+                self.roll_back(*to, None);
             }
-            Event::RollBack(None) => self.back(self.target(), None),
+            Event::RollBack(None) => self.roll_back(self.target(), None),
             Event::Call => {
-                self.back(0, None);
+                self.roll_back(0, None);
                 self.tick();
             }
             Event::Sign(item) => {
-                let stage = self.of_stage(self.stage);
+                let stage = self.stage_at(self.stage);
                 let has = stage.is_some_and(|stage| match *item {
                     "check" => stage.check.is_some(),
                     _ => stage.seen,
@@ -544,14 +545,14 @@ impl Naive {
             Event::Tick => self.tick(),
             Event::Update(plan) => self.update(plan)?,
             Event::Advance(time) => {
-                self.hands.wall += i64::try_from(*time).unwrap();
-                self.hands.up += time;
+                self.clock.wall += i64::try_from(*time).unwrap();
+                self.clock.up += time;
             }
-            Event::SetWall(by) => self.hands.wall += by,
+            Event::SetWall(by) => self.clock.wall += by,
             Event::Restart(off) => {
-                self.hands.wall += i64::try_from(*off).unwrap();
-                self.hands.up = 0;
-                self.hands.boot += 1;
+                self.clock.wall += i64::try_from(*off).unwrap();
+                self.clock.up = 0;
+                self.clock.boot += 1;
                 self.looks.clear();
             }
             Event::Reopen => self.looks.clear(),
@@ -572,7 +573,7 @@ impl Naive {
             asked: 0,
         });
         if kind == "security" && self.plan.security && !was_rolled_back {
-            self.back(self.target(), None);
+            self.roll_back(self.target(), None);
         }
     }
 
@@ -580,7 +581,7 @@ impl Naive {
         let Some(incident) = self.incident.clone() else { return refuse(&["no_incident"]) };
         match incident.phase {
             1 if self.stage > 0 => {
-                self.back(self.target(), None);
+                self.roll_back(self.target(), None);
                 return Ok(());
             }
             2 if !self.is_verified(&incident) && !overriding => return refuse(&["verify"]),
@@ -592,8 +593,8 @@ impl Naive {
         Ok(())
     }
 
-    /// Somebody has to decide: an incident, where there is none.
-    fn ask(&mut self) {
+    /// Opens an incident at `decide` unless one is open.
+    fn request_decision(&mut self) {
         if self.incident.is_none() {
             let (since, from) = (self.record(), self.stage);
             let (rolled_back, blamed) = (false, None);
@@ -626,7 +627,7 @@ impl Naive {
             let soon = !self.is_older(last.at, STALE / 2);
             let (_, is_beyond, _) = truth(value);
             let short = |samples| {
-                self.plan.trigger.as_ref().is_some_and(|trigger| trigger.is_short_of(samples))
+                self.plan.trigger.as_ref().is_some_and(|trigger| trigger.has_too_few(samples))
             };
             let same = truth(last.value) == truth(value)
                 && last.judged == judged
@@ -637,22 +638,22 @@ impl Naive {
         }
         let at = self.record();
         self.readings.push(Reading { at, value, samples, judged });
-        if let Some(blamed) = self.is_beyond(true) {
-            self.back(self.target(), Some(blamed));
-        } else if self.is_beyond(false).is_some() {
-            self.ask();
+        if let Some(blamed) = self.fired_trigger(true) {
+            self.roll_back(self.target(), Some(blamed));
+        } else if self.fired_trigger(false).is_some() {
+            self.request_decision();
         }
         Ok(())
     }
 
     fn tick(&mut self) {
-        self.does_what_is_due();
+        self.run_due_work();
         self.note_clock();
     }
 
-    fn does_what_is_due(&mut self) {
+    fn run_due_work(&mut self) {
         let unmet = self.unmet();
-        let expires = self.of_stage(self.stage).and_then(|stage| stage.check).flatten();
+        let expires = self.stage_at(self.stage).and_then(|stage| stage.check).flatten();
         if let Some((expires, signed)) = expires.zip(self.signed.get("check").copied())
             && self.since(signed) > expires
         {
@@ -665,14 +666,14 @@ impl Naive {
             let asked = self.asked.unwrap_or(self.since);
             if is_empty || self.since(last.map_or(asked, |last| last.at)) > STALE {
                 let trigger = self.plan.trigger.as_ref().unwrap();
-                return self.back(self.target(), Some((trigger.above, trigger.lasts)));
+                return self.roll_back(self.target(), Some((trigger.above, trigger.lasts)));
             }
         }
-        if let Some(blamed) = self.is_beyond(true) {
-            return self.back(self.target(), Some(blamed));
+        if let Some(blamed) = self.fired_trigger(true) {
+            return self.roll_back(self.target(), Some(blamed));
         }
-        if self.is_beyond(false).is_some() && self.incident.is_none() {
-            return self.ask();
+        if self.fired_trigger(false).is_some() && self.incident.is_none() {
+            return self.request_decision();
         }
         if let Some(incident) = self.incident.clone() {
             let patience = match incident.phase {
@@ -681,7 +682,7 @@ impl Naive {
                 2 => 15 * 60,
                 _ => u64::MAX,
             };
-            let asks = incident.asked < self.plan.line;
+            let asks = incident.asked < self.plan.escalations;
             let waited = self.since(incident.since);
             if patience == 0 {
                 let since = self.record();
@@ -694,9 +695,9 @@ impl Naive {
                 self.incident = Some(Incident { asked: incident.asked + 1, ..incident });
             }
         }
-        let auto = self.of_stage(self.stage).is_some_and(|stage| stage.auto);
+        let auto = self.stage_at(self.stage).is_some_and(|stage| stage.auto);
         if auto && unmet.is_empty() {
-            self.up();
+            self.promote();
         }
     }
 
@@ -704,7 +705,7 @@ impl Naive {
         if plan.document() == self.plan.document() {
             return Ok(());
         }
-        let old = self.of_stage(self.stage).cloned();
+        let old = self.stage_at(self.stage).cloned();
         let mut others = false;
         if let Some(old) = &old {
             let Some(new) = plan.stages.get(self.stage - 1) else { return refuse(&["stage"]) };
@@ -720,13 +721,13 @@ impl Naive {
         let rolls_back_without =
             |plan: &Plan| plan.trigger.as_ref().is_some_and(|it| it.no_data_rolls_back);
         let newly_needed = rolls_back_without(plan) && !rolls_back_without(&self.plan);
-        let asks_anew =
+        let resets_readings =
             newly_needed && self.stage > 0 || self.conditions(&self.plan) != self.conditions(plan);
-        if others || asks_anew {
+        if others || resets_readings {
             self.readings.clear();
         }
         let now = self.record();
-        if others || asks_anew {
+        if others || resets_readings {
             self.asked = Some(now);
         }
         if others {

@@ -1,4 +1,4 @@
-//! What can be seen of a rollout: as text for Prometheus, through `metrics`, and as events of `tracing`.
+//! Observability of a rollout: Prometheus text, the `metrics` facade, and `tracing` events.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -10,12 +10,12 @@ mod text;
 #[cfg(feature = "tracing")]
 mod traced;
 
-/// The key of the story's user, who is listed, asks, and is counted.
+/// The key of the user in the story. The user is in a list, evaluates a flag and makes a counted request.
 const CANARY: &str = "canary-user";
 
-/// The text, once it is known to have no key of a user in it.
+/// Asserts that the text has no user key, and returns it.
 #[track_caller]
 fn no_user_in(text: String) -> String {
-    assert!(!text.contains("canary"), "the key of a user is in {text}");
+    assert!(!text.contains("canary"), "a user key is in {text}");
     text
 }

@@ -1,4 +1,4 @@
-//! A reader of Prometheus' text format, version 0.0.4, that takes nothing it does not have to.
+//! A strict parser of the Prometheus text format, version 0.0.4.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
@@ -7,18 +7,18 @@ use std::str::Chars;
 /// A series: its name and its labels.
 pub(crate) type Series = (String, Vec<(String, String)>);
 
-/// What was read.
+/// The parsed series.
 #[derive(Debug, Default)]
 pub(crate) struct Read {
-    /// `counter` or `gauge`, by name.
+    /// `counter` or `gauge`, by metric name.
     pub(crate) types: BTreeMap<String, String>,
     pub(crate) values: BTreeMap<Series, f64>,
 }
 
-/// Reads all of it; panics at what the format does not have.
+/// Parses a text. Panics at the first error.
 pub(crate) fn read(text: &str) -> Read {
     let mut read = Read::default();
-    assert!(text.is_empty() || text.ends_with('\n'), "the last line ends");
+    assert!(text.is_empty() || text.ends_with('\n'), "the last line has no line end");
     let mut lines = text.split_terminator('\n').peekable();
     while let Some(line) = lines.next() {
         let (name, help) = line.strip_prefix("# HELP ").expect(line).split_once(' ').expect(line);
@@ -28,15 +28,15 @@ pub(crate) fn read(text: &str) -> Read {
         assert!(["counter", "gauge"].contains(&kind), "{line}");
         assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
         let before = read.types.insert(name.to_owned(), kind.to_owned());
-        assert_eq!(before, None, "one group a name: {name}");
+        assert_eq!(before, None, "{name} has two groups");
         let mut samples = 0;
         while let Some(line) = lines.next_if(|line| !line.starts_with('#')) {
             let (series, value) = sample(line);
-            assert_eq!(series.0, name, "within its group");
-            assert!(read.values.insert(series, value).is_none(), "comes twice: {line}");
+            assert_eq!(series.0, name, "a series outside of its group");
+            assert!(read.values.insert(series, value).is_none(), "a duplicate series: {line}");
             samples += 1;
         }
-        assert!(samples > 0, "{name} is empty");
+        assert!(samples > 0, "{name} has no series");
     }
     read
 }
@@ -68,7 +68,7 @@ fn word(chars: &mut Peekable<Chars<'_>>) -> String {
     while let Some(c) = chars.next_if(|c| c.is_ascii_alphanumeric() || *c == '_') {
         word.push(c);
     }
-    assert!(is_name(&word), "`{word}` is no name");
+    assert!(is_name(&word), "`{word}` is not a name");
     word
 }
 

@@ -1,4 +1,4 @@
-//! Through the facade of `metrics`.
+//! The `metrics` facade.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::reader::read;
 use super::story::Story;
 use super::{CANARY, no_user_in};
 
-/// Every series as `name{label="value"}`, with its value.
+/// Returns every series as `name{label="value"}` with its value.
 fn recorded(snapshotter: &Snapshotter) -> BTreeMap<String, String> {
     let all = snapshotter.snapshot().into_vec().into_iter().map(|(key, _, _, value)| {
         let labels = key.key().labels().map(|it| format!("{}=\"{}\"", it.key(), it.value()));
@@ -27,13 +27,13 @@ fn recorded(snapshotter: &Snapshotter) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn what_happens_is_counted() {
+fn events_are_counted() {
     let (recorder, mut story) = (DebuggingRecorder::new(), Story::new());
     metrics::with_local_recorder(&recorder, || {
         let metrics = Metrics::new();
         story.rollout.tell(metrics.clone());
         story.rollout.gate().observe(metrics);
-        story.tell();
+        story.play();
         let _ = story.rollout.gate().set_stage("dark", "pilot");
         assert!(story.rollout.gate().is_enabled(CANARY, "checkout"));
     });
@@ -62,7 +62,7 @@ fn what_happens_is_counted() {
 #[test]
 fn figures_are_published_as_they_are_printed() {
     let (recorder, mut story) = (DebuggingRecorder::new(), Story::new());
-    story.tell();
+    story.play();
     let figures = story.figures();
     metrics::with_local_recorder(&recorder, || Metrics::new().publish(&figures));
     let printed = read(&figures.to_string());
@@ -78,7 +78,7 @@ fn figures_are_published_as_they_are_printed() {
 }
 
 #[test]
-fn what_is_gone_becomes_nan_and_nothing_else_does() {
+fn figures_of_a_removed_flag_become_nan() {
     let recorder = DebuggingRecorder::new();
     let store = stagegate::store::Memory::new();
     let clock = stagegate::clock::SystemClock::new();
@@ -97,16 +97,16 @@ fn what_is_gone_becomes_nan_and_nothing_else_does() {
     }
 }
 
-/// The chapter's names are those that are described, each with its type.
+/// `docs/observing.md` has a row with the type and the labels of each metric.
 #[test]
-fn every_name_is_described_and_in_the_chapter() {
+fn every_metric_is_described_and_documented() {
     let recorder = DebuggingRecorder::new();
     let descriptions = metrics::with_local_recorder(&recorder, || {
         let metrics = Metrics::new();
         let mut story = Story::new();
         story.rollout.tell(metrics.clone());
         story.rollout.gate().observe(metrics.clone());
-        story.tell();
+        story.play();
         metrics.publish(&story.figures());
         recorder.snapshotter().snapshot().into_vec()
     });
@@ -123,7 +123,7 @@ fn every_name_is_described_and_in_the_chapter() {
     }
 }
 
-/// It is an observer of any gate, without a rollout.
+/// `Metrics` can observe a gate without a rollout.
 #[test]
 fn without_a_recorder_nothing_happens() {
     let gate = Gate::from_document("schema = 1\n[flags.a]").unwrap();

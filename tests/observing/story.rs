@@ -1,4 +1,4 @@
-//! A rollout of which there is something to see of every kind.
+//! A rollout that produces every kind of metric and event.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,14 +37,14 @@ plan = "three"
 plan = "three"
 "#;
 
-/// Keeps everything, until it is dead.
+/// A store in memory that can be broken.
 #[derive(Debug, Default)]
-struct Mortal {
+struct BreakableStore {
     memory: Memory,
     dead: Arc<AtomicBool>,
 }
 
-impl Store for Mortal {
+impl Store for BreakableStore {
     fn read(&mut self, from: u64) -> Result<Vec<u8>, StoreError> {
         self.memory.read(from)
     }
@@ -80,15 +80,15 @@ pub(crate) struct Story {
 impl Story {
     pub(crate) fn new() -> Story {
         let clock = ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_600));
-        let store = Mortal::default();
+        let store = BreakableStore::default();
         let dead = Arc::clone(&store.dead);
         let rollout = Rollout::start(store, clock.clone(), DOCUMENT, "ana").unwrap();
         let guard = Guard::new(rollout.gate(), rollout.plan());
         Story { rollout, clock, guard, dead, judgements: Vec::new() }
     }
 
-    /// Up, a figure, a hold, a roll-back, an incident that is reported.
-    pub(crate) fn tell(&mut self) {
+    /// Plays the story: promotions, readings, requests of a guard, a hold and a rollback.
+    pub(crate) fn play(&mut self) {
         let rollout = self.rollout.clone();
         let ana = rollout.by("ana");
         for flag in ["checkout", "search"] {
@@ -125,8 +125,8 @@ impl Story {
         self.judgements = judged.map(|it| it.judgement).collect();
     }
 
-    /// From now on nothing is recorded, and nobody knows what is.
-    pub(crate) fn dies(&self) {
+    /// Makes every write to the store fail.
+    pub(crate) fn break_store(&self) {
         self.dead.store(true, Ordering::Relaxed);
     }
 

@@ -1,4 +1,4 @@
-//! As text.
+//! The Prometheus text.
 
 use std::collections::BTreeSet;
 
@@ -10,23 +10,23 @@ use super::reader::read;
 use super::story::Story;
 
 #[test]
-fn the_text_is_as_on_record() {
+fn the_text_matches_the_golden_file() {
     let mut story = Story::new();
-    story.tell();
+    story.play();
     let found = no_user_in(story.figures().to_string());
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/observing.prom");
     if std::env::var_os("STAGEGATE_BLESS").is_some() {
         std::fs::write(file, &found).unwrap();
     }
     let expected = std::fs::read_to_string(file).unwrap_or_default();
-    assert!(found == expected, "not as on record; found:\n{found}");
-    assert_eq!(found, story.figures().to_string(), "the same each time");
+    assert!(found == expected, "differs from the golden file; found:\n{found}");
+    assert_eq!(found, story.figures().to_string(), "the text is deterministic");
 }
 
 #[test]
-fn another_reader_reads_the_same() {
+fn an_independent_parser_reads_the_values() {
     let mut story = Story::new();
-    story.tell();
+    story.play();
     let read = read(&story.figures().to_string());
     let value = |name: &str, labels: &[(&str, &str)]| {
         let labels = labels.iter().map(|(name, value)| (String::from(*name), String::from(*value)));
@@ -50,7 +50,7 @@ fn another_reader_reads_the_same() {
     assert!(of_metric("stagegate_metric_ratio", "error_rate", "control").is_some());
     assert_eq!(of_metric("stagegate_metric_value", "complaints", "control"), None);
 
-    // Of the states exactly one is.
+    // Exactly one of the states is 1.
     for name in ["stagegate_flag_stage", "stagegate_flag_standing", "stagegate_trigger_verdict"] {
         let mut sums = std::collections::BTreeMap::<_, f64>::new();
         for ((_, labels), value) in read.values.iter().filter(|((of, _), _)| of == name) {
@@ -61,15 +61,15 @@ fn another_reader_reads_the_same() {
 }
 
 #[test]
-fn a_dead_store_and_what_it_misses_are_seen() {
+fn a_dead_store_and_unrecorded_rollbacks_are_shown() {
     let mut story = Story::new();
-    story.tell();
-    story.dies();
+    story.play();
+    story.break_store();
     let _ = story.rollout.by("ana").roll_back("checkout", "errors");
     let text = story.figures().to_string();
     assert!(text.contains("\nstagegate_store_up 0\n"), "{text}");
     assert!(text.contains("\nstagegate_unrecorded_rollbacks 1\n"), "{text}");
-    // Where it is, not where the journal has it.
+    // The stage that the process serves, not the stage in the journal.
     assert!(text.contains("stagegate_flag_stage{flag=\"checkout\",stage=\"off\"} 1\n"), "{text}");
     assert!(text.contains("stagegate_flag_users_ratio{flag=\"checkout\"} 0\n"), "{text}");
 }
@@ -86,15 +86,15 @@ fn labels_are_escaped() {
 }
 
 #[test]
-fn of_nothing_there_is_nothing() {
+fn no_figures_give_an_empty_text() {
     assert_eq!(Figures::default().to_string(), "");
 }
 
-/// As many as the plan asks for, and not more with each user or with time.
+/// The plan determines the number of series. Users and time do not add any.
 #[test]
-fn there_is_a_bounded_number_of_series() {
+fn the_number_of_series_is_bounded() {
     let mut story = Story::new();
-    story.tell();
+    story.play();
     let before = read(&story.figures().to_string()).values.len();
     for _ in 0..20 {
         story.clock.advance(std::time::Duration::from_secs(30));
@@ -107,9 +107,9 @@ fn there_is_a_bounded_number_of_series() {
     assert!(before < 120, "{before}");
 }
 
-/// `docs/observing.md` has a row for each name, with its type, and no other.
+/// `docs/observing.md` has a row with the type of each metric, and no other row.
 #[test]
-fn the_chapter_lists_every_name() {
+fn the_documentation_lists_every_metric() {
     let chapter = include_str!("../../docs/observing.md");
     let rows = chapter.lines().filter_map(|line| line.strip_prefix("| `stagegate_"));
     let listed: BTreeSet<(String, &str)> = rows
@@ -118,14 +118,14 @@ fn the_chapter_lists_every_name() {
             (format!("stagegate_{name}"), rest.split_once(" | ").unwrap().0)
         })
         .filter(|(name, _)| {
-            // What only happens is no figure; `recorded.rs` has these.
+            // Counters of events are not figures. `recorded.rs` tests them.
             !["notifications", "transitions", "updates"]
                 .iter()
                 .any(|it| *name == format!("stagegate_{it}_total"))
         })
         .collect();
     let mut story = Story::new();
-    story.tell();
+    story.play();
     let types = read(&story.figures().to_string()).types;
     let found = types.iter().map(|(name, kind)| (name.clone(), &**kind)).collect();
     assert_eq!(listed, found);

@@ -1,9 +1,9 @@
-//! As events of `tracing`.
+//! `tracing` events.
 
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
-use stagegate::integrate::{Tracing, trace_evaluation, trace_evaluation_of};
+use stagegate::integrate::{Tracing, trace_evaluation, trace_evaluation_with_user};
 use stagegate::rollout::{Notification, NotificationKind, Sink};
 use stagegate::{Gate, StageName};
 use tracing::field::{Field, Visit};
@@ -14,7 +14,7 @@ use tracing_subscriber::registry::Registry;
 use super::story::Story;
 use super::{CANARY, no_user_in};
 
-/// Keeps each event as a line: level, target, name, fields.
+/// A layer that stores each event as a line: level, target, name, fields.
 #[derive(Clone, Debug, Default)]
 struct Lines(Arc<Mutex<Vec<String>>>);
 
@@ -43,12 +43,12 @@ fn events(act: impl FnOnce()) -> Vec<String> {
 }
 
 #[test]
-fn what_happens_is_an_event_each() {
+fn each_change_is_one_event() {
     let mut story = Story::new();
     let events = events(|| {
         story.rollout.tell(Tracing);
         story.rollout.gate().observe(Tracing);
-        story.tell();
+        story.play();
         assert!(story.rollout.gate().is_enabled(CANARY, "checkout"));
         let _ = story.rollout.gate().set_stage("dark", "nowhere");
     });
@@ -59,11 +59,11 @@ fn what_happens_is_an_event_each() {
         std::fs::write(file, &found).unwrap();
     }
     let expected = std::fs::read_to_string(file).unwrap_or_default();
-    assert!(found == expected, "not as on record; found:\n{found}");
+    assert!(found == expected, "differs from the golden file; found:\n{found}");
 }
 
 #[test]
-fn what_somebody_has_to_look_at_is_a_warning() {
+fn notifications_that_need_attention_are_warnings() {
     let kinds = [
         (NotificationKind::StageChanged, "INFO"),
         (NotificationKind::RolledBack, "WARN"),
@@ -90,7 +90,7 @@ fn what_somebody_has_to_look_at_is_a_warning() {
 }
 
 #[test]
-fn an_evaluation_is_recorded_as_the_convention_has_it() {
+fn an_evaluation_follows_the_opentelemetry_convention() {
     let document = "schema = 1\n[groups.team]\nusers = [\"canary-user\"]\n[flags.a]\nstage = \"ga\"\n[flags.off]\nstage = \"off\"\n[flags.split]\nstage = \"pilot\"\nstages = [{ name = \"pilot\", percent = 10 }, { name = \"ga\", percent = 100 }]\n[flags.team]\nstage = \"internal\"\nstages = [{ name = \"internal\", groups = [\"team\"] }, { name = \"ga\", percent = 100 }]";
     let gate = Gate::from_document(document).unwrap();
     let all = [
@@ -108,12 +108,12 @@ fn an_evaluation_is_recorded_as_the_convention_has_it() {
         );
         let without = events(|| trace_evaluation(flag, &evaluation));
         assert_eq!(without, [no_user_in(format!("{fields}{error}"))]);
-        let with = events(|| trace_evaluation_of(CANARY, flag, &evaluation));
+        let with = events(|| trace_evaluation_with_user(CANARY, flag, &evaluation));
         assert_eq!(with, [format!("{fields} feature_flag.context.id=canary-user{error}")]);
     }
 }
 
-/// The full error quotes what it found, and that may be a user in a group.
+/// The full error quotes values of the document, and such a value may be a user.
 #[test]
 fn a_refused_document_is_not_quoted() {
     let gate = Gate::from_document("schema = 1\n[flags.a]").unwrap();
@@ -128,9 +128,8 @@ fn a_refused_document_is_not_quoted() {
     assert_eq!(events, [expected]);
 }
 
-/// A question records nothing by itself.
 #[test]
-fn questions_make_no_events() {
+fn evaluations_emit_no_events() {
     let gate = Gate::from_document("schema = 1\n[flags.a]\nstage = \"ga\"").unwrap();
     gate.observe(Tracing);
     assert_eq!(events(|| assert!(gate.evaluate(CANARY, "a").enabled)), [""; 0]);

@@ -1,5 +1,6 @@
-//! Proves that the `Debug` output of a public type shows no user, no document and no secret: an
-//! application that logs its own state must not publish its users.
+//! The `Debug` output of public types shows no user, no document and no secret.
+//!
+//! An application that logs its own state must not publish its users.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -17,7 +18,7 @@ use stagegate::source::{Fetched, File, FollowOptions, Follower, Http, Source};
 use stagegate::store::{Directory, Etcd, Memory};
 use stagegate::{Document, Gate, Plan, Update, User, UserKey};
 
-/// Stands in every user key, attribute value and secret of this test.
+/// A text that every user key, attribute value and secret of these tests contains.
 const CANARY: &str = "kanari";
 
 /// A document that names users in every place that can hold one.
@@ -40,7 +41,7 @@ no_data = "hold"
 action = "rollback"
 "#;
 
-/// Fails when the output shows the canary: as text, as a list of bytes, or in hexadecimal digits.
+/// Asserts that the `Debug` output does not show the canary, neither as text nor as a list of bytes.
 #[track_caller]
 fn hides(value: &impl Debug) {
     let bytes = format!("{:?}", CANARY.as_bytes());
@@ -53,7 +54,7 @@ fn hides(value: &impl Debug) {
     }
 }
 
-/// A directory with the document and its list of users, removed at the end.
+/// A temporary directory with the document and its users file.
 struct World(PathBuf);
 
 impl World {
@@ -116,7 +117,7 @@ fn debug_of_a_gate_a_plan_and_a_document_shows_no_user() {
     assert_eq!(
         format!("{gate:?}"),
         "Gate { version: 3, flags: 1, driven: false, .. }",
-        "it says what it holds in numbers",
+        "the output shows counts only",
     );
 }
 
@@ -162,7 +163,7 @@ fn debug_of_a_follower_and_its_source_shows_no_user() {
     let path = world.0.join("rollout.toml");
     let mut file = File::new(&path);
     hides(&file.fetch().unwrap());
-    // Twice: the first time the names of its lists are learnt.
+    // Twice: the first fetch finds the names of the users files.
     for _ in 0..2 {
         if let Fetched::Document(document) = file.fetch().unwrap() {
             hides(&document);
@@ -179,7 +180,7 @@ fn debug_of_a_follower_and_its_source_shows_no_user() {
 }
 
 #[test]
-fn debug_of_what_has_a_secret_does_not_show_it() {
+fn debug_shows_no_secret() {
     let endpoint = || {
         Endpoint::new("https://plans.example.com/kanari?kanari=1")
             .with_bearer_token("kanari")
@@ -195,6 +196,6 @@ fn debug_of_what_has_a_secret_does_not_show_it() {
     let etcd = Etcd::new(["https://etcd.example.com:2379"], "shop").unwrap();
     let etcd = etcd.with_user("shop", "kanari");
     hides(&etcd);
-    hides(&etcd.lead(std::time::Duration::from_secs(5)));
+    hides(&etcd.leader_lease(std::time::Duration::from_secs(5)));
     hides(&Command::new("page").with_argument("--token=kanari"));
 }

@@ -1,4 +1,4 @@
-//! A store that fails or hangs: nothing goes up, everything goes back.
+//! A store that fails or hangs: promotions fail, and rollbacks work.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
@@ -8,15 +8,16 @@ use stagegate::clock::ManualClock;
 use stagegate::rollout::{Rollout, Store, StoreError};
 use stagegate::store::Memory;
 
-use super::{DOCUMENT, is_the_same_reopened, monday};
+use super::{DOCUMENT, assert_same_after_reopen, monday};
 
-/// A store that can be broken, and can be made to hang.
+/// A store in memory that fails or hangs on demand.
 #[derive(Debug)]
 struct Breakable {
     store: Memory,
     dead: Arc<AtomicBool>,
-    /// Both sides of the next write wait here, before it and after.
+    /// If set, an armed write meets the test here twice: when it begins, and before it goes on.
     hang: Option<Arc<Barrier>>,
+    /// 1 arms the next write, which sets 2.
     hung: Arc<AtomicUsize>,
 }
 
@@ -59,7 +60,7 @@ impl Store for Breakable {
 }
 
 #[test]
-fn with_a_dead_store_nothing_goes_up_and_everything_goes_back() {
+fn with_a_dead_store_promotions_fail_and_rollbacks_work() {
     let store = Breakable::new();
     let (memory, dead) = (store.store.clone(), Arc::clone(&store.dead));
     let clock = ManualClock::at(monday());
@@ -70,19 +71,22 @@ fn with_a_dead_store_nothing_goes_up_and_everything_goes_back() {
     dead.store(true, Ordering::SeqCst);
     let error = ana.promote("other").unwrap_err();
     assert_eq!(error.to_string(), "(breakable): the disk is gone");
-    assert!(!rollout.gate().is_enabled("ana", "other"), "not durable, so not in force");
+    assert!(
+        !rollout.gate().is_enabled("ana", "other"),
+        "the promotion is not durable, so it is not in force"
+    );
     assert_eq!(rollout.report("other").unwrap().state.stage, "off");
 
     let outcome = ana.roll_back("search", "errors").unwrap();
-    assert!(!rollout.gate().is_enabled("ana", "search"), "in force without a disk");
+    assert!(!rollout.gate().is_enabled("ana", "search"), "the rollback is in force without a disk");
     assert_eq!(outcome.unrecorded.unwrap().to_string(), "(breakable): the disk is gone");
     let status = rollout.status();
     assert_eq!(status.unrecorded, ["search".into()]);
     assert_eq!(status.last_error.unwrap().to_string(), "(breakable): the disk is gone");
     let search = status.flags.iter().find(|it| &*it.flag == "search").unwrap();
     assert_eq!((&*search.state.stage, &*search.serving), ("internal", "off"));
-    assert!(rollout.tick().error.is_some(), "a tick tries, and says that it failed");
-    // A second roll-back is no second record, and a promotion is no way around.
+    assert!(rollout.tick().error.is_some(), "a tick retries and returns the error");
+    // A second rollback adds no second record, and a forced promotion does not undo the first.
     ana.roll_back("search", "errors").unwrap();
     assert!(ana.force("search", "hurry").is_err());
     assert!(!rollout.gate().is_enabled("ana", "search"));
@@ -96,23 +100,18 @@ fn with_a_dead_store_nothing_goes_up_and_everything_goes_back() {
     let stagegate::rollout::Fact::RolledBack { effective_ms, .. } = report.records[0].fact else {
         panic!("{report:?}")
     };
-    assert_eq!(
-        effective_ms,
-        Some(1_767_603_600_000),
-        "when it took effect, not when it was written"
-    );
+    assert_eq!(effective_ms, Some(1_767_603_600_000), "the time when the rollback took effect");
     let status = rollout.status();
     assert!(status.unrecorded.is_empty() && status.last_error.is_none());
-    is_the_same_reopened(&rollout, &memory, &clock);
-    // The past knows it by when it took effect.
+    assert_same_after_reopen(&rollout, &memory, &clock);
+    // A query of the past counts the rollback from when it took effect.
     let past = rollout.at(monday()).unwrap();
     assert!(past.flags.iter().all(|(_, state)| state.stage == "off"));
 }
 
-/// The disk hangs in the middle of a promotion: roll-back and status do not wait, and the roll-back
-/// wins.
+/// The disk hangs while a promotion is being written. Rollback and status do not wait.
 #[test]
-fn a_roll_back_waits_for_no_disk_and_wins_against_a_promotion_in_flight() {
+fn a_rollback_does_not_wait_for_the_disk_and_wins_against_a_promotion() {
     let mut store = Breakable::new();
     let (memory, hung) = (store.store.clone(), Arc::clone(&store.hung));
     let barrier = Arc::new(Barrier::new(2));
@@ -129,17 +128,20 @@ fn a_roll_back_waits_for_no_disk_and_wins_against_a_promotion_in_flight() {
         sender.send(outcome.is_ok()).unwrap();
     });
     barrier.wait();
-    // The promotion is being written now, and the store is held.
-    assert!(!rollout.gate().is_enabled("anybody", "search"), "not durable, so not visible");
+    // The promotion is being written, and holds the store.
+    assert!(
+        !rollout.gate().is_enabled("anybody", "search"),
+        "the promotion is not durable, so it is not visible"
+    );
     let outcome = rollout.by("ben").roll_back("search", "stop").unwrap();
     assert!(outcome.unrecorded.is_some());
     assert!(!rollout.gate().is_enabled("ana", "search"));
     assert_eq!(rollout.status().unrecorded, ["search".into()]);
     barrier.wait();
     thread.join().unwrap();
-    assert!(promoted.recv().unwrap(), "the promotion is in the journal");
-    assert!(!rollout.gate().is_enabled("ana", "search"), "and the roll-back after it");
+    assert!(promoted.recv().unwrap(), "the promotion was written");
+    assert!(!rollout.gate().is_enabled("ana", "search"), "the rollback wins");
     let last = rollout.records(1).unwrap().pop().unwrap();
     assert!(last.to_string().contains("ben: search: rolled back (stop), ga -> off"), "{last}");
-    is_the_same_reopened(&rollout, &memory, &clock);
+    assert_same_after_reopen(&rollout, &memory, &clock);
 }

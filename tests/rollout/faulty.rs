@@ -1,4 +1,4 @@
-//! A store that tests make fail or hang.
+//! A store that fails and hangs on demand.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -6,50 +6,50 @@ use std::sync::{Arc, Mutex, mpsc};
 use stagegate::rollout::{Store, StoreError};
 use stagegate::store::Memory;
 
-/// A store in memory that fails and hangs on demand.
+/// A store in memory with injected faults.
 #[derive(Debug)]
 pub(crate) struct Faulty {
     memory: Memory,
     faults: Arc<Faults>,
 }
 
-/// What is wrong with a [`Faulty`] store.
+/// The faults of a [`Faulty`] store, set by the test.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     /// Every append fails.
     pub(crate) no_append: AtomicBool,
     /// Every read fails.
     pub(crate) no_read: AtomicBool,
-    /// How many appends were tried.
+    /// The number of attempted appends.
     pub(crate) appends: AtomicUsize,
     /// Appends of lines that contain this text fail.
     pub(crate) bad_text: Mutex<Option<String>>,
-    /// The next append, and the next read, meet here.
+    /// If set, the next append or read waits here for the test.
     append: Mutex<Option<Meeting>>,
     read: Mutex<Option<Meeting>>,
 }
 
-/// Where a call of the store says that it is under way, and waits until it may go on.
+/// The store's side of a hanging call: it reports that it has begun, and waits until it may go on.
 #[derive(Debug)]
 struct Meeting {
     begun: mpsc::Sender<()>,
     go_on: mpsc::Receiver<()>,
 }
 
-/// The test's side of a meeting.
+/// The test's side of a hanging call.
 #[derive(Debug)]
-pub(crate) struct Hung {
+pub(crate) struct HungCall {
     begun: mpsc::Receiver<()>,
     go_on: mpsc::Sender<()>,
 }
 
-impl Hung {
-    /// Waits until the call is under way.
-    pub(crate) fn is_under_way(&self) {
+impl HungCall {
+    /// Waits until the store has been called.
+    pub(crate) fn wait_until_called(&self) {
         self.begun.recv().unwrap();
     }
 
-    /// Lets the call go on.
+    /// Lets the call continue.
     pub(crate) fn go_on(self) {
         self.go_on.send(()).unwrap();
     }
@@ -60,26 +60,26 @@ impl Faults {
         fault.store(is_on, Ordering::SeqCst);
     }
 
-    /// Appends and reads fail, or work again.
+    /// Makes appends and reads fail, or work again.
     pub(crate) fn dead(&self, is_dead: bool) {
         Faults::set(&self.no_append, is_dead);
         Faults::set(&self.no_read, is_dead);
     }
 
-    /// The next append hangs.
-    pub(crate) fn hang_append(&self) -> Hung {
+    /// Makes the next append hang.
+    pub(crate) fn hang_append(&self) -> HungCall {
         Faults::hang(&self.append)
     }
 
-    /// The next read hangs.
-    pub(crate) fn hang_read(&self) -> Hung {
+    /// Makes the next read hang.
+    pub(crate) fn hang_read(&self) -> HungCall {
         Faults::hang(&self.read)
     }
 
-    fn hang(place: &Mutex<Option<Meeting>>) -> Hung {
+    fn hang(place: &Mutex<Option<Meeting>>) -> HungCall {
         let ((begun, at), (go_on, may)) = (mpsc::channel(), mpsc::channel());
         *place.lock().unwrap() = Some(Meeting { begun, go_on: may });
-        Hung { begun: at, go_on }
+        HungCall { begun: at, go_on }
     }
 
     fn meet(place: &Mutex<Option<Meeting>>) {

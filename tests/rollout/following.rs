@@ -1,4 +1,4 @@
-//! Several rollouts on one journal: following, leading, and who comes too late.
+//! Several rollouts on one journal: followers, leaders, and actions decided on an outdated state.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,7 +6,9 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use stagegate::clock::ManualClock;
-use stagegate::rollout::{Controller, Fact, Lead, Record, Rollout, Store, StoreError, Watcher};
+use stagegate::rollout::{
+    Controller, Fact, LeaderLease, Record, Rollout, Store, StoreError, Watcher,
+};
 use stagegate::store::Memory;
 
 use super::{monday, unmet};
@@ -19,7 +21,7 @@ stages = [{ name = "one", percent = 1 }, { name = "two", percent = 2 }, { name =
 stages = [{ name = "all", percent = 100, advance = "auto" }]
 "#;
 
-/// Longer than anything here takes.
+/// A timeout that no test reaches.
 const LONG: Duration = Duration::from_secs(60);
 
 fn two() -> (Rollout, Rollout, Memory) {
@@ -35,24 +37,24 @@ fn promotions(rollout: &Rollout) -> usize {
 }
 
 #[test]
-fn who_decided_on_another_stage_takes_nothing_up() {
+fn a_promotion_decided_for_another_stage_is_refused() {
     let (one, other, _) = two();
     one.by("ana").promote("a").unwrap();
-    // Still sees the flag off.
+    // `other` has not read the promotion yet.
     let refused = other.by("ben").promote("a").unwrap_err();
     assert_eq!(
         refused.to_string(),
         "promote of `a` is refused: 1 condition is not met\n  \
          `a` was moved meanwhile, from `off` to `one`\n      \
-         look at it once more, and decide anew"
+         check the flag's status, then decide again"
     );
     assert_eq!(promotions(&one), 1);
-    // It has looked by now, and means it.
+    // `other` has read the journal by now, so this promotion is deliberate.
     other.by("ben").promote("a").unwrap();
     assert_eq!(unmet(one.by("ana").force_to("a", "all", "late")), ["moved"]);
     assert_eq!(one.report("a").unwrap().state.stage, "two");
 
-    // Moved, and back in the same stage.
+    // The flag moved, and is in the same stage again.
     one.by("ana").roll_back_to("a", "one", "slow").unwrap();
     let refused = other.by("ben").promote("a").unwrap_err();
     assert!(refused.refusals()[0].has("moved"));
@@ -66,14 +68,14 @@ fn who_decided_on_another_stage_takes_nothing_up() {
     let refused = other.by("ben").force("a", "late").unwrap_err();
     let again = "`a` was moved meanwhile, and is in stage `one` again";
     assert!(refused.to_string().contains(again), "{refused}");
-    // Going back is refused by nothing.
+    // A rollback is never refused.
     other.by("ben").roll_back("a", "at once").unwrap();
     assert!(!one.refresh().unwrap().is_empty());
     assert_eq!(one.gate().evaluate("anybody", "a").stage.unwrap(), "off");
 }
 
 #[test]
-fn a_refresh_follows_others_and_keeps_what_was_taken_back_here() {
+fn a_refresh_follows_others_and_keeps_local_rollbacks() {
     let (one, other, _) = two();
     assert!(other.refresh().unwrap().is_empty());
     one.by("ana").promote("a").unwrap();
@@ -81,13 +83,13 @@ fn a_refresh_follows_others_and_keeps_what_was_taken_back_here() {
     let read: Vec<u64> = other.refresh().unwrap().iter().map(|record| record.seq).collect();
     assert_eq!(read, [2, 3]);
     assert!(other.gate().is_enabled("anybody", "b"));
-    // The application takes it back by itself while the other rollout goes on.
+    // The application rolls `b` back while the other rollout promotes `a`.
     other.gate().roll_back("b").unwrap();
     one.by("ana").promote("a").unwrap();
     other.refresh().unwrap();
     assert!(!other.gate().is_enabled("anybody", "b"));
     assert_eq!(other.gate().serving_stage("a"), "two");
-    // And it is recorded, though nobody ticks, and nobody else would say so.
+    // A thread records the rollback without a tick.
     while !other.status().unrecorded.is_empty() {
         std::thread::yield_now();
     }
@@ -108,17 +110,17 @@ impl Serving for stagegate::Gate {
     }
 }
 
-/// A store in memory that reads a line at a time, fails when told to, and tells of new lines.
+/// A store in memory that reads one line at a time, fails on demand, and reports new lines to watchers.
 #[derive(Clone, Debug, Default)]
-struct Telling {
+struct WatchableStore {
     store: Memory,
-    /// For each read to come, whether it fails.
+    /// Whether each of the next reads fails.
     failures: Arc<Mutex<VecDeque<bool>>>,
     head: Arc<(Mutex<u64>, Condvar)>,
     waits: Arc<AtomicU32>,
 }
 
-impl Store for Telling {
+impl Store for WatchableStore {
     fn read(&mut self, from: u64) -> Result<Vec<u8>, StoreError> {
         if self.failures.lock().unwrap().pop_front().unwrap_or(false) {
             return Err(StoreError::io("it was told to fail"));
@@ -153,7 +155,7 @@ impl Store for Telling {
     }
 }
 
-impl Watcher for Telling {
+impl Watcher for WatchableStore {
     fn wait(&mut self, beyond: u64, time: Duration) -> Result<bool, StoreError> {
         self.waits.fetch_add(1, Ordering::SeqCst);
         let head = self.head.0.lock().unwrap();
@@ -163,8 +165,8 @@ impl Watcher for Telling {
 }
 
 #[test]
-fn what_fails_half_way_is_read_again() {
-    let (store, clock) = (Telling::default(), ManualClock::at(monday()));
+fn a_refresh_that_fails_halfway_is_repeated() {
+    let (store, clock) = (WatchableStore::default(), ManualClock::at(monday()));
     let one = Rollout::start(store.clone(), clock.clone(), DOCUMENT, "ana").unwrap();
     let other = Rollout::open(store.clone(), clock).unwrap();
     for flag in ["a", "a", "b"] {
@@ -182,8 +184,8 @@ fn what_fails_half_way_is_read_again() {
 }
 
 #[test]
-fn a_follower_sees_at_once_what_its_store_tells_and_ends_at_once() {
-    let (store, clock) = (Telling::default(), ManualClock::at(monday()));
+fn a_follower_reads_new_records_at_once_and_stops_at_once() {
+    let (store, clock) = (WatchableStore::default(), ManualClock::at(monday()));
     let one = Rollout::start(store.clone(), clock.clone(), DOCUMENT, "ana").unwrap();
     let other = Rollout::open(store.clone(), clock).unwrap();
     let (sender, told) = mpsc::channel();
@@ -197,19 +199,19 @@ fn a_follower_sees_at_once_what_its_store_tells_and_ends_at_once() {
     one.by("ana").promote("b").unwrap();
     assert_eq!(told.recv().unwrap(), Ok(1));
     assert!(other.gate().is_enabled("anybody", "b"));
-    // One that fails is asked again soon, long before a minute is over.
+    // A failed read is retried soon, long before the interval of a minute ends.
     *store.failures.lock().unwrap() = VecDeque::from([true, true]);
     one.by("ana").promote("a").unwrap();
     let failed = Err("(telling): it was told to fail".to_owned());
     assert_eq!([told.recv().unwrap(), told.recv().unwrap()], [failed.clone(), failed]);
     assert_eq!(told.recv().unwrap(), Ok(1));
     drop(follower);
-    assert!(begin.elapsed() < LONG, "it waits for what tells it");
+    assert!(begin.elapsed() < LONG, "dropping the follower waits for its watcher");
 }
 
 #[test]
-fn a_store_that_tells_of_what_is_not_there_is_not_asked_without_end() {
-    let (store, clock) = (Telling::default(), ManualClock::at(monday()));
+fn a_store_that_reports_records_it_does_not_have_causes_no_busy_loop() {
+    let (store, clock) = (WatchableStore::default(), ManualClock::at(monday()));
     let one = Rollout::start(store.clone(), clock, DOCUMENT, "ana").unwrap();
     *store.head.0.lock().unwrap() = 1_000;
     let (sender, told) = mpsc::channel();
@@ -223,39 +225,40 @@ fn a_store_that_tells_of_what_is_not_there_is_not_asked_without_end() {
     assert!(waits <= 8, "{waits}");
 }
 
-/// A lead that is held when told so, for as long as told.
+/// A leader lease whose answers come from the test.
 #[derive(Debug)]
-struct Told(mpsc::Receiver<Option<Duration>>, mpsc::Sender<()>, bool);
+struct ScriptedLease(mpsc::Receiver<Option<Duration>>, mpsc::Sender<()>, bool);
 
-impl Lead for Told {
-    fn hold(&mut self) -> Result<Option<Duration>, StoreError> {
+impl LeaderLease for ScriptedLease {
+    fn acquire(&mut self) -> Result<Option<Duration>, StoreError> {
         match self.0.recv() {
             Ok(time) => Ok(time),
-            Err(_) => Err(StoreError::io("nobody says")),
+            Err(_) => Err(StoreError::io("the test has ended")),
         }
     }
 
-    fn give_up(&mut self) {
+    fn release(&mut self) {
         self.2 = true;
         let _ = self.1.send(());
     }
 }
 
 #[test]
-fn only_who_has_the_lead_does_what_is_due() {
+fn only_the_leader_does_due_work() {
     let (one, _, _) = two();
     one.by("ana").promote("b").unwrap();
     let ((say, lead), (gave, given_up), (sender, told)) =
         (mpsc::channel(), mpsc::channel(), mpsc::channel());
-    let controller = Controller::leading(&one, Told(lead, gave, false), LONG, move |report| {
-        let facts: Vec<String> = report.records.iter().map(Record::to_string).collect();
-        sender.send(facts).unwrap();
-    });
+    let controller =
+        Controller::leading(&one, ScriptedLease(lead, gave, false), LONG, move |report| {
+            let facts: Vec<String> = report.records.iter().map(Record::to_string).collect();
+            sender.send(facts).unwrap();
+        });
     let controller = controller.unwrap();
     say.send(None).unwrap();
     assert!(told.recv_timeout(Duration::from_millis(300)).is_err());
     assert!(!one.report("b").unwrap().state.complete);
-    // What is over before it could act is no lead.
+    // A lease that has already expired does not make this process the leader.
     say.send(Some(Duration::ZERO)).unwrap();
     assert!(told.recv_timeout(Duration::from_millis(300)).is_err());
     say.send(Some(LONG)).unwrap();
@@ -267,13 +270,13 @@ fn only_who_has_the_lead_does_what_is_due() {
 }
 
 #[test]
-fn who_leads_says_what_others_did_and_what_failed() {
-    let (store, clock) = (Telling::default(), ManualClock::at(monday()));
+fn the_leader_reports_the_records_of_others_and_errors() {
+    let (store, clock) = (WatchableStore::default(), ManualClock::at(monday()));
     let one = Rollout::start(store.clone(), clock.clone(), DOCUMENT, "ana").unwrap();
     let other = Rollout::open(store.clone(), clock).unwrap();
     let ((say, lead), (gave, _given_up), (sender, told)) =
         (mpsc::channel(), mpsc::channel(), mpsc::channel());
-    let lead = Told(lead, gave, false);
+    let lead = ScriptedLease(lead, gave, false);
     let controller = Controller::leading(&other, lead, Duration::ZERO, move |report| {
         let read: Vec<u64> = report.refreshed.iter().map(|record| record.seq).collect();
         sender.send((read, report.error.as_ref().map(ToString::to_string))).unwrap();
@@ -286,7 +289,7 @@ fn who_leads_says_what_others_did_and_what_failed() {
     one.by("ana").promote("a").unwrap();
     assert_eq!(tick(), (vec![2], None));
     store.failures.lock().unwrap().push_back(true);
-    // Nothing is due, so the tick itself has asked for nothing.
+    // The tick has no due work, so the error is that of the refresh.
     let failed = "(telling): it was told to fail".to_owned();
     assert_eq!(tick(), (vec![], Some(failed.clone())));
     assert_eq!(other.status().last_error.unwrap().to_string(), failed);
@@ -296,21 +299,21 @@ fn who_leads_says_what_others_did_and_what_failed() {
 }
 
 #[test]
-fn a_promotion_to_a_stage_that_others_made_is_there_already() {
-    let (store, clock) = (Memory::new(), super::begun().1);
+fn a_repeated_promotion_to_the_same_stage_is_a_no_op() {
+    let (store, clock) = (Memory::new(), super::start_rollout().1);
     let document = "schema = 1\n[flags.a]\nstages = [{ name = \"p\", percent = 1 }, { name = \"q\", percent = 100 }]";
     let one = Rollout::start(store.clone(), clock.clone(), document, "ana").unwrap();
     let other = Rollout::open(store, clock).unwrap();
     assert_eq!(one.by("ana").promote_to("a", "p").unwrap().records.len(), 1);
-    // It has not read on, and decides to go from off to p as well.
+    // `other` has not read the promotion, and decides to promote from `off` to `p`, too.
     let late = other.by("ben").promote_to("a", "p").unwrap();
     assert_eq!((late.records.len(), &*late.state.stage), (0, "p"));
     assert_eq!(other.records(1).unwrap().len(), 2);
 }
 
 #[test]
-fn a_step_of_an_incident_that_others_took_is_not_taken_twice() {
-    let (store, clock) = (Memory::new(), super::begun().1);
+fn a_repeated_step_of_an_incident_is_refused() {
+    let (store, clock) = (Memory::new(), super::start_rollout().1);
     let document = "schema = 1\n[flags.a]\nstage = \"p\"\nstages = [{ name = \"p\", percent = 1 }]";
     let one = Rollout::start(store.clone(), clock.clone(), document, "ana").unwrap();
     one.by("ana").report("a", "security", None).unwrap();
@@ -319,8 +322,8 @@ fn a_step_of_an_incident_that_others_took_is_not_taken_twice() {
     let late = other.by("ben").step("a", None).unwrap_err();
     assert_eq!(
         late.to_string(),
-        "incident step of `a` is refused: 1 condition is not met\n  the incident of `a` has gone on meanwhile\n      \
-         look at it once more, and decide anew"
+        "incident step of `a` is refused: 1 condition is not met\n  the incident of `a` has moved on meanwhile\n      \
+         check the flag's status, then decide again"
     );
     assert_eq!(other.report("a").unwrap().state.incident.unwrap().phase.to_string(), "execute");
 }

@@ -1,15 +1,15 @@
-//! Which incidents can be reported.
+//! The kinds of incidents that can be reported.
 
 use stagegate::StageName;
 use stagegate::clock::ManualClock;
-use stagegate::rollout::{Journal, Rollout, Standing, Store};
+use stagegate::rollout::{Journal, Progress, Rollout, Store};
 use stagegate::store::Memory;
 
-use super::{begun, monday, piloted, unmet};
+use super::{in_pilot, monday, start_rollout, unmet};
 
 #[test]
 fn an_incident_of_a_misspelt_kind_is_refused_and_does_not_leave_the_flag_on() {
-    let (rollout, _, _) = piloted();
+    let (rollout, _, _) = in_pilot();
     let scanner = rollout.by("scanner");
     for wrong in ["securty", "Security", "security ", "slow", ""] {
         let head = rollout.status().head;
@@ -21,20 +21,20 @@ fn an_incident_of_a_misspelt_kind_is_refused_and_does_not_leave_the_flag_on() {
         assert_eq!(rollout.status().head, head, "nothing is recorded");
     }
     scanner.report("search", "security", Some("a token in a log")).unwrap();
-    assert_eq!(rollout.report("search").unwrap().standing, Standing::RolledBack);
+    assert_eq!(rollout.report("search").unwrap().progress, Progress::RolledBack);
 }
 
 #[test]
-fn every_known_kind_can_be_reported_where_no_trigger_names_it() {
+fn every_standard_kind_can_be_reported_without_a_trigger() {
     for kind in ["security", "data_integrity", "critical_bug"] {
-        let (rollout, _, _) = begun();
+        let (rollout, _, _) = start_rollout();
         let outcome = rollout.by("ana").report("other", kind, None).unwrap();
         assert_eq!(*outcome.state.incident.unwrap().about, format!("incident {kind}"));
     }
 }
 
 #[test]
-fn a_kind_that_the_flags_plan_names_can_be_reported_and_no_other_flags_kind() {
+fn only_the_kinds_of_the_flags_own_plan_can_be_reported() {
     let document = r#"
         schema = 1
         [flags.a]
@@ -52,16 +52,16 @@ fn a_kind_that_the_flags_plan_names_can_be_reported_and_no_other_flags_kind() {
     assert_eq!(
         error.to_string(),
         "report of `a` is refused: 1 condition is not met\n  \
-         found `outtage`, not a kind of incident that the flag's plan or stagegate knows\n      \
+         `outtage` is not a known kind of incident\n      \
          did you mean `outage`? write one of: security, data_integrity, critical_bug, outage",
     );
     rollout.by("ana").report("a", "outage", None).unwrap();
-    assert_eq!(rollout.report("a").unwrap().standing, Standing::RolledBack);
+    assert_eq!(rollout.report("a").unwrap().progress, Progress::RolledBack);
 }
 
 #[test]
-fn a_journal_from_before_with_an_incident_of_another_kind_still_opens() {
-    let (rollout, clock, mut store) = begun();
+fn an_old_journal_with_an_unknown_kind_of_incident_still_opens() {
+    let (rollout, clock, mut store) = start_rollout();
     drop(rollout);
     let mut journal = Journal::new();
     let first = store.read(1).unwrap();
@@ -70,7 +70,7 @@ fn a_journal_from_before_with_an_incident_of_another_kind_still_opens() {
     record.fact = serde_json::from_str(r#"{"reported":{"kind":"complaint"}}"#).unwrap();
     record.flag = Some("other".into());
     (record.from, record.to) = (Some(StageName::OFF), Some(StageName::OFF));
-    let (record, line) = journal.write(record);
+    let (record, line) = journal.encode(record);
     store.append(record.seq, &line).unwrap();
     let rollout = Rollout::open(store, clock).unwrap();
     let incident = rollout.report("other").unwrap().state.incident.unwrap();

@@ -1,4 +1,4 @@
-//! Rollbacks that the store does not have yet survive the process.
+//! Unrecorded rollbacks survive the process in the intents file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use stagegate::rollout::{Rollout, RolloutOptions};
 use stagegate::store::{Directory, Memory};
 
 use super::faulty::{Faults, Faulty};
-use super::{HOUR, is_the_same_reopened, monday};
+use super::{HOUR, assert_same_after_reopen, monday};
 
 const DOCUMENT: &str = r#"
 schema = 1
@@ -21,16 +21,16 @@ triggers = [{ incident = "security", action = "rollback" }]
 stages = [{ name = "one", percent = 1 }, { name = "all", percent = 100 }]
 "#;
 
-/// A directory of one test's own.
-struct Place(PathBuf);
+/// A temporary directory for the intents file of one test.
+struct IntentsDirectory(PathBuf);
 
-impl Place {
-    fn new(name: &str) -> Place {
+impl IntentsDirectory {
+    fn new(name: &str) -> IntentsDirectory {
         let name = format!("stagegate-intents-{name}-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let _ = fs::remove_dir_all(&path);
         fs::create_dir(&path).unwrap();
-        Place(path)
+        IntentsDirectory(path)
     }
 
     fn file(&self) -> PathBuf {
@@ -41,7 +41,7 @@ impl Place {
         RolloutOptions::new().keep_intents_in(self.file())
     }
 
-    /// What is in the directory, but for locks.
+    /// Returns the names of all files in the directory except locks.
     fn files(&self) -> Vec<String> {
         let files = fs::read_dir(&self.0).unwrap();
         let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
@@ -51,14 +51,14 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for IntentsDirectory {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
-/// Both flags are on for everybody, and then the disk is gone.
-fn begun(place: &Place) -> (Rollout, Arc<Faults>, Memory, ManualClock) {
+/// Starts a rollout with both flags at 100%, then makes the store fail.
+fn start_rollout(place: &IntentsDirectory) -> (Rollout, Arc<Faults>, Memory, ManualClock) {
     let (memory, clock) = (Memory::new(), ManualClock::at(monday()));
     let (store, faults) = Faulty::on(&memory);
     let options = place.options();
@@ -80,19 +80,19 @@ fn is_on(rollout: &Rollout, flag: &str) -> bool {
 
 #[test]
 fn an_unrecorded_rollback_survives_the_process_that_made_it() {
-    let place = Place::new("survives");
-    let (rollout, _, memory, clock) = begun(&place);
+    let place = IntentsDirectory::new("survives");
+    let (rollout, _, memory, clock) = start_rollout(&place);
     assert!(rollout.by("ben").roll_back("a", "data loss").unwrap().unrecorded.is_some());
     assert!(rollout.by("ben").roll_back_to("b", "one", "slow").unwrap().unrecorded.is_some());
     assert_eq!(place.files(), ["intents"]);
     drop(rollout);
 
-    // The store is there again, but nothing can be appended yet.
+    // The store can be read again, but every append still fails.
     clock.advance(HOUR);
     let (store, faults) = Faulty::on(&memory);
     Faults::set(&faults.no_append, true);
     let again = Rollout::open_with(store, clock.clone(), &place.options()).unwrap();
-    assert!(!is_on(&again, "a") && !is_on(&again, "b"), "in force before anybody asks");
+    assert!(!is_on(&again, "a") && !is_on(&again, "b"), "the rollbacks are in force at once");
     assert_eq!(&*again.report("b").unwrap().serving, "one");
     assert_eq!(again.status().unrecorded, ["a".into(), "b".into()]);
     assert!(again.status().notices.is_empty());
@@ -105,18 +105,18 @@ fn an_unrecorded_rollback_survives_the_process_that_made_it() {
         lines(&again, 4)[..2],
         ["ben: a: rolled back (data loss), all -> off", "ben: b: rolled back (slow), all -> one"]
     );
-    // They count from when they took effect.
+    // A query of the past counts the rollbacks from when they took effect.
     let past = again.at(monday()).unwrap();
     assert!(past.flags.iter().all(|(_, state)| state.stage != "all"));
     assert!(again.status().unrecorded.is_empty());
-    assert!(place.files().is_empty(), "and the file is gone");
-    is_the_same_reopened(&again, &memory, &clock);
+    assert!(place.files().is_empty(), "the file is removed");
+    assert_same_after_reopen(&again, &memory, &clock);
 }
 
 #[test]
 fn a_reported_incident_survives_the_process() {
-    let place = Place::new("report");
-    let (rollout, _, memory, clock) = begun(&place);
+    let place = IntentsDirectory::new("report");
+    let (rollout, _, memory, clock) = start_rollout(&place);
     rollout.by("ben").report("a", "security", Some("keys")).unwrap();
     drop(rollout);
     let again = Rollout::open_with(memory, clock, &place.options()).unwrap();
@@ -133,24 +133,23 @@ fn a_reported_incident_survives_the_process() {
 
 #[test]
 fn a_rollback_by_the_gate_survives_the_process() {
-    let place = Place::new("gate");
-    let (rollout, _, memory, clock) = begun(&place);
+    let place = IntentsDirectory::new("gate");
+    let (rollout, _, memory, clock) = start_rollout(&place);
     rollout.gate().roll_back("a").unwrap();
     drop(rollout);
     let again = Rollout::open_with(memory, clock, &place.options()).unwrap();
     assert!(!is_on(&again, "a"));
 }
 
-/// While the disk hangs, the file is there already.
 #[test]
-fn a_rollback_is_kept_before_the_store_is_asked() {
-    let place = Place::new("before");
-    let (rollout, faults, _, _) = begun(&place);
+fn a_rollback_is_in_the_intents_file_before_the_store_is_asked() {
+    let place = IntentsDirectory::new("before");
+    let (rollout, faults, _, _) = start_rollout(&place);
     faults.dead(false);
     let hung = faults.hang_append();
     let rolling_back = rollout.clone();
     let thread = thread::spawn(move || rolling_back.by("ben").roll_back("a", "slow").unwrap());
-    hung.is_under_way();
+    hung.wait_until_called();
     assert!(!is_on(&rollout, "a"));
     let kept = fs::read_to_string(place.file()).unwrap();
     assert!(kept.contains(r#""flag":"a","by":"ben","to":"off""#), "{kept}");
@@ -159,11 +158,11 @@ fn a_rollback_is_kept_before_the_store_is_asked() {
     assert!(place.files().is_empty());
 }
 
-/// The process ended after the record was written and before the file was: the rollback is done with.
+/// The process ended after it had written the record, and before it removed the rollback from the file.
 #[test]
-fn a_kept_rollback_that_the_journal_has_is_not_made_again() {
-    let place = Place::new("again");
-    let (rollout, faults, memory, clock) = begun(&place);
+fn a_rollback_that_is_in_the_journal_is_not_repeated_from_the_intents_file() {
+    let place = IntentsDirectory::new("again");
+    let (rollout, faults, memory, clock) = start_rollout(&place);
     rollout.by("ben").roll_back("a", "slow").unwrap();
     let kept = fs::read(place.file()).unwrap();
     faults.dead(false);
@@ -178,11 +177,10 @@ fn a_kept_rollback_that_the_journal_has_is_not_made_again() {
     assert!(again.status().unrecorded.is_empty() && place.files().is_empty());
 }
 
-/// Of a damaged file what is sound is in force, and a notice says that there was more.
 #[test]
-fn a_damaged_file_of_intents_is_told_and_what_is_sound_of_it_counts() {
-    let place = Place::new("damaged");
-    let (rollout, _, memory, clock) = begun(&place);
+fn a_damaged_intents_file_is_reported_and_its_sound_part_is_in_force() {
+    let place = IntentsDirectory::new("damaged");
+    let (rollout, _, memory, clock) = start_rollout(&place);
     rollout.by("ben").roll_back("a", "slow").unwrap();
     rollout.by("ben").roll_back("b", "slow").unwrap();
     drop(rollout);
@@ -195,7 +193,7 @@ fn a_damaged_file_of_intents_is_told_and_what_is_sound_of_it_counts() {
         again.status().notices,
         [format!(
             "intents `{0}`: it is damaged: 1 of 2 rollbacks can be read; the file is now `{0}.aside-1767603600000`. \
-             Check which flags are to be off",
+             Check which flags should be off",
             path.display()
         )]
     );
@@ -203,8 +201,8 @@ fn a_damaged_file_of_intents_is_told_and_what_is_sound_of_it_counts() {
 }
 
 #[test]
-fn a_file_of_something_else_is_told_and_put_aside() {
-    let place = Place::new("else");
+fn a_file_with_other_content_is_reported_and_put_aside() {
+    let place = IntentsDirectory::new("else");
     fs::write(place.file(), "my diary\n").unwrap();
     let (memory, clock) = (Memory::new(), ManualClock::at(monday()));
     let options = place.options();
@@ -218,9 +216,9 @@ fn a_file_of_something_else_is_told_and_put_aside() {
 }
 
 #[test]
-fn intents_of_another_rollout_take_nothing_back() {
-    let place = Place::new("other");
-    let (rollout, ..) = begun(&place);
+fn intents_of_another_rollout_roll_nothing_back() {
+    let place = IntentsDirectory::new("other");
+    let (rollout, ..) = start_rollout(&place);
     rollout.by("ben").roll_back("a", "slow").unwrap();
     drop(rollout);
     let clock = ManualClock::at(monday() + HOUR);
@@ -230,27 +228,26 @@ fn intents_of_another_rollout_take_nothing_back() {
     assert!(is_on(&other, "a"));
     let notices = other.status().notices;
     assert!(
-        notices[0].contains("it is of another rollout, so nothing of it is in force"),
+        notices[0].contains("it belongs to another rollout, so none of its rollbacks is in force"),
         "{notices:?}"
     );
     assert_eq!(place.files(), ["intents.aside-1767607200000"]);
 }
 
-/// Where nothing can be written the rollback is in force all the same, and that is told.
 #[test]
-fn a_rollback_that_can_be_kept_nowhere_is_in_force_and_told() {
-    let place = Place::new("nowhere");
-    let (rollout, _, _, _) = begun(&place);
+fn a_rollback_without_a_writable_intents_file_is_in_force_and_reported() {
+    let place = IntentsDirectory::new("nowhere");
+    let (rollout, _, _, _) = start_rollout(&place);
     fs::create_dir_all(place.0.join("intents.new/in the way")).unwrap();
     rollout.by("ben").roll_back("a", "slow").unwrap();
     assert!(!is_on(&rollout, "a"));
     let notices = rollout.status().notices;
     let begin = format!(
-        "intents `{}` cannot be written, so a restart loses what is not recorded: ",
+        "intents `{}` cannot be written, so a restart would lose unrecorded rollbacks: ",
         place.file().display()
     );
     assert!(notices[0].starts_with(&begin), "{notices:?}");
-    // Once it can be written it is, and nothing is said any more.
+    // Once the file can be written, the notice disappears.
     fs::remove_dir_all(place.0.join("intents.new")).unwrap();
     rollout.tick();
     assert!(rollout.status().notices.is_empty());
@@ -258,16 +255,16 @@ fn a_rollback_that_can_be_kept_nowhere_is_in_force_and_told() {
 }
 
 #[test]
-fn a_file_of_intents_that_another_process_has_is_left_alone() {
-    let place = Place::new("taken");
-    let (rollout, _, memory, clock) = begun(&place);
+fn an_intents_file_in_use_by_another_process_is_not_touched() {
+    let place = IntentsDirectory::new("taken");
+    let (rollout, _, memory, clock) = start_rollout(&place);
     rollout.by("ben").roll_back("a", "slow").unwrap();
     let before = fs::read(place.file()).unwrap();
     let other = Rollout::open_with(memory, clock, &place.options()).unwrap();
     assert_eq!(
         other.status().notices,
         [format!(
-            "intents `{}`: rollbacks are kept in memory alone: another process has this file; name another one",
+            "intents `{}`: rollbacks are kept in memory only: another process uses this file; name another one",
             place.file().display()
         )]
     );
@@ -276,21 +273,21 @@ fn a_file_of_intents_that_another_process_has_is_left_alone() {
 }
 
 #[test]
-fn a_place_that_is_not_there_is_told_at_once() {
+fn a_missing_directory_for_intents_is_reported_at_once() {
     let (memory, clock) = (Memory::new(), ManualClock::at(monday()));
     let path = Path::new("/nonexistent/intents");
     let options = RolloutOptions::new().keep_intents_in(path);
     let rollout = Rollout::start_with(memory, clock, DOCUMENT, "ana", &options).unwrap();
     let notices = rollout.status().notices;
-    let begin = "intents `/nonexistent/intents`: rollbacks are kept in memory alone: ";
+    let begin = "intents `/nonexistent/intents`: rollbacks are kept in memory only: ";
     assert!(notices[0].starts_with(begin), "{notices:?}");
 }
 
-/// A journal that was restored, edited or rotated under a running process: nobody finds what that process writes.
+/// The journal was restored, edited or rotated while the process runs. Records that the process appends would be lost.
 #[cfg(unix)]
 #[test]
-fn a_rollback_under_a_journal_that_was_replaced_is_kept_and_recorded_after_a_restart() {
-    let place = Place::new("replaced");
+fn a_rollback_after_the_journal_was_replaced_is_recorded_after_a_restart() {
+    let place = IntentsDirectory::new("replaced");
     let (path, clock) = (place.0.join("store"), ManualClock::at(monday()));
     let store = Directory::create(&path).unwrap();
     let options = place.options();
@@ -303,7 +300,7 @@ fn a_rollback_under_a_journal_that_was_replaced_is_kept_and_recorded_after_a_res
     assert_eq!(
         outcome.unrecorded.unwrap().to_string(),
         format!(
-            "{0}: `{0}` cannot be written: another file is in the journal's place; restart the process that writes",
+            "{0}: `{0}` cannot be written: the journal was replaced by another file: restart this process",
             path.display()
         )
     );

@@ -1,10 +1,10 @@
-//! Several machines on one journal: their clocks differ, they restart, stand still and go backwards.
+//! Several machines on one journal, with wrong clocks, restarts, suspends and uptimes that go backwards.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stagegate::clock::{Boot, Clock, ManualClock, Moment};
-use stagegate::rollout::{Fact, Rollout, Standing};
+use stagegate::rollout::{Fact, Progress, Rollout};
 use stagegate::store::Memory;
 
 use super::{DAY, HOUR, monday, percent, unmet};
@@ -12,52 +12,52 @@ use super::{DAY, HOUR, monday, percent, unmet};
 const MINUTE: Duration = Duration::from_secs(60);
 const YEAR: i64 = 365 * 24 * 60 * 60 * 1000;
 
-/// By how many milliseconds wall clocks are wrong.
+/// Errors of wall clocks, in milliseconds.
 const SKEWS: [i64; 7] = [0, 50, -50, 300_000, -300_000, YEAR, -YEAR];
 
-/// A machine: its own wall clock, boot and uptime, all of which can be set.
+/// The clock of one machine. Its wall clock, boot id and uptime can be set.
 #[derive(Clone, Debug)]
 struct Machine {
     world: ManualClock,
-    hands: Arc<Mutex<Hands>>,
+    state: Arc<Mutex<ClockState>>,
 }
 
 #[derive(Debug)]
-struct Hands {
+struct ClockState {
     boot: String,
     skew: i64,
-    /// Its uptime was that when the world's was the other.
+    /// An uptime of this machine, and the uptime of the world at the same moment.
     up: (Duration, Duration),
 }
 
 impl Machine {
     fn new(world: &ManualClock, boot: &str, up: Duration, skew: i64) -> Machine {
-        let hands = Hands { boot: boot.to_owned(), skew, up: (up, world.now().uptime) };
-        Machine { world: world.clone(), hands: Arc::new(Mutex::new(hands)) }
+        let state = ClockState { boot: boot.to_owned(), skew, up: (up, world.now().uptime) };
+        Machine { world: world.clone(), state: Arc::new(Mutex::new(state)) }
     }
 
-    /// From now on the uptime counts from there.
+    /// Sets the uptime, which continues to count from there.
     fn set_uptime(&self, up: Duration) {
-        self.hands.lock().unwrap().up = (up, self.world.now().uptime);
+        self.state.lock().unwrap().up = (up, self.world.now().uptime);
     }
 
     fn restart(&self, boot: &str) {
         self.set_uptime(Duration::ZERO);
-        boot.clone_into(&mut self.hands.lock().unwrap().boot);
+        boot.clone_into(&mut self.state.lock().unwrap().boot);
     }
 }
 
 impl Clock for Machine {
     fn now(&self) -> Moment {
-        let (world, hands) = (self.world.now(), self.hands.lock().unwrap());
-        let skew = Duration::from_millis(hands.skew.unsigned_abs());
-        let wall = if hands.skew < 0 { world.wall - skew } else { world.wall + skew };
-        let up = hands.up.0 + (world.uptime - hands.up.1);
-        Moment::new(wall, up, Boot::new(&*hands.boot))
+        let (world, state) = (self.world.now(), self.state.lock().unwrap());
+        let skew = Duration::from_millis(state.skew.unsigned_abs());
+        let wall = if state.skew < 0 { world.wall - skew } else { world.wall + skew };
+        let up = state.up.0 + (world.uptime - state.up.1);
+        Moment::new(wall, up, Boot::new(&*state.boot))
     }
 }
 
-/// One per cent, then everybody; readings of the error rate count for ten minutes.
+/// Returns a plan with the stages 1% and 100%. Readings of the error rate count for ten minutes.
 fn document(stage: &str, no_data: &str) -> String {
     format!(
         r#"
@@ -71,7 +71,7 @@ stages = [{{ name = "one", percent = 1 }}, {{ name = "all", percent = 100 }}]
     )
 }
 
-/// Two stages that only take time.
+/// A plan whose first stage needs 20 hours and nothing else.
 const SLOW: &str = r#"
 schema = 1
 [flags.a]
@@ -82,13 +82,13 @@ stages = [{ name = "one", percent = 1 }]
 
 fn spent(rollout: &Rollout) -> Duration {
     rollout.refresh().unwrap();
-    rollout.report("a").unwrap().spent
+    rollout.report("a").unwrap().time_in_stage
 }
 
-/// A flag was rolled back 20 ms after its promotion, by a machine whose clock was 50 ms behind: "no data for an unknown
-/// time". One that was a year ahead found "no data for 365d".
+/// Two former bugs. A machine whose clock was 50 ms behind rolled a flag back 20 ms after its promotion: "no data for
+/// an unknown time". A machine a year ahead rolled it back with "no data for 365d".
 #[test]
-fn a_machine_with_another_wall_clock_does_not_miss_data() {
+fn a_wrong_wall_clock_does_not_make_data_look_missing() {
     for skew in SKEWS {
         let (world, store) = (ManualClock::at(monday() + 400 * DAY), Memory::new());
         let (a, b) = (Machine::new(&world, "a", DAY, 0), Machine::new(&world, "b", DAY, skew));
@@ -100,7 +100,7 @@ fn a_machine_with_another_wall_clock_does_not_miss_data() {
         b.tick();
         assert_eq!(b.report("a").unwrap().state.stage, "one", "{skew} ms");
 
-        // Ten minutes without data are ten minutes without data, whatever day it is.
+        // Missing data counts by measured time, whatever the wall clock says.
         world.advance(10 * MINUTE);
         b.tick();
         assert_eq!(b.report("a").unwrap().state.stage, "one", "{skew} ms");
@@ -111,8 +111,8 @@ fn a_machine_with_another_wall_clock_does_not_miss_data() {
     }
 }
 
-/// A container was restarted, with the same boot and an uptime from the beginning: a reading five days old promoted, and
-/// data that stayed away were not missed for as long as the machine had been up before.
+/// A former bug: a restarted container has the same boot id, and its uptime begins at zero. A reading five days old
+/// allowed a promotion, and missing data was not detected until the uptime had its old value again.
 #[test]
 fn an_uptime_that_goes_backwards_is_another_run_of_the_machine() {
     let (world, store) = (ManualClock::at(monday()), Memory::new());
@@ -127,20 +127,20 @@ fn an_uptime_that_goes_backwards_is_another_run_of_the_machine() {
     let error = r.by("ana").promote("a").unwrap_err();
     assert_eq!(
         error.refusals()[0].unmet[0].found,
-        "the last reading of `error_rate` is 5d old, and counts for 10m"
+        "the last reading of `error_rate` is 5d old, more than its `stale_after` of 10m"
     );
-    assert!(r.tick().records.is_empty(), "nobody was there to read: downtime takes nothing back");
+    assert!(r.tick().records.is_empty(), "downtime is not missing data");
     assert_eq!(spent(&r), Duration::ZERO);
     world.advance(11 * MINUTE);
     r.tick();
     let report = r.report("a").unwrap();
-    assert_eq!(report.standing, Standing::RolledBack);
+    assert_eq!(report.progress, Progress::RolledBack);
     assert_eq!(&*report.state.incident.unwrap().about, "error_rate > 5% (no data for 11m)");
 }
 
-/// Until the uptime was what it had been before, no process that began knew of any time.
+/// A former bug: new processes counted no time until the uptime had its old value again.
 #[test]
-fn a_machine_whose_uptime_went_backwards_counts_on_from_there() {
+fn a_machine_whose_uptime_went_backwards_continues_to_count() {
     let (world, store) = (ManualClock::at(monday()), Memory::new());
     let host = Machine::new(&world, "host", 30 * DAY, 0);
     let r = Rollout::start(store.clone(), host.clone(), SLOW, "ana").unwrap();
@@ -153,9 +153,9 @@ fn a_machine_whose_uptime_went_backwards_counts_on_from_there() {
     promote().unwrap();
 }
 
-/// Two containers on one host may have the same boot and uptimes of their own.
+/// Two containers on one host may have the same boot id and different uptimes.
 #[test]
-fn containers_that_share_a_boot_count_no_time_that_lies_between_their_uptimes() {
+fn containers_with_the_same_boot_id_count_no_time_between_their_uptimes() {
     let (world, store) = (ManualClock::at(monday()), Memory::new());
     let (old, young) =
         (Machine::new(&world, "host", 30 * DAY, 0), Machine::new(&world, "host", HOUR, 0));
@@ -174,9 +174,9 @@ fn containers_that_share_a_boot_count_no_time_that_lies_between_their_uptimes() 
     assert_eq!(spent(&r), 9 * HOUR);
 }
 
-/// A machine that was up all the time counted only what had passed since the last record of another.
+/// A former bug: a machine that was always up counted only the time since the last record of another machine.
 #[test]
-fn build_servers_that_write_in_between_take_no_time_from_a_machine_that_is_up() {
+fn records_of_build_servers_take_no_time_from_a_machine_that_is_up() {
     let (world, store) = (ManualClock::at(monday()), Memory::new());
     let server = Machine::new(&world, "server", DAY, 0);
     let r = Rollout::start(store.clone(), server.clone(), SLOW, "ana").unwrap();
@@ -189,7 +189,8 @@ fn build_servers_that_write_in_between_take_no_time_from_a_machine_that_is_up() 
         build.hold("b", "deploying").or_else(|_| build.resume("b", None)).unwrap();
     }
     assert_eq!(spent(&r), 25 * HOUR);
-    // Another process of that machine knows it from the journal, and so does everybody once it has written.
+    // Another process of the server reads the time from the journal. Other machines do so once the server has written a
+    // record.
     let again = Rollout::open(store.clone(), server).unwrap();
     assert_eq!(spent(&again), 25 * HOUR);
     again.by("ana").hold("a", "a look").unwrap();
@@ -197,9 +198,9 @@ fn build_servers_that_write_in_between_take_no_time_from_a_machine_that_is_up() 
     assert_eq!(spent(&elsewhere), 25 * HOUR);
 }
 
-/// A wall clock that is ahead made a machine's whole uptime count, as it seemed to have started since.
+/// A former bug: a wall clock that was ahead made the whole uptime of a machine count.
 #[test]
-fn no_wall_clock_makes_a_stage_seem_older_than_it_is() {
+fn a_wrong_wall_clock_adds_no_time_in_stage() {
     for skew in SKEWS {
         let (world, store) = (ManualClock::at(monday() + 400 * DAY), Memory::new());
         let (a, b) = (Machine::new(&world, "a", DAY, 0), Machine::new(&world, "b", 30 * DAY, skew));
@@ -214,9 +215,9 @@ fn no_wall_clock_makes_a_stage_seem_older_than_it_is() {
     }
 }
 
-/// A flag went up from a laptop, and the server that saw the time pass forgot it with each deployment.
+/// A former bug: a laptop promoted a flag, and the server lost its measured time with each deployment.
 #[test]
-fn what_a_machine_has_seen_survives_its_processes() {
+fn time_that_a_machine_has_measured_survives_its_processes() {
     let (world, store) = (ManualClock::at(monday()), Memory::new());
     let server = Machine::new(&world, "server", DAY, 0);
     let r = Rollout::start(store.clone(), server.clone(), SLOW, "ana").unwrap();
@@ -226,13 +227,13 @@ fn what_a_machine_has_seen_survives_its_processes() {
     r.refresh().unwrap();
     let noted: Vec<String> = r.tick().records.iter().map(|it| it.fact.to_string()).collect();
     assert_eq!(noted, ["noted this machine's clock"]);
-    assert!(r.tick().records.is_empty(), "once");
+    assert!(r.tick().records.is_empty(), "the clock is recorded once");
     drop(r);
     world.advance(10 * HOUR);
     let r = Rollout::open(store.clone(), server.clone()).unwrap();
     assert_eq!(spent(&r), 10 * HOUR);
 
-    // After a restart, the first refusal or tick begins to count, where the machine stays.
+    // After a restart, a refusal starts the count once the machine has been up for ten minutes.
     server.restart("server-2");
     world.advance(5 * MINUTE);
     let promote = || Rollout::open(store.clone(), server.clone()).unwrap().by("ana").promote("a");
@@ -248,15 +249,15 @@ fn what_a_machine_has_seen_survives_its_processes() {
     assert_eq!(
         unmet(promote()),
         ["min_duration"],
-        "what nobody wrote down before the restart is lost"
+        "time before the restart that no record has is lost"
     );
     world.advance(HOUR);
     promote().unwrap();
 }
 
-/// A wall clock that is a little behind found readings "from before the clock was set back".
+/// A former bug: a wall clock slightly behind treated readings as "from before the clock was set back".
 #[test]
-fn a_reading_that_lies_moments_ahead_is_fresh_and_one_far_ahead_is_not() {
+fn a_reading_up_to_a_minute_in_the_future_is_fresh() {
     for (skew, promotes) in [(50, true), (59_000, true), (61_000, false), (YEAR, false)] {
         let (world, store) = (ManualClock::at(monday()), Memory::new());
         let (a, b) = (Machine::new(&world, "a", DAY, skew), Machine::new(&world, "b", DAY, 0));
@@ -270,9 +271,9 @@ fn a_reading_that_lies_moments_ahead_is_fresh_and_one_far_ahead_is_not() {
     }
 }
 
-/// A virtual machine that was paused does not know it by its uptime.
+/// The uptime of a virtual machine does not count while the machine is paused.
 #[test]
-fn a_reading_from_before_a_machine_stood_still_is_old() {
+fn a_reading_from_before_a_suspend_is_old() {
     let (world, store) = (ManualClock::at(monday()), Memory::new());
     let vm = Machine::new(&world, "vm", DAY, 0);
     let r = Rollout::start(store, vm.clone(), document("min_duration = \"1h\"", "hold"), "ana")
@@ -283,12 +284,12 @@ fn a_reading_from_before_a_machine_stood_still_is_old() {
     world.advance(5 * DAY);
     vm.set_uptime(DAY + HOUR);
     assert_eq!(unmet(r.by("ana").promote("a")), ["trigger"]);
-    assert_eq!(spent(&r), HOUR, "and what it did not see does not count");
+    assert_eq!(spent(&r), HOUR, "the pause does not count");
 }
 
-/// A machine that is a year ahead deleted signatures that expire.
+/// A former bug: a machine whose clock was a year ahead deleted sign-offs as expired.
 #[test]
-fn a_machine_that_is_ahead_takes_no_signature_away() {
+fn a_wall_clock_that_is_ahead_expires_no_sign_off() {
     let checklist = r#"checklist = [{ id = "go", text = "Go", expires = "2d" }]"#;
     let (world, store) = (ManualClock::at(monday()), Memory::new());
     let a = Machine::new(&world, "a", DAY, 0);
@@ -297,7 +298,7 @@ fn a_machine_that_is_ahead_takes_no_signature_away() {
     a.by("ana").sign("a", "go", None).unwrap();
     let b = Rollout::open(store, Machine::new(&world, "b", DAY, YEAR)).unwrap();
     b.tick();
-    assert!(unmet(b.by("ben").promote("a")).contains(&"checklist"), "as far as it knows");
+    assert!(unmet(b.by("ben").promote("a")).contains(&"checklist"), "expired by the clock of `b`");
     a.refresh().unwrap();
     a.by("ana").measure("a", "error_rate", percent("0.1%"), None).unwrap();
     a.by("ana").promote("a").unwrap();

@@ -1,32 +1,30 @@
-//! A rollout from end to end: what each verb does, and what stays true when disks, clocks and other
-//! threads do not behave.
+//! Tests of a rollout: each action, and its behaviour when disks, clocks and other threads misbehave.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod behind;
+mod actions;
 mod built_in;
-mod calls;
 mod clocks;
 mod dead_store;
-mod driven;
+mod driven_gate;
+mod failed_records;
 mod faulty;
 mod following;
+mod gate_rollbacks;
 mod incidents;
 mod intents;
 mod machines;
-mod missing;
-mod one_record;
+mod missing_data;
+mod notifications;
+mod outdated_process;
 mod races;
 mod reading;
 mod refusals;
-
+mod rollback_races;
 mod shutdown;
-mod store_up;
+mod store_status;
 mod table;
-mod telling;
 mod updates;
-mod verbs;
-mod way_back;
 
 use std::time::{Duration, SystemTime};
 
@@ -38,7 +36,7 @@ use stagegate::store::Memory;
 pub(crate) const HOUR: Duration = Duration::from_secs(60 * 60);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Two stages and everybody; a day, then three; a checklist, a metric, triggers.
+/// A plan with three stages, minimum durations, a checklist, metrics, triggers and people to escalate to.
 pub(crate) const DOCUMENT: &str = r#"
 schema = 1
 [groups.team]
@@ -84,13 +82,13 @@ escalation = ["lead", "CTO"]
 stages = [{ name = "all", percent = 100 }]
 "#;
 
-/// A moment: Monday 2026-01-05, 09:00 in UTC.
+/// Monday 2026-01-05, 09:00 UTC.
 pub(crate) fn monday() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_600)
 }
 
-/// A rollout of [`DOCUMENT`] that has just begun.
-pub(crate) fn begun() -> (Rollout, ManualClock, Memory) {
+/// Starts a rollout of [`DOCUMENT`].
+pub(crate) fn start_rollout() -> (Rollout, ManualClock, Memory) {
     let (store, clock) = (Memory::new(), ManualClock::at(monday()));
     let rollout = Rollout::start(store.clone(), clock.clone(), DOCUMENT, "ana").unwrap();
     (rollout, clock, store)
@@ -104,26 +102,26 @@ pub(crate) fn count(text: &str) -> Option<Quantity> {
     Some(Quantity::parse(text, Unit::Count).unwrap())
 }
 
-/// What the triggers watch is read, and well.
-pub(crate) fn reads(rollout: &Rollout) {
+/// Reports good readings of the metrics that triggers watch.
+pub(crate) fn report_healthy_readings(rollout: &Rollout) {
     let monitor = rollout.by("monitor");
     monitor.measure("search", "error_rate", percent("0.4%"), Some(900)).unwrap();
     monitor.measure("search", "complaints", count("1"), None).unwrap();
 }
 
-/// At `pilot`, with nothing shown yet.
-pub(crate) fn piloted() -> (Rollout, ManualClock, Memory) {
-    let (rollout, clock, store) = begun();
+/// Starts a rollout and promotes `search` to `pilot`. No condition of `pilot` is met yet.
+pub(crate) fn in_pilot() -> (Rollout, ManualClock, Memory) {
+    let (rollout, clock, store) = start_rollout();
     let ana = rollout.by("ana");
     ana.promote("search").unwrap();
     clock.advance(DAY);
     ana.sign("search", "load-test", None).unwrap();
-    reads(&rollout);
+    report_healthy_readings(&rollout);
     ana.promote("search").unwrap();
     (rollout, clock, store)
 }
 
-/// The kinds of what is unmet.
+/// Returns the kinds of the unmet conditions of a refusal.
 #[track_caller]
 pub(crate) fn unmet<T: std::fmt::Debug>(
     result: Result<T, stagegate::rollout::RolloutError>,
@@ -132,9 +130,9 @@ pub(crate) fn unmet<T: std::fmt::Debug>(
     error.refusals().iter().flat_map(|it| it.unmet.iter().map(|it| it.kind)).collect()
 }
 
-/// Another rollout on the same store has the same state.
+/// Asserts that another rollout on the same store has the same state.
 #[track_caller]
-pub(crate) fn is_the_same_reopened(rollout: &Rollout, store: &Memory, clock: &ManualClock) {
+pub(crate) fn assert_same_after_reopen(rollout: &Rollout, store: &Memory, clock: &ManualClock) {
     let again = Rollout::open(store.clone(), clock.clone()).unwrap();
     let (ours, theirs) = (rollout.status(), again.status());
     assert_eq!((ours.head, ours.document), (theirs.head, theirs.document));

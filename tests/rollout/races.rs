@@ -8,7 +8,7 @@ use stagegate::clock::ManualClock;
 use stagegate::rollout::{Fact, Rollout};
 use stagegate::store::Memory;
 
-use super::{is_the_same_reopened, monday};
+use super::{assert_same_after_reopen, monday};
 
 const DOCUMENT: &str = r#"
 schema = 1
@@ -16,8 +16,8 @@ schema = 1
 stages = [{ name = "one", percent = 1 }, { name = "two", percent = 2 }, { name = "all", percent = 100 }]
 "#;
 
-/// Has the incident closed, so that the flag may go up again.
-fn settle(rollout: &Rollout) {
+/// Closes the incident, so that the flag can be promoted again.
+fn close_incident(rollout: &Rollout) {
     let ana = rollout.by("ana");
     while rollout.report("a").unwrap().state.incident.is_some() {
         let _ = ana.step("a", None);
@@ -26,7 +26,7 @@ fn settle(rollout: &Rollout) {
 }
 
 #[test]
-fn a_roll_back_wins_every_race_and_the_journal_has_one_order() {
+fn a_rollback_wins_every_race_and_the_journal_has_one_order() {
     const ROUNDS: usize = 2_000;
     let (store, clock) = (Memory::new(), ManualClock::at(monday()));
     let rollout = Rollout::start(store.clone(), clock.clone(), DOCUMENT, "ana").unwrap();
@@ -57,20 +57,20 @@ fn a_roll_back_wins_every_race_and_the_journal_has_one_order() {
             rollout.tick();
             assert!(!rollout.gate().is_enabled("anybody", "a"), "round {round}");
             assert_eq!(rollout.report("a").unwrap().state.stage, "off");
-            settle(&rollout);
+            close_incident(&rollout);
         }
     });
-    // Each record begins where the one before has ended.
+    // Each record starts at the stage where the one before ended.
     let mut stage = None;
     for record in rollout.records(2).unwrap() {
         assert!(stage.is_none() || stage == record.from, "{record}");
         stage = record.to;
     }
-    is_the_same_reopened(&rollout, &store, &clock);
+    assert_same_after_reopen(&rollout, &store, &clock);
 }
 
 #[test]
-fn of_two_rollouts_on_one_journal_exactly_one_promotes() {
+fn two_rollouts_on_one_journal_never_promote_to_one_stage_twice() {
     const ROUNDS: usize = 300;
     let (store, clock) = (Memory::new(), ManualClock::at(monday()));
     let first = Rollout::start(store.clone(), clock.clone(), DOCUMENT, "ana").unwrap();
@@ -86,7 +86,7 @@ fn of_two_rollouts_on_one_journal_exactly_one_promotes() {
             (promote(&first, "a"), other.join().unwrap())
         });
         assert!(a || b);
-        // Both may have gone up, one after the other: never one stage twice.
+        // Both may have promoted, one after the other, but never to the same stage.
         let up = usize::from(a) + usize::from(b);
         let records = first.records(1).unwrap();
         let last =
@@ -96,14 +96,14 @@ fn of_two_rollouts_on_one_journal_exactly_one_promotes() {
         let _ = second.by("b").resume("a", None);
         first.by("a").hold("a", "look again").ok();
         first.by("a").roll_back("a", "next round").unwrap();
-        settle(&first);
+        close_incident(&first);
     }
     let mut stage = None;
     for record in first.records(2).unwrap() {
         assert!(stage.is_none() || stage == record.from, "{record}");
         stage = record.to;
     }
-    is_the_same_reopened(&first, &store, &clock);
+    assert_same_after_reopen(&first, &store, &clock);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn readers_never_see_a_promotion_that_is_not_in_the_journal() {
                 let seen = gate.evaluate("user-1", "a").stage.unwrap();
                 let journal = stagegate::rollout::Store::read(&mut store, 1).unwrap();
                 let journal = String::from_utf8(journal).unwrap();
-                // The journal is read after the gate, so it may be further, never behind.
+                // The journal is read after the gate, so it can only be newer.
                 let to = format!("\"to\":\"{seen}\"");
                 assert!(seen == "off" || journal.contains(&to), "{seen} is not in the journal");
             }
@@ -129,7 +129,7 @@ fn readers_never_see_a_promotion_that_is_not_in_the_journal() {
                 rollout.by("ana").promote("a").unwrap();
             }
             rollout.by("ana").roll_back("a", "again").unwrap();
-            settle(&rollout);
+            close_incident(&rollout);
         }
         done.store(true, Ordering::SeqCst);
     });

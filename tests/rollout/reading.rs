@@ -1,4 +1,4 @@
-//! Metrics that are kept elsewhere.
+//! Metrics that a `MetricReader` reads.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -35,7 +35,7 @@ plan = "p"
 stage = "off"
 "#;
 
-/// Answers with what it is given, and counts what it is asked.
+/// A reader with fixed answers, which stores the names of the metrics it reads.
 #[derive(Default)]
 struct Monitoring {
     answers: BTreeMap<&'static str, Result<Sample, ReadError>>,
@@ -53,7 +53,7 @@ impl MetricReader for Monitoring {
     }
 }
 
-fn begun() -> (Rollout, ManualClock) {
+fn start_rollout() -> (Rollout, ManualClock) {
     let clock = ManualClock::at(monday());
     (Rollout::start(Memory::new(), clock.clone(), DOCUMENT, "ana").unwrap(), clock)
 }
@@ -63,15 +63,15 @@ fn queue(length: u64, at: SystemTime) -> Result<Sample, ReadError> {
 }
 
 #[test]
-fn each_metric_is_asked_once_for_all_flags_that_need_it() {
-    let (rollout, _) = begun();
-    let names: Vec<_> = rollout.wanted_metrics().iter().map(|it| it.name.to_string()).collect();
+fn each_metric_is_read_once_for_all_flags() {
+    let (rollout, _) = start_rollout();
+    let names: Vec<_> = rollout.metrics_to_read().iter().map(|it| it.name.to_string()).collect();
     assert_eq!(names, ["load", "queue"]);
     let mut monitoring = Monitoring::default();
     monitoring.answers.insert("queue", queue(7, monday()));
     let report = rollout.read(&mut monitoring);
     assert_eq!(monitoring.asked, ["load", "queue"]);
-    assert!(report.failed.is_empty(), "of what it does not know it says nothing");
+    assert!(report.failed.is_empty(), "a reader without a value is not a failure");
     let read: Vec<_> = report.read.iter().map(|it| (&*it.flag, &*it.metric)).collect();
     assert_eq!(read, [("a", "queue"), ("b", "queue")]);
     let evidence = &rollout.report("a").unwrap().state.evidence["queue"];
@@ -81,18 +81,18 @@ fn each_metric_is_asked_once_for_all_flags_that_need_it() {
     assert_eq!(rollout.report("b").unwrap().state.stage, "off");
 }
 
-/// No reading at all: the one before counts until it is too old, and then the trigger's `no_data` does.
+/// The last good reading counts until it is too old. Then the trigger's `no_data` applies.
 #[test]
-fn what_is_old_of_tomorrow_or_missing_is_no_reading() {
-    let (rollout, clock) = begun();
+fn a_value_that_is_old_from_the_future_or_missing_is_no_reading() {
+    let (rollout, clock) = start_rollout();
     let mut monitoring = Monitoring::default();
     monitoring.answers.insert("queue", queue(7, monday()));
     rollout.read(&mut monitoring);
     clock.advance(Duration::from_secs(240));
     let minute = Duration::from_secs(60);
     for (answer, says) in [
-        (queue(500, monday() - 2 * minute), "`queue` is of 360 seconds ago"),
-        (queue(500, monday() + HOUR), "`queue` is of a moment 3360 seconds from now"),
+        (queue(500, monday() - 2 * minute), "the value of `queue` is 360 seconds old"),
+        (queue(500, monday() + HOUR), "the value of `queue` is from 3360 seconds in the future"),
         (Err(ReadError::new("no answer within 3s")), "no answer within 3s"),
     ] {
         monitoring.answers.insert("queue", answer);

@@ -1,12 +1,12 @@
-//! Exact texts of what is refused.
+//! The exact texts of refusals.
 
 use stagegate::rollout::Event;
 
-use super::{DAY, HOUR, begun, count, percent, piloted};
+use super::{DAY, HOUR, count, in_pilot, percent, start_rollout};
 
 #[test]
 fn refusals_name_what_was_found_and_what_to_do() {
-    let (rollout, clock, _) = piloted();
+    let (rollout, clock, _) = in_pilot();
     let ana = rollout.by("ana");
     let mut texts = Vec::new();
     let mut note = |result: Result<_, stagegate::rollout::RolloutError>| {
@@ -35,7 +35,7 @@ fn refusals_name_what_was_found_and_what_to_do() {
     note(ana.force_to("search", "internal", " "));
     note(ana.promote("serach"));
     note(ana.roll_back_to("search", "moon", "x"));
-    let (rollout, _, _) = begun();
+    let (rollout, _, _) = start_rollout();
     note(rollout.by("ana").measure("search", "error_rate", None, None));
     note(rollout.by("ana").sign("search", "load-test", None));
     let found = texts.join("\n\n") + "\n";
@@ -44,5 +44,5 @@ fn refusals_name_what_was_found_and_what_to_do() {
         std::fs::write(file, &found).unwrap();
     }
     let expected = std::fs::read_to_string(file).unwrap_or_default();
-    assert!(found == expected, "not as on record; found:\n{found}");
+    assert!(found == expected, "differs from the golden file; found:\n{found}");
 }

@@ -1,4 +1,4 @@
-//! Dropping a controller waits a bounded time, whatever hangs.
+//! Dropping a controller never waits longer than a fixed time.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
@@ -12,7 +12,7 @@ use stagegate::store::Memory;
 use super::faulty::Faulty;
 use super::monday;
 
-/// Far beyond what dropping a controller may take.
+/// A timeout far longer than dropping a controller may take.
 const LONG: Duration = Duration::from_secs(60);
 
 const DOCUMENT: &str = r#"
@@ -22,7 +22,7 @@ stage = "ga"
 triggers = [{ metric = "error_rate", above = "5%", no_data = "rollback", action = "rollback" }]
 "#;
 
-/// A server that never answers.
+/// A reader that reports each read, and answers when the channel closes.
 struct Hangs(Sender<()>, Receiver<()>);
 
 impl MetricReader for Hangs {
@@ -37,7 +37,7 @@ impl MetricReader for Hangs {
     }
 }
 
-/// A reader that is asked and does not answer until the sender is dropped.
+/// Starts a controller whose reader hangs until the returned sender is dropped.
 fn reading() -> (Controller, Sender<()>) {
     let (store, _) = Faulty::on(&Memory::new());
     let rollout = Rollout::start(store, ManualClock::at(monday()), DOCUMENT, "ana").unwrap();
@@ -61,7 +61,7 @@ fn dropping_a_controller_does_not_wait_for_a_reader_that_hangs() {
 }
 
 #[test]
-fn stopping_a_controller_waits_as_long_as_it_is_told() {
+fn stopping_a_controller_waits_for_the_given_time() {
     let (controller, answer) = reading();
     assert!(!controller.stop(Duration::ZERO), "it is still reading");
     let (controller, other) = reading();
@@ -76,12 +76,12 @@ fn stopping_a_controller_does_not_wait_for_a_disk_that_hangs() {
     let rollout = Rollout::start(store, clock.clone(), DOCUMENT, "ana").unwrap();
     let hung = faults.hang_read();
     let controller = Controller::spawn(&rollout, LONG, |_| {}).unwrap();
-    hung.is_under_way();
+    hung.wait_until_called();
     assert!(!controller.stop(Duration::ZERO));
     hung.go_on();
     let hung = faults.hang_read();
     let controller = Controller::following(&rollout, LONG, |_| {}).unwrap();
-    hung.is_under_way();
+    hung.wait_until_called();
     assert!(!controller.stop(Duration::ZERO));
     hung.go_on();
 }

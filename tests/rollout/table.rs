@@ -1,9 +1,9 @@
-//! The table of states in the documentation of `transition` is what the code does.
+//! The table of states in the documentation of `transition` matches the code.
 
 use std::time::{Duration, SystemTime};
 
 use stagegate::Plan;
-use stagegate::rollout::{Context, Event, FlagState, Stamp, Standing, transition};
+use stagegate::rollout::{Event, EventContext, FlagState, Progress, Stamp, transition};
 
 const DOCUMENT: &str = "schema = 1\n[flags.a]\nstages = [{ name = \"one\", percent = 1 }, { name = \"all\", percent = 100 }]";
 
@@ -25,8 +25,8 @@ fn event(name: &str) -> Event {
     }
 }
 
-/// What leads to a state from the beginning.
-fn way(state: &str) -> &'static [&'static str] {
+/// Returns the events that lead from the start to a state.
+fn events_to(state: &str) -> &'static [&'static str] {
     match state {
         "off" => &[],
         "off, incident" => &["report"],
@@ -34,40 +34,42 @@ fn way(state: &str) -> &'static [&'static str] {
         "running, incident" => &["promote", "report"],
         "held" => &["promote", "hold"],
         "rolled back" => &["promote", "roll back"],
-        "rolled back, looked into" => &["promote", "roll back", "step", "step"],
+        "rolled back, investigate" => &["promote", "roll back", "step", "step"],
         "complete" => &["promote", "promote", "promote"],
         other => panic!("no state {other}"),
     }
 }
 
-fn after(state: &FlagState, name: &str) -> Option<FlagState> {
+fn apply(state: &FlagState, name: &str) -> Option<FlagState> {
     let plan = Plan::parse(DOCUMENT).unwrap();
     let flag = plan.flag("a").unwrap();
     let now = Stamp::new(SystemTime::UNIX_EPOCH, Duration::ZERO, 0);
-    let context = Context { now: now.into(), by: "ana", serving: state.stage, next: 2 };
+    let context = EventContext { now: now.into(), by: "ana", serving: state.stage, record: 2 };
     transition(&flag, state, &event(name), &context).ok().map(|it| it.state)
 }
 
-fn named(state: &FlagState) -> String {
+fn state_name(state: &FlagState) -> String {
     let phase = state.incident.as_ref().map(|incident| incident.phase.to_string());
-    match (state.standing(), phase.as_deref()) {
-        (Standing::RolledBack, Some("investigate")) => "rolled back, looked into".to_owned(),
-        (Standing::RolledBack, _) => "rolled back".to_owned(),
-        (standing, Some(_)) => format!("{standing}, incident"),
-        (standing, None) => standing.to_string(),
+    match (state.progress(), phase.as_deref()) {
+        (Progress::RolledBack, Some("investigate")) => "rolled back, investigate".to_owned(),
+        (Progress::RolledBack, _) => "rolled back".to_owned(),
+        (progress, Some(_)) => format!("{progress}, incident"),
+        (progress, None) => progress.to_string(),
     }
 }
 
 fn cell(state: &FlagState, event: &str) -> String {
-    match after(state, event) {
+    match apply(state, event) {
         None => "-".to_owned(),
-        Some(next) if next.stage == state.stage && named(&next) == named(state) => "=".to_owned(),
-        Some(next) => named(&next),
+        Some(next) if next.stage == state.stage && state_name(&next) == state_name(state) => {
+            "=".to_owned()
+        }
+        Some(next) => state_name(&next),
     }
 }
 
 #[test]
-fn the_table_of_states_is_what_the_code_does() {
+fn the_documented_table_of_states_matches_the_code() {
     let source = include_str!("../../src/rollout/machine/mod.rs");
     let table = source.split("/// ```text\n").nth(1).unwrap().split("/// ```").next().unwrap();
     let mut rows = table.lines().map(|line| {
@@ -80,8 +82,8 @@ fn the_table_of_states_is_what_the_code_does() {
     for row in rows {
         let start = Stamp::new(SystemTime::UNIX_EPOCH, Duration::ZERO, 0);
         let off = FlagState::new(stagegate::StageName::OFF, start);
-        let state = way(row[0]).iter().fold(off, |state, name| after(&state, name).unwrap());
-        assert_eq!(named(&state), row[0]);
+        let state = events_to(row[0]).iter().fold(off, |state, name| apply(&state, name).unwrap());
+        assert_eq!(state_name(&state), row[0]);
         let cells: Vec<String> = events[1..].iter().map(|event| cell(&state, event)).collect();
         assert_eq!(row[1..], cells, "{}", row[0]);
         states.push(row[0]);

@@ -1,8 +1,8 @@
-//! Another document while flags are on their way.
+//! Updates of the document during a rollout.
 
-use stagegate::rollout::Standing;
+use stagegate::rollout::Progress;
 
-use super::{DAY, DOCUMENT, HOUR, count, is_the_same_reopened, percent, piloted, unmet};
+use super::{DAY, DOCUMENT, HOUR, assert_same_after_reopen, count, in_pilot, percent, unmet};
 
 fn changed(from: &str, to: &str) -> String {
     assert!(DOCUMENT.contains(from), "{from}");
@@ -10,8 +10,8 @@ fn changed(from: &str, to: &str) -> String {
 }
 
 #[test]
-fn a_document_keeps_the_state_and_says_what_has_to_be_shown_anew() {
-    let (rollout, clock, store) = piloted();
+fn an_update_keeps_the_state_and_lists_what_it_resets() {
+    let (rollout, clock, store) = in_pilot();
     let ana = rollout.by("ana");
     clock.advance(DAY);
     ana.measure("search", "error_rate", percent("0.1%"), None).unwrap();
@@ -19,30 +19,27 @@ fn a_document_keeps_the_state_and_says_what_has_to_be_shown_anew() {
     ana.sign("search", "feedback", None).unwrap();
     let reset = |document: String| {
         let changes = ana.update(document).unwrap();
-        is_the_same_reopened(&rollout, &store, &clock);
+        assert_same_after_reopen(&rollout, &store, &clock);
         assert_eq!(rollout.report("search").unwrap().state.stage, "pilot");
         changes.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     assert!(reset(DOCUMENT.to_owned()).is_empty());
     assert_eq!(
         reset(changed("It was read", "Everything was read")),
-        ["search has to show anew: item feedback"]
+        ["search starts over: item feedback"]
     );
-    assert_eq!(
-        reset(changed("\"< 1%\"", "\"< 0.5%\"")),
-        ["search has to show anew: metric error_rate"],
-    );
-    // Fewer users are others: nothing that was seen of the ten percent is of the five.
+    assert_eq!(reset(changed("\"< 1%\"", "\"< 0.5%\"")), ["search starts over: metric error_rate"],);
+    // A smaller percentage is another population, so the evidence of the 10% does not count for the 5%.
     assert_eq!(
         reset(changed("percent = 10", "percent = 5")),
-        ["search: 10% -> 5%; has to show anew: time, metric complaints"]
+        ["search: 10% -> 5%; starts over: time, metric complaints"]
     );
-    assert_eq!(rollout.report("search").unwrap().spent, std::time::Duration::ZERO);
+    assert_eq!(rollout.report("search").unwrap().time_in_stage, std::time::Duration::ZERO);
 }
 
 #[test]
-fn a_document_is_no_way_up() {
-    let (rollout, _, _) = piloted();
+fn an_update_moves_no_flag_up() {
+    let (rollout, _, _) = in_pilot();
     let ana = rollout.by("ana");
     let error = ana.update(changed("percent = 10", "percent = 50")).unwrap_err();
     assert_eq!(
@@ -56,7 +53,7 @@ fn a_document_is_no_way_up() {
     let error = ana.update("schema = 1").unwrap_err();
     assert!(error.is_invalid_document() && !error.plan_error().unwrap().problems().is_empty());
     assert!(!rollout.gate().is_enabled("user-2", "search"));
-    // The stage that a document says is only where a flag starts.
+    // The document's `stage` is only where a new flag starts.
     let moved = changed("[flags.search]\n", "[flags.search]\nstage = \"ga\"\n");
     ana.update(moved).unwrap();
     let report = rollout.report("search").unwrap();
@@ -64,8 +61,8 @@ fn a_document_is_no_way_up() {
 }
 
 #[test]
-fn flags_come_and_go_and_an_incident_stays() {
-    let (rollout, clock, store) = piloted();
+fn an_incident_survives_updates_that_add_and_remove_flags() {
+    let (rollout, clock, store) = in_pilot();
     let ana = rollout.by("ana");
     ana.roll_back("search", "x").unwrap();
     let more = changed(
@@ -77,13 +74,13 @@ fn flags_come_and_go_and_an_incident_stays() {
     assert_eq!(told, ["more is new, at all", "other is gone", "others is new, at off"]);
     assert!(rollout.gate().is_enabled("anybody", "more"));
     assert!(ana.promote("other").unwrap_err().is_not_found());
-    assert_eq!(rollout.report("search").unwrap().standing, Standing::RolledBack);
+    assert_eq!(rollout.report("search").unwrap().progress, Progress::RolledBack);
     clock.advance(HOUR);
-    is_the_same_reopened(&rollout, &store, &clock);
+    assert_same_after_reopen(&rollout, &store, &clock);
 }
 
 #[test]
-fn a_users_file_is_kept_with_the_document() {
+fn the_store_keeps_users_files_with_the_document() {
     let directory = std::env::temp_dir().join(format!("stagegate-users-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     std::fs::write(directory.join("team.txt"), "ana\n").unwrap();
@@ -91,8 +88,8 @@ fn a_users_file_is_kept_with_the_document() {
     std::fs::write(directory.join("plan.toml"), document).unwrap();
     let document = stagegate::Document::read(directory.join("plan.toml")).unwrap();
     std::fs::remove_dir_all(&directory).unwrap_or_default();
-    // Read once more, as it is gone.
-    let (store, clock) = (stagegate::store::Memory::new(), super::begun().1);
+    // The rollout reads the users file at the start, and the file is gone.
+    let (store, clock) = (stagegate::store::Memory::new(), super::start_rollout().1);
     let error = stagegate::rollout::Rollout::start(store.clone(), clock.clone(), &document, "ana");
     assert!(error.unwrap_err().is_invalid_document());
 
@@ -106,7 +103,7 @@ fn a_users_file_is_kept_with_the_document() {
     assert!(again.gate().is_enabled("ana", "search"));
 }
 
-/// A flag of one percent and a group, with a stage after it.
+/// Returns a plan with a flag whose first stage has 1% and the group `beta`.
 fn one_percent(beta: &str, more: &str) -> String {
     format!(
         "schema = 1\n[groups.beta]\n{beta}\n[flags.a]\n{more}\nstages = [{{ name = \"pilot\", percent = 1, groups = [\"beta\"], min_duration = \"7d\" }}, {{ name = \"ga\", percent = 100 }}]\n[flags.b]\n"
@@ -118,14 +115,14 @@ fn users(count: usize) -> String {
 }
 
 fn started(document: String) -> stagegate::rollout::Rollout {
-    let (store, clock) = (stagegate::store::Memory::new(), super::begun().1);
+    let (store, clock) = (stagegate::store::Memory::new(), super::start_rollout().1);
     let rollout = stagegate::rollout::Rollout::start(store, clock, document, "ana").unwrap();
     rollout.by("ana").promote("a").unwrap();
     rollout
 }
 
 #[test]
-fn a_longer_list_is_told_and_a_wider_group_or_another_salt_needs_a_reason() {
+fn a_longer_list_is_reported_and_a_wider_group_or_new_salt_needs_a_reason() {
     let rollout = started(one_percent(&users(6), ""));
     let ana = rollout.by("ana");
     let changes = ana.update(one_percent(&users(1000), "")).unwrap();
@@ -134,7 +131,7 @@ fn a_longer_list_is_told_and_a_wider_group_or_another_salt_needs_a_reason() {
         ["a: beta: +994 users"]
     );
     let record = rollout.records(1).unwrap().pop().unwrap();
-    assert!(record.to_string().ends_with("ana: another document: a: beta: +994 users"), "{record}");
+    assert!(record.to_string().ends_with("ana: document updated: a: beta: +994 users"), "{record}");
 
     let error = ana.update(one_percent(&users(1000), "salt = \"other\"")).unwrap_err();
     assert_eq!(
@@ -151,13 +148,13 @@ fn a_longer_list_is_told_and_a_wider_group_or_another_salt_needs_a_reason() {
     let changes = ana.update(reasoned).unwrap();
     assert_eq!(
         changes.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["a: beta: matches more users; has to show anew: time (agreed)"]
+        ["a: beta: matches more users; starts over: time (agreed)"]
     );
 }
 
 #[test]
 fn a_removed_flag_comes_back_with_its_stage_and_its_incident() {
-    let (store, clock) = (stagegate::store::Memory::new(), super::begun().1);
+    let (store, clock) = (stagegate::store::Memory::new(), super::start_rollout().1);
     let document = one_percent(&users(1), "");
     let rollout =
         stagegate::rollout::Rollout::start(store.clone(), clock.clone(), &*document, "ana")
@@ -175,9 +172,9 @@ fn a_removed_flag_comes_back_with_its_stage_and_its_incident() {
     assert!(!rollout.gate().is_enabled("u", "a"));
     let changes = ana.update(&*document).unwrap();
     assert_eq!(changes.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a is back, at off"]);
-    is_the_same_reopened(&rollout, &store, &clock);
+    assert_same_after_reopen(&rollout, &store, &clock);
     let report = rollout.report("a").unwrap();
-    assert_eq!(report.standing, Standing::RolledBack);
+    assert_eq!(report.progress, Progress::RolledBack);
     assert!(report.unmet.iter().any(|unmet| unmet.kind == "incident"));
 }
 
@@ -192,7 +189,7 @@ fn an_update_that_takes_flags_from_most_users_needs_a_reason() {
         changes.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["a: beta: -900 users (the beta is over)"]
     );
-    // Nobody is asked about a flag that is off.
+    // A flag that is off loses no users, so the limit does not apply.
     ana.roll_back("a", "x").unwrap();
     ana.update(one_percent(&users(1), "")).unwrap();
 }

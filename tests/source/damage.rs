@@ -1,4 +1,4 @@
-//! Files that are none, and documents that are none.
+//! Paths without a readable file, and invalid documents.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -17,17 +17,17 @@ fn file(path: &Path) -> File {
     File::new(path).settle(Duration::from_millis(1)).every(Duration::from_secs(3600))
 }
 
-/// What is put in the place of a document.
+/// Replaces the document at a path with something else.
 type Put = fn(&Path);
 
-/// With how the error ends.
+/// Each case with the end of its error.
 const NO_FILES: [(&str, Put, &str); 6] = [
     ("nothing", |_| {}, "No such file or directory (os error 2)"),
     ("a directory", |path| fs::create_dir(path).unwrap(), "it is a directory"),
     (
         "a pipe",
         |path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success()),
-        "it is no regular file",
+        "it is not a regular file",
     ),
     (
         "2 GB of nothing",
@@ -47,7 +47,7 @@ const NO_FILES: [(&str, Put, &str); 6] = [
 ];
 
 #[test]
-fn what_is_no_file_takes_nothing_away() {
+fn a_path_without_a_regular_file_keeps_the_plan_in_force() {
     for (what, put, why) in NO_FILES {
         let scratch = Scratch::new();
         let path = scratch.path("rollout.toml");
@@ -66,7 +66,7 @@ fn what_is_no_file_takes_nothing_away() {
         let text = format!("rollout document `{}` cannot be read: {why}", path.display());
         assert_eq!(status.last_error.unwrap().to_string(), text);
         assert_eq!((status.freshness, number_of(&gate)), (Freshness::Stale, 0), "{what}");
-        // Nothing hangs.
+        // The read does not hang.
         let begin = Instant::now();
         assert!(follower.refresh_now().unwrap_err().is_unreachable());
         assert!(begin.elapsed() < Duration::from_secs(5), "{what}");
@@ -78,28 +78,28 @@ fn what_is_no_file_takes_nothing_away() {
         }
         fs::write(&path, plan(0)).unwrap();
         assert!(follower.wait_ready(LONG), "{what}: {:?}", log.lines());
-        assert_eq!(gate.version(), 1, "what was in force all the time is no new version");
+        assert_eq!(gate.version(), 1, "the document in force is not a new version");
         wait_until(what, || log.lines().last().is_some_and(|line| line == "recovered"));
         fs::write(&path, plan(1)).unwrap();
         wait_until(what, || number_of(&gate) == 1);
     }
 }
 
-/// Runs a test of this module in a process of its own, which may change who it is and where it is.
+/// Runs a test of this module in another process, which can change its user and its namespaces.
 #[track_caller]
-fn passes(mut child: Command) {
+fn run_child_test(mut child: Command) {
     let output = child.output().unwrap();
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(output.status.success() && text.contains("running 1 test"), "{text}");
     println!("{text}");
 }
 
-/// The superuser reads every file, so this runs as another user.
+/// The superuser can read every file, so the test runs as another user.
 #[test]
-fn a_file_that_may_not_be_read_takes_nothing_away() {
+fn a_file_without_read_permission_keeps_the_plan_in_force() {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "damage::child_that_may_not_read", "--ignored", "--nocapture"]);
-    passes(child);
+    run_child_test(child);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn child_that_may_not_read() {
 }
 
 #[test]
-fn documents_that_are_no_plan_are_refused_once() {
+fn invalid_documents_are_refused_once() {
     let scratch = Scratch::new();
     let path = scratch.path("rollout.toml");
     fs::write(&path, plan(0)).unwrap();
@@ -151,7 +151,7 @@ fn documents_that_are_no_plan_are_refused_once() {
         wait_until("it is refused", || follower.status().refused == count as u64 + 1);
         let status = follower.status();
         assert_eq!((status.freshness, number_of(&gate)), (Freshness::Failed, 0));
-        // Asked again, it says the same and counts no more.
+        // A second read has the same error and is not counted.
         let error = follower.refresh_now().unwrap_err();
         assert!(error.refusal().is_some_and(UpdateError::is_invalid_document), "{error}");
         assert_eq!(follower.status().refused, count as u64 + 1);
@@ -190,20 +190,20 @@ fn a_document_that_skips_a_stage_is_refused_until_it_changes() {
 }
 
 #[test]
-fn there_is_nothing_to_start_from() {
+fn a_follower_does_not_start_without_a_document() {
     let scratch = Scratch::new();
     let path = scratch.path("rollout.toml");
     let error = Follower::start(file(&path), FollowOptions::new()).unwrap_err();
     let text = format!(
-        "nothing to start from: rollout document `{}` cannot be read: No such file or directory (os error 2)",
+        "no document to start from: rollout document `{}` cannot be read: No such file or directory (os error 2)",
         path.display()
     );
     assert_eq!(error.to_string(), text);
-    assert!(matches!(error, StartError::Nothing { last_known_good: None, .. }));
+    assert!(matches!(error, StartError::NoDocument { last_known_good: None, .. }));
 }
 
 #[test]
-fn a_document_that_does_not_end_is_not_applied() {
+fn a_document_without_its_end_marker_is_not_applied() {
     let scratch = Scratch::new();
     let path = scratch.path("rollout.toml");
     let source = |ending| File::new(&path).settle(Duration::from_micros(100)).ending_with(ending);
@@ -212,7 +212,8 @@ fn a_document_that_does_not_end_is_not_applied() {
         fs::write(&path, &whole.as_bytes()[..cut]).unwrap();
         let options = FollowOptions::new().by_hand();
         let error = Follower::start(source("# end"), options).map(|_| ()).unwrap_err();
-        let text = format!("nothing to start from: `{}` does not end with `# end`", path.display());
+        let text =
+            format!("no document to start from: `{}` does not end with `# end`", path.display());
         assert_eq!(error.to_string(), text);
     }
     fs::write(&path, &whole).unwrap();
@@ -220,7 +221,7 @@ fn a_document_that_does_not_end_is_not_applied() {
     assert_eq!(number_of(&gate), 0);
 }
 
-/// In a user namespace of its own, which may have no inotify.
+/// Runs in a user namespace with a limit of zero inotify instances.
 #[test]
 fn without_inotify_files_are_polled() {
     let what = "a system without inotify";
@@ -236,11 +237,12 @@ fn without_inotify_files_are_polled() {
     let wrong = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     let may = if output.status.success() { Ok(()) } else { Err(wrong) };
     if needs::found(what, may).is_some() {
-        passes(without("exec \"$0\" --exact damage::child_that_polls --ignored --nocapture"));
+        run_child_test(without(
+            "exec \"$0\" --exact damage::child_that_polls --ignored --nocapture",
+        ));
     }
 }
 
-/// Run by the test above.
 #[test]
 #[ignore = "run by another test"]
 fn child_that_polls() {
@@ -253,18 +255,19 @@ fn child_that_polls() {
     for number in 1..20 {
         fs::write(&path, plan(number)).unwrap();
         let seen = wait_until("it is polled", || number_of(&gate) == number);
-        // From half to one and a half of it, then the rest.
+        // The interval has a jitter of 50%. The file must also be unchanged for the settle time.
         assert!(seen < 2 * every + Duration::from_millis(100), "{seen:?}");
     }
     let lines = log.lines();
     let notes: Vec<_> = lines.iter().filter(|line| line.starts_with("note")).collect();
-    let text = format!("note: `{}` is not watched, but read every 50ms: ", path.display());
+    let text =
+        format!("note: `{}` cannot be watched, so it is only read every 50ms: ", path.display());
     assert!(notes.len() == 1 && notes[0].starts_with(&text), "{notes:?}");
     println!("{}", notes[0]);
 }
 
 #[test]
-fn an_export_of_a_list_that_failed_switches_nobody_off() {
+fn a_failed_export_of_a_users_file_switches_no_user_off() {
     let scratch = Scratch::new();
     let (path, list) = (scratch.path("rollout.toml"), scratch.path("beta.txt"));
     let users: Vec<String> = (0..1000).map(|n| format!("user-{n}")).collect();
@@ -275,7 +278,7 @@ fn an_export_of_a_list_that_failed_switches_nobody_off() {
     let (gate, follower) = Follower::start(file(&path), FollowOptions::new()).unwrap();
     let listed = || users.iter().filter(|user| gate.is_enabled(user.as_str(), "a")).count();
     assert_eq!(listed(), 1000);
-    // What a program leaves that failed after opening its output, and one that failed half-way.
+    // An export that failed after it opened its output, and one that failed halfway.
     for (content, found) in [
         (String::new(), "found a file that lists no users, where the one in force lists 1000"),
         (users[..100].join("\n"), "takes the flag from 900 users, 90% of group \"beta\", at once"),

@@ -1,4 +1,4 @@
-//! Servers that answer all they should not: what is in force stays, and no error says a secret.
+//! Misbehaving servers: the plan in force stays, and no error shows a secret.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -12,14 +12,14 @@ use crate::canary;
 use crate::server::{Server, answer};
 use crate::world::{number_of, plan};
 
-/// A server whose next answers a test sets.
+/// The behaviour of a server, which the test can change.
 type Answers = Arc<Mutex<Behaviour>>;
 
 enum Behaviour {
     Says(Vec<u8>),
-    /// Waits that long after the first bytes.
+    /// Sends these bytes, then waits.
     Stalls(Vec<u8>, Duration),
-    /// A byte each ten milliseconds.
+    /// Sends one byte every ten milliseconds.
     Trickles(String),
 }
 
@@ -49,7 +49,7 @@ fn good(number: u32) -> Behaviour {
     Says(with(&format!("etag: \"{number}\"\r\n"), &plan(number)).into())
 }
 
-/// A `200` with more headers.
+/// Returns a response with status 200 and more headers.
 fn with(headers: &str, body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
 }
@@ -58,7 +58,7 @@ fn says(answer: impl Into<Vec<u8>>) -> Behaviour {
     Says(answer.into())
 }
 
-/// What a server does, and how the error about it ends.
+/// Returns each behaviour of a server, with the end of its error.
 fn behaviours() -> Vec<(&'static str, Behaviour, &'static str)> {
     let half = plan(1);
     let half = &half[..half.len() / 2];
@@ -86,7 +86,7 @@ fn behaviours() -> Vec<(&'static str, Behaviour, &'static str)> {
         (
             "gzip",
             says(with("content-encoding: gzip\r\n", "\x1f\x08")),
-            "does not answer: encoded as `gzip`, which nobody asked for",
+            "does not answer: encoded as `gzip`, which was not requested",
         ),
         (
             "a half, cut off",
@@ -96,7 +96,7 @@ fn behaviours() -> Vec<(&'static str, Behaviour, &'static str)> {
         (
             "a half of unknown length",
             says(format!("HTTP/1.1 200 OK\r\n\r\n{half}")),
-            "does not say how long its answer is, which may be a half",
+            "does not state the length of its answer, so the document may be incomplete",
         ),
         (
             "a half in chunks",
@@ -129,7 +129,7 @@ fn behaviours() -> Vec<(&'static str, Behaviour, &'static str)> {
         (
             "our own token",
             says(with("", "schema = 1\n[flags.a]\nstage = \"canary-token\"\n")),
-            "repeats what it was sent, which is no document",
+            "answers with a header value of the request instead of a document",
         ),
         (
             "silence",
@@ -152,8 +152,8 @@ fn behaviours() -> Vec<(&'static str, Behaviour, &'static str)> {
     ]
 }
 
-/// Each that often.
-fn nothing_is_taken_away(times: u32, slow_times: u32) {
+/// Refreshes from each server repeatedly, and checks the error and the plan in force.
+fn check_behaviours(times: u32, slow_times: u32) {
     let tried: Vec<_> = behaviours()
         .into_iter()
         .map(|(what, behaviour, why)| {
@@ -163,10 +163,10 @@ fn nothing_is_taken_away(times: u32, slow_times: u32) {
                 let (server, answers) = server();
                 let deadline = Duration::from_millis(if is_slow { 500 } else { 10_000 });
                 let endpoint = canary::endpoint(&server.url).with_deadline(deadline);
-                // A machine that is busy may take longer than the deadline, but not each time.
+                // On a busy machine a start may exceed the deadline, so try several times.
                 let started = (0..20).find_map(|_| {
                     let source = Http::new(endpoint.clone()).unwrap();
-                    canary::none_in(format!("{source:?}"));
+                    canary::without_canaries(format!("{source:?}"));
                     Follower::start(source, FollowOptions::new().by_hand()).ok()
                 });
                 let (gate, follower) = started.unwrap();
@@ -174,8 +174,8 @@ fn nothing_is_taken_away(times: u32, slow_times: u32) {
                 for _ in 0..times {
                     let begin = Instant::now();
                     let error = follower.refresh_now().expect_err(what);
-                    let text = canary::none_in(error.to_string());
-                    canary::none_in(format!("{error:?} {:?}", follower.status()));
+                    let text = canary::without_canaries(error.to_string());
+                    canary::without_canaries(format!("{error:?} {:?}", follower.status()));
                     assert!(text.ends_with(why), "{what}: {text}");
                     assert_eq!(number_of(&gate), 0, "{what}");
                     assert!(begin.elapsed() < Duration::from_secs(20), "{what}");
@@ -185,7 +185,7 @@ fn nothing_is_taken_away(times: u32, slow_times: u32) {
                     if status.refused > 0 { Freshness::Failed } else { Freshness::Stale };
                 assert_eq!((status.freshness, status.version), (freshness, 1), "{what}");
                 *answers.lock().unwrap() = good(2);
-                // After a slow one the server may still be busy with it.
+                // The server may still be busy with a slow answer.
                 let heals = (0..100).any(|_| follower.refresh_now().is_ok());
                 assert!(heals && number_of(&gate) == 2, "{what}");
             })
@@ -195,17 +195,17 @@ fn nothing_is_taken_away(times: u32, slow_times: u32) {
 }
 
 #[test]
-fn what_a_server_does_takes_nothing_away() {
-    nothing_is_taken_away(20, 2);
+fn no_server_answer_harms_the_plan_in_force() {
+    check_behaviours(20, 2);
 }
 
 #[test]
 #[ignore = "takes five minutes: cargo test --all-features --test source -- --ignored 200_times"]
-fn what_a_server_does_200_times_takes_nothing_away() {
-    nothing_is_taken_away(200, 200);
+fn no_server_answer_sent_200_times_harms_the_plan_in_force() {
+    check_behaviours(200, 200);
 }
 
-/// Every other answer is late: none of an older document is put in force after a newer one.
+/// Every second answer is slow, so answers arrive out of order.
 #[test]
 fn a_late_answer_never_replaces_a_newer_one() {
     let count = Arc::<Mutex<u32>>::default();
@@ -234,8 +234,8 @@ fn a_late_answer_never_replaces_a_newer_one() {
 }
 
 #[test]
-fn only_this_machine_is_asked_without_encryption() {
+fn plain_http_to_another_machine_is_refused() {
     let error = Http::new("http://plans.example.com/canary-path/rollout.toml").unwrap_err();
-    let text = canary::none_in(error.to_string());
+    let text = canary::without_canaries(error.to_string());
     assert!(text.starts_with("`http://plans.example.com` is another machine"), "{text}");
 }

@@ -1,4 +1,4 @@
-//! Paths that come to mean another file.
+//! Links and directories that are replaced.
 
 use std::fs;
 use std::io::Write;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use stagegate::source::{File, FollowOptions, Follower};
 
-use crate::world::{ALL, Scratch, Which, quantiles, wait_until};
+use crate::world::{ALL, FollowedFile, Scratch, quantiles, wait_until};
 
 const SETTLE: Duration = Duration::from_millis(2);
 
@@ -19,10 +19,11 @@ fn follow(path: &Path) -> (stagegate::Gate, Follower) {
     Follower::start(file, FollowOptions::new()).unwrap()
 }
 
-/// As the kubelet does: a new directory, a new link to it, renamed over the old one, the old directory deleted.
-fn swap_config_map(which: Which, mount: &Path, number: u32) {
+/// Updates a `ConfigMap` like the kubelet: creates a directory, renames a new link over the old one, deletes the old
+/// directory.
+fn swap_config_map(which: FollowedFile, mount: &Path, number: u32) {
     let name = format!("..2026_{number}");
-    let (_, path) = which.begin(&mount.join(&name));
+    let (_, path) = which.create(&mount.join(&name));
     fs::write(path, which.text(number)).unwrap();
     let old = fs::read_link(mount.join("..data")).ok();
     symlink(&name, mount.join("..data_tmp")).unwrap();
@@ -37,7 +38,7 @@ fn a_thousand_swaps_of_a_config_map_are_seen() {
     ALL.into_iter().for_each(swaps_are_seen);
 }
 
-fn swaps_are_seen(which: Which) {
+fn swaps_are_seen(which: FollowedFile) {
     let scratch = Scratch::new();
     swap_config_map(which, &scratch.0, 0);
     let path = scratch.path("rollout.toml");
@@ -45,7 +46,7 @@ fn swaps_are_seen(which: Which) {
         symlink(format!("..data/{name}"), scratch.path(name)).unwrap();
     }
     let (gate, follower) = follow(&path);
-    let parts = which.count_parts(&gate);
+    let parts = which.count_partial_versions(&gate);
     let mut times = Vec::new();
     for number in 1..=1_000 {
         swap_config_map(which, &scratch.0, number);
@@ -57,8 +58,8 @@ fn swaps_are_seen(which: Which) {
     println!(
         "{which:?}: 1000 swaps, 1000 seen; at rest for {SETTLE:?}, in force after {p50:?} (p50), {p99:?} (p99)"
     );
-    // The gate has a document a moment before the status tells of it.
-    wait_until("the status tells it", || follower.status().applied >= 1_001);
+    // The gate has the document a moment before the status counts it.
+    wait_until("the status counts it", || follower.status().applied >= 1_001);
     assert_eq!(follower.status().applied, 1_001);
     assert_eq!(parts.load(Ordering::Relaxed), 0);
 }
@@ -68,9 +69,9 @@ fn links_into_other_directories_are_followed() {
     ALL.into_iter().for_each(links_are_followed);
 }
 
-fn links_are_followed(which: Which) {
+fn links_are_followed(which: FollowedFile) {
     let scratch = Scratch::new();
-    let (document, path) = which.begin(&scratch.path("etc"));
+    let (document, path) = which.create(&scratch.path("etc"));
     for directory in ["one", "two"] {
         fs::create_dir(scratch.path(directory)).unwrap();
     }
@@ -79,23 +80,23 @@ fn links_are_followed(which: Which) {
     let (gate, _follower) = follow(&document);
     for turn in 0..50 {
         let target = scratch.path(if turn % 2 == 0 { "two/b.toml" } else { "one/a.toml" });
-        // The link is led elsewhere.
+        // The link changes.
         fs::write(&target, which.text(2 * turn + 1)).unwrap();
         symlink(&target, scratch.path("etc/new")).unwrap();
         fs::rename(scratch.path("etc/new"), &path).unwrap();
         wait_until("the link", || which.number_of(&gate) == 2 * turn + 1);
-        // What it leads to is written.
+        // The link's target changes.
         fs::write(&target, which.text(2 * turn + 2)).unwrap();
         wait_until("its target", || which.number_of(&gate) == 2 * turn + 2);
     }
 }
 
-/// The watch of a directory that stays has to learn the new name, to see that somebody is writing.
+/// The watch of the directory must include the new target's name, so that it sees the open writer.
 #[test]
-fn a_target_of_another_name_is_not_applied_before_it_is_closed() {
+fn a_link_target_is_not_applied_while_a_writer_has_it_open() {
     for which in ALL {
         let scratch = Scratch::new();
-        let (document, path) = which.begin(&scratch.0);
+        let (document, path) = which.create(&scratch.0);
         let targets = ["one", "two"].map(|name| path.with_file_name(name));
         fs::rename(&path, &targets[0]).unwrap();
         symlink("one", &path).unwrap();
@@ -104,15 +105,15 @@ fn a_target_of_another_name_is_not_applied_before_it_is_closed() {
         symlink("two", scratch.path("new")).unwrap();
         fs::rename(scratch.path("new"), &path).unwrap();
         wait_until("the link", || which.number_of(&gate) == 1);
-        let parts = which.count_parts(&gate);
-        written_at_leisure(&targets[1], &which.text(2));
+        let parts = which.count_partial_versions(&gate);
+        write_slowly(&targets[1], &which.text(2));
         wait_until("its target", || which.number_of(&gate) == 2);
         assert_eq!(parts.load(Ordering::Relaxed), 0, "{which:?}");
     }
 }
 
-/// Grows by whole lines, each of which rests for longer than a file of which nothing is known.
-fn written_at_leisure(path: &Path, text: &str) {
+/// Writes line by line, with pauses longer than the settle time.
+fn write_slowly(path: &Path, text: &str) {
     let mut file = fs::OpenOptions::new().write(true).truncate(true).open(path).unwrap();
     for line in text.split_inclusive('\n') {
         file.write_all(line.as_bytes()).unwrap();
@@ -120,9 +121,9 @@ fn written_at_leisure(path: &Path, text: &str) {
     }
 }
 
-/// Of two lists with one name, in two directories, one is closed while the other is being written.
+/// Two lists have the same name in two directories. One is closed while the other is being written.
 #[test]
-fn a_list_is_not_applied_because_another_one_was_closed() {
+fn closing_one_list_does_not_apply_another_open_list() {
     let scratch = Scratch::new();
     let text = |user: &str| format!("{user}-1\n{user}-2\n");
     for name in ["one", "two"] {
@@ -140,7 +141,7 @@ fn a_list_is_not_applied_because_another_one_was_closed() {
     let (gate, follower) = follow(&document);
     let open = scratch.path("one/team.txt");
     for turn in 0..20 {
-        // As long as it was, so that only the watch knows that there is more to come.
+        // Whole lines, so that only the watch shows that the writer has not finished.
         let mut file = fs::OpenOptions::new().append(true).open(&open).unwrap();
         file.write_all(format!("one-half-{turn}\n").as_bytes()).unwrap();
         fs::write(scratch.path("two/team.txt"), text("two")).unwrap();
@@ -173,7 +174,7 @@ fn each_of_many_lists_is_watched() {
         fs::write(path(n), "ana\nben\n").unwrap();
         wait_until("a change of one", || gate.is_enabled("ben", &format!("f{n}")));
     }
-    // All of them at once.
+    // All lists at once.
     (0..LISTS).for_each(|n| fs::write(path(n), "ana\nben\ncem\n").unwrap());
     wait_until("changes of all", || (0..LISTS).all(|n| gate.is_enabled("cem", &format!("f{n}"))));
     assert_eq!(follower.status().refused, 0);
@@ -181,20 +182,20 @@ fn each_of_many_lists_is_watched() {
 
 #[test]
 fn a_directory_that_is_replaced_is_watched_again() {
-    // For a list below, its own directory is replaced, and that of the document stays.
-    replaced(Which::Document, "etc", "rollout.toml");
-    replaced(Which::List, "etc", "team.txt");
-    replaced(Which::ListBelow, "etc/lists", "team.txt");
+    // In the last case only the list's directory is replaced. The document's directory stays.
+    replaced(FollowedFile::Document, "etc", "rollout.toml");
+    replaced(FollowedFile::List, "etc", "team.txt");
+    replaced(FollowedFile::ListBelow, "etc/lists", "team.txt");
 }
 
-fn replaced(which: Which, directory: &str, name: &str) {
+fn replaced(which: FollowedFile, directory: &str, name: &str) {
     let scratch = Scratch::new();
-    let (document, path) = which.begin(&scratch.path("etc"));
+    let (document, path) = which.create(&scratch.path("etc"));
     let (gate, _follower) = follow(&document);
     for turn in 1..=50 {
         let number = 2 * turn;
         fs::create_dir(scratch.path("new")).unwrap();
-        if which != Which::ListBelow {
+        if which != FollowedFile::ListBelow {
             fs::copy(&document, scratch.path("new/rollout.toml")).unwrap();
         }
         fs::write(scratch.path("new").join(name), which.text(number)).unwrap();
@@ -211,7 +212,7 @@ fn replaced(which: Which, directory: &str, name: &str) {
 }
 
 #[test]
-fn files_of_users_are_followed_with_the_document() {
+fn users_files_are_followed_with_the_document() {
     let scratch = Scratch::new();
     let path = scratch.path("rollout.toml");
     let text = |file: &str| {
@@ -226,14 +227,14 @@ fn files_of_users_are_followed_with_the_document() {
     assert!(gate.is_enabled("ana", "a"));
     fs::write(scratch.path("team.txt"), "ana\nben\n").unwrap();
     wait_until("a change of the list", || gate.is_enabled("ben", "a"));
-    // Another list, elsewhere.
+    // The document names a list in another directory.
     fs::create_dir(scratch.path("lists")).unwrap();
     fs::write(scratch.path("lists/all.txt"), "cem\n").unwrap();
     fs::write(&path, text("lists/all.txt")).unwrap();
     wait_until("another list", || gate.is_enabled("cem", "a"));
     fs::write(scratch.path("lists/all.txt"), "dan\ncem\n").unwrap();
     wait_until("a change of that", || gate.is_enabled("dan", "a"));
-    // One that is gone takes nobody's feature away.
+    // A deleted list changes no user's answer.
     fs::remove_file(scratch.path("lists/all.txt")).unwrap();
     wait_until("it is gone", || follower.status().refused == 1);
     assert!(gate.is_enabled("dan", "a"));

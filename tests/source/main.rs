@@ -1,24 +1,24 @@
-//! Sources that do all they should not, and gates that keep what they have.
+//! Misbehaving sources: the gate keeps the last good plan.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod by_hand;
 #[path = "../integrate/canary.rs"]
 mod canary;
+mod custom_source;
 mod damage;
+mod etags;
 mod hostile;
-mod kept;
+mod last_known_good;
 mod links;
 #[path = "../support/needs.rs"]
 mod needs;
-#[allow(dead_code, reason = "other tests need more of it")]
+#[allow(dead_code, reason = "other test binaries use the rest")]
 #[path = "../integrate/server.rs"]
 mod server;
-mod tags;
 mod world;
 mod writers;
 
 #[test]
-fn what_a_machine_lacks_fails_its_tests_where_everything_is_required() {
+fn with_require_all_missing_programs_fail_their_tests() {
     needs::are_required(&["damage::without_inotify"], 1);
 }

@@ -1,4 +1,4 @@
-//! What the tests of following have in common.
+//! Shared helpers for the tests of followers.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use std::{env, fs, process};
 use stagegate::source::{FollowEvent, FollowOptions};
 use stagegate::{Gate, Update};
 
-/// More than anything here takes.
+/// A timeout that no test reaches.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
-/// A directory that is gone with the test.
+/// A temporary directory, removed when the value is dropped.
 pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
@@ -38,7 +38,7 @@ impl Drop for Scratch {
     }
 }
 
-/// A plan of several flags that all say the same number: a part of it is a plan too, and says so.
+/// Returns a plan whose flags all carry this number. A part of the plan is a valid plan with fewer flags.
 pub(crate) fn plan(number: u32) -> String {
     let flag = |n: u32| format!("[flags.flag-{n}]\nowner = \"o{number}\"\nstage = \"internal\"\n");
     format!("schema = 1\n{}", (0..FLAGS + number % 3).map(flag).collect::<String>())
@@ -46,7 +46,7 @@ pub(crate) fn plan(number: u32) -> String {
 
 const FLAGS: u32 = 5;
 
-/// The number that a gate's plan says; fails if it is not whole.
+/// Returns the number of a gate's plan. Panics if the plan is incomplete or mixed.
 #[track_caller]
 pub(crate) fn number_of(gate: &Gate) -> u32 {
     let status = gate.status();
@@ -54,45 +54,46 @@ pub(crate) fn number_of(gate: &Gate) -> u32 {
     for flag in status.flags {
         *numbers.entry(flag.owner.unwrap()).or_default() += 1;
     }
-    assert_eq!(numbers.len(), 1, "of one document alone: {numbers:?}");
+    assert_eq!(numbers.len(), 1, "a mix of several documents: {numbers:?}");
     let (owner, count) = numbers.pop_first().unwrap();
     let number: u32 = owner[1..].parse().unwrap();
     assert_eq!(count, FLAGS + number % 3, "a part of number {number}");
     number
 }
 
-/// The file that changes: a followed document, or a list of users that it names. A list may stand in a directory below.
+/// The file that a test changes: the document, a users file next to it, or a users file in a subdirectory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Which {
+pub(crate) enum FollowedFile {
     Document,
     List,
     ListBelow,
 }
 
-pub(crate) const ALL: [Which; 3] = [Which::Document, Which::List, Which::ListBelow];
+pub(crate) const ALL: [FollowedFile; 3] =
+    [FollowedFile::Document, FollowedFile::List, FollowedFile::ListBelow];
 
-/// Users that every list has. The first and the last user of a list say its number.
+/// Users in every list. The names of the list's first and last user have its number.
 const USERS: u32 = 60;
 
-/// The numbers that lists say are below this.
+/// The upper bound of the numbers of lists.
 const NUMBERS: u32 = 1_100;
 
-impl Which {
-    /// The path of the file below a document's directory.
+impl FollowedFile {
+    /// Returns the path of the file, relative to the document's directory.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Which::Document => "rollout.toml",
-            Which::List => "team.txt",
-            Which::ListBelow => "lists/team.txt",
+            FollowedFile::Document => "rollout.toml",
+            FollowedFile::List => "team.txt",
+            FollowedFile::ListBelow => "lists/team.txt",
         }
     }
 
-    /// Puts the file of number 0 in a directory, and the document that names it. Returns the path of the document and that of
-    /// the file.
-    pub(crate) fn begin(self, directory: &Path) -> (PathBuf, PathBuf) {
+    /// Creates the file with number 0 in a directory, and the document that names it. Returns the paths of the document
+    /// and of the file.
+    pub(crate) fn create(self, directory: &Path) -> (PathBuf, PathBuf) {
         let (document, path) = (directory.join("rollout.toml"), directory.join(self.name()));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        if self != Which::Document {
+        if self != FollowedFile::Document {
             let text = format!(
                 "schema = 1\n[groups.team]\nusers_file = \"{}\"\n[flags.listed]\nstage = \"s\"\n\
                  stages = [{{ name = \"s\", groups = [\"team\"] }}]\n",
@@ -104,21 +105,21 @@ impl Which {
         (document, path)
     }
 
-    /// What the file of that number has in it. A part of it is a document or a list, too.
+    /// Returns the content of the file with this number. A part of the content is a valid document or list.
     pub(crate) fn text(self, number: u32) -> String {
         match self {
-            Which::Document => plan(number),
-            Which::List | Which::ListBelow => {
+            FollowedFile::Document => plan(number),
+            FollowedFile::List | FollowedFile::ListBelow => {
                 let users: String = (0..USERS).map(|n| format!("user-{n}\n")).collect();
                 format!("first-{number}\n{users}last-{number}\n")
             }
         }
     }
 
-    /// The number in force; fails if the file is not whole.
+    /// Returns the number in force. Panics if the file was applied in part.
     #[track_caller]
     pub(crate) fn number_of(self, gate: &Gate) -> u32 {
-        if self == Which::Document {
+        if self == FollowedFile::Document {
             return number_of(gate);
         }
         let version = gate.pin();
@@ -126,13 +127,13 @@ impl Which {
         let numbers = |name| (0..NUMBERS).filter(move |n| has(&format!("{name}-{n}")));
         let (first, last): (Vec<u32>, Vec<u32>) =
             (numbers("first").collect(), numbers("last").collect());
-        assert!(first.len() == 1 && first == last, "of one list alone: {first:?}, {last:?}");
+        assert!(first.len() == 1 && first == last, "a mix of several lists: {first:?}, {last:?}");
         assert!((0..USERS).all(|n| has(&format!("user-{n}"))), "a part of number {first:?}");
         first[0]
     }
 
-    /// Counts versions of which a part was in force.
-    pub(crate) fn count_parts(self, gate: &Gate) -> Arc<AtomicU32> {
+    /// Returns a counter of the versions that were applied in part.
+    pub(crate) fn count_partial_versions(self, gate: &Gate) -> Arc<AtomicU32> {
         let (parts, asked) = (Arc::<AtomicU32>::default(), gate.clone());
         let theirs = Arc::clone(&parts);
         gate.observe(move |update: &Update<'_>| {
@@ -146,7 +147,7 @@ impl Which {
     }
 }
 
-/// Waits until that holds.
+/// Waits until a condition holds, and returns how long that took.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, holds: impl Fn() -> bool) -> Duration {
     let begin = Instant::now();
@@ -157,7 +158,7 @@ pub(crate) fn wait_until(what: &str, holds: impl Fn() -> bool) -> Duration {
     begin.elapsed()
 }
 
-/// What followers are told.
+/// A log of a follower's events.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -185,17 +186,17 @@ impl Log {
     }
 }
 
-/// The p50 and p99 of some times.
+/// Returns the 50th and the 99th percentile.
 pub(crate) fn quantiles(mut times: Vec<Duration>) -> (Duration, Duration) {
     times.sort();
     let at = |percent: usize| times[(times.len() - 1) * percent / 100];
     (at(50), at(99))
 }
 
-/// Numbers that look random, the same each time.
-pub(crate) struct Numbers(pub(crate) u64);
+/// A deterministic generator of pseudo-random numbers (`SplitMix64`).
+pub(crate) struct PseudoRandom(pub(crate) u64);
 
-impl Numbers {
+impl PseudoRandom {
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

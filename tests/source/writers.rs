@@ -1,4 +1,4 @@
-//! Files that are written as people and programs write them.
+//! Files that editors and programs write in different ways.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use stagegate::source::{File, FollowOptions, Follower};
 
-use crate::world::{ALL, Log, Numbers, Scratch, Which, quantiles, wait_until};
+use crate::world::{ALL, FollowedFile, Log, PseudoRandom, Scratch, quantiles, wait_until};
 
 const SETTLE: Duration = Duration::from_millis(2);
 
@@ -17,8 +17,8 @@ fn file(path: &Path) -> File {
     File::new(path).settle(SETTLE).every(Duration::from_secs(3600))
 }
 
-/// Cut off, then written in pieces with pauses in between.
-fn write_in_place(path: &Path, text: &str, numbers: &mut Numbers, longest_pause: u64) {
+/// Truncates the file, then writes it in pieces with pauses.
+fn write_in_place(path: &Path, text: &str, numbers: &mut PseudoRandom, longest_pause: u64) {
     let mut file = OpenOptions::new().write(true).truncate(true).open(path).unwrap();
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
@@ -32,14 +32,14 @@ fn write_in_place(path: &Path, text: &str, numbers: &mut Numbers, longest_pause:
     }
 }
 
-fn no_part_is_applied(which: Which, updates: u32, settle: Duration, longest_pause: u64) {
+fn no_part_is_applied(which: FollowedFile, updates: u32, settle: Duration, longest_pause: u64) {
     let scratch = Scratch::new();
-    let (document, path) = which.begin(&scratch.0);
+    let (document, path) = which.create(&scratch.0);
     let file = File::new(&document).settle(settle).every(Duration::from_secs(3600));
     let log = Log::default();
     let (gate, follower) = Follower::start(file, log.options()).unwrap();
-    let parts = which.count_parts(&gate);
-    let mut numbers = Numbers(7);
+    let parts = which.count_partial_versions(&gate);
+    let mut numbers = PseudoRandom(7);
     for number in 1..=updates {
         write_in_place(&path, &which.text(number), &mut numbers, longest_pause);
         if number % 10 == 0 {
@@ -54,40 +54,40 @@ fn no_part_is_applied(which: Which, updates: u32, settle: Duration, longest_paus
 }
 
 #[test]
-fn what_is_written_in_place_is_applied_whole_or_not() {
-    no_part_is_applied(Which::Document, 1_000, SETTLE, 1_000);
+fn a_document_written_in_place_is_applied_completely_or_not_at_all() {
+    no_part_is_applied(FollowedFile::Document, 1_000, SETTLE, 1_000);
 }
 
 #[test]
-fn a_list_that_is_written_in_place_is_applied_whole_or_not() {
-    no_part_is_applied(Which::List, 200, SETTLE, 1_000);
-    no_part_is_applied(Which::ListBelow, 200, SETTLE, 1_000);
+fn a_list_written_in_place_is_applied_completely_or_not_at_all() {
+    no_part_is_applied(FollowedFile::List, 200, SETTLE, 1_000);
+    no_part_is_applied(FollowedFile::ListBelow, 200, SETTLE, 1_000);
 }
 
 #[test]
 #[ignore = "takes an hour: cargo test --release --all-features --test source -- --ignored in_place_10_000 --nocapture"]
-fn what_is_written_in_place_10_000_times_with_long_pauses() {
-    no_part_is_applied(Which::Document, 10_000, Duration::from_millis(100), 50_000);
+fn a_document_written_in_place_10_000_times_with_long_pauses() {
+    no_part_is_applied(FollowedFile::Document, 10_000, Duration::from_millis(100), 50_000);
 }
 
 #[test]
 fn a_document_cut_at_any_byte_is_not_applied() {
-    no_cut_is_applied(Which::Document);
+    no_cut_is_applied(FollowedFile::Document);
 }
 
 #[test]
 fn a_list_cut_at_any_byte_is_not_applied() {
-    no_cut_is_applied(Which::List);
-    no_cut_is_applied(Which::ListBelow);
+    no_cut_is_applied(FollowedFile::List);
+    no_cut_is_applied(FollowedFile::ListBelow);
 }
 
-/// As `write_in_place`, stopped at each byte for longer than a file has to rest.
-fn no_cut_is_applied(which: Which) {
+/// Writes the file in place with one pause, at each byte in turn. The pause is longer than the settle time.
+fn no_cut_is_applied(which: FollowedFile) {
     let scratch = Scratch::new();
-    let (document, path) = which.begin(&scratch.0);
+    let (document, path) = which.create(&scratch.0);
     let whole = which.text(0);
     let (gate, follower) = Follower::start(file(&document), FollowOptions::new()).unwrap();
-    let parts = which.count_parts(&gate);
+    let parts = which.count_partial_versions(&gate);
     for cut in 0..whole.len() {
         let mut open = OpenOptions::new().write(true).truncate(true).open(&path).unwrap();
         open.write_all(&whole.as_bytes()[..cut]).unwrap();
@@ -95,40 +95,42 @@ fn no_cut_is_applied(which: Which) {
         open.write_all(&whole.as_bytes()[cut..]).unwrap();
     }
     assert_eq!(parts.load(Ordering::Relaxed), 0);
-    // The same again is nothing new.
+    // The same content is not a new version.
     thread::sleep(SETTLE * 50);
     assert_eq!((gate.version(), follower.status().refused), (1, 0));
 }
 
 #[test]
 fn a_document_that_stays_cut_off_is_not_applied() {
-    stays_cut_off(Which::Document);
+    stays_cut_off(FollowedFile::Document);
 }
 
-/// The beginning of a list is a list, and the beginning of a key is a key.
+/// The beginning of a list is a valid list, so only the comparison with the current version shows the cut.
 #[test]
 fn a_list_that_stays_cut_off_is_not_applied() {
-    stays_cut_off(Which::List);
-    stays_cut_off(Which::ListBelow);
+    stays_cut_off(FollowedFile::List);
+    stays_cut_off(FollowedFile::ListBelow);
 }
 
-/// A writer that never comes back: a cut in the middle of a line is found, however long it rests.
-fn stays_cut_off(which: Which) {
+/// The writer never continues. A cut in the middle of a line is detected, however long the file stays unchanged.
+fn stays_cut_off(which: FollowedFile) {
     let scratch = Scratch::new();
-    let (document, path) = which.begin(&scratch.0);
+    let (document, path) = which.create(&scratch.0);
     let whole = which.text(0);
     let mut source = File::new(&document).settle(Duration::from_micros(100));
-    if which == Which::Document {
+    if which == FollowedFile::Document {
         source = source.ending_with("stage = \"internal\"");
     }
     let (gate, follower) = Follower::start(source, FollowOptions::new().by_hand()).unwrap();
-    let parts = which.count_parts(&gate);
+    let parts = which.count_partial_versions(&gate);
     let mut accepted = 0;
     for cut in 0..whole.len() - 1 {
-        // A document says how it ends, a list cannot: a cut at the end of a line leaves a list.
+        // A document has an end marker. A list has none, so a cut at the end of a line is not detected.
         let is_end = match which {
-            Which::Document => whole[..cut].trim_end().ends_with("stage = \"internal\""),
-            Which::List | Which::ListBelow => whole[..cut].ends_with('\n') || cut == 0,
+            FollowedFile::Document => whole[..cut].trim_end().ends_with("stage = \"internal\""),
+            FollowedFile::List | FollowedFile::ListBelow => {
+                whole[..cut].ends_with('\n') || cut == 0
+            }
         };
         if is_end || whole[cut..].starts_with('\n') {
             continue;
@@ -140,7 +142,7 @@ fn stays_cut_off(which: Which) {
     fs::write(&path, &whole.as_bytes()[..whole.len() - 3]).unwrap();
     let error = follower.refresh_now().unwrap_err();
     let text = format!(
-        "`{}` is cut off: it has the first {} of the {} bytes in force",
+        "`{}` is cut off: it has only the first {} of the {} bytes of the current version",
         path.display(),
         whole.len() - 3,
         whole.len()
@@ -149,16 +151,16 @@ fn stays_cut_off(which: Which) {
 }
 
 #[test]
-fn saves_of_all_kinds_are_seen() {
+fn saves_of_every_kind_are_seen() {
     ALL.into_iter().for_each(saves_are_seen);
 }
 
-fn saves_are_seen(which: Which) {
+fn saves_are_seen(which: FollowedFile) {
     let scratch = Scratch::new();
-    let (document, path) = which.begin(&scratch.0);
+    let (document, path) = which.create(&scratch.0);
     let log = Log::default();
     let (gate, _follower) = Follower::start(file(&document), log.options()).unwrap();
-    let parts = which.count_parts(&gate);
+    let parts = which.count_partial_versions(&gate);
     let mut number = 0;
     for (name, save) in SAVES {
         let mut times = Vec::new();
@@ -184,7 +186,7 @@ const SAVES: [(&str, Save); 7] = [
         thread::sleep(SETTLE * 2);
         fs::write(path, text).unwrap();
     }),
-    // `set backupcopy=no`: the old file becomes the backup.
+    // With `set backupcopy=no` the old file becomes the backup.
     ("vim", |path, text| {
         let backup = path.with_extension("old~");
         fs::rename(path, &backup).unwrap();
@@ -195,14 +197,14 @@ const SAVES: [(&str, Save); 7] = [
         fs::write(path.with_file_name("sedXyZ123"), text).unwrap();
         fs::rename(path.with_file_name("sedXyZ123"), path).unwrap();
     }),
-    // A copy is the backup; the lock is a dangling link.
+    // The backup is a copy, and the lock is a dangling link.
     ("emacs", |path, text| {
         let _ = std::os::unix::fs::symlink("ana@host.1:2", path.with_file_name(".#file"));
         fs::copy(path, path.with_extension("old~")).unwrap();
         fs::write(path, text).unwrap();
         fs::remove_file(path.with_file_name(".#file")).unwrap();
     }),
-    ("beside a noisy neighbour", |path, text| {
+    ("with a noisy neighbour", |path, text| {
         let noise = path.with_file_name("noise");
         (0..20).for_each(|n| fs::write(&noise, format!("{n}")).unwrap());
         fs::write(path, text).unwrap();
@@ -214,18 +216,18 @@ const SAVES: [(&str, Save); 7] = [
     }),
 ];
 
-/// As many as a disk takes, for a second: the last one counts, and the processor has time for others.
+/// Changes the file as often as possible for a second. The last change is applied, and few versions in between.
 #[test]
 fn a_storm_of_changes_is_coalesced() {
     ALL.into_iter().for_each(is_coalesced);
 }
 
-fn is_coalesced(which: Which) {
+fn is_coalesced(which: FollowedFile) {
     let scratch = Scratch::new();
-    let (document, path) = which.begin(&scratch.0);
+    let (document, path) = which.create(&scratch.0);
     let source = file(&document).settle(Duration::from_millis(20));
     let (gate, follower) = Follower::start(source, FollowOptions::new()).unwrap();
-    let parts = which.count_parts(&gate);
+    let parts = which.count_partial_versions(&gate);
     let (begin, mut number, mut changes) = (Instant::now(), 0, 0);
     while begin.elapsed() < Duration::from_secs(1) {
         changes += 1;
@@ -242,15 +244,15 @@ fn is_coalesced(which: Which) {
     assert_eq!(parts.load(Ordering::Relaxed), 0);
 }
 
-/// A → B → A: each is a version of its own.
+/// A → B → A: each change is a new version.
 #[test]
-fn what_was_before_is_applied_again() {
+fn a_change_back_to_an_earlier_version_is_applied() {
     ALL.into_iter().for_each(is_applied_again);
 }
 
-fn is_applied_again(which: Which) {
+fn is_applied_again(which: FollowedFile) {
     let scratch = Scratch::new();
-    let (document, path) = which.begin(&scratch.0);
+    let (document, path) = which.create(&scratch.0);
     let source = File::new(&document).settle(Duration::from_micros(100));
     let (gate, follower) = Follower::start(source, FollowOptions::new().by_hand()).unwrap();
     for turn in 1..=1_000 {

@@ -1,16 +1,17 @@
-//! What a test needs from the machine, where a machine may lack it.
+//! Programs and permissions that a test needs, and that a machine may lack.
 //!
-//! A test asks for a program or a right through this module. Where the machine lacks it, the test is skipped and says so. With
-//! `STAGEGATE_REQUIRE_ALL=1`, which `.ci/run` sets, the test fails instead.
+//! A test asks for a program or a permission through this module. If the machine lacks it, the test is skipped and
+//! prints `not tried`. With `STAGEGATE_REQUIRE_ALL=1`, which `.ci/run` sets, the test fails instead.
 
-#![allow(dead_code, reason = "each test binary needs some of it")]
+#![allow(dead_code, reason = "each test binary uses only a part")]
 
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Returns what the machine has. Where it lacks that, skips the test by `None`, or fails it where everything is required.
+/// Returns the program or permission. If it is missing, prints why and returns `None`, or panics with
+/// `STAGEGATE_REQUIRE_ALL=1`.
 #[track_caller]
 pub(crate) fn found<T>(test: &str, found: Result<T, String>) -> Option<T> {
     match found {
@@ -24,19 +25,19 @@ pub(crate) fn found<T>(test: &str, found: Result<T, String>) -> Option<T> {
     }
 }
 
-/// The etcd that `STAGEGATE_ETCD` names, else the one on the `PATH`.
+/// Returns the etcd that `STAGEGATE_ETCD` names, or the one on the `PATH`.
 #[track_caller]
 pub(crate) fn etcd(test: &str) -> Option<OsString> {
     named(test, "STAGEGATE_ETCD", "etcd")
 }
 
-/// The Prometheus that `STAGEGATE_PROMETHEUS` names, else the one on the `PATH`.
+/// Returns the Prometheus that `STAGEGATE_PROMETHEUS` names, or the one on the `PATH`.
 #[track_caller]
 pub(crate) fn prometheus(test: &str) -> Option<OsString> {
     named(test, "STAGEGATE_PROMETHEUS", "prometheus")
 }
 
-/// A program on the `PATH`.
+/// Returns the path of a program on the `PATH`.
 #[track_caller]
 pub(crate) fn program(test: &str, name: &str) -> Option<PathBuf> {
     found(test, on_path(name).ok_or_else(|| format!("there is no `{name}` on the PATH")))
@@ -54,11 +55,11 @@ fn on_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&path).map(|directory| directory.join(name)).find(|path| path.is_file())
 }
 
-/// A file system of 64 KiB, until this is dropped.
+/// A file system of 64 KiB, unmounted when the value is dropped.
 pub(crate) struct SmallDisk<'p>(&'p Path);
 
 impl SmallDisk<'_> {
-    /// Mounts one over a directory.
+    /// Mounts a file system over a directory.
     #[track_caller]
     pub(crate) fn mount<'p>(test: &str, path: &'p Path) -> Option<SmallDisk<'p>> {
         let mut mount = Command::new("mount");
@@ -74,13 +75,13 @@ impl SmallDisk<'_> {
 
 impl Drop for SmallDisk<'_> {
     fn drop(&mut self) {
-        // Lazily: a program that another test is starting may have a file of it open for a moment.
+        // Lazily, because a program that another test starts may inherit an open file for a moment.
         let _ = Command::new("umount").arg("--lazy").arg(self.0).status();
     }
 }
 
-/// Runs the tests of this binary that the filters name on a machine that has no program at all. Each must be skipped, and each
-/// must fail where everything is required.
+/// Runs the matching tests of this binary without any program on the `PATH`. Asserts that each is skipped, and that
+/// each fails with `STAGEGATE_REQUIRE_ALL=1`.
 #[track_caller]
 pub(crate) fn are_required(filters: &[&str], count: usize) {
     let run = |required: &str| {

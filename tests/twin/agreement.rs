@@ -1,4 +1,4 @@
-//! The gate answers as the twin does, however it is asked and however the document is written.
+//! The gate answers like the twin, through every API and for every notation of the document.
 
 use proptest::prelude::*;
 use stagegate::{Document, Evaluation, Format, Gate, User};
@@ -9,12 +9,12 @@ use super::strategies::{asked_keys, doc, doc_and_shuffled, people};
 
 proptest! {
     #[test]
-    fn every_way_of_asking_answers_as_the_twin((doc, shuffled) in doc_and_shuffled(), people in people()) {
+    fn every_api_answers_like_the_twin((doc, shuffled) in doc_and_shuffled(), people in people()) {
         let toml = Gate::from_document(Document::new(doc.toml()).format(Format::Toml)).unwrap();
         let json = Gate::from_document(Document::new(doc.json()).format(Format::Json)).unwrap();
         let toml_shuffled = Gate::from_document(shuffled.toml()).unwrap();
         let json_shuffled = Gate::from_document(shuffled.json()).unwrap();
-        // One flag more, before all others, so that each stands at another place.
+        // One more flag before all others, so that every flag has another index.
         let mut more = doc.clone();
         more.flags.push(Flag { key: "0".to_owned(), ..doc.flags[0].clone() });
         let elsewhere = Gate::from_document(more.json()).unwrap();
@@ -22,7 +22,7 @@ proptest! {
             for key in asked_keys() {
                 let expected = doc.answer(key, person);
                 for gate in [&toml, &json, &toml_shuffled, &json_shuffled] {
-                    // A handle serves pinned versions of other gates too.
+                    // A handle can evaluate pinned versions of another gate.
                     let answers = every_answer(gate, &elsewhere, key, person);
                     for (way, answer) in answers {
                         prop_assert_eq!(&answer, &expected, "{} of {} for {:?}", way, key, person);
@@ -36,7 +36,7 @@ proptest! {
     }
 
     #[test]
-    fn numbers_are_their_decimal_text(doc in doc(), small in any::<i8>(), large in any::<i128>()) {
+    fn integer_keys_are_hashed_as_their_decimal_text(doc in doc(), small in any::<i8>(), large in any::<i128>()) {
         let gate = Gate::from_document(doc.toml()).unwrap();
         for flag in &doc.flags {
             let text = |number: i128| Person { key: number.to_string().into(), attributes: vec![] };
@@ -53,7 +53,7 @@ proptest! {
     }
 
     #[test]
-    fn nobody_is_in_0_percent_and_everybody_in_100(people in people(), between in 1..1_000_000_u32) {
+    fn no_user_is_in_0_percent_and_every_user_is_in_100(people in people(), between in 1..1_000_000_u32) {
         let document = format!(
             r#"{{"schema": 1, "groups": {{"empty": {{"users": []}}}},
                 "plans": {{"p": {{"stages": [
@@ -74,7 +74,7 @@ proptest! {
     }
 }
 
-/// The answer of every way there is to ask about one flag, with the name of the way.
+/// Returns the answer of every API that evaluates one flag, with the name of the API.
 fn every_answer(
     gate: &Gate,
     other: &Gate,
@@ -88,7 +88,7 @@ fn every_answer(
     let handle = gate.flag(key);
     let (pinned, pinned_elsewhere) = (gate.pin(), other.pin());
     let full = gate.evaluate(person, key);
-    // The short ways tell less: what they leave out is taken from the full answer.
+    // Fields that an API does not return are taken from the full answer.
     let only_enabled = |enabled: bool| Answer { enabled, ..full.into() };
     let only_cohort = |cohort: Option<stagegate::StageName>| Answer {
         cohort: cohort.map(|c| c.to_string()),
@@ -113,7 +113,7 @@ fn every_answer(
     ]
 }
 
-/// `evaluate_all` has every flag once, in order, each with the twin's answer.
+/// Asserts that `evaluate_all` returns every flag once, in order, with the twin's answers.
 fn check_all_at_once(doc: &Doc, gate: &Gate, person: &Person) -> Result<(), TestCaseError> {
     let mut keys: Vec<_> = doc.flags.iter().map(|flag| flag.key.clone()).collect();
     keys.sort_unstable();

@@ -1,5 +1,4 @@
-//! Growing only adds: who is in at a stage is in at every later one, and stays in across edits
-//! that grow a plan.
+//! Growing only adds: a user in a stage is in every later stage, and keeps the flag across edits that grow the plan.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +13,7 @@ use super::strategies::{doc, free_group_name, people, ppm, some_users};
 
 proptest! {
     #[test]
-    fn who_is_in_at_a_stage_is_in_at_every_later_one(doc in doc(), people in people()) {
+    fn a_user_in_a_stage_is_in_every_later_stage(doc in doc(), people in people()) {
         let gate = Gate::from_document(doc.toml()).unwrap();
         for flag in &doc.flags {
             let mut enabled: Vec<BTreeSet<usize>> = Vec::new();
@@ -36,12 +35,12 @@ proptest! {
                     prop_assert!(held_until <= later, "{:?} is held back", people[*index]);
                 }
             }
-            prop_assert!(enabled[0].is_empty(), "off is for nobody");
+            prop_assert!(enabled[0].is_empty(), "a user has a flag that is off");
         }
     }
 
     #[test]
-    fn who_is_in_stays_in_across_edits_that_grow_the_plan(
+    fn users_keep_a_flag_across_edits_that_grow_the_plan(
         mut doc in doc(),
         people in people(),
         edits in vec(edit(), 1..8),
@@ -72,21 +71,21 @@ proptest! {
     }
 }
 
-/// A change of a document that takes nobody's flag away.
+/// An edit that takes the flag from no user.
 #[derive(Clone, Debug)]
 enum Edit {
-    /// The percentage of a stage that the flag has not reached, and so of those after it.
+    /// Raises the percentages of a later stage and of the stages after it.
     RaiseLater {
         flag: Index,
         stage: Index,
         ppm: u32,
     },
-    /// To a group that holds nobody back.
+    /// Adds users to a group without a hold-back.
     AddUsers {
         group: Index,
         users: Vec<String>,
     },
-    /// A new group, to any stage.
+    /// Adds a new group to any stage.
     AddGroup {
         flag: Index,
         stage: Index,
@@ -95,7 +94,7 @@ enum Edit {
     AppendStage {
         flag: Index,
     },
-    /// The salt stays.
+    /// Renames the flag and keeps its salt.
     Rename {
         flag: Index,
     },
@@ -127,7 +126,7 @@ fn edit() -> impl Strategy<Value = Edit> {
 }
 
 impl Edit {
-    /// Changes the document, and in `keys` the name of a flag that is renamed.
+    /// Applies the edit to the document, and a renamed flag to `keys`.
     fn apply(&self, doc: &mut Doc, keys: &mut [String]) {
         let count = doc.flags.len();
         match self {
@@ -155,7 +154,7 @@ impl Edit {
             }
             Edit::AddGroup { flag, stage, users } => {
                 let name = free_group_name(doc);
-                // Whom the plan lists for a later stage a new group may not let in early.
+                // A new group may not let in users whom the plan lists for a later stage.
                 let mut users = users.clone();
                 users.retain(|user| doc.groups.iter().all(|group| !group.users.contains(user)));
                 let group = Group { name: name.clone(), users, rules: Vec::new() };
@@ -191,7 +190,7 @@ impl Edit {
     }
 }
 
-/// The flag's stages, written out as its own: which by itself changes nothing for anybody.
+/// Writes the flag's stages into the flag itself, which changes no answer, and returns them.
 fn own_stages(flag: &mut Flag) -> &mut Vec<Stage> {
     flag.plan = StagesOf::Own(flag.stages());
     match &mut flag.plan {

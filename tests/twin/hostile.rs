@@ -1,4 +1,4 @@
-//! No document breaks the gate: either it is refused with problems, or every question answers.
+//! No document breaks the gate: it is refused with problems, or every evaluation of its flags works.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -12,7 +12,7 @@ use super::model::quoted;
 use super::oracle::Person;
 use super::strategies::{doc, people};
 
-/// A text of the grammar's: names that fit together, so that documents get far, and any others.
+/// A text: mostly a name that other parts of the document use, so that documents are often valid.
 fn text() -> impl Strategy<Value = String> {
     const STRANGE: &[&str] = &[
         "",
@@ -39,7 +39,7 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A text where any will do: mostly one that no one would write.
+/// A text for a place that accepts any text: mostly unusual ones.
 fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![2 => text(), 3 => any::<String>(), 1 => Just("\u{1f600}".repeat(100))]
 }
@@ -76,15 +76,15 @@ fn list(item: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
     vec(item, 0..4).prop_map(|items| format!("[{}]", items.join(", ")))
 }
 
-/// A table, written with the sign that either notation has between a field and its value. Names
-/// may stand twice.
+/// Returns a table. `\u{1}` stands for the separator between a field and its value, which depends on the notation.
+/// Names may occur twice.
 fn table(fields: impl IntoIterator<Item = (String, String)>) -> String {
     let fields = fields.into_iter();
     let fields = fields.map(|(name, value)| format!("{}\u{1}{value}", quoted(&name)));
     format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
 }
 
-/// Each of these fields or not, and at times one that nobody knows.
+/// A table with a random subset of these fields, and sometimes an unknown field.
 fn some_of(fields: Vec<(&'static str, BoxedStrategy<String>)>) -> BoxedStrategy<String> {
     let optional = |(name, value): (&'static str, BoxedStrategy<String>)| {
         prop::option::weighted(0.7, value.prop_map(move |value| (name.to_owned(), value)))
@@ -100,7 +100,7 @@ fn any_value() -> impl Strategy<Value = String> {
     any_text().prop_map(|text| quoted(&text))
 }
 
-/// One of the names that fit, at times any text.
+/// One of these names, or sometimes any text.
 fn mostly(names: &'static [&str]) -> impl Strategy<Value = String> + Clone {
     prop_oneof![30 => select(names).prop_map(str::to_owned), 1 => text()]
 }
@@ -148,10 +148,10 @@ fn document() -> impl Strategy<Value = String> {
     })
 }
 
-/// The same document as JSON, and as TOML.
+/// Returns the document as JSON and as TOML.
 fn in_both_notations(document: &str) -> [Document; 2] {
     let json = document.replace('\u{1}', ": ");
-    // TOML has no braces around the whole, and a line for each of the three fields.
+    // TOML has no outer braces, and one line for each of the three fields.
     let toml = document.replace('\u{1}', " = ");
     let toml = toml[1..toml.len() - 1].replacen(", \"groups\"", "\n\"groups\"", 1).replacen(
         ", \"flags\"",
@@ -161,8 +161,8 @@ fn in_both_notations(document: &str) -> [Document; 2] {
     [Document::new(json).format(Format::Json), Document::new(toml).format(Format::Toml)]
 }
 
-/// Whether it was a plan. Asks everything of it, or reads every word of the refusal.
-fn survives(
+/// Returns whether the document is a valid plan, and checks every evaluation or every problem.
+fn check_document(
     document: Document,
     people: &[Person],
     words: &[String],
@@ -173,14 +173,14 @@ fn survives(
     let plan = match Plan::parse(document) {
         Ok(plan) => plan,
         Err(error) => {
-            prop_assert!(!error.problems().is_empty(), "refused without a word");
+            prop_assert!(!error.problems().is_empty(), "refused without a problem");
             for problem in error.problems() {
                 prop_assert!(problem.line() > 0 && problem.column() > 0);
                 prop_assert!(!problem.message().is_empty() && !problem.hint().is_empty());
             }
             let controls =
                 error.to_string().chars().filter(|c| c.is_control() && *c != '\n').count();
-            prop_assert_eq!(controls, 0, "a message that moves the cursor: {}", error);
+            prop_assert_eq!(controls, 0, "a message with control characters: {}", error);
             return Ok(false);
         }
     };
@@ -199,33 +199,33 @@ fn survives(
     Ok(true)
 }
 
-/// People with any keys and attributes, some with those of the documents.
+/// People with arbitrary keys and attributes.
 fn strangers() -> impl Strategy<Value = Vec<Person>> {
     let person = (vec(any::<u8>(), 0..20), vec((any_text(), any_text()), 0..12));
     vec(person.prop_map(|(key, attributes)| Person { key, attributes }), 1..4)
 }
 
 #[test]
-fn documents_of_hostile_values_are_refused_or_answer() {
+fn hostile_documents_are_refused_or_usable() {
     let accepted = AtomicU32::new(0);
     let config = Config { source_file: Some(file!()), ..Config::default() };
     let cases = config.cases;
     let input = (document(), strangers(), vec(any_text(), 1..4));
     let result = TestRunner::new(config).run(&input, |(document, people, words)| {
-        let [json, toml] = in_both_notations(&document).map(|d| survives(d, &people, &words));
+        let [json, toml] = in_both_notations(&document).map(|d| check_document(d, &people, &words));
         // Relaxed: read after the last case, on the same thread.
         accepted.fetch_add(u32::from(toml?) + u32::from(json?), Ordering::Relaxed);
         Ok(())
     });
     result.unwrap_or_else(|error| panic!("{error}"));
-    // Both ways out have to be seen, or the grammar has lost its use.
+    // Both outcomes must occur, otherwise the generator is useless.
     let accepted = accepted.into_inner();
     assert!(cases < 100 || (cases / 20..cases * 2).contains(&accepted), "{accepted} of {cases}");
 }
 
 proptest! {
     #[test]
-    fn damaged_plans_are_refused_or_answer(
+    fn damaged_plans_are_refused_or_usable(
         doc in doc(),
         people in people(),
         json in any::<bool>(),
@@ -237,16 +237,16 @@ proptest! {
             let end = (at + removed).min(bytes.len());
             bytes.splice(at..end, inserted);
         }
-        survives(Document::new(bytes), &people, &[String::new()])?;
+        check_document(Document::new(bytes), &people, &[String::new()])?;
     }
 
     #[test]
-    fn any_bytes_are_refused_or_answer(bytes in vec(any::<u8>(), 0..200), text in any::<String>()) {
+    fn arbitrary_bytes_are_refused_or_usable(bytes in vec(any::<u8>(), 0..200), text in any::<String>()) {
         for bytes in [bytes, text.into_bytes()] {
             for format in [Format::Toml, Format::Json] {
-                survives(Document::new(bytes.clone()).format(format), &[], &[])?;
+                check_document(Document::new(bytes.clone()).format(format), &[], &[])?;
             }
-            survives(Document::new(bytes), &[], &[])?;
+            check_document(Document::new(bytes), &[], &[])?;
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Proves that the gate is right: on random documents it answers as a naive twin does, growing only
-//! adds users, no document breaks it, and updates follow the rules that they document.
+//! Property tests that compare the gate with its *twin*, a naive reference implementation.
 //!
-//! `PROPTEST_CASES` says how many documents each property sees (256 where it is not set).
+//! On random documents, the gate gives the same answers as the twin, growing only adds users, no document breaks the
+//! gate, and updates follow the documented rules. `PROPTEST_CASES` is the number of documents for each property (256 by
+//! default).
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

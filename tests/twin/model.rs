@@ -1,4 +1,4 @@
-//! A document as plain data, written out as TOML and as JSON.
+//! A document as plain data that can be written as TOML and as JSON.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ pub(crate) struct Doc {
 pub(crate) struct Group {
     pub(crate) name: String,
     pub(crate) users: Vec<String>,
-    /// Attribute and the values that match; empty where the group has no `where`.
+    /// Attributes with their matching values. Empty if the group has no `where`.
     pub(crate) rules: Vec<(String, Vec<String>)>,
 }
 
@@ -28,30 +28,30 @@ pub(crate) struct Flag {
     /// 0 is off, 1 the first stage.
     pub(crate) position: usize,
     pub(crate) plan: StagesOf,
-    /// Group and the position it waits for.
+    /// Groups with the position until which each is held back.
     pub(crate) hold_back: Vec<(String, usize)>,
     pub(crate) skip_reason: Option<String>,
 }
 
-/// Where a flag's stages are written.
+/// The place where a flag's stages are written.
 #[derive(Clone, Debug)]
 pub(crate) enum StagesOf {
     BuiltIn,
     Own(Vec<Stage>),
-    /// As a plan of the flag's name.
+    /// In a plan with the flag's name.
     Shared(Vec<Stage>),
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Stage {
     pub(crate) name: String,
-    /// Left out: as the stage before.
+    /// `None` if it is omitted, which means the percentage of the stage before.
     pub(crate) ppm: Option<u32>,
     pub(crate) groups: Vec<String>,
 }
 
 impl Flag {
-    /// Its stages, each with its own percentage.
+    /// Returns the stages, each with an explicit percentage.
     pub(crate) fn stages(&self) -> Vec<Stage> {
         let written = match &self.plan {
             StagesOf::BuiltIn => {
@@ -76,7 +76,7 @@ impl Flag {
         stages
     }
 
-    /// The positions of the written stages that let in nobody new.
+    /// Returns the positions of the written stages that let in no new users.
     fn idle(&self) -> Vec<usize> {
         let (mut before, mut known) = (0, BTreeSet::new());
         let mut idle = Vec::new();
@@ -110,7 +110,7 @@ impl Doc {
         }
         for group in &doc.groups {
             writeln!(out, "[groups.{}]", quoted(&group.name)).unwrap();
-            // `where` alone, `users` alone, or both: a group needs one.
+            // A group needs `where`, `users`, or both.
             if !group.users.is_empty() || group.rules.is_empty() {
                 writeln!(out, "users = {}", list(&group.users)).unwrap();
             }
@@ -185,7 +185,7 @@ impl Doc {
         });
         let (groups, flags) = (object(groups), object(flags));
         let plans = object(plans);
-        // The order of the tables is none of the meaning: here the flags come first.
+        // The order of the tables has no meaning. Here the flags come first.
         let mut fields = vec![
             ("flags", flags),
             ("plans", plans),
@@ -198,8 +198,8 @@ impl Doc {
         object(fields)
     }
 
-    /// A stage that lets in nobody new is refused, unless somebody is held back until it. Groups
-    /// without users make such a stage one like any other, and change nothing for anybody.
+    /// Returns a valid document with the same answers. A stage that lets in no new users is refused unless a group is
+    /// held back until that stage. So this adds empty groups, which change no answer.
     fn with_every_stage_reached(&self) -> Doc {
         let mut doc = self.clone();
         for flag in &mut doc.flags {
@@ -230,7 +230,7 @@ fn json_stages(stages: &[Stage]) -> String {
         let mut fields = vec![("name", quoted(&stage.name)), ("groups", list(&stage.groups))];
         if let Some(ppm) = stage.ppm {
             let text = format!("{}.{:04}", ppm / 10_000, ppm % 10_000);
-            // The shortest way to write it, where TOML has all four digits.
+            // JSON gets the shortest form, TOML all four digits.
             let text = text.trim_end_matches('0').trim_end_matches('.').to_owned();
             fields.push(("percent", text));
         }
@@ -254,13 +254,13 @@ fn pairs(fields: impl IntoIterator<Item = (impl AsRef<str>, String)>, between: &
     fields.collect::<Vec<_>>().join(", ")
 }
 
-/// A text as both notations write it.
+/// Quotes a text. JSON and TOML use the same form.
 pub(crate) fn quoted(text: &str) -> String {
     let mut out = "\"".to_owned();
     for c in text.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
-            // All of these are below U+10000, so four digits do.
+            // All control characters are below U+10000, so four digits are enough.
             c if c.is_control() => write!(out, "\\u{:04x}", u32::from(c)).unwrap(),
             c => out.push(c),
         }

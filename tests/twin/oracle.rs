@@ -1,4 +1,4 @@
-//! The slowest evaluator that could be right: the design's sentences, one after the other.
+//! The twin: a slow evaluator that follows the design sentence by sentence.
 
 use std::collections::HashSet;
 
@@ -7,11 +7,11 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::model::{Doc, Flag};
 
-/// Somebody who asks.
+/// A user of the tests.
 #[derive(Clone, Debug)]
 pub(crate) struct Person {
     pub(crate) key: Vec<u8>,
-    /// Of several values for one name the last counts.
+    /// If a name has several values, the last one counts.
     pub(crate) attributes: Vec<(String, String)>,
 }
 
@@ -26,7 +26,7 @@ impl AsUser for Person {
     }
 }
 
-/// What should be answered.
+/// An expected answer.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) enabled: bool,
@@ -53,7 +53,7 @@ impl Doc {
         self.flags.iter().find(|flag| flag.key == key)
     }
 
-    /// The names of the groups that the person is in.
+    /// Returns the names of the person's groups.
     pub(crate) fn groups_of(&self, person: &Person) -> HashSet<&str> {
         let is_in = |group: &&super::model::Group| {
             let listed = group.users.iter().any(|user| user.as_bytes() == person.key);
@@ -65,7 +65,7 @@ impl Doc {
         self.groups.iter().filter(is_in).map(|group| &*group.name).collect()
     }
 
-    /// The answer for a flag at the position that the document gives it.
+    /// Returns the answer for a flag at the position that the document declares.
     pub(crate) fn answer(&self, key: &str, person: &Person) -> Answer {
         self.flag(key)
             .map_or_else(Answer::not_found, |flag| self.answer_at(flag, flag.position, person))
@@ -80,7 +80,7 @@ impl Doc {
             position => stages[position - 1].ppm.unwrap_or(0),
         };
         let by_bucket = |position: usize| is_in_percent(bucket, ppm(position));
-        // A stage's audience is its own groups and percentage, and those of the stages before it.
+        // A stage's audience contains the audiences of all stages before it.
         let by_group = |position: usize| {
             let mut named = stages[..position].iter().flat_map(|stage| &stage.groups);
             named.any(|group| groups.contains(&**group))
@@ -90,7 +90,7 @@ impl Doc {
         let held = self.held_until(flag, person);
         let cohort = natural.map(|natural| natural.max(held));
         let enabled = position > 0 && cohort.is_some_and(|cohort| cohort <= position);
-        // The first of the documented order that applies.
+        // The first reason that applies, in the documented order.
         let reason = if position == 0 {
             Reason::Off
         } else if held > position {
@@ -115,7 +115,7 @@ impl Doc {
         }
     }
 
-    /// The latest position that a group of the person's waits for; 0 where none does.
+    /// Returns the latest position until which a group of the person is held back. 0 if there is none.
     pub(crate) fn held_until(&self, flag: &Flag, person: &Person) -> usize {
         let groups = self.groups_of(person);
         let holds = flag.hold_back.iter().filter(|(group, _)| groups.contains(&**group));

@@ -1,22 +1,22 @@
-//! The rules of `Gate::update`, `set_stage` and `force_stage` as the documentation states them: a naive twin that asks every
-//! user of a small world, before and after.
+//! The twin of `Gate::update`, `set_stage` and `force_stage`, written from the documented rules. It evaluates every
+//! user of a small world before and after each step.
 
 use std::collections::BTreeMap;
 
 use super::model::{Doc, Flag};
 use super::oracle::Person;
 
-/// Where every flag of a gate is.
+/// The version, the document and the position of every flag of a gate.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     pub(crate) version: u64,
     pub(crate) flags: BTreeMap<String, FlagState>,
     document: Doc,
-    /// Flags that an update removed, with the document that had them last.
+    /// Removed flags, each with the last document that contained it.
     removed: BTreeMap<String, (FlagState, Doc)>,
 }
 
-/// What a gate tells of itself: all but the document.
+/// Compares what `Gate::status` shows, which is everything except the document.
 impl PartialEq for State {
     fn eq(&self, other: &State) -> bool {
         (self.version, &self.flags) == (other.version, &other.flags)
@@ -25,15 +25,15 @@ impl PartialEq for State {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct FlagState {
-    /// Name and parts per million.
+    /// Name and percentage, in parts per million.
     pub(crate) stages: Vec<(String, u32)>,
     /// 0 is off.
     pub(crate) position: usize,
-    /// Where the document has it.
+    /// The position that the document declares.
     pub(crate) declared: usize,
 }
 
-/// Why a model refuses.
+/// The reason of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Refusal {
     Skip,
@@ -60,7 +60,7 @@ impl FlagState {
     }
 }
 
-/// A flag under a document.
+/// A flag of a document.
 #[derive(Clone, Copy)]
 struct Placed<'d> {
     doc: &'d Doc,
@@ -76,7 +76,7 @@ impl<'d> Placed<'d> {
         self.doc.answer_at(self.flag, position, person).enabled
     }
 
-    /// The groups of the stages from one position to another that list the person.
+    /// Returns the groups that list the person, in the stages from one position to another.
     fn listing(self, from: usize, to: usize, person: &Person) -> Vec<String> {
         let stages = self.flag.stages();
         let named = stages.into_iter().skip(from - 1).take(to + 1 - from).flat_map(|s| s.groups);
@@ -95,9 +95,11 @@ impl<'d> Placed<'d> {
         self.flag.stages().len()
     }
 
-    /// "An update may only let in users whom the plan in force admits at its current stage or, if it moves the flag, its next
-    /// stage": whether this plan, at `to`, keeps to what `old` admits up to `allowed`. "Users who join a list pass, unless the group is new to the
-    /// flag's audience and the plan in force lists them for a later stage."
+    /// Returns whether this plan, with the flag at `to`, only lets in users whom `old` admits at `allowed`.
+    ///
+    /// The rule: "An update may only let in users whom the plan in force admits at its current stage or, if it moves
+    /// the flag, its next stage." Its exception: "Users who join a list pass, unless the group is new to the flag's
+    /// audience and the plan in force lists them for a later stage."
     fn keeps_to(self, to: usize, old: Placed<'_>, allowed: usize, world: &[Person]) -> bool {
         let joins = |group: &String, person: &Person| {
             let later = old.listing(allowed + 1, old.last().max(allowed), person);
@@ -106,7 +108,8 @@ impl<'d> Placed<'d> {
         self.lets_in_only(to, old, allowed, world, joins)
     }
 
-    /// "...lets in nobody who does not have it now, but for users who join a list that is there already".
+    /// Returns whether this plan, with the flag at `to`, lets in no users who do not have the flag now. Users who join
+    /// an existing list are an exception.
     fn keeps(self, to: usize, old: Placed<'_>, now: usize, world: &[Person]) -> bool {
         self.lets_in_only(to, old, now, world, |group, _| old.has_group(now, group))
     }
@@ -137,7 +140,7 @@ impl State {
         State { version: 1, flags, document, removed: BTreeMap::new() }
     }
 
-    /// `world`: everybody who may ask.
+    /// Applies an update. `world` is every user that a test can evaluate.
     pub(crate) fn update(&mut self, doc: &Doc, world: &[Person]) -> Result<(), Refusal> {
         let mut next = State::new(doc);
         next.version = self.version + 1;
@@ -147,7 +150,7 @@ impl State {
             next.removed.remove(key);
             let in_force = self.flags.get(key).map(|state| (state, &self.document));
             let removed = self.removed.get(key).map(|(state, doc)| (state, doc));
-            // A flag that is new starts where its document says. One that was removed goes on from where it was.
+            // A new flag starts where its document says. A removed flag that comes back counts as being where it was.
             let Some((old, old_doc)) = in_force.or(removed) else { continue };
             let (before, after) = (Placed::of(old_doc, key), Placed { doc, flag });
             let new = next.flags.get_mut(key).unwrap();
@@ -162,7 +165,7 @@ impl State {
         }
         for (key, state) in &self.flags {
             if !next.flags.contains_key(key) {
-                // Of its groups only the attributes are remembered, and none of its reasons.
+                // The gate remembers the attributes of its groups, but neither listed users nor reasons.
                 let mut doc = self.document.clone();
                 doc.groups.iter_mut().for_each(|group| group.users.clear());
                 doc.flags.iter_mut().for_each(|flag| flag.skip_reason = None);
@@ -173,18 +176,18 @@ impl State {
         Ok(())
     }
 
-    /// Whether the flag is enabled for somebody.
+    /// Returns whether the person has the flag.
     pub(crate) fn is_enabled(&self, key: &str, person: &Person) -> bool {
         let state = self.flags.get(key);
         state.is_some_and(|state| Placed::of(&self.document, key).admits(state.position, person))
     }
 
-    /// What a gate tells of itself.
+    /// Returns the state that a gate's status shows.
     pub(crate) fn told(version: u64, flags: BTreeMap<String, FlagState>) -> State {
         State { version, flags, ..State::default() }
     }
 
-    /// "Any number down, or one up", or anywhere with a reason that is not blank.
+    /// Moves a flag any number of stages down or one stage up, or anywhere with a reason that is not blank.
     pub(crate) fn set_stage(
         &mut self,
         key: &str,
@@ -206,9 +209,13 @@ impl State {
     }
 }
 
-/// "The flag goes where the document puts it. If a call has moved it and the document says what the one before said, it stays:
-/// at the stage of the same name; where a call took it down, or there is no such stage, at the highest stage that lets in
-/// nobody who does not have it now, but for users who join a list that is there already, and no higher than the document says if a call took it down."
+/// Returns the position of a flag after an update.
+///
+/// The flag goes to the stage that the document declares. If a call has moved the flag and the declared stage is the
+/// same as before, the flag stays at the stage with the same name. If that stage is gone, or a call has moved the flag
+/// down, it goes to the highest stage that lets in no users who do not have the flag now. Users who join an existing
+/// list are an exception. After a move down, the result is above neither the declared stage nor the stage of the same
+/// name.
 fn position_after(
     old: &FlagState,
     before: Placed<'_>,

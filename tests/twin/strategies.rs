@@ -1,4 +1,4 @@
-//! Random documents that are plans, and the people who ask about them.
+//! Strategies for random valid documents and for people.
 
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
@@ -13,10 +13,10 @@ const SALTS: [&str; 3] = ["shared", "a", "salt \u{1f9c2} \"\\\n"];
 const STAGES: [&str; 6] = ["internal", "pilot", "ga", "ring-0", "1", "Everybody"];
 const ATTRIBUTES: [&str; 3] = ["region", "plan", "größe"];
 const VALUES: [&str; 4] = ["eu", "us", "EU", " "];
-/// Few, so that lists and people meet.
+/// Only a few, so that people are often listed.
 const USERS: [&str; 8] = ["ana", "ben", "42", "-7", "user-1", "user-2", "Ana", "\u{1f600} smith"];
 
-/// A document that a gate accepts, with its flags at any stage.
+/// A valid document with its flags at any stage.
 pub(crate) fn doc() -> impl Strategy<Value = Doc> {
     subsequence(&GROUPS, 0..=4).prop_flat_map(|names| {
         let groups: Vec<_> = names.iter().map(|name| group(name)).collect();
@@ -31,7 +31,7 @@ pub(crate) fn doc() -> impl Strategy<Value = Doc> {
 fn group(name: &str) -> impl Strategy<Value = Group> + use<> {
     let name = name.to_owned();
     let users = subsequence(&USERS, 0..=4);
-    // Where a value is blank the document is refused.
+    // Without the blank value, which makes a document invalid.
     let values = subsequence(&VALUES[..3], 1..=2);
     let rules = btree_map(select(&ATTRIBUTES[..]), values, 0..=2);
     (users, rules).prop_map(move |(users, rules)| {
@@ -95,13 +95,13 @@ pub(crate) fn ppm() -> impl Strategy<Value = u32> + Clone {
     ]
 }
 
-/// People the documents list, and any others.
+/// People whom the documents list, and people with arbitrary keys.
 pub(crate) fn people() -> impl Strategy<Value = Vec<Person>> {
     let key = prop_oneof![
         select(&USERS[..]).prop_map(|key| key.as_bytes().to_vec()),
         any::<i64>().prop_map(|number| number.to_string().into_bytes()),
         vec(any::<u8>(), 0..40),
-        // Past 240 bytes the hash takes another way.
+        // XXH3 uses another algorithm for keys of more than 240 bytes.
         vec(any::<u8>(), 241..600),
     ];
     let attribute = (select(&ATTRIBUTES[..]), select(&VALUES[..]));
@@ -110,7 +110,7 @@ pub(crate) fn people() -> impl Strategy<Value = Vec<Person>> {
     vec(person.prop_map(|(key, attributes)| Person { key, attributes }), 1..8)
 }
 
-/// A document, and the same with everything in another order whose order means nothing.
+/// A document, and the same document with everything reordered whose order has no meaning.
 pub(crate) fn doc_and_shuffled() -> impl Strategy<Value = (Doc, Doc)> {
     doc().prop_flat_map(|doc| {
         let groups = Just(doc.groups.clone()).prop_shuffle();
@@ -136,18 +136,18 @@ fn reverse_sets(flag: &mut Flag) {
     }
 }
 
-/// The keys to ask about: every flag there may be, and what is none.
+/// Returns the keys to evaluate: every flag that a document may have, and unknown keys.
 pub(crate) fn asked_keys() -> impl Iterator<Item = &'static str> {
     FLAGS.into_iter().chain(["no-such-flag", "", "\u{0}", "internal"])
 }
 
-/// Names of groups that a document does not have.
+/// Returns a group name that the document does not use.
 pub(crate) fn free_group_name(doc: &Doc) -> String {
     let taken: Vec<_> = doc.groups.iter().map(|group| &group.name).collect();
     (0..).map(|n| format!("group-{n}")).find(|name| !taken.contains(&name)).unwrap()
 }
 
-/// Some of the users there are.
+/// One to three of the users.
 pub(crate) fn some_users() -> impl Strategy<Value = Vec<String>> {
     btree_set(select(&USERS[..]), 1..4)
         .prop_map(|users| owned(&users.into_iter().collect::<Vec<_>>()))

@@ -1,4 +1,4 @@
-//! Random sequences of updates and moves do what the rules say, and a refused one does nothing.
+//! Random sequences of updates and moves follow the rules, and a refused step changes nothing.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,13 +15,13 @@ use super::strategies::owned;
 const FLAGS: [&str; 3] = ["a", "b", "c"];
 const USERS: [&str; 6] = ["ana", "ben", "cleo", "dan", "eve", "finn"];
 const STAGES: [&str; 5] = ["one", "two", "three", "four", "five"];
-/// Few, so that stages that trade names often have the same percentage.
+/// Only a few, so that renamed stages often have the same percentage.
 const PPM: [u32; 5] = [0, 0, 250_000, 600_000, 1_000_000];
 
 #[derive(Clone, Debug)]
 enum Step {
     Update(Doc),
-    /// The document in force with every flag at where it is, or lower.
+    /// Updates to the document in force with every flag moved down by this number of stages.
     UpdateDown(usize),
     SetStage(&'static str, &'static str),
     ForceStage(&'static str, &'static str, &'static str),
@@ -50,7 +50,7 @@ fn small_doc() -> impl Strategy<Value = Doc> {
     (groups(), flags).prop_filter_map("a document has a flag", some)
 }
 
-/// Two lists that grow and shrink, and one attribute that matches more or fewer users.
+/// Two lists of random users, and a group by an attribute with one or two values.
 fn groups() -> impl Strategy<Value = Vec<Group>> {
     let users = || subsequence(&USERS, 0..=4);
     let values = select(vec![&["eu"][..], &["eu", "us"]]);
@@ -67,7 +67,7 @@ fn groups() -> impl Strategy<Value = Vec<Group>> {
 }
 
 fn small_flag(key: &'static str) -> impl Strategy<Value = Flag> {
-    // Mostly in one order, so that documents have something in common.
+    // Half of the flags have their stages in the same order, so that documents are similar.
     let names =
         prop_oneof![subsequence(&STAGES, 1..=5), subsequence(&STAGES, 1..=5).prop_shuffle(),];
     let skip_reason = select(&[None, None, None, Some("agreed"), Some("agreed again")][..]);
@@ -96,7 +96,7 @@ fn small_flag(key: &'static str) -> impl Strategy<Value = Flag> {
     )
 }
 
-/// Everybody who asks: enough for every percentage and attribute to be met.
+/// Returns every user of the test: enough for every percentage and every attribute.
 fn world() -> Vec<Person> {
     let key =
         |n: usize| USERS.get(n).map_or_else(|| format!("user-{n}"), |user| (*user).to_owned());
@@ -110,11 +110,11 @@ fn world() -> Vec<Person> {
 
 proptest! {
     #[test]
-    fn moves_follow_the_documented_rules(first in small_doc(), steps in vec(step(), 1..25)) {
+    fn updates_and_moves_follow_the_documented_rules(first in small_doc(), steps in vec(step(), 1..25)) {
         let gate = Gate::from_document(first.toml()).unwrap();
         let told = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&told);
-        gate.observe(move |update: &Update<'_>| sink.lock().unwrap().push(Told::new(update)));
+        gate.observe(move |update: &Update<'_>| sink.lock().unwrap().push(SeenUpdate::new(update)));
         let world = world();
         let mut model = State::new(&first);
         let mut in_force = first;
@@ -155,7 +155,7 @@ proptest! {
             prop_assert_eq!(state(&gate.status()), model.clone(), "{:?}", step);
             prop_assert_eq!(expected.is_err(), model == before, "{:?}", step);
             let told = std::mem::take(&mut *told.lock().unwrap());
-            prop_assert_eq!(told, [Told::expected(&before, &model)], "{:?}", step);
+            prop_assert_eq!(told, [SeenUpdate::expected(&before, &model)], "{:?}", step);
             for (flag, person) in FLAGS.iter().flat_map(|flag| world.iter().map(move |p| (flag, p))) {
                 let expected = model.is_enabled(flag, person);
                 prop_assert_eq!(gate.is_enabled(person, flag), expected, "{:?}: {}: {:?}", step, flag, person);
@@ -164,27 +164,27 @@ proptest! {
     }
 }
 
-/// What an observer was told.
+/// An update as an observer sees it.
 #[derive(Debug, PartialEq)]
-enum Told {
+enum SeenUpdate {
     Applied { version: u64, changes: Vec<(String, Option<String>, Option<String>)> },
     Refused,
 }
 
-impl Told {
-    fn new(update: &Update<'_>) -> Told {
-        let Update::Applied { version, changes, .. } = update else { return Told::Refused };
+impl SeenUpdate {
+    fn new(update: &Update<'_>) -> SeenUpdate {
+        let Update::Applied { version, changes, .. } = update else { return SeenUpdate::Refused };
         let text = |stage: Option<stagegate::StageName>| stage.map(|stage| stage.to_string());
-        // Of an audience that was edited alone other tests have the words.
+        // Changes of the audience without a move are tested elsewhere.
         let moved = changes.iter().filter(|change| change.from != change.to);
         let changes = moved.map(|c| (c.flag.to_string(), text(c.from), text(c.to)));
-        Told::Applied { version: *version, changes: changes.collect() }
+        SeenUpdate::Applied { version: *version, changes: changes.collect() }
     }
 
-    /// Every flag whose stage has another name than before, in order.
-    fn expected(before: &State, after: &State) -> Told {
+    /// Returns the expected update: every flag whose stage name changed, in order.
+    fn expected(before: &State, after: &State) -> SeenUpdate {
         if before == after {
-            return Told::Refused;
+            return SeenUpdate::Refused;
         }
         let stage = |state: &State, key: &String| {
             state.flags.get(key).map(|flag: &FlagState| flag.name(flag.position).to_owned())
@@ -195,7 +195,7 @@ impl Told {
         let changes =
             keys.into_iter().map(|key| (key.clone(), stage(before, key), stage(after, key)));
         let changes = changes.filter(|(_, from, to)| from != to).collect();
-        Told::Applied { version: after.version, changes }
+        SeenUpdate::Applied { version: after.version, changes }
     }
 }
 
@@ -203,11 +203,11 @@ fn refusal(error: &UpdateError) -> Refusal {
     match (error.is_skip(), error.is_not_found(), error.is_invalid_document()) {
         (true, false, false) => Refusal::Skip,
         (false, true, false) => Refusal::NotFound,
-        kinds => panic!("an error of no kind, or of several: {kinds:?}: {error}"),
+        kinds => panic!("not exactly one kind of error: {kinds:?}: {error}"),
     }
 }
 
-/// What a gate says of itself, as the model has it.
+/// Converts a gate's status to a state of the twin.
 fn state(status: &Status) -> State {
     let flags = status.flags.iter().map(|flag| {
         let stages: Vec<_> =

@@ -1,23 +1,23 @@
-//! Whether a peer does the work at all, before it is timed.
+//! A correctness check of each peer before it is timed.
 
-use crate::work::{Asking, PERCENT, Peer, Work, user_id};
+use crate::scenario::{PERCENT, Peer, Scenario, Setup, user_id};
 
-/// Panics with the peer's name where an answer is not as the plan says.
-pub fn check<P: Peer>(work: Work) {
-    let Asking { peer, flags, .. } = Asking::<P>::new(work);
-    // With many flags a check may take a peer a millisecond.
-    let users = if matches!(work, Work::One | Work::Listed) { 100_000 } else { 4_000 };
+/// Panics with the peer's name if an answer does not match the plan.
+pub fn check<P: Peer>(scenario: Scenario) {
+    let Setup { peer, flags, .. } = Setup::<P>::new(scenario);
+    // Fewer users with many flags, where some peers take a millisecond per check.
+    let users = if matches!(scenario, Scenario::One | Scenario::Listed) { 100_000 } else { 4_000 };
     let answers = || -> Vec<bool> {
-        let ask = |user| peer.is_enabled(&flags[user % flags.len()], &peer.user(&user_id(user)));
-        (0..users).map(ask).collect()
+        let check = |user| peer.is_enabled(&flags[user % flags.len()], &peer.user(&user_id(user)));
+        (0..users).map(check).collect()
     };
     let first = answers();
-    assert!(first == answers(), "{}, {work:?}: answers change", P::NAME);
+    assert!(first == answers(), "{}, {scenario:?}: answers change", P::NAME);
     let on = first.iter().filter(|on| **on).count();
-    let (percent, wanted) = (on as f64 * 100.0 / users as f64, PERCENT as f64);
-    assert!((percent - wanted).abs() <= 3.0, "{}, {work:?}: {percent}% have it", P::NAME);
-    for id in work.plan().listed {
+    let (percent, expected) = (on as f64 * 100.0 / users as f64, PERCENT as f64);
+    assert!((percent - expected).abs() <= 3.0, "{}, {scenario:?}: {percent}% have it", P::NAME);
+    for id in scenario.plan().listed {
         let has = flags.iter().all(|flag| peer.is_enabled(flag, &peer.user(&id)));
-        assert!(has, "{}, {work:?}: {id} is listed and does not have it", P::NAME);
+        assert!(has, "{}, {scenario:?}: {id} is listed and does not have it", P::NAME);
     }
 }

@@ -1,4 +1,4 @@
-//! Numbers with their units, as every output has them.
+//! Numbers with units, in the notation of every JSON output.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 use stagegate::Percent;
 use stagegate::model::{Bound, Increase, Quantity, WrittenDuration};
 
-/// A number with its unit: the text of the document, and a whole number of the one unit it has.
+/// A number with its unit: the document's text, and the value as a whole number of one unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Amount {
     pub(crate) text: String,
@@ -17,7 +17,7 @@ pub(crate) struct Amount {
     milliseconds: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u64>,
-    /// Of a number: 1,500,000 is `1.5`.
+    /// For a plain number: 1,500,000 is `1.5`.
     #[serde(skip_serializing_if = "Option::is_none")]
     millionths: Option<i64>,
 }
@@ -51,7 +51,7 @@ impl Amount {
     }
 }
 
-/// Its text.
+/// Writes the document's text.
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

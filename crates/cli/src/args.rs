@@ -1,18 +1,19 @@
-//! The arguments, from which help, completions and the manual page are made.
+//! Arguments of all verbs. Help, completions and manual pages are generated from them.
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 good, 1 the answer is no, 2 usage, 3 could not read or write.";
+const EXIT_CODES: &str = "Exit codes: 0 success, 1 the answer is no, 2 usage error, 3 I/O error.";
 
-/// Checks, shows, schedules, explains and executes staged rollout plans: never 0 to 100.
+/// Validate, show and execute staged rollout plans.
 #[derive(Debug, Parser)]
 #[command(name = "stagegate", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
-    /// Write the result to this file, whole or not at all, instead of the standard output.
+    /// Write the result to FILE instead of standard output.
+    ///
+    /// FILE is replaced in one step, or stays as it was.
     #[arg(long, short, global = true, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
@@ -21,60 +22,66 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one a run")]
+#[expect(clippy::large_enum_variant, reason = "one value per process")]
 pub(crate) enum Verb {
-    /// Print a commented document to start from. With `--output`, never overwrites a file.
+    /// Print a commented plan document to start from.
+    ///
+    /// `--output` never overwrites a file here.
     Init(Init),
-    /// Check documents: every problem, with the place and the way out.
+    /// Validate plans and suggest fixes.
     Check(Check),
-    /// Print the JSON Schema of the document, for editors.
+    /// Print the JSON Schema of plan documents, for editors.
     Schema(Schema),
-    /// Show the plan of a flag, as a document for people.
+    /// Print a plan as a summary, as Markdown or as JSON.
     Show(Show),
-    /// Put the stages on the calendar: dates, activities, decisions, messages, owners.
+    /// Print the dates of stages, activities and messages.
     Timeline(Timeline),
-    /// Print the messages of a moment of the rollout, or those due between two days.
+    /// Print the messages due at a moment or between two days.
     Messages(Messages),
-    /// Say who is responsible at a moment, by which row, and who is next.
+    /// Print who is responsible now or at another moment.
     Responsible(Responsible),
-    /// Say whether a user has a flag and why, and for each stage whether they would.
+    /// Explain whether a user has a flag, and why.
+    ///
+    /// Also shows whether the user would have the flag at each stage.
     Explain(Explain),
-    /// Say what changes for users from one document to another.
+    /// Compare two documents: which users gain or lose flags.
     Diff(Diff),
     #[command(flatten)]
-    Rollout(crate::rollout_args::Verb),
-    /// Try the triggers of a plan on figures.
+    Rollout(crate::rollout_args::RolloutVerb),
+    /// Test a plan's triggers on past metrics.
     #[command(subcommand)]
     Guard(crate::guard_args::Guard),
-    /// Print the completions for a shell.
+    /// Print completions for a shell.
     Completions(Completions),
-    /// Print the manual page, for `man -l -`.
+    /// Print the manual pages.
+    ///
+    /// Read them with `stagegate man | man -l -`.
     Man,
 }
 
-/// For people or for programs.
+/// An output format that every verb has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people.
+    /// Text for people.
     Human,
-    /// For programs, with a schema version.
+    /// JSON with a schema version.
     Json,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Init {
-    /// Which document.
+    /// Choose the document to print.
     #[arg(long, value_enum, default_value_t = Template::Staged)]
     pub(crate) template: Template,
-    /// How to print it: as it is, or as the text of a JSON result.
+    /// Choose the output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
 }
 
-/// The documents `init` has.
+/// A document that `init` can print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Template {
-    /// The whole plan: stages, criteria, triggers, roll-back, responsibility, messages, risks.
+    /// The complete built-in plan.
     Staged,
     /// One flag that follows the built-in plan.
     Minimal,
@@ -82,30 +89,32 @@ pub(crate) enum Template {
 
 #[derive(Args, Debug)]
 pub(crate) struct Check {
-    /// The documents; `-` is the standard input.
+    /// Plan documents; `-` reads standard input.
     #[arg(required = true, value_name = "DOCUMENT")]
     pub(crate) documents: Vec<PathBuf>,
-    /// Let warnings fail, too.
+    /// Treat warnings as errors.
     #[arg(long)]
     pub(crate) strict: bool,
-    /// How to print it.
+    /// Choose the output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Schema {
-    /// How to print it: the schema itself either way; `json` puts it in a result.
+    /// Choose the output format.
+    ///
+    /// `json` wraps the schema in a result object.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
 }
 
-/// Which flag of which document.
+/// The document to read and the flag to select.
 #[derive(Args, Debug)]
-pub(crate) struct Of {
-    /// The document; `-` is the standard input.
+pub(crate) struct Input {
+    /// Plan document; `-` reads standard input.
     pub(crate) document: PathBuf,
-    /// The flag; may be left out where the document has only one.
+    /// Select a flag; optional if the document has only one.
     #[arg(long, short)]
     pub(crate) flag: Option<String>,
 }
@@ -113,22 +122,22 @@ pub(crate) struct Of {
 #[derive(Args, Debug)]
 #[command(after_help = "Example: stagegate show rollout.toml --format markdown > rollout.md")]
 pub(crate) struct Show {
-    /// The document; `-` is the standard input.
+    /// Plan document; `-` reads standard input.
     pub(crate) document: PathBuf,
-    /// Only this flag; else every one.
+    /// Show only this flag.
     #[arg(long, short)]
     pub(crate) flag: Option<String>,
-    /// How to print it.
+    /// Choose the output format.
     #[arg(long, value_enum, default_value_t = ShowFormat::Human)]
     pub(crate) format: ShowFormat,
 }
 
-/// How to show a plan.
+/// An output format of `show`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ShowFormat {
     /// A summary for a terminal.
     Human,
-    /// The whole plan, in the template's order of sections.
+    /// The whole plan, in the order of the template.
     Markdown,
     /// The whole plan, for programs.
     Json,
@@ -140,35 +149,37 @@ pub(crate) enum ShowFormat {
 )]
 pub(crate) struct Timeline {
     #[command(flatten)]
-    pub(crate) of: Of,
-    /// The day of the first stage; else the one in the document.
+    pub(crate) input: Input,
+    /// Set the first day of the first stage.
+    ///
+    /// Replaces the start in the document.
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub(crate) start: Option<stagegate::model::Date>,
-    /// How to print it.
+    /// Choose the output format.
     #[arg(long, value_enum, default_value_t = TimelineFormat::Table)]
     pub(crate) format: TimelineFormat,
 }
 
-/// How to print a timeline.
+/// An output format of `timeline`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TimelineFormat {
-    /// For a terminal.
+    /// Tables for a terminal.
     #[value(alias = "human")]
     Table,
-    /// A table for a document.
+    /// Tables for a document.
     Markdown,
     /// A calendar file (RFC 5545).
     Ics,
     /// A Gantt chart.
     Svg,
-    /// For programs.
+    /// JSON with a schema version.
     Json,
 }
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Ends with 0 when there is a message and with 1 when there is none. A variable without a value, or \
-a --set that no message uses, is a usage error.
+Exit code 1: there is no message. A variable without a value, or a --set that no message uses, is a \
+usage error.
 
 Examples:
   stagegate messages rollout.toml --flag new-checkout --on pilot.-3d --start 2026-01-05
@@ -176,96 +187,112 @@ Examples:
   stagegate messages rollout.toml --from 2026-01-05 --to 2026-01-11 --format json")]
 pub(crate) struct Messages {
     #[command(flatten)]
-    pub(crate) of: Of,
-    /// The moment: a stage and `start`, `end`, `weekly`, `-3d` …, for example `pilot.start`; or a
-    /// stage and `rollback` or `as_needed`; or one of these two alone, for the stage at which the flag is.
+    pub(crate) input: Input,
+    /// Select a moment, such as `pilot.start` or `rollback`.
+    ///
+    /// WHEN is `start`, `end`, `weekly`, `rollback`, `as_needed`, or days before or after the stage
+    /// begins, such as `-3d`. Without STAGE, `rollback` and `as_needed` refer to the flag's present
+    /// stage.
     #[arg(long, value_name = "STAGE.WHEN", required_unless_present = "from")]
     pub(crate) on: Option<String>,
-    /// A variable of the messages, in the place of what the document says.
+    /// Set a variable of the messages.
+    ///
+    /// Replaces the document's value. Repeat it for more variables.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) set: Vec<(String, String)>,
-    /// All that is due from this day on …
+    /// Select all messages due from this day on.
     #[arg(long, value_name = "DATE", value_parser = date, requires = "to", conflicts_with = "on")]
     pub(crate) from: Option<stagegate::model::Date>,
-    /// … to this day.
+    /// Select all messages due until this day.
     #[arg(long, value_name = "DATE", value_parser = date, requires = "from")]
     pub(crate) to: Option<stagegate::model::Date>,
-    /// The day of the first stage; else the one in the document.
+    /// Set the first day of the first stage.
+    ///
+    /// Replaces the start in the document.
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub(crate) start: Option<stagegate::model::Date>,
-    /// How to print it.
+    /// Choose the output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
 }
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Ends with 0, and with 1 when the plan has no responsibility table.
+Exit code 1: the plan has no responsibility table.
 
 Example:
   stagegate responsible rollout.toml --flag new-checkout --at 2026-01-10T03:00:00+01:00")]
 pub(crate) struct Responsible {
     #[command(flatten)]
-    pub(crate) of: Of,
-    /// The moment, with its offset or time zone: `2026-01-10T03:00:00+01:00`; else now.
+    pub(crate) input: Input,
+    /// Choose the moment; default: now.
+    ///
+    /// Write it with an offset or a time zone: `2026-01-10T03:00:00+01:00`.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) at: Option<std::time::SystemTime>,
-    /// How to print it.
+    /// Choose the output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
 }
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Ends with 0 when the user has the flag and with 1 when not.
+Exit code 0: the user has the flag. Exit code 1: the user does not have it.
 
-Example:
+Examples:
   stagegate explain rollout.toml user-42 new-checkout --attribute region=eu-north
   stagegate explain /var/lib/shop/rollout user-42 new-checkout --at 2026-01-10T03:00:00Z")]
 pub(crate) struct Explain {
-    /// The document, `-` for the standard input; or a store, which answers from its journal.
+    /// Plan document, or the directory of a store.
+    ///
+    /// `-` reads a document from standard input. A store answers from its journal.
     pub(crate) document: PathBuf,
-    /// The user's key.
+    /// User key.
     #[arg(allow_negative_numbers = true)]
     pub(crate) user: String,
-    /// The flag.
+    /// Flag key.
     pub(crate) flag: String,
-    /// Of a store: the moment, with its offset or time zone; else now.
+    /// Choose the moment, for a store; default: now.
+    ///
+    /// Write it with an offset or a time zone: `2026-01-10T03:00:00+01:00`.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) at: Option<std::time::SystemTime>,
-    /// An attribute of the user; may be said again.
+    /// Set an attribute of the user.
+    ///
+    /// Repeat it for more attributes.
     #[arg(long = "attribute", short, value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) attributes: Vec<(String, String)>,
-    /// How to print it.
+    /// Choose the output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
 }
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Ends with 0 when the documents could be compared, whatever changes. Each line of the file of users \
-is asked about; a line that is no user is a usage error. Shares are rounded down to 0.0001%.
+Exit code 0: both documents are valid, whatever changes. A bad line in the users file is a usage \
+error. Percentages are rounded down to 0.0001%.
 
 Examples:
   stagegate diff rollout.toml rollout.new.toml
   stagegate diff rollout.toml rollout.new.toml --users users.txt")]
 pub(crate) struct Diff {
-    /// The document in force; `-` is the standard input.
+    /// Document in force; `-` reads standard input.
     pub(crate) old: PathBuf,
-    /// The one to come; `-` is the standard input.
+    /// New document; `-` reads standard input.
     pub(crate) new: PathBuf,
-    /// Users, one key a line, attributes after it as `<TAB>name=value`; `-` is the standard input.
-    /// Says who enters and who leaves.
+    /// List the users in FILE who gain or lose a flag.
+    ///
+    /// FILE has one key per line, then attributes as `<TAB>name=value`. `-` reads standard input.
     #[arg(long, value_name = "FILE")]
     pub(crate) users: Option<PathBuf>,
-    /// How to print it.
+    /// Choose the output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Completions {
-    /// The shell.
+    /// Shell to complete for.
     pub(crate) shell: Shell,
 }
 
@@ -283,7 +310,8 @@ fn pair(text: &str) -> Result<(String, String), String> {
 pub(crate) fn moment(text: &str) -> Result<std::time::SystemTime, String> {
     let zoned = || text.parse::<jiff::Zoned>().map(|zoned| zoned.timestamp());
     let timestamp = text.parse::<jiff::Timestamp>().or_else(|_| zoned());
-    timestamp
-        .map(Into::into)
-        .map_err(|_| "not a moment; write for example 2026-01-10T03:00:00+01:00".to_owned())
+    timestamp.map(Into::into).map_err(|_| {
+        "not a time with an offset or a time zone; write for example 2026-01-10T03:00:00+01:00"
+            .to_owned()
+    })
 }

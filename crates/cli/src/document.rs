@@ -1,4 +1,4 @@
-//! Reading a document, and saying what is wrong with it.
+//! Plan documents: reading, parsing and reporting their problems.
 
 use std::io::Read;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::excerpt;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// The bytes of a document; `-` is the standard input.
+/// Reads a document. `-` is standard input.
 pub(crate) fn read(path: &Path) -> Result<Document, Failure> {
     if path.as_os_str() == "-" {
         let bound = u64::try_from(limits::MAX_DOCUMENT_BYTES).unwrap_or(u64::MAX);
@@ -20,13 +20,13 @@ pub(crate) fn read(path: &Path) -> Result<Document, Failure> {
         std::io::stdin()
             .take(bound.saturating_add(1))
             .read_to_end(&mut bytes)
-            .map_err(|error| Failure::io("cannot read the standard input", &error))?;
+            .map_err(|error| Failure::io("cannot read standard input", &error))?;
         return Ok(Document::new(bytes).name("(standard input)").directory("."));
     }
     Document::read(path).map_err(|error| Failure::Io(error.to_string()))
 }
 
-/// The plan of a document. What is wrong with one that is no plan is printed.
+/// Reads and parses a document. Prints the problems of an invalid one.
 pub(crate) fn plan(
     path: &Path,
     verb: &str,
@@ -36,7 +36,7 @@ pub(crate) fn plan(
     parse(&read(path)?, verb, format, output)
 }
 
-/// The plan of a document that has been read.
+/// Parses a document. Prints the problems of an invalid one.
 pub(crate) fn parse(
     document: &Document,
     verb: &str,
@@ -48,24 +48,29 @@ pub(crate) fn parse(
         Err(error) => {
             match format {
                 Format::Json => {
-                    let problems: Vec<_> = error.problems().iter().map(Finding::error).collect();
-                    output.json(verb, &BadDocument { error: error.to_string(), problems })?;
+                    let problems: Vec<_> =
+                        error.problems().iter().map(ProblemView::error).collect();
+                    output.json(
+                        verb,
+                        &InvalidDocumentResult { error: error.to_string(), problems },
+                    )?;
                 }
-                Format::Human => excerpt::to_stderr(document, &error),
+                Format::Human => excerpt::print_to_stderr(document, &error),
             }
-            Err(Failure::BadDocument)
+            Err(Failure::InvalidDocument)
         }
     }
 }
 
-/// What is doubtful about a plan, its stages at the declared traffic included, in order of place.
+/// Returns all warnings about a plan in order of position. They include stages that are too short for the declared
+/// traffic.
 pub(crate) fn warnings(plan: &Plan) -> Vec<Problem> {
     let mut warnings = [plan.warnings(), &guard::warnings(plan)].concat();
     warnings.sort_by_key(|warning| warning.span().start);
     warnings
 }
 
-/// The flag of that key; without one, the only flag there is.
+/// Returns the flag with this key, or the document's only flag.
 pub(crate) fn flag<'p>(plan: &'p Plan, key: Option<&str>) -> Result<FlagPlan<'p>, Failure> {
     let listed = || plan.flags().take(20).collect::<Vec<_>>().join(", ");
     match key {
@@ -78,26 +83,29 @@ pub(crate) fn flag<'p>(plan: &'p Plan, key: Option<&str>) -> Result<FlagPlan<'p>
         }),
         None => match (plan.flags().next(), plan.flags().nth(1)) {
             (Some(only), None) => flag(plan, Some(only)),
-            _ => Err(Failure::Usage(format!("which flag? Say `--flag` and one of: {}", listed()))),
+            _ => Err(Failure::Usage(format!(
+                "the document has several flags. Pass `--flag` with one of: {}",
+                listed()
+            ))),
         },
     }
 }
 
-/// A document that is no plan, as JSON.
+/// An invalid document, as JSON.
 #[derive(Serialize)]
-struct BadDocument<'p> {
+struct InvalidDocumentResult<'p> {
     error: String,
-    problems: Vec<Finding<'p>>,
+    problems: Vec<ProblemView<'p>>,
 }
 
 /// A problem as JSON.
 #[derive(Serialize)]
-pub(crate) struct Finding<'p> {
+pub(crate) struct ProblemView<'p> {
     severity: &'static str,
     file: &'p str,
     line: usize,
     column: usize,
-    /// Offsets of bytes, the end not included.
+    /// Byte offset. The end is exclusive.
     start: usize,
     end: usize,
     pub(crate) path: &'p str,
@@ -105,17 +113,17 @@ pub(crate) struct Finding<'p> {
     pub(crate) hint: &'p str,
 }
 
-impl<'p> Finding<'p> {
-    pub(crate) fn error(problem: &'p Problem) -> Finding<'p> {
-        Finding::new("error", problem)
+impl<'p> ProblemView<'p> {
+    pub(crate) fn error(problem: &'p Problem) -> ProblemView<'p> {
+        ProblemView::new("error", problem)
     }
 
-    pub(crate) fn warning(problem: &'p Problem) -> Finding<'p> {
-        Finding::new("warning", problem)
+    pub(crate) fn warning(problem: &'p Problem) -> ProblemView<'p> {
+        ProblemView::new("warning", problem)
     }
 
-    fn new(severity: &'static str, problem: &'p Problem) -> Finding<'p> {
-        Finding {
+    fn new(severity: &'static str, problem: &'p Problem) -> ProblemView<'p> {
+        ProblemView {
             severity,
             file: problem.file(),
             line: problem.line(),

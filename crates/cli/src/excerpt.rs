@@ -1,4 +1,4 @@
-//! Problems beside the lines they are in.
+//! Problems of a document, printed with the lines around them.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -8,27 +8,27 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use stagegate::{Document, PlanError, Problem};
 
-/// How serious a problem is.
+/// The severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Severity {
     Error,
     Warning,
 }
 
-/// The problems of one document, as text with colours.
+/// A renderer for the problems of one document, with colours.
 pub(crate) struct Excerpts<'d> {
     document: &'d Document,
-    /// The text of every other file with a problem; `None` where it cannot be read as text.
-    others: HashMap<String, Option<String>>,
+    /// The texts of other files with problems. `None` if a file is not readable text.
+    other_files: HashMap<String, Option<String>>,
     renderer: Renderer,
 }
 
 impl<'d> Excerpts<'d> {
     pub(crate) fn of(document: &'d Document) -> Excerpts<'d> {
-        Excerpts { document, others: HashMap::new(), renderer: Renderer::styled() }
+        Excerpts { document, other_files: HashMap::new(), renderer: Renderer::styled() }
     }
 
-    /// One problem: what was found, the lines around it, and what to write instead.
+    /// Renders the value found, the lines around it, and the text to write instead.
     pub(crate) fn render(&mut self, severity: Severity, problem: &Problem) -> String {
         let level = match severity {
             Severity::Error => Level::ERROR,
@@ -40,7 +40,7 @@ impl<'d> Excerpts<'d> {
         let renderer = self.renderer.clone();
         let window = self.text_of(problem).and_then(|text| Window::around(text, &problem.span()));
         let Some(Window { text, span }) = window else {
-            // Nothing to point at: the file as a whole, or no text.
+            // No text to point at: the problem is about the whole file, or the file is not text.
             let place = format!("{}:{}:{}", problem.file(), problem.line(), problem.column());
             let report = [level
                 .primary_title(title)
@@ -61,22 +61,24 @@ impl<'d> Excerpts<'d> {
             return self.document.text();
         }
         let read = |file: &str| std::fs::read_to_string(file).ok();
-        let text =
-            self.others.entry(problem.file().to_owned()).or_insert_with(|| read(problem.file()));
+        let text = self
+            .other_files
+            .entry(problem.file().to_owned())
+            .or_insert_with(|| read(problem.file()));
         text.as_deref().map(|text| text.strip_prefix('\u{feff}').unwrap_or(text))
     }
 }
 
-/// Lines of a file around a span of it. A line of megabytes is cut to what is near the span.
+/// The line of a span. Long lines are cut, because a line may have megabytes.
 struct Window<'t> {
     text: &'t str,
     span: Range<usize>,
 }
 
-/// Bytes shown of a line before and after the span.
-const NEAR: usize = 300;
-/// Bytes of a span that are marked.
-const MARKED: usize = 300;
+/// The bytes shown of a line before and after the span.
+const CONTEXT_BYTES: usize = 300;
+/// The most bytes of a span that are marked.
+const MAX_MARKED_BYTES: usize = 300;
 
 impl<'t> Window<'t> {
     fn around(text: &'t str, span: &Range<usize>) -> Option<Window<'t>> {
@@ -85,31 +87,32 @@ impl<'t> Window<'t> {
             return None;
         }
         let line_begin = before.rfind('\n').map_or(0, |at| at + 1);
-        // A problem that goes on for lines is shown by its first.
+        // A problem of several lines is shown by its first line.
         let line_end = text.get(span.start..)?.find('\n').map_or(text.len(), |at| span.start + at);
-        let end = span.end.min(line_end).min(span.start + MARKED).max(span.start);
-        let begin = line_begin.max(ceil(text, span.start.saturating_sub(NEAR)));
-        let last = line_end.min(ceil(text, end + NEAR));
-        let end = ceil(text, end).min(last);
+        let end = span.end.min(line_end).min(span.start + MAX_MARKED_BYTES).max(span.start);
+        let begin =
+            line_begin.max(next_char_boundary(text, span.start.saturating_sub(CONTEXT_BYTES)));
+        let last = line_end.min(next_char_boundary(text, end + CONTEXT_BYTES));
+        let end = next_char_boundary(text, end).min(last);
         let shown = text.get(begin..last)?;
         Some(Window { text: shown, span: span.start - begin..end - begin })
     }
 }
 
-/// The first end of a character at or after a byte.
-fn ceil(text: &str, at: usize) -> usize {
+/// Returns the first character boundary at or after a byte offset.
+fn next_char_boundary(text: &str, at: usize) -> usize {
     (at..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())
 }
 
-/// Everything wrong with a document, on the standard error.
-pub(crate) fn to_stderr(document: &Document, error: &PlanError) {
-    let text = of_error(document, error);
-    // Where nothing can be written to, the exit code has to do.
+/// Prints all problems of a document to standard error.
+pub(crate) fn print_to_stderr(document: &Document, error: &PlanError) {
+    let text = render_error(document, error);
+    // If standard error is closed, the exit code still reports the failure.
     let _ = anstream::stderr().write_all(text.as_bytes());
 }
 
-/// Everything wrong with a document.
-pub(crate) fn of_error(document: &Document, error: &PlanError) -> String {
+/// Renders all problems of a document.
+pub(crate) fn render_error(document: &Document, error: &PlanError) -> String {
     let mut excerpts = Excerpts::of(document);
     let mut text = String::new();
     for problem in error.problems() {

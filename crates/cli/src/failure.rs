@@ -1,42 +1,42 @@
-//! How a run ends when it is not well.
+//! Answers, failures and their exit codes.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// What a verb found.
+/// The answer of a verb that worked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// Exit code 0.
     Yes,
-    /// Exit code 1: the question was understood, and the answer is no.
+    /// Exit code 1.
     No,
 }
 
-/// Why a verb has no answer.
+/// The reason why a verb has no answer.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Exit code 1: the document is no plan; what is wrong has been printed.
-    BadDocument,
-    /// Exit code 1: the answer is no, and this says why.
+    /// Exit code 1: the document is invalid. Its problems are already printed.
+    InvalidDocument,
+    /// Exit code 1: the answer is no, for this reason.
     No(String),
-    /// Exit code 2: an argument that does not fit the document.
+    /// Exit code 2: an argument does not fit the document.
     Usage(String),
-    /// Exit code 3: something could not be read or written.
+    /// Exit code 3: reading or writing failed.
     Io(String),
-    /// Exit code 3: another process is acting on the store.
+    /// Exit code 3: another process holds the store.
     Locked(String),
 }
 
 impl Failure {
-    /// Something that could not be read or written.
+    /// Returns an I/O failure with its context.
     pub(crate) fn io(what: &str, error: &io::Error) -> Failure {
         Failure::Io(format!("{what}: {error}"))
     }
 
-    /// What is wrong; nothing where that has been printed.
+    /// Returns the message, which is empty if the problems are already printed.
     pub(crate) fn message(self) -> String {
         match self {
-            Failure::BadDocument => String::new(),
+            Failure::InvalidDocument => String::new(),
             Failure::No(message)
             | Failure::Usage(message)
             | Failure::Io(message)
@@ -44,16 +44,16 @@ impl Failure {
         }
     }
 
-    /// Says what is wrong, and ends.
+    /// Prints the message to standard error and returns the exit code.
     pub(crate) fn report(self) -> ExitCode {
         let code = match self {
-            Failure::BadDocument | Failure::No(_) => 1,
+            Failure::InvalidDocument | Failure::No(_) => 1,
             Failure::Usage(_) => 2,
             Failure::Io(_) | Failure::Locked(_) => 3,
         };
         let message = Some(self.message()).filter(|message| !message.is_empty());
         if let Some(message) = message {
-            // Where nothing can be written to, the exit code has to do.
+            // If standard error is closed, the exit code still reports the failure.
             let _ = writeln!(anstream::stderr(), "stagegate: {message}");
         }
         ExitCode::from(code)

@@ -1,59 +1,63 @@
-//! The arguments of `guard`.
+//! Arguments of `guard`.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::args::{Format, Of};
+use crate::args::{Format, Input};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Guard {
-    /// Say when the triggers of a plan would have fired on figures of the past.
+    /// Print when triggers would have fired on past metrics.
     Replay(Replay),
-    /// Say what the triggers of a plan find in each stage, and how soon.
+    /// Estimate which error rates triggers detect, and how soon.
     Power(Power),
 }
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-The file has a row a look, and a head with the columns time (RFC 3339), treatment_requests, \
-treatment_errors, treatment_slow, control_requests, control_errors, control_slow; any other column is \
-a metric by its name, `control_NAME` the same for users without the flag. Count no request of a user \
-who has erred: docs/guards.md says why. Ends with 0 whatever fires.
+The file is CSV with a header: time (RFC 3339), treatment_requests, treatment_errors, \
+treatment_slow, control_requests, control_errors, control_slow. Each row is one look, with the \
+counts since the row before. Any other column with the name of a metric is a reading of that \
+metric; `control_NAME` is the same for users without the flag. Leave out a user's requests after \
+their first error: docs/guards.md says why. Exit code 0: the file was read, whatever fires.
 
 Example:
   stagegate guard replay rollout.toml --flag new-checkout --stage pilot metrics.csv")]
 pub(crate) struct Replay {
     #[command(flatten)]
-    pub(crate) of: Of,
-    /// The figures; `-` is the standard input.
+    pub(crate) input: Input,
+    /// CSV file of past metrics; `-` reads standard input.
     pub(crate) metrics: PathBuf,
-    /// The stage the flag was in.
+    /// Set the stage that the flag was in.
     #[arg(long)]
     pub(crate) stage: String,
-    /// How to print it.
+    /// Choose the output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
 }
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Of triggers on errors that compare at once, without `for`. A stage's time is its max_duration, else its \
-min_duration; the last one has its watch. Found means: in four of five cases.
+Covers error triggers that compare at once, without `for`. A stage's time is its max_duration, else \
+its min_duration, else its watch. \"Detected\" means detected in four of five cases.
 
 Example:
   stagegate guard power rollout.toml --flag new-checkout --requests-per-minute 3000 --base-error-rate 0.4%")]
 pub(crate) struct Power {
     #[command(flatten)]
-    pub(crate) of: Of,
-    /// Requests a minute of all users together; else those of the document's `traffic`.
+    pub(crate) input: Input,
+    /// Set the requests per minute of all users together.
+    ///
+    /// Default: the document's `traffic`.
     #[arg(long, value_name = "COUNT", value_parser = positive)]
     pub(crate) requests_per_minute: Option<f64>,
-    /// The share of requests that fails where all is well: `0.4%`, or 0.004; else that of the
-    /// document's `traffic`.
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    /// Set the error rate of a healthy service: `0.4%` or 0.004.
+    ///
+    /// Default: the document's `traffic`.
+    #[arg(long, value_name = "RATE", value_parser = rate)]
     pub(crate) base_error_rate: Option<f64>,
-    /// How to print it.
+    /// Choose the output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
 }
@@ -64,11 +68,11 @@ fn positive(text: &str) -> Result<f64, String> {
 }
 
 #[expect(clippy::float_arithmetic, reason = "a percentage, for an estimate")]
-fn share(text: &str) -> Result<f64, String> {
+fn rate(text: &str) -> Result<f64, String> {
     let number = match text.strip_suffix('%') {
         Some(percent) => percent.trim_end().parse::<f64>().map(|percent| percent / 100.0),
         None => text.parse(),
     };
     let within = number.ok().filter(|number| *number > 0.0 && *number < 1.0);
-    within.ok_or_else(|| "write a share above 0% and below 100%: 0.4%, or 0.004".to_owned())
+    within.ok_or_else(|| "write a rate above 0% and below 100%: 0.4%, or 0.004".to_owned())
 }

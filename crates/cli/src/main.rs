@@ -1,6 +1,6 @@
-//! `stagegate`: checks, shows, schedules, explains and executes staged rollout plans.
+//! The command line `stagegate`: validates, shows and executes staged rollout plans.
 //!
-//! Exit codes: 0 good, 1 the answer is no, 2 usage, 3 could not read or write.
+//! Exit codes: 0 success, 1 the answer is no, 2 usage error, 3 I/O error.
 
 #![forbid(unsafe_code)]
 
@@ -11,12 +11,12 @@ mod escape;
 mod excerpt;
 mod failure;
 mod guard_args;
+mod notifications;
 mod output;
-mod place;
 mod published;
 mod rollout_args;
 mod run_args;
-mod telling;
+mod store_location;
 mod terminal;
 mod users;
 mod verbs;
@@ -29,7 +29,7 @@ use args::Cli;
 use failure::Answer;
 
 fn main() -> ExitCode {
-    // Prints help and usage by itself; usage errors end with 2.
+    // Prints help, and exits with 2 on a usage error.
     let cli = Cli::parse();
     match verbs::run(cli) {
         Ok(Answer::Yes) => ExitCode::SUCCESS,

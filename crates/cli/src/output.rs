@@ -1,4 +1,4 @@
-//! Where results go: to the standard output or to a file, whole or not at all.
+//! Writing results to standard output, or to a file in one step.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -7,16 +7,16 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
-/// The version of every JSON output. It grows when a field changes its meaning or goes.
+/// The version of every JSON output. Increase it when a field changes its meaning or is removed.
 const JSON_SCHEMA: u32 = 1;
 
-/// Where a result goes.
+/// The destination of a result.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Output {
     file: Option<PathBuf>,
 }
 
-/// What every JSON output begins with.
+/// The first fields of every JSON output, and the result after them.
 #[derive(Serialize)]
 struct Envelope<'v, T> {
     schema: u32,
@@ -26,12 +26,12 @@ struct Envelope<'v, T> {
 }
 
 impl Output {
-    /// To that file, or to the standard output.
+    /// Returns an output to this file, or to standard output.
     pub(crate) fn to(file: Option<PathBuf>) -> Output {
         Output { file }
     }
 
-    /// Writes a text, which may have colours: only a terminal gets them.
+    /// Writes a text. Removes its colours unless it goes to a terminal.
     pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
         match &self.file {
             Some(file) => replace(file, anstream::adapter::strip_str(text).to_string().as_bytes()),
@@ -39,12 +39,12 @@ impl Output {
         }
     }
 
-    /// Writes a result as JSON, with the version of the schema and the verb before it.
+    /// Writes a result as JSON, after the schema version and the verb.
     pub(crate) fn json(&self, verb: &str, result: &impl Serialize) -> Result<(), Failure> {
         self.text(&json(verb, result)?)
     }
 
-    /// Writes a text to a file that must not be there yet; else to the standard output.
+    /// Writes a text to a new file, or to standard output. An existing file is an error.
     pub(crate) fn create(&self, text: &str) -> Result<(), Failure> {
         match &self.file {
             Some(file) => create(file, text.as_bytes()),
@@ -53,7 +53,7 @@ impl Output {
     }
 }
 
-/// A result as JSON.
+/// Returns a result as JSON, after the schema version and the verb.
 pub(crate) fn json(verb: &str, result: &impl Serialize) -> Result<String, Failure> {
     let envelope = Envelope { schema: JSON_SCHEMA, verb, result };
     let text = serde_json::to_string_pretty(&envelope)
@@ -61,22 +61,22 @@ pub(crate) fn json(verb: &str, result: &impl Serialize) -> Result<String, Failur
     Ok(text + "\n")
 }
 
-/// A reader that has seen enough closes its end: that is no failure.
+/// Writes to standard output. A closed pipe is not a failure: the reader has seen enough.
 fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = anstream::stdout();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::io("cannot write to the standard output", &error))
+            Err(Failure::io("cannot write to standard output", &error))
         }
         _ => Ok(()),
     }
 }
 
-/// Puts a file in the place of what was there: whole, or not at all.
+/// Replaces a file in one step, or leaves it unchanged.
 pub(crate) fn replace(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let failed =
         |error: io::Error| Failure::io(&format!("cannot write `{}`", file.display()), &error);
-    let written = written_beside(file, bytes).map_err(failed)?;
+    let written = write_temporary(file, bytes).map_err(failed)?;
     written.persist(file).map_err(|error| failed(error.error))?;
     Ok(())
 }
@@ -84,23 +84,23 @@ pub(crate) fn replace(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
 fn create(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
-            Failure::Io(format!("`{}` is there already and stays as it is", file.display()))
+            Failure::Io(format!("`{}` already exists and was not changed", file.display()))
         }
         _ => Failure::io(&format!("cannot write `{}`", file.display()), &error),
     };
-    let written = written_beside(file, bytes).map_err(failed)?;
+    let written = write_temporary(file, bytes).map_err(failed)?;
     written.persist_noclobber(file).map_err(|error| failed(error.error))?;
     Ok(())
 }
 
-/// A file of the same directory, so that putting it in its place is one step.
-fn written_beside(file: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+/// Writes a temporary file in the same directory, so that one rename replaces the target.
+fn write_temporary(file: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // As any file that a program makes; the process's mask still counts.
+        // The usual mode of a new file; the process's umask still applies.
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
     let mut temporary = builder.tempfile_in(directory.unwrap_or(Path::new(".")))?;

@@ -1,4 +1,4 @@
-//! The arguments of the verbs that act on a rollout, or look at one.
+//! Arguments of the verbs that act on a rollout or read one.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -6,68 +6,106 @@ use std::time::SystemTime;
 use clap::{Args, Subcommand};
 
 use crate::args::{Format, moment};
-use crate::place::{Place, place};
+use crate::notifications::NotificationArgs;
 use crate::run_args::{Publish, Run};
-use crate::telling::Telling;
+use crate::store_location::{StoreLocation, parse_location};
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
-    /// Begin a rollout: a store with the document and the journal's first record.
-    Start(Document),
-    /// Put another version of the document in force; every flag stays in its stage.
+pub(crate) enum RolloutVerb {
+    /// Start a rollout in a new store.
+    ///
+    /// The store keeps the document and the journal. Each flag starts at its stage in the document.
+    Start(Start),
+    /// Put a new version of the document in force.
+    ///
+    /// Every flag stays in its stage. Before it asks, it prints the changes for users.
     Update(Update),
-    /// Say where every flag is, what bars its promotion, what is overdue, who is responsible.
+    /// Print each flag's stage and open conditions.
+    ///
+    /// Also prints overdue work and the person responsible now.
     Status(Status),
-    /// Move a flag one stage up, if every condition holds; from the last stage, complete it.
+    /// Move a flag one stage up if every condition holds.
+    ///
+    /// From the last stage, completes the rollout.
     Promote(Promote),
-    /// Bar the promotion of a flag until it is resumed.
-    Hold(Reasoned),
-    /// End a hold.
+    /// Bar promotions of a flag until you resume it.
+    Hold(Hold),
+    /// End the hold of a flag.
     Resume(Resume),
-    /// Take a flag back, at once.
+    /// Roll a flag back at once.
+    ///
+    /// Needs no reason and, without a terminal, no `--yes`. Opens an incident.
     Rollback(Rollback),
-    /// Sign an item of the stage's checklist, or a criterion that people confirm.
+    /// Sign off a criterion or a checklist item.
     Sign(Sign),
-    /// Report an incident, go through its steps, close it.
+    /// Report an incident, go through its steps, or close it.
     #[command(subcommand)]
     Incident(Incident),
-    /// Say what was read of a metric.
+    /// Enter a reading of a metric.
     #[command(subcommand)]
     Metric(Metric),
     /// Print the journal.
     History(History),
-    /// Prove that the journal is what was written.
+    /// Prove that the journal is intact.
     Verify(Verify),
-    /// Do what is due: promotions that need nobody, expiries, escalations; messages, where somebody is told.
+    /// Run due work once.
+    ///
+    /// That is: automatic promotions, rollbacks for lack of data, expired sign-offs, escalations and
+    /// the watch. With a notification option, also the plan's messages.
     Tick(Tick),
-    /// Do what is due, again and again, until told to stop: for a service manager.
+    /// Run due work repeatedly, for a service manager.
     Run(Run),
-    /// Write the document in force with each flag's present stage in it, for instances that follow a file or a server.
+    /// Write the document with each flag's present stage.
+    ///
+    /// For instances that follow a file or a server and have no store open.
     Publish(Publish),
-    /// Print the document in force, or the one that was.
-    Document(Kept),
+    /// Print the document in force, now or in the past.
+    Document(Document),
 }
 
-/// Which store, and by which clock.
+/// The store, its clock and the output format.
 #[derive(Args, Debug)]
-pub(crate) struct Store {
-    /// The directory of the rollout, or etcd://HOST:PORT/PREFIX (etcds:// for TLS).
-    #[arg(long, env = "STAGEGATE_STORE", value_name = "STORE", value_parser = place)]
-    pub(crate) store: Place,
-    /// Whose time counts: `system`, the machine's, which counts no time that it cannot measure;
-    /// `wall`, the date alone, across machines and restarts; or a moment, for rehearsals.
-    #[arg(long, env = "STAGEGATE_CLOCK", value_name = "CLOCK", default_value = "system", value_parser = clock)]
+pub(crate) struct StoreArgs {
+    /// Use the store in this directory or etcd.
+    ///
+    /// A directory, or etcd://HOST:PORT/PREFIX (etcds:// for TLS). Separate several hosts by commas.
+    #[arg(
+        long,
+        env = "STAGEGATE_STORE",
+        value_name = "STORE",
+        value_parser = parse_location,
+        help_heading = STORE
+    )]
+    pub(crate) store: StoreLocation,
+    /// Choose the clock: `system`, `wall` or a moment.
+    ///
+    /// `system` is the machine's clock; downtime does not count toward durations. `wall` goes by the
+    /// date alone, across machines and restarts. A moment, such as 2026-01-10T03:00:00Z, is for a
+    /// rehearsal: on a store that was started with a moment.
+    #[arg(
+        long,
+        env = "STAGEGATE_CLOCK",
+        value_name = "CLOCK",
+        default_value = "system",
+        value_parser = clock,
+        help_heading = STORE
+    )]
     pub(crate) clock: ClockChoice,
-    /// Keep rollbacks that the store does not take in this file, for the next command that can write: put it on another
-    /// disk. One process uses it at a time.
-    #[arg(long, env = "STAGEGATE_INTENTS", value_name = "FILE")]
+    /// Keep a rollback in FILE if the store does not take it.
+    ///
+    /// The next command with this FILE that can write records the rollback. Put FILE on another disk
+    /// than the store. One process uses it at a time.
+    #[arg(long, env = "STAGEGATE_INTENTS", value_name = "FILE", help_heading = STORE)]
     pub(crate) intents: Option<PathBuf>,
-    /// How to print it.
+    /// Choose the output format.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
 }
 
-/// Whose time counts.
+/// The help heading of the options that all verbs on a store share.
+const STORE: &str = "Store options";
+
+/// The value of `--clock`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ClockChoice {
     System,
@@ -75,49 +113,54 @@ pub(crate) enum ClockChoice {
     At(SystemTime),
 }
 
-/// Who acts on which store.
+/// The arguments of every action: the store, the user and the notifications.
 #[derive(Args, Debug)]
-pub(crate) struct Acting {
+pub(crate) struct ActionArgs {
     #[command(flatten)]
-    pub(crate) store: Store,
-    /// Who does it: the journal keeps the name. Else the user who is logged in.
-    #[arg(long, env = "STAGEGATE_BY", value_name = "WHO")]
+    pub(crate) store: StoreArgs,
+    /// Set the user name in the journal.
+    ///
+    /// Default: the user who is logged in.
+    #[arg(long, env = "STAGEGATE_BY", value_name = "NAME", help_heading = STORE)]
     pub(crate) by: Option<String>,
     #[command(flatten)]
-    pub(crate) telling: Telling,
+    pub(crate) notifications: NotificationArgs,
 }
 
-/// Whether it is meant.
+/// The arguments of an action that shows its effect on users and asks for confirmation.
 #[derive(Args, Debug)]
-pub(crate) struct Consent {
-    /// Do not ask.
+pub(crate) struct ConfirmArgs {
+    /// Do not ask for confirmation.
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// Users, one a line as for `diff`: says how many of them gain or lose the flag.
+    /// Count the users in FILE who gain or lose the flag.
+    ///
+    /// The format is the same as for `diff --users`.
     #[arg(long, value_name = "FILE")]
     pub(crate) users: Option<PathBuf>,
-    /// How many users there are: says about how many of them that is. Else as many as the `traffic` of
-    /// the document in force says.
+    /// Estimate how many of COUNT users gain or lose the flag.
+    ///
+    /// Default: the `users` of the `traffic` in the document in force.
     #[arg(long, value_name = "COUNT", conflicts_with = "users")]
     pub(crate) traffic: Option<u64>,
 }
 
 #[derive(Args, Debug)]
 #[command(after_help = "Example: stagegate start rollout.toml --store /var/lib/shop/rollout")]
-pub(crate) struct Document {
-    /// The document; `-` is the standard input.
+pub(crate) struct Start {
+    /// Plan document; `-` reads standard input.
     pub(crate) document: PathBuf,
     #[command(flatten)]
-    pub(crate) acting: Acting,
+    pub(crate) action: ActionArgs,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Update {
-    /// The document; `-` is the standard input.
+    /// Plan document; `-` reads standard input.
     pub(crate) document: PathBuf,
     #[command(flatten)]
-    pub(crate) acting: Acting,
-    /// Do not ask.
+    pub(crate) action: ActionArgs,
+    /// Do not ask for confirmation.
     #[arg(long, short)]
     pub(crate) yes: bool,
 }
@@ -125,179 +168,191 @@ pub(crate) struct Update {
 #[derive(Args, Debug)]
 pub(crate) struct Status {
     #[command(flatten)]
-    pub(crate) store: Store,
-    /// Only this flag, with every condition.
+    pub(crate) store: StoreArgs,
+    /// Show only this flag, in detail.
     #[arg(long, short)]
     pub(crate) flag: Option<String>,
 }
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Ends with 1 when a condition is not met, and names each. With `--to` or `--from` the command may be repeated: it never goes
-one stage further.
+Exit code 1: a condition is not met. The output names each one. With `--to` or `--from` you may repeat \
+the command: it never moves the flag a second time.
 
 Examples:
   stagegate promote new-checkout --to pilot --store /var/lib/shop/rollout
   stagegate promote new-checkout --force --reason 'decided by the CTO' --to ga")]
 pub(crate) struct Promote {
-    /// The flag.
+    /// Flag key.
     pub(crate) flag: String,
     #[command(flatten)]
-    pub(crate) acting: Acting,
-    /// Whatever the plan asks; not past a hold or an open incident.
+    pub(crate) action: ActionArgs,
+    /// Override the plan's conditions.
+    ///
+    /// Does not override a hold or an open incident.
     #[arg(long, requires = "reason")]
     pub(crate) force: bool,
-    /// Why it is forced.
+    /// Record why the promotion is forced.
     #[arg(long, requires = "force")]
     pub(crate) reason: Option<String>,
-    /// Only to this stage, which has to be the next one; with `--force` past others.
+    /// Promote only if STAGE is the next stage.
+    ///
+    /// With `--force`, STAGE may be any later stage.
     #[arg(long, value_name = "STAGE")]
     pub(crate) to: Option<String>,
-    /// Only from this stage.
+    /// Promote only if the flag is at STAGE.
     #[arg(long, value_name = "STAGE")]
     pub(crate) from: Option<String>,
     #[command(flatten)]
-    pub(crate) consent: Consent,
+    pub(crate) confirm: ConfirmArgs,
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Reasoned {
-    /// The flag.
+pub(crate) struct Hold {
+    /// Flag key.
     pub(crate) flag: String,
     #[command(flatten)]
-    pub(crate) acting: Acting,
-    /// Why.
+    pub(crate) action: ActionArgs,
+    /// Record why the flag is held.
     #[arg(long)]
     pub(crate) reason: String,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Resume {
-    /// The flag.
+    /// Flag key.
     pub(crate) flag: String,
     #[command(flatten)]
-    pub(crate) acting: Acting,
-    /// Why.
+    pub(crate) action: ActionArgs,
+    /// Record why the hold ends.
     #[arg(long)]
     pub(crate) reason: Option<String>,
 }
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Asks only on a terminal.
+Asks for confirmation only on a terminal.
 
 Examples:
   stagegate rollback new-checkout
   stagegate rollback new-checkout --reason 'errors on Safari' --yes")]
 pub(crate) struct Rollback {
-    /// The flag.
+    /// Flag key.
     pub(crate) flag: String,
     #[command(flatten)]
-    pub(crate) acting: Acting,
-    /// Why.
+    pub(crate) action: ActionArgs,
+    /// Record why the flag is rolled back.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) reason: String,
-    /// To this stage; else where the plan says.
+    /// Roll back to STAGE instead of the plan's target.
     #[arg(long, value_name = "STAGE")]
     pub(crate) to: Option<String>,
     #[command(flatten)]
-    pub(crate) consent: Consent,
+    pub(crate) confirm: ConfirmArgs,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Sign {
-    /// The flag.
+    /// Flag key.
     pub(crate) flag: String,
-    /// The item's id; `watch` for a check of the watch.
+    /// Id of the item; `watch` signs off a check of the watch.
     pub(crate) item: String,
     #[command(flatten)]
-    pub(crate) acting: Acting,
-    /// On what grounds: a link, perhaps.
+    pub(crate) action: ActionArgs,
+    /// Record the evidence, such as a link.
     #[arg(long, conflicts_with = "undo")]
     pub(crate) evidence: Option<String>,
-    /// Take the signature back.
+    /// Withdraw the sign-off.
     #[arg(long)]
     pub(crate) undo: bool,
-    /// Why it is taken back.
+    /// Record why the sign-off is withdrawn.
     #[arg(long, requires = "undo")]
     pub(crate) reason: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Incident {
-    /// Report one: takes the flag back where the plan says so.
+    /// Report an incident.
+    ///
+    /// If a trigger with `action = "rollback"` names its kind, the flag is rolled back at once.
     Report(Report),
-    /// Say that its present phase is done.
+    /// Mark the incident's present phase as done.
     Step(Step),
-    /// Close it: the flag may be promoted again.
+    /// Close the incident, so that the flag may be promoted.
     Close(Close),
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Report {
-    /// The flag.
+    /// Flag key.
     pub(crate) flag: String,
-    /// Its kind: `security`, `data_integrity`, `critical_bug`, or one that a trigger of the flag names.
+    /// Kind of incident, such as `security`.
+    ///
+    /// `security`, `data_integrity`, `critical_bug`, or a kind that a trigger of the flag names.
     pub(crate) kind: String,
     #[command(flatten)]
-    pub(crate) acting: Acting,
-    /// What was seen.
+    pub(crate) action: ActionArgs,
+    /// Describe what was seen.
     #[arg(long)]
     pub(crate) note: Option<String>,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Step {
-    /// The flag.
+    /// Flag key.
     pub(crate) flag: String,
     #[command(flatten)]
-    pub(crate) acting: Acting,
-    /// What was found or done.
+    pub(crate) action: ActionArgs,
+    /// Describe what was found or done.
     #[arg(long)]
     pub(crate) note: Option<String>,
-    /// Why it counts as done although the check fails.
+    /// Pass a verification whose check fails.
     #[arg(long = "override", value_name = "REASON")]
     pub(crate) overriding: Option<String>,
-    /// Only if this is the present phase, so that the command may be repeated.
+    /// Step only if the incident is at this phase.
+    ///
+    /// You may then repeat the command.
     #[arg(long)]
     pub(crate) phase: Option<String>,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Close {
-    /// The flag.
+    /// Flag key.
     pub(crate) flag: String,
     #[command(flatten)]
-    pub(crate) acting: Acting,
-    /// What came of it.
+    pub(crate) action: ActionArgs,
+    /// Record what the cause was.
     #[arg(long)]
     pub(crate) note: String,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long, short)]
     pub(crate) yes: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Metric {
-    /// Enter a reading, as documents write values: `0.4%`, `250ms`, `3`; `none` for no data.
+    /// Enter a reading: `0.4%`, `250ms`, `3`, or `none`.
+    ///
+    /// Write the value as in a document. `none` means no data.
     Set(Set),
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Set {
-    /// The flag.
+    /// Flag key.
     pub(crate) flag: String,
-    /// The metric.
+    /// Name of the metric.
     pub(crate) name: String,
-    /// What was read.
+    /// Value, such as `0.4%`, `250ms`, `3` or `none`.
     #[arg(allow_negative_numbers = true)]
     pub(crate) value: String,
     #[command(flatten)]
-    pub(crate) acting: Acting,
-    /// What was read for users without the flag.
+    pub(crate) action: ActionArgs,
+    /// Set the value for users without the flag.
     #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     pub(crate) control: Option<String>,
-    /// From how many samples.
+    /// Set the number of samples behind the value.
     #[arg(long, value_name = "COUNT")]
     pub(crate) samples: Option<u64>,
 }
@@ -305,24 +360,26 @@ pub(crate) struct Set {
 #[derive(Args, Debug)]
 pub(crate) struct History {
     #[command(flatten)]
-    pub(crate) store: Store,
-    /// Only what is of this flag, or of all.
+    pub(crate) store: StoreArgs,
+    /// Hide the records of other flags.
     #[arg(long, short)]
     pub(crate) flag: Option<String>,
-    /// Only from this moment on.
+    /// Show only records since this moment.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) since: Option<SystemTime>,
-    /// Only from this record on.
+    /// Show only records from this number on.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(crate) from: u64,
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = "Ends with 1 when the journal is damaged, or the noted head is not in it.")]
+#[command(after_help = "Exit code 1: the journal is damaged, or does not contain the noted head.")]
 pub(crate) struct Verify {
     #[command(flatten)]
-    pub(crate) store: Store,
-    /// A head that was noted before, as this verb prints it: it has to be in the journal still.
+    pub(crate) store: StoreArgs,
+    /// Check that the journal still contains this head.
+    ///
+    /// Note the head that this command prints, and pass it later.
     #[arg(long, value_name = "NUMBER:HASH")]
     pub(crate) head: Option<String>,
 }
@@ -330,16 +387,16 @@ pub(crate) struct Verify {
 #[derive(Args, Debug)]
 pub(crate) struct Tick {
     #[command(flatten)]
-    pub(crate) store: Store,
+    pub(crate) store: StoreArgs,
     #[command(flatten)]
-    pub(crate) telling: Telling,
+    pub(crate) notifications: NotificationArgs,
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Kept {
+pub(crate) struct Document {
     #[command(flatten)]
-    pub(crate) store: Store,
-    /// At this moment; else now.
+    pub(crate) store: StoreArgs,
+    /// Choose the moment; default: now.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) at: Option<SystemTime>,
 }

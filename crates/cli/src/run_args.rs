@@ -1,4 +1,4 @@
-//! The arguments of `run` and `publish`.
+//! Arguments of `run` and `publish`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,35 +8,43 @@ use clap::Args;
 use stagegate::http::Endpoint;
 use stagegate::model::{Quantity, Unit};
 
-use crate::rollout_args::Store;
-use crate::telling::Telling;
+use crate::notifications::NotificationArgs;
+use crate::rollout_args::StoreArgs;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Ends with 0 at SIGTERM or SIGINT. Between two ticks it lets go of a directory, so that others may act. Of several on
-one etcd the one that leads ticks, the others follow.
+Exit code 0 at SIGTERM or SIGINT. A directory is released between two ticks, so that other \
+processes can act. On etcd, one of several processes leads and ticks; the others follow.
 
 Examples:
   stagegate run --store /var/lib/shop/rollout --prometheus http://localhost:9090 --listen 127.0.0.1:9464
   stagegate run --store etcd://127.0.0.1:2379/shop/rollout --lease 15s")]
 pub(crate) struct Run {
     #[command(flatten)]
-    pub(crate) store: Store,
+    pub(crate) store: StoreArgs,
     #[command(flatten)]
-    pub(crate) telling: Telling,
-    /// How long from one tick to the next.
+    pub(crate) notifications: NotificationArgs,
+    /// Set the time between two ticks.
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration)]
     pub(crate) every: Duration,
-    /// Where metrics are read whose source is a query, before each tick.
+    /// Read metrics that have a query from this server.
+    ///
+    /// On a directory before each tick, on etcd after each tick of the leader.
     #[arg(long, env = "STAGEGATE_PROMETHEUS_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) prometheus: Option<Endpoint>,
-    /// Answer `GET /health` and `GET /metrics` here, on an address of this machine alone.
+    /// Serve `GET /health` and `GET /metrics` on this address.
+    ///
+    /// It must be a loopback address.
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = loopback)]
     pub(crate) listen: Option<SocketAddr>,
-    /// On an etcd: how long after the leader's death another one leads.
+    /// Set how soon another process replaces a dead leader.
+    ///
+    /// For etcd only. A whole number of seconds, at least 2.
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = lease)]
     pub(crate) lease: Duration,
-    /// Write the document with each flag's present stage in it here, whenever it is another: as `publish` does.
+    /// Publish the document to FILE at each change.
+    ///
+    /// The same as the verb `publish`, at the start and at each change. Give each process its own file.
     #[arg(long, value_name = "FILE")]
     pub(crate) publish: Option<PathBuf>,
 }
@@ -47,8 +55,10 @@ Example:
   stagegate publish --store etcd://127.0.0.1:2379/shop/rollout --out /srv/www/rollout.toml")]
 pub(crate) struct Publish {
     #[command(flatten)]
-    pub(crate) store: Store,
-    /// The file: replaced in one step, and only by what is another.
+    pub(crate) store: StoreArgs,
+    /// Write the document to FILE.
+    ///
+    /// FILE is replaced in one step, and only if its content changes.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
 }
@@ -56,16 +66,16 @@ pub(crate) struct Publish {
 fn duration(text: &str) -> Result<Duration, String> {
     match Quantity::parse(text, Unit::Duration) {
         Ok(Quantity::Duration(time)) => Ok(time),
-        Ok(_) => Err("no duration".to_owned()),
+        Ok(_) => Err("not a duration; write for example 30s".to_owned()),
         Err(error) => Err(format!("{error}; write for example 30s")),
     }
 }
 
-/// etcd counts in seconds, and gives no shorter one.
+/// Parses a lease time. etcd leases last whole seconds, 2 at least.
 fn lease(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         time if time.subsec_nanos() == 0 && time >= Duration::from_secs(2) => Ok(time),
-        _ => Err("etcd has leases of whole seconds, 2 at least; write for example 15s".to_owned()),
+        _ => Err("an etcd lease lasts whole seconds, at least 2; write for example 15s".to_owned()),
     }
 }
 
@@ -76,6 +86,6 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
     if address.ip().is_loopback() {
         return Ok(address);
     }
-    Err("others would see it: write an address of this machine alone, such as 127.0.0.1:9464"
+    Err("not a loopback address, so other machines could connect; write for example 127.0.0.1:9464"
         .to_owned())
 }

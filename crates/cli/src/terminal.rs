@@ -6,13 +6,13 @@ use comfy_table::{Table, TableComponent, presets};
 
 use crate::escape::terminal;
 
-/// Several of something by name: `` `a`, `b` ``.
+/// Returns names in backticks, separated by commas: `` `a`, `b` ``.
 pub(crate) fn quoted<'t>(names: impl IntoIterator<Item = &'t str>) -> String {
     let quoted = names.into_iter().map(|name| format!("`{}`", terminal(name)));
     quoted.collect::<Vec<_>>().join(", ")
 }
 
-/// Rows below a head, a column as wide as its widest cell.
+/// A table with a header. Each column is as wide as its widest cell.
 #[derive(Debug)]
 pub(crate) struct Rows(Table);
 
@@ -23,27 +23,27 @@ impl Rows {
         for line in [TableComponent::HeaderLines, TableComponent::MiddleHeaderIntersections] {
             table.set_style(line, '─');
         }
-        // The header has made the columns.
+        // `set_header` has created the columns.
         for column in table.column_iter_mut() {
             column.set_padding((0, 2));
         }
         Rows(table)
     }
 
-    /// A row of texts that are already escaped.
+    /// Adds a row. The texts must already be escaped.
     pub(crate) fn add(&mut self, cells: impl IntoIterator<Item = String>) {
         self.0.add_row(cells);
     }
 }
 
-/// The table with its last line end, without white space at the ends of lines.
+/// Writes the table without trailing white space, and with a line end after the last row.
 impl fmt::Display for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.lines().try_for_each(|line| writeln!(f, "{}", line.trim_end()))
     }
 }
 
-/// What stands above: the flag, what it is and whose.
+/// Returns the line above a table: the flag, its description and its owner.
 pub(crate) fn heading(flag: &str, description: Option<&str>, owner: Option<&str>) -> String {
     let description = description.map(|text| format!(": {}", terminal(text))).unwrap_or_default();
     let owner = owner.map(|name| format!(" (owner: {})", terminal(name))).unwrap_or_default();

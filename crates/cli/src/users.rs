@@ -1,4 +1,4 @@
-//! Users from a file.
+//! Files of users, one per line.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -9,23 +9,26 @@ use stagegate::User;
 use crate::escape::terminal;
 use crate::failure::Failure;
 
-/// A user of the file.
+/// A user and its key.
 pub(crate) struct UserLine<'l> {
     pub(crate) key: &'l str,
     pub(crate) user: User<'l>,
 }
 
-/// Bytes a line may have.
+/// The longest line, in bytes.
 const MAX_LINE: usize = 64 << 10;
 
-/// Bad lines that are told, beyond which they are counted.
-const MAX_TOLD: usize = 20;
+/// The most invalid lines that an error lists. Further lines are counted.
+const MAX_LISTED: usize = 20;
 
-/// Reads users, one a line, and hands each out; nothing of a line is kept. `-` is the standard
-/// input. A bad line ends in an error that tells every one.
+/// Passes each user of a file to `each`. Keeps only one line in memory. `-` is standard input.
+///
+/// # Errors
+///
+/// One error lists all invalid lines. `each` then has seen only the users before the first of them.
 pub(crate) fn read(path: &Path, each: impl FnMut(&UserLine<'_>)) -> Result<(), Failure> {
     if path.as_os_str() == "-" {
-        return read_from(std::io::stdin().lock(), "the standard input", each);
+        return read_from(std::io::stdin().lock(), "(standard input)", each);
     }
     let name = path.display().to_string();
     let name = terminal(&name);
@@ -41,7 +44,7 @@ fn read_from(
 ) -> Result<(), Failure> {
     let failed = |error| Failure::io(&format!("cannot read `{name}`"), &error);
     let bound = u64::try_from(MAX_LINE).unwrap_or(u64::MAX).saturating_add(1);
-    let (mut line, mut number, mut bad, mut told) = (Vec::new(), 0_u64, 0_u64, Vec::new());
+    let (mut line, mut number, mut bad, mut listed) = (Vec::new(), 0_u64, 0_u64, Vec::new());
     loop {
         line.clear();
         let read = reader.by_ref().take(bound).read_until(b'\n', &mut line).map_err(failed)?;
@@ -54,7 +57,7 @@ fn read_from(
             reader.skip_until(b'\n').map_err(failed)?;
             Err(format!("more than {MAX_LINE} bytes"))
         } else {
-            let text = if number == 1 { without_mark(&line) } else { &line };
+            let text = if number == 1 { strip_bom(&line) } else { &line };
             parse(text)
         };
         match content {
@@ -62,8 +65,8 @@ fn read_from(
             Ok(_) => {}
             Err(wrong) => {
                 bad += 1;
-                if told.len() < MAX_TOLD {
-                    told.push(format!("{name}:{number}: {wrong}"));
+                if listed.len() < MAX_LISTED {
+                    listed.push(format!("{name}:{number}: {wrong}"));
                 }
             }
         }
@@ -72,23 +75,23 @@ fn read_from(
         return Ok(());
     }
     let mut text =
-        format!("the file of users has {bad} bad line{}", if bad == 1 { "" } else { "s" });
-    for line in &told {
+        format!("the users file has {bad} invalid line{}", if bad == 1 { "" } else { "s" });
+    for line in &listed {
         text = text + "\n  " + line;
     }
-    if bad > MAX_TOLD as u64 {
-        text += &format!("\n  and {} more", bad - MAX_TOLD as u64);
+    if bad > MAX_LISTED as u64 {
+        text += &format!("\n  and {} more", bad - MAX_LISTED as u64);
     }
-    text += "\n  write one key a line, attributes after it: KEY<TAB>NAME=VALUE";
+    text += "\n  write one key per line, then its attributes: KEY<TAB>NAME=VALUE";
     Err(Failure::Usage(text))
 }
 
-/// What editors of some systems put before a text.
-fn without_mark(line: &[u8]) -> &[u8] {
+/// Removes the byte order mark that some editors write at the start of a file.
+fn strip_bom(line: &[u8]) -> &[u8] {
     line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line)
 }
 
-/// A user, or none where the line is empty; else what is wrong with it.
+/// Parses a line. Returns `None` for an empty line.
 fn parse(line: &[u8]) -> Result<Option<UserLine<'_>>, String> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -109,10 +112,10 @@ fn parse(line: &[u8]) -> Result<Option<UserLine<'_>>, String> {
     for field in fields {
         let (name, value) = match field.split_once('=') {
             Some((name, value)) if !name.is_empty() => (name, value),
-            _ => return Err(format!("`{}` is no attribute NAME=VALUE", excerpt(field))),
+            _ => return Err(format!("`{}` is not an attribute NAME=VALUE", excerpt(field))),
         };
         if names.contains(&name) {
-            return Err(format!("the attribute `{}` comes twice", excerpt(name)));
+            return Err(format!("the attribute `{}` is given twice", excerpt(name)));
         }
         names.push(name);
         user = user.attribute(name, value);
@@ -137,14 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_a_user() {
+    fn each_line_is_a_user() {
         let text = b"\xef\xbb\xbfana\r\n\r\n\nben\tregion=eu\ttier=\n\xc3\xbc x\tq=a=b";
         assert_eq!(keys(text).expect("good lines"), ["ana", "ben", "ü x"]);
         assert!(keys(b"").expect("good lines").is_empty());
     }
 
     #[test]
-    fn every_bad_line_is_told_by_number() {
+    fn every_invalid_line_is_listed_by_number() {
         let long = "x".repeat(MAX_LINE + 1);
         let text =
             format!("ana\n ben\n\ta=b\ncleo\ta\ncleo\t=b\ncleo\ta=1\ta=2\n{long}\nok\n\u{1b}\t\n");
@@ -153,23 +156,23 @@ mod tests {
         let Err(Failure::Usage(message)) = keys(&text) else { panic!("accepted") };
         assert_eq!(
             message,
-            "the file of users has 8 bad lines
+            "the users file has 8 invalid lines
   users.txt:2: ` ben` has white space around it
   users.txt:3: no key before the first tab
-  users.txt:4: `a` is no attribute NAME=VALUE
-  users.txt:5: `=b` is no attribute NAME=VALUE
-  users.txt:6: the attribute `a` comes twice
+  users.txt:4: `a` is not an attribute NAME=VALUE
+  users.txt:5: `=b` is not an attribute NAME=VALUE
+  users.txt:6: the attribute `a` is given twice
   users.txt:7: more than 65536 bytes
-  users.txt:9: `` is no attribute NAME=VALUE
+  users.txt:9: `` is not an attribute NAME=VALUE
   users.txt:10: not UTF-8
-  write one key a line, attributes after it: KEY<TAB>NAME=VALUE"
+  write one key per line, then its attributes: KEY<TAB>NAME=VALUE"
         );
         let Err(Failure::Usage(message)) = keys(&b" a\n".repeat(23)) else { panic!("accepted") };
         assert!(message.contains("\n  and 3 more\n"), "{message}");
     }
 
     #[test]
-    fn a_line_of_the_greatest_length_is_one() {
+    fn a_line_of_the_longest_length_is_accepted() {
         let line = "x".repeat(MAX_LINE - 1);
         assert_eq!(keys(format!("{line}\nb\n").as_bytes()).expect("good lines").len(), 2);
         let line = "x".repeat(MAX_LINE);

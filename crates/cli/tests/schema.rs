@@ -1,4 +1,4 @@
-//! The JSON Schema, the reader, the complete example and `docs/plans.md` tell of the same fields.
+//! The JSON Schema, the reader, the complete example and `docs/plans.md` have the same fields.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use stagegate::{Document, Plan, model};
 
-/// Under which heading of `docs/plans.md` the fields of a part of the schema stand.
+/// The heading in `docs/plans.md` for the fields of each part of the schema.
 const HEADINGS: [(&str, &str); 25] = [
     ("Document", "## Top level"),
     ("Flag", "## `[flags.KEY]`"),
@@ -116,7 +116,7 @@ fn every_example_is_valid() {
 }
 
 #[test]
-fn the_schema_refuses_what_is_wrong_in_form() {
+fn the_schema_refuses_documents_of_the_wrong_form() {
     let validator = jsonschema::draft202012::new(&schema()).unwrap();
     let flag = |flag: Value| json!({ "schema": 1, "flags": { "a": flag } });
     assert!(validator.is_valid(&flag(json!({}))));
@@ -182,9 +182,9 @@ fn the_complete_example_uses_every_field() {
     assert!(unused.is_empty(), "{unused:?}");
 }
 
-/// Where the reader meets a field it does not know, it lists those it does: the schema's.
+/// For an unknown field, the reader's error lists the known fields. They are the schema's.
 #[test]
-fn the_reader_knows_the_fields_of_the_schema() {
+fn the_reader_lists_the_fields_of_the_schema() {
     let (schema, example) = (schema(), example());
     let mut left = objects_of_schema(&schema);
     for found in objects(&schema, &example) {
@@ -231,7 +231,7 @@ fn the_documentation_has_a_row_for_every_field_and_no_other() {
     assert!(sections.is_empty(), "tables of no known heading: {sections:?}");
 }
 
-/// The fields of every object of the schema, by the object's name.
+/// Returns the fields of every object in the schema, by the object's name.
 fn objects_of_schema(schema: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let definitions = schema["$defs"].as_object().unwrap().iter();
     let all = definitions.map(|(name, part)| (name.as_str(), part)).chain([("Document", schema)]);
@@ -242,7 +242,7 @@ fn objects_of_schema(schema: &Value) -> BTreeMap<String, BTreeSet<String>> {
     with_fields.collect()
 }
 
-/// An object of a document, and what the schema calls it.
+/// An object in a document, and its name in the schema.
 struct Found<'d> {
     name: String,
     pointer: String,

@@ -1,9 +1,9 @@
-//! What there is to see of a rollout, as numbers with names.
+//! A rollout's current state as labelled numbers.
 
 pub(super) mod family;
 #[cfg(feature = "guard")]
-mod judged;
-mod of_rollout;
+mod judgements;
+mod status;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,15 +15,15 @@ use crate::plan::Plan;
 use crate::plan::model::{Number, Quantity};
 use crate::rollout::{OutboxStatus, RolloutStatus};
 
-/// What a rollout comes to at a moment, as numbers with names and labels: where each flag is, what is open, what its
-/// metrics have come to. Printed, it is Prometheus' text format, version 0.0.4.
+/// A rollout's state at one moment, as labelled numbers: the stage of each flag, open incidents, metric values.
+/// `Display` prints Prometheus' text format, version 0.0.4.
 ///
-/// The chapter on observing lists every name. There are as many series as flags, stages, triggers and metrics ask for,
-/// and none has the key of a user.
+/// The chapter on observing lists every name. The number of series depends on flags, stages, triggers and metrics. No
+/// label has a user's key.
 ///
 /// # Complexity
 ///
-/// Some 15 series a flag, and one more for each of its stages; a look at a server for metrics, not at each request.
+/// About 15 series for each flag, and one for each of its stages. Build them for each scrape, not for each request.
 ///
 /// # Example
 ///
@@ -49,23 +49,23 @@ pub struct Figures {
     pub(super) series: BTreeMap<Family, BTreeMap<Labels, f64>>,
 }
 
-/// Names and values, in the order in which they are printed.
+/// Names and values of labels, in the order in which they are printed.
 pub(super) type Labels = Vec<(&'static str, Box<str>)>;
 
 impl Figures {
-    /// What HTTP calls the printed form. Prometheus reads nothing that is called otherwise.
+    /// `Content-Type` of the printed form. Prometheus accepts no other.
     pub const CONTENT_TYPE: &'static str = "text/plain; version=0.0.4; charset=utf-8";
 
-    /// Those of a rollout: its [status](crate::rollout::Rollout::status), and its [plan](crate::rollout::Rollout::plan)
-    /// for the stages. A flag that the plan does not have any more has no place and no share.
+    /// Returns the figures of a rollout from its [status](crate::rollout::Rollout::status) and its
+    /// [plan](crate::rollout::Rollout::plan). A flag that is no longer in the plan has no figures about stages.
     #[must_use]
     pub fn of(status: &RolloutStatus, plan: &Plan) -> Figures {
         let mut figures = Figures::default();
-        of_rollout::add(&mut figures, status, plan);
+        status::add(&mut figures, status, plan);
         figures
     }
 
-    /// With those of an outbox of that name.
+    /// Adds the figures of an outbox, labelled `outbox="NAME"`.
     ///
     /// # Example
     ///
@@ -79,14 +79,14 @@ impl Figures {
     #[must_use]
     pub fn with_outbox(mut self, name: &str, outbox: &OutboxStatus) -> Figures {
         let labels = [("outbox", name)];
-        self.add(family::OUTBOX_WAITING, labels, u64::try_from(outbox.waiting).ok().map(whole));
-        self.add(family::OUTBOX_DELIVERED, labels, whole(outbox.delivered));
-        self.add(family::OUTBOX_LOST, labels, whole(outbox.lost));
+        self.add(family::OUTBOX_WAITING, labels, u64::try_from(outbox.waiting).ok().map(from_u64));
+        self.add(family::OUTBOX_DELIVERED, labels, from_u64(outbox.delivered));
+        self.add(family::OUTBOX_LOST, labels, from_u64(outbox.lost));
         self
     }
 
-    /// With whether the store can be reached, where the program knows better than the rollout's last status: it cannot
-    /// open the store, say.
+    /// Sets whether the store can be reached. Use it if your program knows more than the rollout's last status, such as
+    /// after a failure to open the store.
     ///
     /// # Example
     ///
@@ -97,11 +97,11 @@ impl Figures {
     /// ```
     #[must_use]
     pub fn with_store(mut self, is_up: bool) -> Figures {
-        self.add(family::STORE_UP, [], is(is_up));
+        self.add(family::STORE_UP, [], from_bool(is_up));
         self
     }
 
-    /// With whether this process has the lead: of several controllers on one store, one does.
+    /// Sets whether this process leads the controllers of its store.
     ///
     /// # Example
     ///
@@ -112,11 +112,11 @@ impl Figures {
     /// ```
     #[must_use]
     pub fn with_lead(mut self, leads: bool) -> Figures {
-        self.add(family::LEADS, [], is(leads));
+        self.add(family::LEADS, [], from_bool(leads));
         self
     }
 
-    /// A value takes the place of another one with the same labels: no series comes twice.
+    /// Sets the value of a series, and replaces an earlier value with the same labels.
     fn add<'l>(
         &mut self,
         family: Family,
@@ -128,29 +128,29 @@ impl Figures {
         self.series.entry(family).or_default().insert(labels, value);
     }
 
-    /// A value of a metric, in the family of its unit.
+    /// Sets a metric's value in the family of its unit.
     fn add_measured(&mut self, flag: &str, metric: &str, arm: &str, quantity: Option<Quantity>) {
         let (family, value) = match quantity {
-            Some(Quantity::Percent(percent)) => (family::METRIC_RATIO, ratio(percent)),
+            Some(Quantity::Percent(percent)) => (family::METRIC_RATIO, from_percent(percent)),
             Some(Quantity::Duration(time)) => (family::METRIC_SECONDS, time.as_secs_f64()),
-            Some(Quantity::Count(count)) => (family::METRIC_VALUE, whole(count)),
-            Some(Quantity::Number(number)) => (family::METRIC_VALUE, decimal(number)),
+            Some(Quantity::Count(count)) => (family::METRIC_VALUE, from_u64(count)),
+            Some(Quantity::Number(number)) => (family::METRIC_VALUE, from_number(number)),
             None => return,
         };
         self.add(family, [("flag", flag), ("metric", metric), ("arm", arm)], value);
     }
 
-    /// 1 for that of several states which it is, 0 for the others.
+    /// Sets one series for each state: 1 for the current one, 0 for every other.
     fn add_state(
         &mut self,
         family: Family,
         labels: &[(&'static str, &str)],
         label: &'static str,
-        (states, state): (&[&str], &str),
+        (states, current): (&[&str], &str),
     ) {
-        for one in states {
-            let labels = labels.iter().copied().chain([(label, *one)]);
-            self.add(family, labels, is(*one == state));
+        for state in states {
+            let labels = labels.iter().copied().chain([(label, *state)]);
+            self.add(family, labels, from_bool(*state == current));
         }
     }
 }
@@ -173,7 +173,7 @@ impl fmt::Display for Figures {
     }
 }
 
-/// The value of a label, as the format has it.
+/// A label's value, escaped for the text format.
 struct Escaped<'v>(&'v str);
 
 impl fmt::Display for Escaped<'_> {
@@ -187,27 +187,27 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Beyond 2^53 it is the nearest that there is: all numbers of the format are floats.
-fn whole(number: u64) -> f64 {
+/// Rounds to the nearest float beyond 2^53, because the format's numbers are floats.
+fn from_u64(number: u64) -> f64 {
     number as f64
 }
 
-/// The nearest float: all numbers of the format are floats.
-#[expect(clippy::float_arithmetic, reason = "to be looked at; no answer depends on it")]
-fn decimal(number: Number) -> f64 {
+/// Rounds to the nearest float, because the format's numbers are floats.
+#[expect(clippy::float_arithmetic, reason = "only printed; no evaluation depends on it")]
+fn from_number(number: Number) -> f64 {
     number.millionths() as f64 / 1e6
 }
 
-#[expect(clippy::float_arithmetic, reason = "to be looked at; no answer depends on it")]
-fn ratio(percent: Percent) -> f64 {
+#[expect(clippy::float_arithmetic, reason = "only printed; no evaluation depends on it")]
+fn from_percent(percent: Percent) -> f64 {
     f64::from(percent.ppm()) / 1e6
 }
 
-fn is(it: bool) -> f64 {
-    f64::from(u8::from(it))
+fn from_bool(value: bool) -> f64 {
+    f64::from(u8::from(value))
 }
 
-/// Seconds since 1970; `None` of a moment before.
-fn moment(at: SystemTime) -> Option<f64> {
+/// Returns the seconds since 1970, or `None` for an earlier moment.
+fn unix_seconds(at: SystemTime) -> Option<f64> {
     at.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| since.as_secs_f64())
 }

@@ -1,4 +1,4 @@
-//! What Prometheus answers: <https://prometheus.io/docs/prometheus/latest/querying/api/>.
+//! Parser of answers from Prometheus: <https://prometheus.io/docs/prometheus/latest/querying/api/>.
 
 use std::borrow::Cow;
 
@@ -34,50 +34,51 @@ struct Series<'a> {
     histogram: Option<IgnoredAny>,
 }
 
-/// When, in seconds, and how much: numbers as text, so that no float comes in between.
+/// Time in seconds, and value. Both stay text, so that no float rounds them.
 type Point<'a> = (&'a RawValue, String);
 
-/// Moment and value of the one number that an answer is, or what it is instead.
-pub(super) fn point(body: &[u8]) -> Result<(&str, String), String> {
-    let answer = read(body)?;
+/// Returns time and value of an answer that is a single number, or says what the answer is instead. The error completes
+/// "Prometheus answers …".
+pub(super) fn parse_point(body: &[u8]) -> Result<(&str, String), String> {
+    let answer = parse(body)?;
     if let Some(error) = answer.error {
-        return Err(format!("an error: {}", short(&error)));
+        return Err(format!("an error: {}", without_prefix(&error)));
     }
     if answer.status != "success" {
         return Err(format!("with status `{}`", answer.status));
     }
     if let Some(warning) = answer.warnings.iter().flatten().next() {
-        return Err(format!("with a warning, so perhaps with a part of the data: {warning}"));
+        return Err(format!("with a warning, so the data may be incomplete: {warning}"));
     }
     let data = answer.data.ok_or("without data")?;
-    let at_odds = |error| format!("a {} that is none: {error}", data.kind);
+    let invalid = |error| format!("an invalid {}: {error}", data.kind);
     let (at, value) = match &*data.kind {
-        "scalar" => serde_json::from_str::<Point<'_>>(data.result.get()).map_err(at_odds)?,
-        "vector" => one(serde_json::from_str(data.result.get()).map_err(at_odds)?)?,
+        "scalar" => serde_json::from_str::<Point<'_>>(data.result.get()).map_err(invalid)?,
+        "vector" => single(serde_json::from_str(data.result.get()).map_err(invalid)?)?,
         kind => return Err(format!("a {kind} instead of one number")),
     };
     Ok((at.get(), value))
 }
 
-/// Why a query was refused, where an answer says so.
-pub(super) fn reason(body: &[u8]) -> Option<String> {
-    Some(short(&read(body).ok()?.error?).to_owned())
+/// Returns the error message of an answer that refuses a query.
+pub(super) fn error_message(body: &[u8]) -> Option<String> {
+    Some(without_prefix(&parse(body).ok()?.error?).to_owned())
 }
 
-fn read(body: &[u8]) -> Result<Answer<'_>, String> {
-    let text = std::str::from_utf8(body).map_err(|_| "what is no text")?;
+fn parse(body: &[u8]) -> Result<Answer<'_>, String> {
+    let text = std::str::from_utf8(body).map_err(|_| "with bytes that are not UTF-8")?;
     if text.trim().is_empty() {
-        return Err("nothing at all".to_owned());
+        return Err("with an empty body".to_owned());
     }
     serde_json::from_str(text).map_err(|error| match error.is_eof() {
-        true => format!("a part: {error}"),
-        false => format!("no JSON of Prometheus: {error}, in `{text}`"),
+        true => format!("with truncated JSON: {error}"),
+        false => format!("in an unknown format: {error}, in `{text}`"),
     })
 }
 
-fn one(mut series: Vec<Series<'_>>) -> Result<Point<'_>, String> {
+fn single(mut series: Vec<Series<'_>>) -> Result<Point<'_>, String> {
     match series.len() {
-        0 => Err("no series, so no value".to_owned()),
+        0 => Err("with no series, so the metric has no value".to_owned()),
         1 => match series.pop() {
             Some(Series { value: Some(point), .. }) => Ok(point),
             Some(Series { histogram: Some(_), .. }) => Err("a histogram, not a number".to_owned()),
@@ -89,7 +90,7 @@ fn one(mut series: Vec<Series<'_>>) -> Result<Point<'_>, String> {
     }
 }
 
-/// Without what is true of all.
-fn short(error: &str) -> &str {
+/// Removes the prefix that every refused query's message has.
+fn without_prefix(error: &str) -> &str {
     error.strip_prefix("invalid parameter \"query\": ").unwrap_or(error)
 }

@@ -1,6 +1,6 @@
-//! Decimal numbers as text, rounded without a float.
+//! Decimal numbers in text form, rounded without a float.
 
-/// A decimal: `digits * 10^exponent`.
+/// A decimal number, `whole.fraction * 10^exponent`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Decimal<'a> {
     is_negative: bool,
@@ -9,15 +9,16 @@ pub(super) struct Decimal<'a> {
     exponent: i32,
 }
 
-/// Why a decimal is no whole number from 0 on.
+/// Why a rounded decimal is outside the range of `u64`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NotWhole {
+pub(super) enum OutOfRange {
     Negative,
     TooLarge,
 }
 
 impl<'a> Decimal<'a> {
-    /// Reads `-12.5`, `1e-07`, as Go and JSON write numbers; `None` for all else, `NaN` and `+Inf` among it.
+    /// Parses a number as Go and JSON write it: `-12.5`, `1e-07`. Returns `None` for other text, also for `NaN` and
+    /// `+Inf`.
     pub(super) fn parse(text: &'a str) -> Option<Decimal<'a>> {
         let (is_negative, rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
         let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
@@ -31,26 +32,28 @@ impl<'a> Decimal<'a> {
         Some(Decimal { is_negative, whole, fraction, exponent })
     }
 
-    /// The nearest whole number to `self * 10^places`, a half up.
-    pub(super) fn times_ten_to(self, places: u8) -> Result<u64, NotWhole> {
+    /// Returns `self * 10^places`, rounded to the nearest integer. A half rounds up.
+    pub(super) fn scaled(self, places: u8) -> Result<u64, OutOfRange> {
         match self.magnitude(places) {
-            Some(nearest) if self.is_negative && nearest > 0 => Err(NotWhole::Negative),
+            Some(nearest) if self.is_negative && nearest > 0 => Err(OutOfRange::Negative),
             Some(nearest) => Ok(nearest),
-            None if self.is_negative => Err(NotWhole::Negative),
-            None => Err(NotWhole::TooLarge),
+            None if self.is_negative => Err(OutOfRange::Negative),
+            None => Err(OutOfRange::TooLarge),
         }
     }
 
-    /// The same, and it may be negative: a half away from zero. `None` beyond what an `i64` holds.
-    pub(super) fn signed_times_ten_to(self, places: u8) -> Option<i64> {
+    /// Returns `self * 10^places`, rounded to the nearest integer. A half rounds away from zero. Returns `None` outside
+    /// the range of `i64`.
+    pub(super) fn scaled_signed(self, places: u8) -> Option<i64> {
         let nearest = i64::try_from(self.magnitude(places)?).ok()?;
         Some(if self.is_negative { -nearest } else { nearest })
     }
 
-    /// The nearest whole number to `self * 10^places` without its sign; `None` of more than 19 digits.
+    /// Returns the absolute value of `self * 10^places`, rounded to the nearest integer, or `None` if it has more than
+    /// 19 digits.
     fn magnitude(self, places: u8) -> Option<u64> {
         let digits = format!("{}{}", self.whole, self.fraction);
-        // How many of the digits stand before the point once it is moved.
+        // The number of digits before the decimal point, after moving it.
         let point = i64::try_from(self.whole.len()).ok()?;
         let point = point + i64::from(self.exponent) + i64::from(places);
         let zeros = digits.bytes().take_while(|digit| *digit == b'0').count();
@@ -59,16 +62,16 @@ impl<'a> Decimal<'a> {
         };
         let point = point - i64::try_from(zeros).ok()?;
         match usize::try_from(point) {
-            // The first digit is behind the point, but not at once.
+            // At least one zero follows the point, so the value is less than 0.1.
             Err(_) => Some(0),
-            // More than any integer that is asked for.
+            // Too many digits for any quantity.
             Ok(20..) => None,
             Ok(point) => {
                 let mut padded = significant.bytes().chain(std::iter::repeat(b'0'));
                 let number = padded.by_ref().take(point);
                 let number = number.fold(0, |n: u64, digit| n * 10 + u64::from(digit - b'0'));
-                let next = padded.next();
-                Some(number + u64::from(next.is_some_and(|digit| digit >= b'5')))
+                let rounding_digit = padded.next();
+                Some(number + u64::from(rounding_digit.is_some_and(|digit| digit >= b'5')))
             }
         }
     }
@@ -80,8 +83,8 @@ mod tests {
 
     use super::*;
 
-    fn rounded(text: &str, places: u8) -> Result<u64, NotWhole> {
-        Decimal::parse(text).expect("a decimal").times_ten_to(places)
+    fn rounded(text: &str, places: u8) -> Result<u64, OutOfRange> {
+        Decimal::parse(text).expect("a decimal").scaled(places)
     }
 
     #[test]
@@ -112,15 +115,15 @@ mod tests {
             assert_eq!(rounded(text, places), Ok(nearest), "{text}");
         }
         for text in ["1e+18", "1e400", "1e999999999", "1234567890123456789"] {
-            assert_eq!(rounded(text, 1), Err(NotWhole::TooLarge), "{text}");
-            assert_eq!(rounded(&format!("-{text}"), 1), Err(NotWhole::Negative), "{text}");
+            assert_eq!(rounded(text, 1), Err(OutOfRange::TooLarge), "{text}");
+            assert_eq!(rounded(&format!("-{text}"), 1), Err(OutOfRange::Negative), "{text}");
         }
-        assert_eq!(rounded("-0.5", 0), Err(NotWhole::Negative));
+        assert_eq!(rounded("-0.5", 0), Err(OutOfRange::Negative));
     }
 
     #[test]
     fn signed_numbers_are_rounded_away_from_zero() {
-        let rounded = |text: &str| Decimal::parse(text).and_then(|it| it.signed_times_ten_to(6));
+        let rounded = |text: &str| Decimal::parse(text).and_then(|it| it.scaled_signed(6));
         for (text, nearest) in [
             ("-3.5", Some(-3_500_000)),
             ("-0", Some(0)),
@@ -137,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_decimal_is_none() {
+    fn other_text_is_not_a_decimal() {
         for text in [
             "",
             "-",
@@ -182,7 +185,7 @@ mod tests {
 
         #[test]
         fn no_text_panics(text in "[-+0-9.eE]{0,24}", places in 0..6_u8) {
-            let _ = Decimal::parse(&text).map(|decimal| decimal.times_ten_to(places));
+            let _ = Decimal::parse(&text).map(|decimal| decimal.scaled(places));
         }
     }
 }

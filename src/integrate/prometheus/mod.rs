@@ -1,4 +1,4 @@
-//! Metrics from Prometheus.
+//! A reader of metrics from Prometheus.
 
 mod answer;
 mod decimal;
@@ -7,35 +7,41 @@ mod value;
 use std::fmt;
 use std::time::Duration;
 
-use crate::http::{BadEndpoint, Client, Endpoint, NoAnswer};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::http::{BadEndpoint, Client, Endpoint, RequestError};
 use crate::plan::model::{Metric, MetricSource};
 use crate::rollout::{MetricReader, ReadError, Sample};
 
-/// Reads the metrics of a plan that have `source = { prometheus = "QUERY" }`: an instant query, whose answer has to
-/// be one number.
+/// A [`MetricReader`] for the metrics of a plan that have `source = { prometheus = "QUERY" }`. It sends an instant
+/// query, whose answer must be a single number.
 ///
 /// # Units
 ///
-/// Percent: a number from 0 to 100, so a ratio is multiplied by 100 in the query. Duration: seconds. Count: as it
-/// is. Number: as it is, perhaps negative. Each is rounded, from its decimal text and through no float, to the nearest that
-/// a plan can write: a part per million, a millisecond (at least one), a whole number, a millionth.
+/// | unit | the query returns | rounded to |
+/// | --- | --- | --- |
+/// | percent | 0 to 100; multiply a ratio by 100 in the query | a part per million |
+/// | duration | seconds | a millisecond, at least one |
+/// | count | a count | an integer |
+/// | number | a number, perhaps negative | a millionth |
 ///
-/// # What is no value
+/// Values are rounded from their decimal text, without a float.
+///
+/// # Rejected answers
 ///
 /// - no series, or more than one;
-/// - `NaN` or `Inf`, a percentage above 100, or a negative value of any unit but `number`;
-/// - an answer with `warnings`, which Prometheus sends with a part of the data (`infos` are accepted);
-/// - an answer that is late, cut off, longer than 1 MiB, or not Prometheus' format.
+/// - `NaN` or `Inf`, a percentage above 100, or a negative value of any unit except `number`;
+/// - an answer with `warnings`, because Prometheus then sends incomplete data (`infos` are accepted);
+/// - an answer that is late, truncated, longer than 1 MiB, or not in Prometheus' format.
 ///
-/// [`ReadError`] says what was found.
+/// The [`ReadError`] quotes the answer.
 ///
-/// # How old a value may be
+/// # Age of a value
 ///
-/// Prometheus says *when it was asked* with the result, not when the value was scraped: without more, a series that
-/// is no longer written would be fresh for five minutes. So the query looks back no further than the metric's
-/// `stale_after`, and never further than the usual five minutes (`lookback_delta`, since Prometheus 2.43; an older
-/// one keeps to its own). It has no effect on ranges such as `rate(x[10m])`: they are as old as they say. A series
-/// that is rightly written more seldom is read by `last_over_time(x[15m])`.
+/// The timestamp in Prometheus' answer is the time of the query, not of the scrape. So a series that is no longer
+/// written would look fresh for five minutes. Each query therefore sets `lookback_delta` to the metric's `stale_after`,
+/// or to five minutes if that is less. Prometheus before 2.43 ignores it. It does not affect ranges such as
+/// `rate(x[10m])`. For a series that is written less often, query `last_over_time(x[15m])`.
 ///
 /// # Example
 ///
@@ -77,34 +83,37 @@ pub struct Prometheus {
     client: Client,
 }
 
-const DEADLINE: Duration = Duration::from_secs(3);
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(3);
 
-/// A number takes some hundred bytes; a query that forgot to aggregate takes as many for each series.
+/// Largest accepted body. One series takes about a hundred bytes, but a query without aggregation may return many.
 const MAX_BODY_BYTES: u64 = 1024 * 1024;
 
-/// How far Prometheus looks back for a value unless told otherwise.
-const LOOKBACK: Duration = Duration::from_secs(5 * 60);
+/// Prometheus' default lookback.
+const DEFAULT_LOOKBACK: Duration = Duration::from_secs(5 * 60);
+
+/// Characters that a form value must escape: all except letters, digits and `-._`.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
 impl Prometheus {
-    /// Asks the server of that endpoint, or URL: what stands before `/api/v1/query`. Nothing is sent yet. An answer may
-    /// take 3 seconds unless the endpoint says otherwise.
+    /// Creates a reader for a server. The endpoint or URL is the part before `/api/v1/query`. Does not connect yet. The
+    /// deadline of a query is 3 seconds unless the endpoint has its own.
     ///
     /// # Errors
     ///
-    /// [`BadEndpoint`] when that cannot be asked.
+    /// [`BadEndpoint`] if the endpoint is invalid.
     pub fn new(endpoint: impl Into<Endpoint>) -> Result<Prometheus, BadEndpoint> {
-        let client = Client::new(&endpoint.into(), DEADLINE)?;
-        Ok(Prometheus { client: client.below("/api/v1/query")? })
+        let client = Client::new(&endpoint.into(), DEFAULT_DEADLINE)?;
+        Ok(Prometheus { client: client.with_subpath("/api/v1/query")? })
     }
 
-    fn ask(&self, query: &str, stale_after: Duration) -> Result<Vec<u8>, ReadError> {
-        // A query of any length, which stands in no log of addresses and which nothing on the way keeps an answer to:
-        // hence no `GET`. With the deadline the server need not go on either.
+    fn query(&self, query: &str, stale_after: Duration) -> Result<Vec<u8>, ReadError> {
+        // `POST`, because it has no limit on the query's length, stays out of access logs, and is not cached. `timeout`
+        // lets the server abandon the query at our deadline.
         let timeout = self.client.deadline().as_millis();
-        let lookback = stale_after.min(LOOKBACK).as_millis();
-        let query = form_encoded(query);
+        let lookback = stale_after.min(DEFAULT_LOOKBACK).as_millis();
+        let query = utf8_percent_encode(query, ESCAPED);
         let form = format!("query={query}&timeout={timeout}ms&lookback_delta={lookback}ms");
-        let no_answer = |why: NoAnswer| self.error(format_args!("does not answer: {why}"));
+        let no_answer = |why: RequestError| self.error(format_args!("does not answer: {why}"));
         let answer = self.client.post("application/x-www-form-urlencoded", &form);
         let answer = answer.map_err(no_answer)?;
         let status = answer.status;
@@ -115,9 +124,10 @@ impl Prometheus {
         }
         let body = self.client.read(answer, MAX_BODY_BYTES);
         if status.as_u16() != 200 {
-            // What Prometheus refuses, it gives its reasons for; of others the status has to do.
-            let why = body.ok().and_then(|body| answer::reason(&body));
-            let why = why.map(|why| format!(": {}", self.client.quoted(&why))).unwrap_or_default();
+            // Prometheus explains a refusal in the body. A proxy may not.
+            let why = body.ok().and_then(|body| answer::error_message(&body));
+            let why =
+                why.map(|why| format!(": {}", self.client.redacted(&why))).unwrap_or_default();
             return Err(self.error(format_args!("answers {}{why}", status.as_u16())));
         }
         body.map_err(no_answer)
@@ -131,14 +141,15 @@ impl Prometheus {
 impl MetricReader for Prometheus {
     fn read(&mut self, metric: &Metric) -> Result<Option<Sample>, ReadError> {
         let MetricSource::Prometheus { query } = &metric.source else { return Ok(None) };
-        let body = self.ask(query, *metric.stale_after)?;
-        let sample = answer::point(&body).and_then(|(at, value)| {
-            let (at, value) = (value::moment(at)?, value::quantity(&value, metric.unit)?);
+        let body = self.query(query, *metric.stale_after)?;
+        let sample = answer::parse_point(&body).and_then(|(at, value)| {
+            let (at, value) =
+                (value::parse_timestamp(at)?, value::parse_quantity(&value, metric.unit)?);
             Ok(Sample::new(value, at))
         });
         sample
             .map(Some)
-            .map_err(|wrong| self.error(format_args!("answers {}", self.client.quoted(&wrong))))
+            .map_err(|wrong| self.error(format_args!("answers {}", self.client.redacted(&wrong))))
     }
 
     fn name(&self) -> &str {
@@ -146,37 +157,9 @@ impl MetricReader for Prometheus {
     }
 }
 
-/// Shows scheme and host alone.
+/// Prints only the scheme and host of the URL.
 impl fmt::Debug for Prometheus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Prometheus").field("server", &self.client.server()).finish_non_exhaustive()
-    }
-}
-
-/// As forms are sent: letters, digits and `-._` as they are, all else as `%XX`.
-fn form_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
-                encoded.push(char::from(byte));
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn forms_carry_every_byte() {
-        assert_eq!(
-            form_encoded("rate(x{a=\"b&c\"}[5m]) + 1"),
-            "rate%28x%7Ba%3D%22b%26c%22%7D%5B5m%5D%29%20%2B%201"
-        );
-        assert_eq!(form_encoded("a-b.c_d%ü\n"), "a-b.c_d%25%C3%BC%0A");
     }
 }

@@ -1,24 +1,24 @@
-//! From Prometheus' numbers to the plan's.
+//! Conversion of Prometheus' numbers to the plan's quantities.
 
 use std::time::{Duration, SystemTime};
 
-use super::decimal::{Decimal, NotWhole};
+use super::decimal::{Decimal, OutOfRange};
 use crate::plan::model::{Number, Quantity, Unit};
 
-/// The value that a text is in a unit, rounded to what a plan can write; or what it is instead.
-pub(super) fn quantity(text: &str, unit: Unit) -> Result<Quantity, String> {
-    let decimal = Decimal::parse(text).ok_or_else(|| format!("`{text}`, which is no number"))?;
+/// Parses a value of `unit`, rounded to the precision of plans. The error completes "Prometheus answers …".
+pub(super) fn parse_quantity(text: &str, unit: Unit) -> Result<Quantity, String> {
+    let decimal = Decimal::parse(text).ok_or_else(|| format!("`{text}`, which is not a number"))?;
     let places = match unit {
         Unit::Number => return number(text, decimal),
-        // Parts per million of percent.
+        // Percent to parts per million.
         Unit::Percent => 4,
-        // Milliseconds of seconds.
+        // Seconds to milliseconds.
         Unit::Duration => 3,
         Unit::Count => 0,
     };
-    let written = decimal.times_ten_to(places).map(|number| match unit {
+    let written = decimal.scaled(places).map(|number| match unit {
         Unit::Percent => format!("{}.{:04}%", number / 10_000, number % 10_000),
-        // No time at all cannot be written.
+        // A plan cannot express a duration of zero.
         Unit::Duration => format!("{}ms", number.max(1)),
         Unit::Count | Unit::Number => number.to_string(),
     });
@@ -26,27 +26,28 @@ pub(super) fn quantity(text: &str, unit: Unit) -> Result<Quantity, String> {
         Ok(written) => {
             Quantity::parse(&written, unit).map_err(|error| format!("`{text}`: {error}"))
         }
-        Err(NotWhole::Negative) => Err(format!("`{text}`, which is negative")),
-        Err(NotWhole::TooLarge) => Err(format!("`{text}`, which is too large")),
+        Err(OutOfRange::Negative) => Err(format!("`{text}`, which is negative")),
+        Err(OutOfRange::TooLarge) => Err(format!("`{text}`, which is too large")),
     }
 }
 
-/// The value that a decimal is in millionths.
+/// Converts a decimal to a number, which has millionths.
 fn number(text: &str, decimal: Decimal<'_>) -> Result<Quantity, String> {
-    let number = decimal.signed_times_ten_to(6).and_then(Number::from_millionths);
-    let beyond = || format!("`{text}`, which is beyond {} to {}", Number::MIN, Number::MAX);
-    number.map(Quantity::Number).ok_or_else(beyond)
+    let number = decimal.scaled_signed(6).and_then(Number::from_millionths);
+    let out_of_range =
+        || format!("`{text}`, which is not between {} and {}", Number::MIN, Number::MAX);
+    number.map(Quantity::Number).ok_or_else(out_of_range)
 }
 
-/// The moment that a number of seconds since 1970 is.
-pub(super) fn moment(text: &str) -> Result<SystemTime, String> {
-    let wrong = || format!("the moment `{text}`, which is none");
-    let milliseconds = Decimal::parse(text).and_then(|at| at.times_ten_to(3).ok());
+/// Parses a timestamp in seconds since 1970.
+pub(super) fn parse_timestamp(text: &str) -> Result<SystemTime, String> {
+    let wrong = || format!("with the invalid timestamp `{text}`");
+    let milliseconds = Decimal::parse(text).and_then(|at| at.scaled(3).ok());
     let milliseconds = milliseconds.filter(|at| *at <= LATEST).ok_or_else(wrong)?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds)).ok_or_else(wrong)
 }
 
-/// The end of the year 9999, in milliseconds: the last that the journal can write.
+/// The latest timestamp that the journal can store: the end of the year 9999, in milliseconds since 1970.
 const LATEST: u64 = 253_402_300_799_999;
 
 #[cfg(test)]
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_what_a_plan_can_write() {
+    fn values_are_rounded_to_what_a_plan_can_write() {
         for (text, unit, written) in [
             ("4.2", Unit::Percent, "4.2%"),
             ("0.42333333333333334", Unit::Percent, "0.4233%"),
@@ -74,39 +75,44 @@ mod tests {
             ("-1e-7", Unit::Number, "0"),
             ("-1e+12", Unit::Number, "-1000000000000"),
         ] {
-            let quantity = quantity(text, unit).expect("a value");
+            let quantity = parse_quantity(text, unit).expect("a value");
             assert_eq!(quantity.to_string(), written, "{text}");
             assert_eq!(Quantity::parse(written, unit), Ok(quantity));
         }
         for (text, unit, wrong) in [
-            ("NaN", Unit::Percent, "`NaN`, which is no number"),
-            ("+Inf", Unit::Count, "`+Inf`, which is no number"),
-            ("-Inf", Unit::Duration, "`-Inf`, which is no number"),
-            ("", Unit::Count, "``, which is no number"),
+            ("NaN", Unit::Percent, "`NaN`, which is not a number"),
+            ("+Inf", Unit::Count, "`+Inf`, which is not a number"),
+            ("-Inf", Unit::Duration, "`-Inf`, which is not a number"),
+            ("", Unit::Count, "``, which is not a number"),
             ("100.0001", Unit::Percent, "`100.0001`: more than 100%"),
             ("1e400", Unit::Percent, "`1e400`, which is too large"),
             ("-1", Unit::Percent, "`-1`, which is negative"),
             ("-0.5", Unit::Count, "`-0.5`, which is negative"),
             ("400000000", Unit::Duration, "`400000000`: more than ten years"),
             ("1000000000001", Unit::Count, "`1000000000001`: more than 1000000000000"),
-            ("NaN", Unit::Number, "`NaN`, which is no number"),
-            ("-Inf", Unit::Number, "`-Inf`, which is no number"),
-            ("-1e13", Unit::Number, "`-1e13`, which is beyond -1000000000000 to 1000000000000"),
+            ("NaN", Unit::Number, "`NaN`, which is not a number"),
+            ("-Inf", Unit::Number, "`-Inf`, which is not a number"),
+            (
+                "-1e13",
+                Unit::Number,
+                "`-1e13`, which is not between -1000000000000 and 1000000000000",
+            ),
         ] {
-            assert_eq!(quantity(text, unit), Err(wrong.to_owned()));
+            assert_eq!(parse_quantity(text, unit), Err(wrong.to_owned()));
         }
     }
 
     #[test]
     fn moments_are_exact_to_the_millisecond() {
         let since_1970 = |text: &str| {
-            moment(text).map(|at| at.duration_since(SystemTime::UNIX_EPOCH).expect("later"))
+            parse_timestamp(text)
+                .map(|at| at.duration_since(SystemTime::UNIX_EPOCH).expect("later"))
         };
         assert_eq!(since_1970("1435781451.781"), Ok(Duration::from_millis(1_435_781_451_781)));
         assert_eq!(since_1970("0"), Ok(Duration::ZERO));
         assert_eq!(since_1970("253402300799.999"), Ok(Duration::from_millis(LATEST)));
         for text in ["-1", "253402300800", "1e400", "null", "\"1\"", "NaN", "true"] {
-            assert_eq!(moment(text), Err(format!("the moment `{text}`, which is none")));
+            assert_eq!(parse_timestamp(text), Err(format!("with the invalid timestamp `{text}`")));
         }
     }
 }

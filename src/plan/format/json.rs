@@ -1,5 +1,6 @@
-//! JSON, by `serde_json`, level by level as raw text: so numbers keep their digits, every value its
-//! place, and a key that stands twice is seen.
+//! The JSON reader: `serde_json`, one level at a time as raw text.
+//!
+//! Raw text keeps the digits of numbers and the position of each value, and shows duplicate keys.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,17 +18,17 @@ use crate::plan::node::{Entry, Node, Value};
 use crate::plan::report::Report;
 
 pub(super) fn parse<'a>(text: &'a str, report: &mut Report<'a>) -> Option<Node<'a>> {
-    let mut reader = Reader { text, report, sound: true };
+    let mut reader = Reader { text, report, is_valid: true };
     let raw = reader.decode::<&RawValue>(text)?;
     let root = reader.node(raw, 0)?;
-    reader.sound.then_some(root)
+    reader.is_valid.then_some(root)
 }
 
 struct Reader<'r, 'a> {
     text: &'a str,
     report: &'r mut Report<'a>,
-    /// Whether everything could be read so far.
-    sound: bool,
+    /// Whether no problem was found so far.
+    is_valid: bool,
 }
 
 impl<'a> Reader<'_, 'a> {
@@ -35,9 +36,8 @@ impl<'a> Reader<'_, 'a> {
         let json = raw.get();
         let span = self.span(json);
         if depth > MAX_DEPTH {
-            let message =
-                format!("found more than {MAX_DEPTH} tables and arrays inside one another");
-            return self.problem(span, message, "a plan needs no more than six");
+            let message = format!("found more than {MAX_DEPTH} nested tables and arrays");
+            return self.problem(span, message, "a plan needs at most six levels");
         }
         let value = match json.as_bytes().first() {
             Some(b'{') => Value::Table(self.entries(json, depth)?),
@@ -55,14 +55,14 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn entries(&mut self, json: &'a str, depth: usize) -> Option<Vec<Entry<'a>>> {
-        let Object(pairs) = self.decode::<Object<'a>>(json)?;
+        let RawObject(pairs) = self.decode::<RawObject<'a>>(json)?;
         let mut entries: Vec<Entry<'a>> = Vec::with_capacity(pairs.len());
-        let mut indexes = Indexes::with_capacity(pairs.len());
+        let mut index = KeyIndex::with_capacity(pairs.len());
         for (key, value) in pairs {
             let key_span = self.span(key.get());
             let Some(key) = self.string(key.get()) else { continue };
-            if let Some(first) = indexes.find(&key, &entries) {
-                let line = self.report.place(&first.key_span).line;
+            if let Some(first) = index.find(&key, &entries) {
+                let line = self.report.location_of(&first.key_span).line;
                 let message = format!(
                     "found \"{}\" a second time, the first is on line {line}",
                     Excerpt(&key)
@@ -71,14 +71,14 @@ impl<'a> Reader<'_, 'a> {
                 continue;
             }
             if let Some(node) = self.node(value, depth + 1) {
-                indexes.note(key.clone(), entries.len());
+                index.insert(key.clone(), entries.len());
                 entries.push(Entry { key, key_span, node });
             }
         }
         Some(entries)
     }
 
-    /// The text of a string with its quotes.
+    /// Returns the text of a string literal, which includes its quotes.
     fn string(&mut self, json: &'a str) -> Option<Cow<'a, str>> {
         let plain = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         match plain {
@@ -87,13 +87,13 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    /// Reads `json`, a part of the text; a problem where it is not JSON.
+    /// Reads `json`, a part of the text. Reports a problem if it is not valid JSON.
     fn decode<T: Deserialize<'a>>(&mut self, json: &'a str) -> Option<T> {
         let error = match serde_json::from_str(json) {
             Ok(value) => return Some(value),
             Err(error) => error,
         };
-        // The error counts lines from 1 and bytes of a line, in the part.
+        // The error has a line and a column in bytes, both from 1 and relative to `json`.
         let line_start = json
             .split_inclusive('\n')
             .take(error.line().saturating_sub(1))
@@ -106,72 +106,82 @@ impl<'a> Reader<'_, 'a> {
         let text = error.to_string();
         let wrong = text.rsplit_once(" at line ").map_or(text.as_str(), |(wrong, _)| wrong);
         let found = self.report.slice(&(at..end));
-        let found = if error.is_eof() || found.is_empty() { "the end" } else { found };
-        let message = format!("found {}, which is no JSON: {wrong}", Excerpt(found));
-        self.problem(at..end, message, "mend the syntax here, or just before")
+        let place = if error.is_eof() || found.is_empty() {
+            "the end of the document".to_owned()
+        } else {
+            format!("`{}`", Excerpt(found))
+        };
+        let message = format!("invalid JSON at {place}: {wrong}");
+        self.problem(at..end, message, "fix the syntax here or just before")
     }
 
     fn problem<T>(&mut self, span: Range<usize>, message: String, hint: &str) -> Option<T> {
-        self.sound = false;
+        self.is_valid = false;
         self.report.problem(span, &Path::root(), message, hint);
         None
     }
 
-    /// Where a part of the text stands in it.
+    /// Returns the bytes of the text that `part`, a slice of the text, is at.
     fn span(&self, part: &str) -> Range<usize> {
         let start = part.as_ptr().addr() - self.text.as_ptr().addr();
         start..start + part.len()
     }
 }
 
-/// Finds the entry of a key: by looking at each where there are few, as nearly always.
-enum Indexes<'a> {
-    Few,
-    Many(HashMap<Cow<'a, str>, usize>),
+/// Finds the entry with a given key.
+enum KeyIndex<'a> {
+    /// For few entries, the common case: compares each key.
+    Linear,
+    /// Indexes of entries by key.
+    Hashed(HashMap<Cow<'a, str>, usize>),
 }
 
-impl<'a> Indexes<'a> {
-    fn with_capacity(entries: usize) -> Indexes<'a> {
-        if entries <= 16 { Indexes::Few } else { Indexes::Many(HashMap::with_capacity(entries)) }
+impl<'a> KeyIndex<'a> {
+    fn with_capacity(entries: usize) -> KeyIndex<'a> {
+        if entries <= 16 {
+            KeyIndex::Linear
+        } else {
+            KeyIndex::Hashed(HashMap::with_capacity(entries))
+        }
     }
 
     fn find<'e>(&self, key: &str, entries: &'e [Entry<'a>]) -> Option<&'e Entry<'a>> {
         match self {
-            Indexes::Few => entries.iter().find(|entry| entry.key == key),
-            Indexes::Many(indexes) => entries.get(*indexes.get(key)?),
+            KeyIndex::Linear => entries.iter().find(|entry| entry.key == key),
+            KeyIndex::Hashed(indexes) => entries.get(*indexes.get(key)?),
         }
     }
 
-    fn note(&mut self, key: Cow<'a, str>, index: usize) {
-        if let Indexes::Many(indexes) = self {
+    fn insert(&mut self, key: Cow<'a, str>, index: usize) {
+        if let KeyIndex::Hashed(indexes) = self {
             indexes.insert(key, index);
         }
     }
 }
 
-/// The pairs of an object in order, doubled keys and all.
-struct Object<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+/// The pairs of an object in their order, including duplicate keys.
+struct RawObject<'a>(Vec<(&'a RawValue, &'a RawValue)>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for RawObject<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Pairs(PhantomData))
+        deserializer.deserialize_map(RawObjectVisitor(PhantomData))
     }
 }
 
-struct Pairs<'a>(PhantomData<&'a ()>);
+struct RawObjectVisitor<'a>(PhantomData<&'a ()>);
 
-impl<'de: 'a, 'a> Visitor<'de> for Pairs<'a> {
-    type Value = Object<'a>;
+impl<'de: 'a, 'a> Visitor<'de> for RawObjectVisitor<'a> {
+    type Value = RawObject<'a>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'a>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawObject<'a>, A::Error> {
         let mut pairs = Vec::new();
         while let Some(pair) = map.next_entry()? {
             pairs.push(pair);
         }
-        Ok(Object(pairs))
+        Ok(RawObject(pairs))
     }
 }

@@ -1,4 +1,4 @@
-//! From text to the tree, one module a notation.
+//! Readers that turn the text of a document into a tree, one for each format.
 
 #[cfg(feature = "json")]
 mod json;
@@ -15,7 +15,7 @@ use super::document::Format;
 use super::node::Node;
 use super::report::Report;
 
-/// The document's tree; `None` when its syntax leaves nothing to read, which has been told.
+/// Returns the tree of a document. `None` if its syntax is invalid, which is then in the report.
 pub(super) fn parse<'a>(
     format: Format,
     text: &'a str,

@@ -1,10 +1,10 @@
-//! What is said of JSON in a build that cannot read it.
+//! The JSON reader of a build without the feature `json`: it reports an error.
 
 use crate::plan::node::Node;
 use crate::plan::report::Report;
 
 pub(super) fn parse<'a>(_: &'a str, report: &mut Report<'a>) -> Option<Node<'a>> {
     let hint = "enable the feature `json` of stagegate";
-    report.whole("found JSON, which this build does not read".to_owned(), hint);
+    report.document_problem("found JSON, which this build does not read".to_owned(), hint);
     None
 }

@@ -65,7 +65,7 @@ pub(super) fn long_freeze(it: &Subject<'_, '_>, report: &mut Report<'_>) {
         let days = first.days_until(last) + 1;
         if days > LONG {
             let message = format!("found a freeze of {days} days, from {first} to {last}");
-            let hint = "look at the years: nothing is promoted until it is over";
+            let hint = "check the years: nothing is promoted until the freeze is over";
             let path = freezes.index(index);
             report.warning(to.span.clone(), &path.field("to"), message, hint);
         }
@@ -167,7 +167,7 @@ pub(super) fn unused_variable(it: &Subject<'_, '_>, report: &mut Report<'_>) {
         |name: &str| used.as_ref().map_or_else(|| is_inherited(name), |used| used.contains(name));
     let path = it.path.field("variables");
     for entry in entries.iter().filter(|entry| !is_used(&entry.key)) {
-        if report.has_all_warnings() {
+        if report.is_warning_list_full() {
             return;
         }
         let message = format!("found `{}`, used by no message of this flag", Excerpt(&entry.key));

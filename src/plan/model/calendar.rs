@@ -1,4 +1,4 @@
-//! `calendar`: when a flag may be promoted.
+//! `calendar`: the times at which a flag may be promoted.
 
 use std::time::SystemTime;
 
@@ -9,9 +9,9 @@ use crate::plan::model::{list, time::week_text};
 use crate::plan::node::Node;
 use crate::plan::report::Report;
 
-/// When a flag may be promoted: in the hours, and on no day of a freeze.
+/// The times at which a flag may be promoted: within the hours, and not in a freeze.
 ///
-/// Going down is never refused, whatever the calendar says.
+/// The calendar never refuses a rollback or another move down.
 ///
 /// # Example
 ///
@@ -45,11 +45,11 @@ pub struct Calendar {
     pub time_zone: TimeZone,
     /// The hours of the week in which a flag may be promoted.
     pub hours: WeekHours,
-    /// Days on which none is, in order of their first ones.
+    /// The freezes, sorted by first day.
     pub freezes: Vec<Freeze>,
 }
 
-/// Days on which nothing advances.
+/// A period of days without promotions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Freeze {
@@ -57,25 +57,25 @@ pub struct Freeze {
     pub from: Date,
     /// The last day, no earlier than the first.
     pub to: Date,
-    /// Why.
+    /// The reason for the freeze.
     pub reason: Box<str>,
 }
 
 impl Calendar {
-    /// Whether a flag may be promoted at a moment.
+    /// Returns whether a flag may be promoted at a moment.
     #[must_use]
     pub fn allows(&self, at: SystemTime) -> bool {
         let at = self.time_zone.at(at);
         self.hours.contains(week::minute(at)) && self.freeze_on(Date::of_time(at)).is_none()
     }
 
-    /// Whether a flag may be promoted at any time of a day.
+    /// Returns whether there is a time on a day at which a flag may be promoted.
     #[must_use]
     pub fn allows_on(&self, date: Date) -> bool {
         self.hours.touch(date.weekday()) && self.freeze_on(date).is_none()
     }
 
-    /// The freeze that a day is in.
+    /// Returns the freeze that a day is in.
     #[must_use]
     pub fn freeze_on(&self, date: Date) -> Option<&Freeze> {
         self.freezes.iter().find(|freeze| freeze.from <= date && date <= freeze.to)

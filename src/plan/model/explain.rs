@@ -1,4 +1,4 @@
-//! Why a user has a flag or not, stage by stage.
+//! Explanations: why a user has a flag or not, stage by stage.
 
 use std::sync::Arc;
 
@@ -8,8 +8,7 @@ use crate::percent::Percent;
 use crate::plan::model::flag::FlagPlan;
 
 impl<'p> FlagPlan<'p> {
-    /// Whether the user has the flag where the document puts it, and for each stage why they would
-    /// or would not.
+    /// Explains whether the user has the flag at the document's `stage`, and would have it at each other stage.
     ///
     /// # Example
     ///
@@ -35,7 +34,7 @@ impl<'p> FlagPlan<'p> {
         self.explain_position(self.planned.declared, &user)
     }
 
-    /// The same for a flag that is at a certain stage, or `off`; `None` where it has no such stage.
+    /// Explains whether the user has the flag at another stage, or at `off`. `None` if the flag has no such stage.
     ///
     /// # Example
     ///
@@ -88,17 +87,17 @@ impl<'p> FlagPlan<'p> {
     }
 }
 
-/// Why a user has a flag or not.
+/// The reasons why a user has a flag or not.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Explanation<'p> {
-    /// The answer at the stage the flag is at.
+    /// The answer at the stage that was asked about.
     pub evaluation: Evaluation,
-    /// What it would be at each stage, in order.
+    /// The answer and its reasons at each stage, in order.
     pub stages: Vec<StageExplanation<'p>>,
 }
 
-/// Whether a user has a flag that is in a certain stage, and why.
+/// Whether a user has a flag in one stage, and the reasons.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StageExplanation<'p> {
@@ -110,8 +109,8 @@ pub struct StageExplanation<'p> {
     pub enabled: bool,
     /// Whether the user's bucket is within the percentage.
     pub by_percent: bool,
-    /// The user's groups among those of this stage and the ones before.
+    /// The user's groups, of the groups of this stage and of the stages before.
     pub groups: Vec<&'p str>,
-    /// The user's groups that wait for a later stage; any of them outweighs all else.
+    /// The user's groups that are held back until a later stage. One such group is enough to refuse the flag.
     pub held_back: Vec<&'p str>,
 }

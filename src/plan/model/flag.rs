@@ -1,4 +1,4 @@
-//! All that a plan says of one flag.
+//! A flag with its whole plan.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::plan::model::message::Message;
 use crate::plan::model::metric::Metric;
 use crate::plan::model::responsibility::Responsibility;
 use crate::plan::model::risk::Risk;
-use crate::plan::model::rollback::RollBack;
+use crate::plan::model::rollback::Rollback;
 use crate::plan::model::sections::Sections;
 use crate::plan::model::stage::Stage;
 use crate::plan::model::time::date::Date;
@@ -21,7 +21,7 @@ use crate::plan::model::timeline::{self, StagePeriod, Timeline};
 use crate::plan::model::traffic::DeclaredTraffic;
 use crate::plan::model::trigger::{Trigger, TriggerCause};
 
-/// A flag with the whole of its plan: what [`Plan::flag`](crate::Plan::flag) gives.
+/// A flag with its whole plan, as [`Plan::flag`](crate::Plan::flag) returns it.
 ///
 /// # Example
 ///
@@ -46,57 +46,56 @@ impl<'p> FlagPlan<'p> {
         FlagPlan { planned }
     }
 
-    /// The flag's key.
+    /// Returns the flag's key.
     #[must_use]
     pub fn key(&self) -> &'p str {
         self.definition().key.as_str()
     }
 
-    /// Who answers for the flag.
+    /// Returns the flag's owner.
     #[must_use]
     pub fn owner(&self) -> Option<&'p str> {
         self.definition().owner.as_deref()
     }
 
-    /// What the flag is.
+    /// Returns the flag's description.
     #[must_use]
     pub fn description(&self) -> Option<&'p str> {
         self.definition().description()
     }
 
-    /// What spreads users over the flag's buckets: two flags or documents with the same salt have
-    /// every user in the same bucket.
+    /// Returns the salt, which spreads users over the flag's buckets. Flags with the same salt have every user in the
+    /// same bucket, also across documents.
     #[must_use]
     pub fn salt(&self) -> Salt {
         self.definition().salt
     }
 
-    /// Why the flag may move up more than one stage, once, when the document comes in force.
+    /// Returns the reason for letting in users early, or for taking the flag from many users, in one update.
     #[must_use]
     pub fn skip_reason(&self) -> Option<&'p str> {
         self.definition().skip_reason()
     }
 
-    /// Where the document puts the flag: [`StageName::OFF`] or one of its stages.
+    /// Returns the document's `stage` for the flag: [`StageName::OFF`] or one of its stages.
     #[must_use]
     pub fn stage(&self) -> StageName {
         self.definition().stage_name(self.planned.declared).unwrap_or(StageName::OFF)
     }
 
-    /// The name of the shared or built-in plan it follows; `None` when its stages are its own.
+    /// Returns the name of the shared or built-in plan. `None` if the flag has stages of its own.
     #[must_use]
     pub fn plan(&self) -> Option<&'p str> {
         self.planned.plan.as_deref()
     }
 
-    /// The text that spreads users over buckets; `None` where the document gives none and it is
-    /// the flag's key.
+    /// Returns the text of `salt`. `None` if the document has none, so that the key is the salt.
     #[must_use]
     pub fn salt_text(&self) -> Option<&'p str> {
         self.planned.salt.as_deref()
     }
 
-    /// The stages, in order.
+    /// Returns the stages, in order.
     #[must_use]
     pub fn stages(&self) -> impl ExactSizeIterator<Item = Stage<'p>> + use<'p> {
         let stages = &self.planned.stages;
@@ -107,7 +106,7 @@ impl<'p> FlagPlan<'p> {
             .map(|(index, compiled)| Stage { compiled, details: stages.details(index) })
     }
 
-    /// The groups that wait, and the stage each waits for.
+    /// Returns the groups that are held back, each with the stage from which it may have the flag.
     pub fn hold_back(&self) -> impl Iterator<Item = (&'p str, StageName)> + use<'p> {
         let definition = self.definition();
         definition
@@ -116,8 +115,7 @@ impl<'p> FlagPlan<'p> {
             .filter_map(|hold| Some((hold.group.name.as_str(), definition.stage_name(hold.until)?)))
     }
 
-    /// The groups that the stages and [`hold_back`](FlagPlan::hold_back) name, each once, in order
-    /// of their names.
+    /// Returns the groups that the stages and [`hold_back`](FlagPlan::hold_back) name, each once, sorted by name.
     #[must_use]
     pub fn groups(&self) -> Vec<Group<'p>> {
         let definition = self.definition();
@@ -127,13 +125,13 @@ impl<'p> FlagPlan<'p> {
         by_name.into_values().map(|compiled| Group { compiled }).collect()
     }
 
-    /// What takes the flag back.
+    /// Returns the triggers, which roll the flag back or ask for a decision.
     #[must_use]
     pub fn triggers(&self) -> &'p [Trigger] {
         &self.sections().triggers
     }
 
-    /// Every metric that a stage or a trigger names; one that is named twice comes twice.
+    /// Returns every metric that a stage or a trigger names. A metric may come more than once.
     pub fn tracked_metrics(&self) -> impl Iterator<Item = &'p Metric> + use<'p> {
         let of_stages = self.stages().flat_map(|stage| stage.details().tracked_metrics());
         let of_triggers = self.triggers().iter().filter_map(|trigger| match &trigger.cause {
@@ -143,61 +141,61 @@ impl<'p> FlagPlan<'p> {
         of_stages.chain(of_triggers)
     }
 
-    /// Where to, and what people do then.
+    /// Returns the target and the procedure of a rollback.
     #[must_use]
-    pub fn rollback(&self) -> &'p RollBack {
+    pub fn rollback(&self) -> &'p Rollback {
         &self.sections().rollback
     }
 
-    /// The responsibility table; empty where the plan has none.
+    /// Returns the responsibility table. Empty if the plan has none.
     #[must_use]
     pub fn responsibility(&self) -> &'p [Responsibility] {
         &self.sections().responsibility
     }
 
-    /// The row of [`responsibility`](FlagPlan::responsibility) that answers for a moment: its
-    /// number from 0. `None` only where the plan has no such table.
+    /// Returns the row of [`responsibility`](FlagPlan::responsibility) that covers a moment, with its index from 0.
+    /// `None` only if the plan has no such table.
     #[must_use]
     pub fn responsible(&self, at: SystemTime) -> Option<(usize, &'p Responsibility)> {
         self.responsibility().iter().enumerate().find(|(_, row)| row.covers(at))
     }
 
-    /// The communication plan.
+    /// Returns the messages of the communication plan.
     #[must_use]
     pub fn messages(&self) -> &'p [Message] {
         &self.sections().messages
     }
 
-    /// The plan's own variables for its messages, by name.
+    /// Returns the plan's own variables, each with its text, sorted by name.
     pub fn variables(&self) -> impl Iterator<Item = (&'p str, &'p str)> + use<'p> {
         self.sections().variables.iter()
     }
 
-    /// When the flag may be promoted; `None`: at any time.
+    /// Returns the times at which the flag may be promoted. `None`: at any time.
     #[must_use]
     pub fn calendar(&self) -> Option<&'p Calendar> {
         self.sections().calendar.as_deref()
     }
 
-    /// The day the rollout starts, where the document says so.
+    /// Returns the first day of the first stage, if the document has one (`timeline.start`).
     #[must_use]
     pub fn start(&self) -> Option<Date> {
         self.sections().timeline.start
     }
 
-    /// Who owns which stage, where the document says so (`timeline.owners`).
+    /// Returns the stages with an owner in the document, each with its owner (`timeline.owners`).
     pub fn stage_owners(&self) -> impl Iterator<Item = (StageName, &'p str)> + use<'p> {
         self.sections().timeline.owners.iter().map(|(stage, owner)| (*stage, &**owner))
     }
 
-    /// The stages on the calendar, the first one on `start`.
+    /// Returns the timeline of a rollout whose first stage begins on `start`.
     #[must_use]
     pub fn timeline(&self, start: Date) -> Timeline<'p> {
         Timeline::new(*self, &self.sections().timeline, start)
     }
 
-    /// The stages on the calendar of a rollout that came to one of them on a day, from that one on; none where
-    /// there is no such stage.
+    /// Returns the periods of a stage and the stages after it, for a rollout that came to the stage on the day `began`.
+    /// Empty if the flag has no such stage.
     ///
     /// # Example
     ///
@@ -224,13 +222,13 @@ impl<'p> FlagPlan<'p> {
         timeline::onward(*self, &self.sections().timeline, stage, began)
     }
 
-    /// The risks and what is done about them.
+    /// Returns the risks and their mitigations.
     #[must_use]
     pub fn risks(&self) -> &'p [Risk] {
         &self.sections().risks
     }
 
-    /// What comes to the service, where the document says so.
+    /// Returns the traffic of the service, if the document declares it.
     #[must_use]
     pub fn traffic(&self) -> Option<&'p DeclaredTraffic> {
         self.sections().traffic.as_ref()
@@ -245,7 +243,7 @@ impl<'p> FlagPlan<'p> {
     }
 }
 
-/// The flag's key, its stage and numbers: not its salt, which may be secret, nor its people.
+/// Shows the key, the stage and the number of stages. Leaves out the salt, which may be secret, and people.
 impl fmt::Debug for FlagPlan<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FlagPlan")

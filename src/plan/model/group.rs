@@ -1,4 +1,4 @@
-//! Who is in a group, for comparing one document with another.
+//! The users of a group, for comparing one document with another.
 
 use crate::eval;
 
@@ -31,25 +31,26 @@ pub struct Group<'p> {
 }
 
 impl<'p> Group<'p> {
-    /// The group's name.
+    /// Returns the group's name.
     #[must_use]
     pub fn name(&self) -> &'p str {
         self.compiled.name.as_str()
     }
 
-    /// The keys of the users it lists, by file too, each once, in no order.
+    /// Returns the keys of the listed users, including those in the `users_file`. Each one once, in no order.
     pub fn users(&self) -> impl Iterator<Item = &'p str> + use<'p> {
         self.compiled.users.iter().filter_map(|key| std::str::from_utf8(key).ok())
     }
 
-    /// Whether it lists the user. Attributes are not asked.
+    /// Returns whether the group lists the user. Does not look at attributes.
     #[must_use]
     pub fn lists(&self, user: &str) -> bool {
         self.compiled.users.contains(user.as_bytes())
     }
 
-    /// The attributes by which it matches users, with the values that match (`where`). A user who
-    /// is not listed is in the group when every one of them matches; nobody is where there is none.
+    /// Returns the attributes of `where`, each with the values that match.
+    ///
+    /// A user who is not listed is in the group if every attribute matches. Without attributes, only listed users are.
     pub fn attributes(&self) -> impl Iterator<Item = (&'p str, Vec<&'p str>)> + use<'p> {
         let rules = self.compiled.rules.iter();
         rules.map(|rule| (&*rule.name, rule.values.iter().map(|value| &**value).collect()))

@@ -1,8 +1,8 @@
-//! What a plan says, as types: stages and the rules for leaving them, metrics, triggers, roll-back,
-//! who is responsible, messages, calendar, timeline, risks, traffic.
+//! The typed content of a plan: stages and the rules for leaving them, metrics, triggers, rollback, responsibility,
+//! messages, calendar, timeline, risks and traffic.
 //!
-//! Every type is read-only data that [`Plan::flag`](crate::Plan::flag) hands out; nothing here is
-//! invalid, because [`Plan::parse`](crate::Plan::parse) refuses what would be.
+//! Every type is read-only data that [`Plan::flag`](crate::Plan::flag) returns. The data is always valid, because
+//! [`Plan::parse`](crate::Plan::parse) refuses invalid documents.
 
 mod calendar;
 mod explain;
@@ -37,7 +37,7 @@ pub use metric::quantity::{Bound, Comparison, ParseQuantityError, Quantity, Unit
 pub use metric::{Metric, MetricSource, StageMetric};
 pub use responsibility::Responsibility;
 pub use risk::{Level, Risk};
-pub use rollback::{Phase, ProcedureStep, RollBack, RollBackTarget};
+pub use rollback::{Phase, ProcedureStep, Rollback, RollbackTarget};
 pub use stage::activity::{Activity, ActivityDay};
 pub use stage::criterion::Criterion;
 pub use stage::{Advance, Stage, StageDetails, Watch};

@@ -1,4 +1,4 @@
-//! `risks`: what could go wrong, and what is done about it.
+//! `risks`: risks and their mitigations.
 
 use std::sync::Arc;
 
@@ -28,20 +28,20 @@ use crate::plan::report::Report;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Risk {
-    /// What could happen.
+    /// The event that could happen.
     pub risk: Box<str>,
     /// How likely it is.
     pub likelihood: Option<Level>,
     /// How bad it would be.
     pub impact: Option<Level>,
-    /// What is done about it.
+    /// The measure against it.
     pub mitigation: Box<str>,
-    /// Who sees to it.
+    /// The person or role that takes care of it.
     pub owner: Option<Box<str>>,
 }
 
 words! {
-    /// How likely, how bad. Printed as a document writes it.
+    /// The level of a likelihood or an impact. Printed as in a document.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub enum Level: "not a level" {
         /// `low`

@@ -1,4 +1,4 @@
-//! `rollback`: where a flag goes back to, and what people do then.
+//! `rollback`: the target of a rollback, and the procedure for people.
 
 use crate::plan::fields::{Fields, Path};
 use crate::plan::model::time::duration::WrittenDuration;
@@ -7,57 +7,57 @@ use crate::plan::model::{list, time::duration};
 use crate::plan::node::Node;
 use crate::plan::report::Report;
 
-/// How a flag is taken back.
+/// The rollback section of a plan.
 ///
 /// # Example
 ///
 /// ```
 /// use stagegate::Plan;
-/// use stagegate::model::{Phase, RollBackTarget};
+/// use stagegate::model::{Phase, RollbackTarget};
 ///
 /// let plan = Plan::parse("schema = 1\n[flags.search]\nstage = \"pilot\"")?;
 /// let rollback = plan.flag("search").unwrap().rollback();
-/// assert_eq!(rollback.target, RollBackTarget::Off);
+/// assert_eq!(rollback.target, RollbackTarget::Off);
 /// assert_eq!(rollback.steps[0].phase, Phase::Decide);
 /// # Ok::<(), stagegate::PlanError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct RollBack {
-    /// Where the flag goes.
-    pub target: RollBackTarget,
-    /// The procedure's steps, in order of their phases.
+pub struct Rollback {
+    /// The stage that the flag goes to.
+    pub target: RollbackTarget,
+    /// The steps of the procedure, in the order of their phases.
     pub steps: Vec<ProcedureStep>,
 }
 
 words! {
-    /// Where a roll-back takes a flag. Printed as a document writes it.
+    /// The target of a rollback. Printed as in a document.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-    pub enum RollBackTarget: "nowhere to roll back to" {
-        /// To nobody (`off`).
+    pub enum RollbackTarget: "not a target of a rollback" {
+        /// Off: no user has the flag (`off`).
         #[default]
         Off = "off",
-        /// To the stage before (`previous`).
+        /// The stage before (`previous`).
         PreviousStage = "previous",
     }
 }
 
-/// A step of the roll-back procedure.
+/// A step of the rollback procedure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProcedureStep {
-    /// The part of the incident it belongs to.
+    /// The phase of the incident that the step belongs to.
     pub phase: Phase,
-    /// What is done.
+    /// The task.
     pub text: Box<str>,
-    /// Who does it; `None`: whoever is responsible.
+    /// The person or role that does it. `None`: the person responsible.
     pub owner: Option<Box<str>>,
-    /// Within what time.
+    /// The time limit, from the trigger on.
     pub within: Option<WrittenDuration>,
 }
 
 words! {
-    /// The phases of an incident, in order. Printed as a document writes them.
+    /// The phases of an incident, in order. Printed as in a document.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub enum Phase: "not a phase of an incident" {
         /// `decide`
@@ -74,19 +74,19 @@ words! {
 }
 
 impl Phase {
-    /// The phase that a document calls so.
+    /// Returns the phase with this name in documents.
     #[cfg_attr(not(feature = "rollout"), expect(dead_code))]
     pub(crate) fn of_name(name: &str) -> Option<Phase> {
         Phase::of_word(name)
     }
 }
 
-pub(super) fn read<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> RollBack {
-    let Some(mut fields) = Fields::open(node, path, report) else { return RollBack::default() };
+pub(super) fn read<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> Rollback {
+    let Some(mut fields) = Fields::open(node, path, report) else { return Rollback::default() };
     let target = fields.read("target", report, word::read).flatten();
     let steps = fields.read("steps", report, read_steps);
     fields.finish(report);
-    RollBack { target: target.unwrap_or_default(), steps: steps.unwrap_or_default() }
+    Rollback { target: target.unwrap_or_default(), steps: steps.unwrap_or_default() }
 }
 
 fn read_steps<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> Vec<ProcedureStep> {
@@ -100,7 +100,7 @@ fn read_steps<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> 
     steps
 }
 
-/// `reached`: the phase of the step before.
+/// Reads a step. `reached` is the phase of the step before.
 fn read_step<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
@@ -127,7 +127,7 @@ fn read_phase<'a>(
 ) -> Option<Phase> {
     let phase: Phase = word::read(node, path, report)?;
     let Some(reached) = reached.filter(|reached| phase < *reached) else { return Some(phase) };
-    let wrong = format!("a phase before \"{reached}\", the one of the step before");
+    let wrong = format!("a phase before \"{reached}\", the phase of the step before");
     let order: Vec<&str> = Phase::ALL.iter().map(|phase| phase.word()).collect();
     report.found(node, path, wrong, format!("put the steps in order: {}", order.join(", ")));
     None

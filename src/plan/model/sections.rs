@@ -11,7 +11,7 @@ use crate::plan::model::message::{self, Message};
 use crate::plan::model::metric::Metrics;
 use crate::plan::model::responsibility::{self, Responsibility};
 use crate::plan::model::risk::{self, Risk};
-use crate::plan::model::rollback::{self, RollBack};
+use crate::plan::model::rollback::{self, Rollback};
 use crate::plan::model::timeline::{self, TimelinePlan};
 use crate::plan::model::traffic::{self, DeclaredTraffic};
 use crate::plan::model::trigger::{self, Trigger};
@@ -21,7 +21,7 @@ use crate::plan::report::Report;
 #[derive(Clone, Debug, Default)]
 pub(in crate::plan) struct Sections {
     pub(in crate::plan) triggers: Arc<[Trigger]>,
-    pub(in crate::plan) rollback: Arc<RollBack>,
+    pub(in crate::plan) rollback: Arc<Rollback>,
     pub(in crate::plan) responsibility: Arc<[Responsibility]>,
     pub(in crate::plan) variables: Arc<Variables>,
     pub(in crate::plan) messages: Arc<[Message]>,
@@ -75,7 +75,10 @@ impl Sections {
             fields.read("responsibility", report, responsibility::read),
         );
         let own = fields.read("variables", report, variables::read);
-        replace(&mut sections.variables, own.map(|own| Arc::new(own.over(&base.variables))));
+        replace(
+            &mut sections.variables,
+            own.map(|own| Arc::new(own.with_fallback(&base.variables))),
+        );
         let read = fields.read("messages", report, |node, path, report| {
             message::read(node, path, context, &sections.variables, report)
         });

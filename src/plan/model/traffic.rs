@@ -1,4 +1,4 @@
-//! `traffic`: what comes to the service.
+//! `traffic`: the requests and users of the service.
 
 use crate::percent::Percent;
 use crate::plan::fields::{Fields, Path};
@@ -7,10 +7,10 @@ use crate::plan::model::metric::threshold;
 use crate::plan::node::{Node, Value};
 use crate::plan::report::Report;
 
-/// What comes to the service that asks for a flag, as the document says.
+/// The traffic of the service that checks a flag, as the document declares it.
 ///
-/// No user's answer and no promotion depends on it: what a stage would find, and how many users a
-/// step is about, is told by it.
+/// No answer and no promotion depends on it. It serves forecasts: the faults that a stage is long enough to find, and
+/// the number of users that a step affects.
 ///
 /// # Example
 ///
@@ -31,11 +31,11 @@ use crate::plan::report::Report;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct DeclaredTraffic {
-    /// Requests a minute that ask for the flag, of all users together: 1 or more.
+    /// Requests per minute that check the flag, of all users together. At least 1.
     pub requests_per_minute: u64,
-    /// The share of them that fails when all is well: above 0% and below 100%.
+    /// The share of requests that fails in normal operation. More than 0% and less than 100%.
     pub error_rate: Percent,
-    /// How many users there are: 1 or more.
+    /// The number of users. At least 1.
     pub users: Option<u64>,
 }
 
@@ -62,12 +62,15 @@ pub(super) fn read<'a>(
     })
 }
 
-/// At 0% twice as many errors are none, and at 100% there are no more.
+/// Reads `error_rate`. Refuses 0% and 100%, because the guard's forecast assumes a fault with twice the errors: twice
+/// 0% is still 0%, and no rate is above 100%.
 fn read_share<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> Option<Percent> {
     let wrong = match &node.value {
         Value::Text(text) => match Quantity::parse(text, Unit::Percent) {
             Ok(Quantity::Percent(Percent::NONE)) => "no error at all".to_owned(),
-            Ok(Quantity::Percent(Percent::ALL)) => "every request failing".to_owned(),
+            Ok(Quantity::Percent(Percent::ALL)) => {
+                "which means that every request fails".to_owned()
+            }
             Ok(Quantity::Percent(share)) => return Some(share),
             Ok(_) => "not a percentage".to_owned(),
             Err(error) => error.to_string(),

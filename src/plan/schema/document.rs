@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use super::sections::{
-    Calendar, Message, Responsibility, Risk, RollBack, Timeline, Traffic, Trigger, Variables,
+    Calendar, Message, Responsibility, Risk, Rollback, Timeline, Traffic, Trigger, Variables,
 };
 use super::stage::Stage;
 use super::values::{
@@ -77,7 +77,7 @@ macro_rules! with_sections {
             #[schemars(length(max = 1000))]
             triggers: Option<Vec<Trigger>>,
             /// The target and the procedure of a rollback.
-            rollback: Option<RollBack>,
+            rollback: Option<Rollback>,
             /// The contacts hour by hour. The first row that covers a moment answers for it. The last row has no `hours`.
             #[schemars(length(min = 1, max = 1000))]
             responsibility: Option<Vec<Responsibility>>,

@@ -8,7 +8,7 @@ use super::values::{
     Date, Duration, Hours, Increase, Key, OneOf, Quantity, Share, StageName, Template, Text,
     VariableName, When,
 };
-use crate::plan::model::{Action, Audience, Level, NoData, Phase, RollBackTarget};
+use crate::plan::model::{Action, Audience, Level, NoData, Phase, RollbackTarget};
 
 /// A condition for a rollback: a metric beyond a limit, or an incident.
 #[derive(JsonSchema)]
@@ -55,10 +55,10 @@ pub(super) struct Trigger {
 
 /// The target and the procedure of a rollback.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct RollBack {
+#[schemars(deny_unknown_fields, rename = "RollBack")]
+pub(super) struct Rollback {
     /// `off`, or the stage before (`previous`). By default `off`.
-    target: Option<OneOf<RollBackTarget>>,
+    target: Option<OneOf<RollbackTarget>>,
     /// The steps of the procedure, in order of their phases.
     #[schemars(length(max = 1000))]
     steps: Option<Vec<Step>>,

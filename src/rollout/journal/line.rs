@@ -1,4 +1,4 @@
-//! One line of the journal: a record as JSON, with the hash that chains it.
+//! One line of the journal: a record as JSON, with its hash in the chain.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -12,19 +12,19 @@ use super::record::{Fact, Record};
 use crate::clock::Boot;
 use crate::eval::StageName;
 
-/// Bytes that a line may have: the first record of a plan with 100,000 flags has 20 million.
+/// The maximum size of a line in bytes. The first record of a plan with 100,000 flags has 20 million.
 pub(crate) const MAX_LINE_BYTES: usize = 64 << 20;
 
-/// The version of the format, which the first record names.
+/// The version of the journal's format. The first record names it.
 pub(in crate::rollout) const FORMAT: u32 = 1;
 
-/// What stands between the hashed part of a line and its hash.
+/// The bytes between the hashed part of a line and its hash.
 const HASH_KEY: &[u8] = b",\"hash\":\"";
 
-/// What ends a line.
+/// The end of a line.
 const END: &[u8] = b"\"}";
 
-/// A record as it is written, but for its hash. The fields stand in this order.
+/// The JSON of a record without its hash. The order of the fields is the order in the line.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Line<'l> {
@@ -46,14 +46,17 @@ struct Line<'l> {
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     to: Option<Cow<'l, str>>,
     what: Cow<'l, Fact>,
-    /// Read from the line's end, before the rest is believed.
+    /// The hash is read from the end of the line and checked before the JSON is parsed.
     #[serde(default, skip_serializing, rename = "hash")]
     _hash: IgnoredAny,
 }
 
-/// The record of a line that has this number and follows a record of this hash and boot; or what is
-/// wrong.
-pub(super) fn read(
+/// Parses a line as record `seq`, which follows a record with this hash and boot.
+///
+/// # Errors
+///
+/// The problem with the line, as text.
+pub(super) fn parse(
     line: &[u8],
     seq: u64,
     before: &Hash,
@@ -68,23 +71,23 @@ pub(super) fn read(
         .ok_or("it does not end with a hash")?;
     let body = rest.strip_suffix(HASH_KEY).ok_or("it does not end with a hash")?;
     let hash = Hash::parse(digits).ok_or("its hash is not 64 hexadecimal digits")?;
-    if before.then(body) != hash {
+    if before.chain(body) != hash {
         return Err("its hash does not fit: it, or a line before it, was changed".to_owned());
     }
     let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8")?;
     if seq == 1 {
-        is_of_this_format(text)?;
+        check_format(text)?;
     }
     let line: Line<'_> =
-        serde_json::from_str(text).map_err(|error| format!("it is no record: {error}"))?;
+        serde_json::from_str(text).map_err(|error| format!("it is not a valid record: {error}"))?;
     if line.seq != seq {
         return Err(format!("it is record {}, where {seq} should be", line.seq));
     }
-    line.record(hash, boot)
+    line.into_record(hash, boot)
 }
 
-/// Whether the first line is of a format that is known; its other fields may be of a later one.
-fn is_of_this_format(text: &str) -> Result<(), String> {
+/// Checks the format's version in the first line. Ignores other fields, which may belong to a later version.
+fn check_format(text: &str) -> Result<(), String> {
     #[derive(Deserialize)]
     struct First {
         what: Opening,
@@ -101,18 +104,19 @@ fn is_of_this_format(text: &str) -> Result<(), String> {
         Ok(First { what: Opening { opened: Version { journal } } }) if journal != FORMAT => {
             Err(format!("its format is version {journal}; this program reads version {FORMAT}"))
         }
-        // What is wrong with it is said where it is read as a whole.
+        // The parser of the whole line reports other mistakes.
         _ => Ok(()),
     }
 }
 
 impl Line<'_> {
-    fn record(self, hash: Hash, boot: Option<&Boot>) -> Result<Record, String> {
+    fn into_record(self, hash: Hash, boot: Option<&Boot>) -> Result<Record, String> {
         let at: Timestamp =
-            self.at.parse().map_err(|_| format!("its `at`, \"{}\", is no moment", self.at))?;
+            self.at.parse().map_err(|_| format!("its `at` is not a time: \"{}\"", self.at))?;
         let stage = |name: Option<Cow<'_, str>>| {
             let parse = |name: Cow<'_, str>| {
-                StageName::parse(&name).map_err(|_| format!("\"{name}\" is no name of a stage"))
+                StageName::parse(&name)
+                    .map_err(|_| format!("\"{name}\" is not the name of a stage"))
             };
             name.map(parse).transpose()
         };
@@ -124,7 +128,7 @@ impl Line<'_> {
             uptime: Duration::from_millis(self.up),
             time: Duration::from_millis(self.time),
             by: self.by.into(),
-            document: Hash::parse(self.doc.as_bytes()).ok_or("its `doc` is no hash")?,
+            document: Hash::parse(self.doc.as_bytes()).ok_or("its `doc` is not a hash")?,
             flag: self.flag.map(Into::into),
             from: stage(self.from)?,
             to: stage(self.to)?,
@@ -134,8 +138,8 @@ impl Line<'_> {
     }
 }
 
-/// The line of a record that follows a record of this hash, and the record with its hash.
-pub(super) fn write(record: Record, before: &Hash) -> (Record, Vec<u8>) {
+/// Encodes a record that follows a record with this hash. Returns the record with its own hash, and its line.
+pub(super) fn encode(record: Record, before: &Hash) -> (Record, Vec<u8>) {
     let line = Line {
         seq: record.seq,
         at: moment(record.at).into(),
@@ -150,10 +154,10 @@ pub(super) fn write(record: Record, before: &Hash) -> (Record, Vec<u8>) {
         what: Cow::Borrowed(&record.fact),
         _hash: IgnoredAny,
     };
-    // Text, numbers and lists: nothing of which serde could fail on.
+    // Serializing texts, numbers and lists cannot fail.
     let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
     bytes.pop();
-    let hash = before.then(&bytes);
+    let hash = before.chain(&bytes);
     bytes.extend_from_slice(HASH_KEY);
     bytes.extend_from_slice(hash.to_string().as_bytes());
     bytes.extend_from_slice(END);
@@ -161,7 +165,7 @@ pub(super) fn write(record: Record, before: &Hash) -> (Record, Vec<u8>) {
     (Record { hash, ..record }, bytes)
 }
 
-/// A moment to the millisecond, in UTC: `2026-01-05T09:00:00.000Z`.
+/// Formats a moment in UTC, to the millisecond: `2026-01-05T09:00:00.000Z`.
 fn moment(at: SystemTime) -> String {
     let bound = if at < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
     let at = Timestamp::try_from(at).unwrap_or(bound);
@@ -172,7 +176,7 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The same reading to the millisecond, as a line keeps it.
-pub(in crate::rollout) fn truncated(at: SystemTime) -> SystemTime {
+/// Truncates a time to milliseconds, the precision of a line.
+pub(in crate::rollout) fn truncate_to_millis(at: SystemTime) -> SystemTime {
     moment(at).parse::<Timestamp>().map_or(at, Into::into)
 }

@@ -1,4 +1,4 @@
-//! The journal: lines of JSON, chained by hashes.
+//! The journal: lines of JSON in a hash chain.
 
 mod line;
 mod names;
@@ -10,43 +10,41 @@ use std::time::Duration;
 
 use crate::clock::Boot;
 pub(crate) use line::MAX_LINE_BYTES;
-pub(in crate::rollout) use line::{FORMAT, truncated};
+pub(in crate::rollout) use line::{FORMAT, truncate_to_millis};
 use record::Record;
 
-/// A SHA-256 hash. Printed as 64 lower-case hexadecimal digits.
+/// A SHA-256 hash. It is displayed as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Hash([u8; 32]);
 
-/// A line that is not what was written.
+/// A damaged line of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Damage {
     /// The number of the line, from 1.
     pub line: u64,
-    /// The byte at which it begins.
+    /// The byte at which the line begins.
     pub offset: u64,
-    /// What is wrong with it.
+    /// The problem with the line.
     pub what: String,
 }
 
-/// The codec: reads lines one after the other, each proved against the one before, and writes the
-/// next.
+/// The codec of a journal: checks each line against the one before it, and encodes the next.
 #[derive(Clone, Debug)]
 pub struct Journal {
-    /// The number of the last record; 0 for none.
+    /// The number of the last record, or 0.
     seq: u64,
-    /// Its hash.
+    /// The hash of the last record.
     hash: Hash,
-    /// Its time: none that follows is earlier.
+    /// The time of the last record. A later record has no earlier time.
     time: Duration,
-    /// The bytes of all lines so far.
+    /// The size of all lines so far, in bytes.
     offset: u64,
-    /// The boot of the last record: nearly always that of the next.
+    /// The boot of the last record. The next record nearly always has the same.
     boot: Option<Boot>,
 }
 
-/// The lines of a journal, without their line ends; at the end what comes after the last one, if
-/// anything does.
+/// Splits a journal into lines without their line ends. The last item is an incomplete line, if there is one.
 pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut begin = 0;
     let rest = !bytes.is_empty() && !bytes.ends_with(b"\n");
@@ -59,57 +57,57 @@ pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 impl Journal {
-    /// Before the first record.
+    /// Returns the codec before the first record.
     #[must_use]
     pub fn new() -> Journal {
         Journal { seq: 0, hash: Hash::ZERO, time: Duration::ZERO, offset: 0, boot: None }
     }
 
-    /// The number of the last record, 0 for none, and its hash.
+    /// Returns the number and hash of the last record. The number is 0 if there is none.
     #[must_use]
     pub fn head(&self) -> (u64, Hash) {
         (self.seq, self.hash)
     }
 
-    /// Reads the next line, without its line end.
+    /// Reads the next line, given without its line end.
     ///
     /// # Errors
     ///
-    /// [`Damage`] when it is not the record that follows; the journal is then where it was.
+    /// [`Damage`] if the line is not the next record. The codec then stays where it was.
     ///
     /// # Complexity
     ///
-    /// Linear in the line. A million records take about a second.
+    /// Linear in the length of the line. A million records take about a second.
     pub fn read(&mut self, line: &[u8]) -> Result<Record, Damage> {
-        let record = line::read(line, self.seq + 1, &self.hash, self.boot.as_ref());
+        let record = line::parse(line, self.seq + 1, &self.hash, self.boot.as_ref());
         let record = record.and_then(|record| match record.time < self.time {
-            true => Err("its `time` is before that of the line before".to_owned()),
+            true => Err("its `time` is earlier than in the line before".to_owned()),
             false => Ok(record),
         });
         match record {
             Ok(record) => {
                 self.offset += line.len() as u64 + 1;
-                self.wrote_at(&record);
+                self.move_to(&record);
                 Ok(record)
             }
             Err(what) => Err(Damage { line: self.seq + 1, offset: self.offset, what }),
         }
     }
 
-    /// The next line with its line end, and the record with its number and hash set. The journal
-    /// goes on to it only with [`wrote`](Journal::wrote).
+    /// Encodes the next record. Returns it with its number and hash, and its line with the line end. The codec stays
+    /// where it is until [`advance`](Journal::advance).
     #[must_use]
-    pub fn write(&self, record: Record) -> (Record, Vec<u8>) {
-        line::write(Record { seq: self.seq + 1, ..record }, &self.hash)
+    pub fn encode(&self, record: Record) -> (Record, Vec<u8>) {
+        line::encode(Record { seq: self.seq + 1, ..record }, &self.hash)
     }
 
-    /// The line that `write` made is durable.
-    pub fn wrote(&mut self, record: &Record, line: &[u8]) {
+    /// Advances past the record that [`encode`](Journal::encode) returned, once its line is durable.
+    pub fn advance(&mut self, record: &Record, line: &[u8]) {
         self.offset += line.len() as u64;
-        self.wrote_at(record);
+        self.move_to(record);
     }
 
-    fn wrote_at(&mut self, record: &Record) {
+    fn move_to(&mut self, record: &Record) {
         (self.seq, self.hash, self.time) = (record.seq, record.hash, record.time);
         if self.boot.as_ref() != Some(&record.boot) {
             self.boot = Some(record.boot.clone());
@@ -123,8 +121,8 @@ impl Default for Journal {
     }
 }
 
-/// The value of each lower-case hexadecimal digit. A table, as two thirds of a journal are digits: to
-/// compare each with its bounds takes a tenth of the time that reading one takes.
+/// The value of each lower-case hexadecimal digit. A table is faster: two thirds of a journal are digits, and range
+/// checks would take a tenth of the reading time.
 const DIGITS: [u8; 256] = {
     let mut digits = [NO_DIGIT; 256];
     let mut value = 0;
@@ -138,11 +136,11 @@ const DIGITS: [u8; 256] = {
 const NO_DIGIT: u8 = 0x80;
 
 impl Hash {
-    /// What the first record is chained to.
+    /// The hash before the first record.
     const ZERO: Hash = Hash([0; 32]);
 
-    /// The hash that follows: of the one before and these bytes.
-    fn then(&self, bytes: &[u8]) -> Hash {
+    /// Returns the hash of the next record: of this hash and these bytes.
+    fn chain(&self, bytes: &[u8]) -> Hash {
         use sha2::Digest;
         let mut digest = sha2::Sha256::new();
         digest.update(self.0);
@@ -150,7 +148,7 @@ impl Hash {
         Hash(digest.finalize().into())
     }
 
-    /// The hash that stands in hexadecimal digits, lower case.
+    /// Parses 64 lower-case hexadecimal digits.
     fn parse(digits: &[u8]) -> Option<Hash> {
         let (mut bytes, mut seen) = ([0; 32], 0);
         let (pairs, []) = digits.as_chunks::<2>() else { return None };
@@ -165,7 +163,7 @@ impl Hash {
         (seen & NO_DIGIT == 0).then_some(Hash(bytes))
     }
 
-    /// The hash of these bytes.
+    /// Returns the hash of these bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Hash {
         use sha2::Digest;

@@ -1,6 +1,6 @@
-//! How names stand in a record.
+//! Serialization of names in a record.
 
-/// How a phase stands in a record: `verify`.
+/// A phase of an incident by its name: `verify`.
 pub(super) mod phase {
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -21,7 +21,7 @@ pub(super) mod phase {
     }
 }
 
-/// How a stage stands in a record: by its name.
+/// A stage by its name.
 pub(super) mod stage {
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -42,7 +42,7 @@ pub(super) mod stage {
     }
 }
 
-/// The same where there may be none.
+/// A stage by its name, or `null`.
 pub(super) mod maybe_stage {
     use serde::{Deserialize, Deserializer, Serializer};
 

@@ -1,4 +1,4 @@
-//! What a line of the journal says.
+//! The records of the journal.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -10,69 +10,69 @@ use crate::clock::Boot;
 use crate::eval::StageName;
 use crate::plan::model::Phase;
 
-/// One thing that happened.
+/// A record of the journal: one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Record {
-    /// Its number, from 1.
+    /// The number of the record, from 1.
     pub seq: u64,
-    /// When, by the clock on the wall, to the millisecond.
+    /// When it was written by the wall clock, to the millisecond.
     pub at: SystemTime,
-    /// The boot that `uptime` is of.
+    /// The boot of the machine from which `uptime` counts.
     pub boot: Boot,
-    /// When, by the clock that only runs on, to the millisecond.
+    /// When it was written by the monotonic clock, to the millisecond.
     pub uptime: Duration,
     /// The time that had certainly passed since the first record, to the millisecond.
     pub time: Duration,
-    /// Who did it.
+    /// The actor: a person or program.
     pub by: Box<str>,
-    /// The document in force, once this has happened.
+    /// The hash of the document in force after this record.
     pub document: Hash,
-    /// The flag; `None` where it is about all of them.
+    /// The flag. `None` if the record is about all flags.
     pub flag: Option<Box<str>>,
-    /// Where the flag was.
+    /// The flag's stage before this record.
     pub from: Option<StageName>,
-    /// Where it is since.
+    /// The flag's stage after this record.
     pub to: Option<StageName>,
-    /// What happened.
+    /// The event.
     pub fact: Fact,
-    /// The hash of this record and, through it, of all before.
+    /// The hash of this record and, through the chain, of all records before it.
     pub hash: Hash,
 }
 
-/// What happened. `docs/journal.md` has the fields as they are written.
+/// The event of a record. For the fields in a journal, see `docs/journal.md`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Fact {
-    /// The journal begins, with a document.
+    /// The journal began, with a document.
     #[non_exhaustive]
     Opened {
         /// The version of the journal's format.
         journal: u32,
-        /// Every flag and where its document lets it start.
-        flags: Vec<Placed>,
+        /// Every flag and the stage in which it starts.
+        flags: Vec<InitialStage>,
     },
-    /// Another document is in force.
+    /// Another version of the document was put in force.
     #[non_exhaustive]
     Updated {
-        /// The flags for which that changes something beside texts, in order of their keys.
-        flags: Vec<Changed>,
+        /// The flags that it changes in more than texts, in order of their keys.
+        flags: Vec<FlagChange>,
     },
-    /// A machine noted its clock: from here on it vouches for the time that passes.
+    /// A machine noted its clock. From here on it vouches for the time that passes.
     #[non_exhaustive]
     Seen {},
-    /// The flag went one stage up, or further where it was forced.
+    /// The flag was promoted one stage up, or several if forced.
     #[non_exhaustive]
     Promoted {
-        /// The reason, where it was forced past what was unmet.
+        /// The reason, if the promotion was forced past unmet conditions.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         forced: Option<Box<str>>,
-        /// The conditions: those that held, or those unmet that were forced.
+        /// The conditions that held, or the unmet ones that were overridden.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         grounds: Vec<Box<str>>,
     },
-    /// The last stage has shown what it had to.
+    /// The last stage has met its conditions, and the rollout is complete.
     #[non_exhaustive]
     Completed {
         /// As for a promotion.
@@ -82,162 +82,162 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         grounds: Vec<Box<str>>,
     },
-    /// The flag stays where it is until it is resumed.
+    /// The flag was held. It is not promoted until it is resumed.
     #[non_exhaustive]
     Held {
-        /// Why.
+        /// The reason.
         why: Box<str>,
     },
-    /// The hold is over.
+    /// The hold ended.
     #[non_exhaustive]
     Resumed {
-        /// Why.
+        /// The reason.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<Box<str>>,
     },
-    /// The flag was taken back, and an incident opened where there was none.
+    /// The flag was rolled back. This opens an incident if none is open.
     #[non_exhaustive]
     RolledBack {
-        /// What for.
+        /// The cause.
         cause: Cause,
-        /// When it took effect, in milliseconds since 1970, where the record could only be written later.
+        /// When the rollback took effect, in milliseconds since 1970, if the record was written later.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         effective_ms: Option<u64>,
     },
-    /// A person signed a criterion or an item of the checklist.
+    /// A person signed a criterion or a checklist item.
     #[non_exhaustive]
     Signed {
-        /// Which.
+        /// The id of the item.
         item: Box<str>,
-        /// On what grounds: a link, perhaps.
+        /// The evidence, for example a link.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         evidence: Option<Box<str>>,
     },
-    /// A signature was taken back.
+    /// A sign-off was withdrawn.
     #[non_exhaustive]
     Unsigned {
-        /// Of what.
+        /// The id of the item.
         item: Box<str>,
-        /// Why.
+        /// The reason.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<Box<str>>,
     },
-    /// A signature has become too old to count.
+    /// A sign-off expired.
     #[non_exhaustive]
     Expired {
-        /// Of what.
+        /// The id of the item.
         item: Box<str>,
     },
-    /// Somebody or something reported an incident. Opens one where none is open.
+    /// A person or program reported an incident. This opens an incident if none is open.
     #[non_exhaustive]
     Reported {
-        /// Its kind, as triggers name it.
+        /// The kind of incident, as triggers name it.
         kind: Box<str>,
-        /// What was seen.
+        /// The observation.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<Box<str>>,
     },
-    /// A trigger asks whoever is responsible whether the flag is taken back. Opens an incident where none is open.
+    /// A trigger asks the person responsible whether to roll the flag back. This opens an incident if none is open.
     #[non_exhaustive]
     Asked {
-        /// Which, as it reads: `error_rate > 2% for 1h`.
+        /// The trigger as text: `error_rate > 2% for 1h`.
         trigger: Box<str>,
-        /// What was found.
+        /// The value that fired the trigger.
         evidence: Box<str>,
     },
     /// A phase of the incident is done.
     #[non_exhaustive]
     Stepped {
-        /// Which.
+        /// The phase.
         #[serde(with = "super::names::phase")]
         phase: Phase,
-        /// What was found or done.
+        /// A note on the findings and actions.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<Box<str>>,
-        /// Why it counts as done although its check failed.
+        /// The reason for going on although the phase's check failed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         overridden: Option<Box<str>>,
     },
-    /// The next in line was asked.
+    /// The next person in the escalation line was asked.
     #[non_exhaustive]
     Escalated {
-        /// Who.
+        /// The person.
         to: Box<str>,
-        /// Why.
+        /// The reason.
         why: Box<str>,
     },
-    /// The incident is closed: the flag may be promoted again.
+    /// The incident was closed. The flag may be promoted again.
     #[non_exhaustive]
     Closed {
-        /// What came of it.
+        /// The conclusion.
         note: Box<str>,
     },
     /// A metric was read.
     #[non_exhaustive]
     Measured {
-        /// Which.
+        /// The metric.
         metric: Box<str>,
-        /// Its value as a document writes one; `None`: there were no data.
+        /// The value, as documents write it. `None` if there was no data.
         value: Option<Box<str>>,
         /// The value for users without the flag.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         control: Option<Box<str>>,
-        /// From how many samples.
+        /// The number of samples.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         samples: Option<u64>,
-        /// Whether a guard read it, which judges the limits of triggers itself.
+        /// Whether a guard measured the value. A guard judges the limits of triggers itself.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         judged: bool,
     },
-    /// Messages of the plan were due, and are sent.
+    /// Messages of the plan were due and are sent.
     #[non_exhaustive]
     Messaged {
-        /// About which stage.
+        /// The stage that the messages are about.
         #[serde(with = "super::names::stage")]
         stage: StageName,
-        /// At which moment of it, as a document writes it: `start`, `-3d`.
+        /// The moment relative to the stage, as documents write it: `start`, `-3d`.
         when: Box<str>,
-        /// The how manieth: of a weekly message the week.
+        /// The occurrence number. For weekly messages, the week.
         #[serde(default = "one", skip_serializing_if = "is_one")]
         number: u32,
-        /// To whom, and by which way: `client by email`.
+        /// The recipients and channels: `client by email`.
         to: Vec<Box<str>>,
     },
-    /// Checks of the watch after the last promotion were missed.
+    /// Checks of the watch were missed.
     #[non_exhaustive]
     WatchMissed {
-        /// The first of a row, counted from 1.
+        /// The first missed check, counted from 1.
         first: u32,
-        /// The last of the row.
+        /// The last missed check in a row.
         last: u32,
     },
 }
 
-/// Why a flag was taken back.
+/// The cause of a rollback.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Cause {
-    /// Somebody decided so.
+    /// A person decided it.
     #[non_exhaustive]
     Decision {
-        /// Why.
+        /// The reason.
         reason: Box<str>,
     },
     /// A trigger of the plan fired.
     #[non_exhaustive]
     Trigger {
-        /// Which, as it reads: `error_rate > 5%`.
+        /// The trigger as text: `error_rate > 5%`.
         trigger: Box<str>,
-        /// What was measured: `6% of 1200 samples`; or that there were no data.
+        /// The measurement, such as `6% of 1200 samples`, or that there was no data.
         evidence: Box<str>,
     },
-    /// An incident was reported that takes the flag back.
+    /// A reported incident rolled the flag back.
     #[non_exhaustive]
     Incident {
-        /// Its kind.
+        /// The kind of incident.
         kind: Box<str>,
-        /// What was seen.
+        /// The observation.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<Box<str>>,
     },
@@ -245,49 +245,49 @@ pub enum Cause {
     Call,
 }
 
-/// A flag and where it starts.
+/// A flag and the stage in which it starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Placed {
-    /// Its key.
+pub struct InitialStage {
+    /// The flag's key.
     pub flag: Box<str>,
-    /// Its stage, or `off`.
+    /// The stage, or `off`.
     #[serde(with = "super::names::stage")]
     pub stage: StageName,
 }
 
-/// What another document changes for a flag.
+/// The changes of one flag by another version of the document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Changed {
-    /// Its key.
+pub struct FlagChange {
+    /// The flag's key.
     pub flag: Box<str>,
-    /// Where it is since; `None` for a flag that is gone.
+    /// The flag's stage after the update. `None` if the document removes the flag.
     #[serde(with = "super::names::maybe_stage")]
     pub stage: Option<StageName>,
     /// Whether the flag is new.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub new: bool,
-    /// Whether an earlier document removed the flag: it goes on with its hold and its incident.
+    /// Whether an earlier document had removed the flag. It continues with its hold and its incident.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub back: bool,
-    /// What is different of the stage's audience, as text: `team: +994 users`.
+    /// The differences of the stage's audience as text: `team: +994 users`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audience: Vec<Box<str>>,
-    /// The document's `skip_reason`, where the change needs one.
+    /// The document's `skip_reason`, if the change needs one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Box<str>>,
-    /// What it has to show anew: `time`, `metric NAME`, `item ID`.
+    /// The evidence that starts over: `time`, `metric NAME`, `item ID`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reset: Vec<Box<str>>,
 }
 
-impl Changed {
-    /// A flag at a stage after the update, `None` for one that is gone, with nothing else to tell.
-    pub(in crate::rollout) fn of(flag: &str, stage: Option<StageName>) -> Changed {
-        Changed {
+impl FlagChange {
+    /// Returns a change with nothing but the flag's stage after the update, or `None` for a removed flag.
+    pub(in crate::rollout) fn of(flag: &str, stage: Option<StageName>) -> FlagChange {
+        FlagChange {
             flag: flag.into(),
             stage,
             new: false,
@@ -298,8 +298,8 @@ impl Changed {
         }
     }
 
-    /// Whether there is nothing to record.
-    pub(in crate::rollout) fn is_nothing(&self) -> bool {
+    /// Returns whether the update changes nothing that must be recorded.
+    pub(in crate::rollout) fn is_empty(&self) -> bool {
         self.audience.is_empty() && self.reset.is_empty() && self.reason.is_none()
     }
 }
@@ -313,7 +313,7 @@ fn is_one(number: &u32) -> bool {
     *number == 1
 }
 
-/// As it stands in sentences.
+/// As part of a sentence.
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,13 +1,13 @@
-//! Records as people read them.
+//! Records as text for people.
 
 use std::fmt::{self, Display, Formatter, Write};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
 
-use super::record::{Changed, Fact, Record};
+use super::record::{Fact, FlagChange, Record};
 
-/// In a line: `#5 2026-01-05T09:00:00Z ana: new-checkout: promoted, internal -> pilot`.
+/// One line: `#5 2026-01-05T09:00:00Z ana: new-checkout: promoted, internal -> pilot`.
 impl Display for Record {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let bound = if self.at < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
@@ -25,24 +25,24 @@ impl Display for Record {
     }
 }
 
-/// What happened, in words.
+/// A few words, such as `promoted`.
 impl Display for Fact {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.tell(&mut OneLine(f))
+        self.write_text(&mut OneLine(f))
     }
 }
 
 impl Fact {
-    fn tell(&self, f: &mut OneLine<'_, '_>) -> fmt::Result {
+    fn write_text(&self, f: &mut OneLine<'_, '_>) -> fmt::Result {
         match self {
             Fact::Opened { flags, .. } => {
                 write!(f, "began, with {}", Count(flags.len() as u64, "flag"))
             }
             Fact::Updated { flags } if flags.is_empty() => {
-                f.write_str("another document, which changes no flag's state")
+                f.write_str("document updated, no flag changed")
             }
             Fact::Updated { flags } => {
-                f.write_str("another document: ")?;
+                f.write_str("document updated: ")?;
                 flags.iter().enumerate().try_for_each(|(index, change)| {
                     write!(f, "{}{change}", if index > 0 { "; " } else { "" })
                 })
@@ -55,22 +55,26 @@ impl Fact {
                 write!(f, "complete, forced ({reason})")
             }
             Fact::Held { why } => write!(f, "held ({why})"),
-            Fact::Resumed { why } => write!(f, "resumed{}", Aside(why)),
+            Fact::Resumed { why } => write!(f, "resumed{}", Parenthesised(why)),
             Fact::RolledBack { cause, .. } => write!(f, "rolled back ({cause})"),
-            Fact::Signed { item, evidence } => write!(f, "signed {item}{}", Aside(evidence)),
+            Fact::Signed { item, evidence } => {
+                write!(f, "signed {item}{}", Parenthesised(evidence))
+            }
             Fact::Unsigned { item, why } => {
-                write!(f, "signature of {item} taken back{}", Aside(why))
+                write!(f, "signature of {item} taken back{}", Parenthesised(why))
             }
             Fact::Expired { item } => write!(f, "signature of {item} expired"),
-            Fact::Reported { kind, note } => write!(f, "incident {kind} reported{}", Aside(note)),
+            Fact::Reported { kind, note } => {
+                write!(f, "incident {kind} reported{}", Parenthesised(note))
+            }
             Fact::Asked { trigger, evidence } => {
                 write!(f, "asks whether to roll back: {trigger} ({evidence})")
             }
             Fact::Stepped { phase, note, overridden } => {
-                write!(f, "incident: {phase} done{}", Aside(note))?;
+                write!(f, "incident: {phase} done{}", Parenthesised(note))?;
                 overridden.as_ref().map_or(Ok(()), |why| write!(f, ", overridden ({why})"))
             }
-            Fact::Escalated { to, why } => write!(f, "{to} asked ({why})"),
+            Fact::Escalated { to, why } => write!(f, "escalated to {to} ({why})"),
             Fact::Closed { note } => write!(f, "incident closed ({note})"),
             Fact::Measured { metric, value, control, samples, .. } => {
                 write!(f, "{metric} is {}", value.as_deref().unwrap_or("unknown: no data"))?;
@@ -96,8 +100,8 @@ impl Fact {
     }
 }
 
-/// What another document changes for a flag, in words.
-impl Display for Changed {
+/// A few words, such as `search: team: +994 users`.
+impl Display for FlagChange {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let flag = &self.flag;
         match self.stage {
@@ -108,7 +112,7 @@ impl Display for Changed {
                 let audience = self.audience.join(", ");
                 let reset = match self.reset.is_empty() {
                     true => String::new(),
-                    false => format!("has to show anew: {}", self.reset.join(", ")),
+                    false => format!("starts over: {}", self.reset.join(", ")),
                 };
                 match (audience.is_empty(), reset.is_empty()) {
                     (false, false) => write!(f, "{flag}: {audience}; {reset}"),
@@ -121,7 +125,7 @@ impl Display for Changed {
     }
 }
 
-/// What people wrote may have line ends and worse in it: here they are spelled out.
+/// Escapes line ends and other control characters, which people's texts may contain.
 struct OneLine<'a, 'f>(&'a mut Formatter<'f>);
 
 impl Write for OneLine<'_, '_> {
@@ -133,9 +137,9 @@ impl Write for OneLine<'_, '_> {
     }
 }
 
-struct Aside<'a>(&'a Option<Box<str>>);
+struct Parenthesised<'a>(&'a Option<Box<str>>);
 
-impl Display for Aside<'_> {
+impl Display for Parenthesised<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         self.0.as_ref().map_or(Ok(()), |text| write!(f, " ({text})"))
     }

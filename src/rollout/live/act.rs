@@ -1,40 +1,42 @@
-//! What becomes of an event.
+//! Handling of one event: decide, apply, record, notify.
 
 use super::Shared;
-use super::back::{ATTEMPTS, Back, Happened};
+use super::backend::{ATTEMPTS, Backend, RecordHeader};
 use super::drain::Drained;
-use super::front::{Decided, Place, TakenBack};
+use super::live_state::{AppliedRollback, Decided, FlagVersion};
+use super::notify::Recorded;
 use super::status::Outcome;
-use super::telling::Done;
 use crate::eval::StageName;
 use crate::rollout::error::Kind;
-use crate::rollout::machine::refusal::{gone_on, moved};
-use crate::rollout::machine::{Draft, cut};
+use crate::rollout::machine::refusal::{flag_moved, incident_moved};
+use crate::rollout::machine::{Decision, truncated};
 use crate::rollout::{Event, Fact, FlagState, RolloutError, StoreError};
 
 impl Shared {
-    /// Decides an event and records what it comes to. What takes a flag back is in force before.
+    /// Decides an event and records the decision. A rollback is in force before it is recorded.
     pub(super) fn act(&self, by: &str, flag: &str, event: &Event) -> Result<Outcome, RolloutError> {
-        let (by, event) = (&*cut(by), &event.cut());
-        let takes_back =
+        let (by, event) = (&*truncated(by), &event.truncated());
+        let rolls_back =
             matches!(event, Event::RollBack { .. } | Event::Breach { .. } | Event::Report { .. });
         let decided = match self.decide(by, flag, event) {
-            Err(error) if takes_back && error.is_not_found() && self.has_read_on() => {
+            Err(error) if rolls_back && error.is_not_found() && self.learns_of_new_records() => {
                 self.decide(by, flag, event)?
             }
-            decided => decided.inspect_err(|refused| self.note_clock_of_refusal(by, refused))?,
+            decided => {
+                decided.inspect_err(|refused| self.record_clock_after_refusal(by, refused))?
+            }
         };
-        self.settle(by, flag, event, decided)
+        self.record_decision(by, flag, event, decided)
     }
 
-    /// Whether others have recorded something that was not known here, where the store can say so at once.
-    fn has_read_on(&self) -> bool {
-        let Some(mut back) = self.try_back() else { return false };
-        self.catch_up(&mut back).is_ok_and(|records| !records.is_empty())
+    /// Reads the store, if it is free, and returns whether another process has added records.
+    fn learns_of_new_records(&self) -> bool {
+        let Some(mut backend) = self.try_lock_backend() else { return false };
+        self.catch_up(&mut backend).is_ok_and(|records| !records.is_empty())
     }
 
-    /// What an event comes to. What takes the flag back is in force when this returns, and told; the store is not
-    /// touched.
+    /// Decides an event. If the decision is a rollback, it is in force and the sinks are notified when this returns.
+    /// Does not access the store.
     pub(super) fn decide(
         &self,
         by: &str,
@@ -42,184 +44,196 @@ impl Shared {
         event: &Event,
     ) -> Result<Decided, RolloutError> {
         let decided = {
-            let mut front = self.front();
+            let mut live = self.lock_live();
             let moment = self.moment();
-            front.decide(&self.gate, by, flag, event, &moment)?
+            live.decide(&self.gate, by, flag, event, &moment)?
         };
-        if let Decided::Back(TakenBack { draft, .. }) = &decided {
-            let alerts = draft.alerts.clone();
-            self.tell_of(flag, &Done { alerts, ..Done::default() });
+        if let Decided::RolledBack(AppliedRollback { decision, .. }) = &decided {
+            let alerts = decision.alerts.clone();
+            self.notify(flag, &Recorded { alerts, ..Recorded::default() });
         }
         Ok(decided)
     }
 
-    /// Records what was decided.
-    pub(super) fn settle(
+    /// Records a decision.
+    pub(super) fn record_decision(
         &self,
         by: &str,
         flag: &str,
         event: &Event,
         decided: Decided,
     ) -> Result<Outcome, RolloutError> {
-        let (done, unrecorded) = match decided {
-            Decided::Back(taken_back) => self.record_back(by, flag, event, taken_back)?,
-            Decided::Draft(draft, place) => {
-                let done = if draft.facts.is_empty() {
-                    Ok(Done { alerts: draft.alerts, ..Done::default() })
+        let (recorded, unrecorded) = match decided {
+            Decided::RolledBack(applied) => self.record_rollback(by, flag, event, applied)?,
+            Decided::ToRecord(decision, version) => {
+                let recorded = if decision.facts.is_empty() {
+                    Ok(Recorded { alerts: decision.alerts, ..Recorded::default() })
                 } else {
-                    let mut back = self.back();
-                    self.advance(&mut back, by, flag, event, place)
+                    let mut backend = self.lock_backend();
+                    self.decide_and_record(&mut backend, by, flag, event, version)
                 };
-                self.record_waiting();
-                let done = done?;
-                self.tell_of(flag, &done);
-                (done, None)
+                self.flush_and_notify();
+                let recorded = recorded?;
+                self.notify(flag, &recorded);
+                (recorded, None)
             }
         };
-        let front = self.front();
+        let live = self.lock_live();
         // A flag of an update that is still being written has no state yet.
-        let none_yet = || FlagState::new(StageName::OFF, front.now(&self.moment()).stamp());
-        let state = front.state.flag(flag).cloned().unwrap_or_else(none_yet);
-        Ok(Outcome { state, records: done.records, alerts: done.alerts, unrecorded })
+        let new_flag = || FlagState::new(StageName::OFF, live.now(&self.moment()).stamp());
+        let state = live.state.flag(flag).cloned().unwrap_or_else(new_flag);
+        Ok(Outcome { state, records: recorded.records, alerts: recorded.alerts, unrecorded })
     }
 
-    /// Records a rollback that is in force, where the store can be had at once.
-    fn record_back(
+    /// Records a rollback that is in force, if the store is free.
+    fn record_rollback(
         &self,
         by: &str,
         flag: &str,
         event: &Event,
-        TakenBack { number, draft, in_doubt }: TakenBack,
-    ) -> Result<(Done, Option<RolloutError>), RolloutError> {
-        let mut ours = Done::default();
-        let unrecorded = if let Some(mut back) = self.try_back() {
-            let drained = self.record_pending(&mut back);
-            drop(back);
-            let mut front = self.front();
-            for (of, flag, done) in drained.done {
-                if of == number {
-                    ours.records.extend(done.records);
-                    ours.alerts.extend(done.alerts);
+        AppliedRollback { number, decision, unconfirmed }: AppliedRollback,
+    ) -> Result<(Recorded, Option<RolloutError>), RolloutError> {
+        let mut ours = Recorded::default();
+        let unrecorded = if let Some(mut backend) = self.try_lock_backend() {
+            let drained = self.record_pending(&mut backend);
+            drop(backend);
+            let mut live = self.lock_live();
+            for (rollback, flag, recorded) in drained.recorded {
+                if rollback == number {
+                    ours.records.extend(recorded.records);
+                    ours.alerts.extend(recorded.alerts);
                 } else {
-                    front.untold.push((flag, done));
+                    live.unsent.push((flag, recorded));
                 }
             }
-            drained.error.filter(|_| front.is_pending(number))
+            drained.error.filter(|_| live.is_pending(number))
         } else {
-            self.front().is_late(number);
-            let error = StoreError::io("it is busy; the record follows");
+            self.lock_live().mark_late(number);
+            let error = StoreError::io(
+                "it is busy with another write; the rollback is recorded after that",
+            );
             Some(Kind::Store { store: self.label.clone(), error }.into())
         };
-        self.record_waiting();
-        self.tell_of(flag, &ours);
-        if in_doubt && unrecorded.is_none() && ours.records.is_empty() {
-            // There was nothing to take back: perhaps because the flag is below the stage that was named.
-            self.front().draft(&self.gate, by, flag, event, &self.moment())?;
+        self.flush_and_notify();
+        self.notify(flag, &ours);
+        if unconfirmed && unrecorded.is_none() && ours.records.is_empty() {
+            // The store had nothing to roll back. The flag may be below the requested stage, so report the refusal.
+            self.lock_live().decision(&self.gate, by, flag, event, &self.moment())?;
         }
-        ours.alerts.splice(..0, draft.alerts);
+        ours.alerts.splice(..0, decision.alerts);
         Ok((ours, unrecorded))
     }
 
-    /// Decides once more, now that nobody else writes, and records it. Of two rollouts that write
-    /// to the same journal the second decides anew, but takes no flag up that is no longer where it was.
-    pub(super) fn advance(
+    /// Decides again while holding the store, and records the decision.
+    ///
+    /// If another process writes first, reads its records and decides again. Refuses to promote a flag that has moved
+    /// since `version`.
+    pub(super) fn decide_and_record(
         &self,
-        back: &mut Back,
+        backend: &mut Backend,
         by: &str,
         flag: &str,
         event: &Event,
-        place: Place,
-    ) -> Result<Done, RolloutError> {
+        version: FlagVersion,
+    ) -> Result<Recorded, RolloutError> {
         let mut records = Vec::new();
-        'anew: for _ in 0..ATTEMPTS {
-            let Drained { error, is_down, .. } = self.drain_for_later(back);
-            // What comes after a record that is missing waits with it.
+        'retry: for _ in 0..ATTEMPTS {
+            let Drained { error, is_down, .. } = self.record_pending_notify_later(backend);
+            // A flag's records keep their order: later ones wait for a missing one.
             if let Some(error) = error
-                && (is_down || self.front().pending_at(flag).is_some())
+                && (is_down || self.lock_live().pending_stage(flag).is_some())
             {
                 return Err(error);
             }
-            let (draft, now, document) = {
-                let mut front = self.front();
+            let (decision, now, document) = {
+                let mut live = self.lock_live();
                 let moment = self.moment();
-                let now = front.place(flag)?;
+                let now = live.flag_version(flag)?;
                 match event {
                     Event::PromoteTo { to } if now.stage == *to => {
-                        return Ok(Done { records, ..Done::default() });
+                        return Ok(Recorded { records, ..Recorded::default() });
                     }
-                    // Each of these goes one further from where the flag was when it was decided.
-                    Event::Step { .. } if now.has_other_phase(&place) => {
-                        return Err(Kind::Refused { refusal: gone_on(flag, event) }.into());
+                    // Each of these events advances the flag or its incident by one step from where it was at decision
+                    // time.
+                    Event::Step { .. } if now.has_other_phase_than(&version) => {
+                        return Err(Kind::Refused { refusal: incident_moved(flag, event) }.into());
                     }
                     Event::Promote | Event::PromoteTo { .. } | Event::Force { .. }
-                        if now.is_moved(&place) =>
+                        if now.has_moved_since(&version) =>
                     {
-                        let mut refusal = moved(flag, event, place.stage, now.stage);
-                        let others = front.draft(&self.gate, by, flag, event, &moment).err();
+                        let mut refusal = flag_moved(flag, event, version.stage, now.stage);
+                        let others = live.decision(&self.gate, by, flag, event, &moment).err();
                         let others = others.iter().flat_map(RolloutError::refusals);
                         refusal.unmet.extend(others.flat_map(|other| other.unmet.clone()));
                         return Err(Kind::Refused { refusal }.into());
                     }
-                    // The next tick looks again.
-                    Event::Tick if now.is_moved(&place) => {
-                        return Ok(Done { records, ..Done::default() });
+                    // The next tick decides again.
+                    Event::Tick if now.has_moved_since(&version) => {
+                        return Ok(Recorded { records, ..Recorded::default() });
                     }
                     _ => {}
                 }
-                let draft = match front.decide(&self.gate, by, flag, event, &moment)? {
-                    Decided::Back(TakenBack { number, draft, .. }) => {
-                        drop(front);
-                        return Ok(self.record_here(
-                            back,
+                let decision = match live.decide(&self.gate, by, flag, event, &moment)? {
+                    Decided::RolledBack(AppliedRollback { number, decision, .. }) => {
+                        drop(live);
+                        return Ok(self.record_rollback_holding_store(
+                            backend,
                             number,
-                            Done { records, ..draft.into() },
+                            Recorded { records, ..decision.into() },
                         ));
                     }
-                    Decided::Draft(draft, _) => draft,
+                    Decided::ToRecord(decision, _) => decision,
                 };
-                (draft, now, front.state.document)
+                (decision, now, live.state.document)
             };
             let mut from = now.stage;
-            for (fact, to) in draft.facts {
+            for (fact, to) in decision.facts {
                 let goes_up = matches!(fact, Fact::Promoted { .. } | Fact::Completed { .. });
-                if goes_up && self.front().place(flag)?.is_moved(&now) {
-                    // It was taken back while a record before this one was written.
-                    continue 'anew;
+                if goes_up && self.lock_live().flag_version(flag)?.has_moved_since(&now) {
+                    // The flag was rolled back while an earlier record of this loop was being written.
+                    continue 'retry;
                 }
                 let flag = Some(flag);
-                let happened = Happened { by, flag, from: Some(from), to: Some(to), document };
-                match self.write(back, &happened, fact) {
+                let header = RecordHeader { by, flag, from: Some(from), to: Some(to), document };
+                match self.write(backend, &header, fact) {
                     Ok(record) => records.push(record),
                     Err(error) if error.store_error().is_some_and(StoreError::is_conflict) => {
-                        self.catch_up(back)?;
-                        continue 'anew;
+                        self.catch_up(backend)?;
+                        continue 'retry;
                     }
                     Err(error) => return Err(error),
                 }
                 from = to;
             }
-            return Ok(Done { records, alerts: draft.alerts, letters: draft.letters });
+            return Ok(Recorded { records, alerts: decision.alerts, messages: decision.messages });
         }
-        Err(back.failed(StoreError::conflict("others were first, again and again")))
+        Err(backend
+            .failed(StoreError::conflict("other processes wrote first each time; try again")))
     }
 
-    /// Records a rollback that was decided while the store was held. What fails waits.
-    fn record_here(&self, back: &mut Back, number: u64, mut done: Done) -> Done {
-        let drained = self.record_pending(back);
-        for (of, flag, other) in drained.done {
-            if of == number {
-                done.records.extend(other.records);
-                done.alerts.extend(other.alerts);
+    /// Records a rollback that was decided while this thread holds the store. A rollback that cannot be recorded stays
+    /// pending.
+    fn record_rollback_holding_store(
+        &self,
+        backend: &mut Backend,
+        number: u64,
+        mut recorded: Recorded,
+    ) -> Recorded {
+        let drained = self.record_pending(backend);
+        for (rollback, flag, other) in drained.recorded {
+            if rollback == number {
+                recorded.records.extend(other.records);
+                recorded.alerts.extend(other.alerts);
             } else {
-                self.front().untold.push((flag, other));
+                self.lock_live().unsent.push((flag, other));
             }
         }
-        done
+        recorded
     }
 }
 
-impl From<Draft> for Done {
-    fn from(draft: Draft) -> Done {
-        Done { alerts: draft.alerts, letters: draft.letters, ..Done::default() }
+impl From<Decision> for Recorded {
+    fn from(decision: Decision) -> Recorded {
+        Recorded { alerts: decision.alerts, messages: decision.messages, ..Recorded::default() }
     }
 }

@@ -1,22 +1,22 @@
-//! Who acts.
+//! Actions on flags, in the name of a person or program.
 
 use super::{Outcome, Rollout};
 use crate::eval::StageName;
 use crate::plan::Document;
 use crate::plan::model::Quantity;
-use crate::rollout::{Changed, Event, Reading, RolloutError};
+use crate::rollout::{Event, FlagChange, Reading, RolloutError};
 
-/// A rollout in the hands of somebody, whose name the records carry.
+/// A rollout and the name of the person or program that acts. The name goes into the records.
 ///
-/// Every method returns once what it did is durable, but for what takes a flag back: that is in force
-/// when it returns, and [`Outcome::unrecorded`] says why if it could not be recorded yet.
+/// Every method returns when its action is durable. The exception is a rollback: it is in force when the method
+/// returns. If it could not be recorded yet, [`Outcome::unrecorded`] says why.
 ///
 /// # Example
 ///
 /// ```
 /// use std::time::SystemTime;
 /// use stagegate::clock::ManualClock;
-/// use stagegate::rollout::{Rollout, Standing};
+/// use stagegate::rollout::{Rollout, Progress};
 /// use stagegate::store::Memory;
 ///
 /// let clock = ManualClock::at(SystemTime::UNIX_EPOCH);
@@ -24,15 +24,15 @@ use crate::rollout::{Changed, Event, Reading, RolloutError};
 /// let rollout = Rollout::start(Memory::new(), clock, document, "ana")?;
 /// let ana = rollout.by("ana");
 ///
-/// assert_eq!(ana.hold("a", "wait for legal")?.state.standing(), Standing::Held);
+/// assert_eq!(ana.hold("a", "wait for legal")?.state.progress(), Progress::Held);
 /// assert!(ana.promote("a").unwrap_err().refusals()[0].has("held"));
 /// ana.resume("a", None)?;
 /// ana.promote("a")?;
 ///
-/// assert_eq!(ana.roll_back("a", "slow")?.state.standing(), Standing::RolledBack);
+/// assert_eq!(ana.roll_back("a", "slow")?.state.progress(), Progress::RolledBack);
 /// ana.step("a", Some("nobody has it"))?;
 /// ana.step("a", Some("told support"))?;
-/// assert_eq!(ana.close("a", "an index was missing")?.state.standing(), Standing::Off);
+/// assert_eq!(ana.close("a", "an index was missing")?.state.progress(), Progress::Off);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -42,31 +42,31 @@ pub struct Actor<'r> {
 }
 
 impl Actor<'_> {
-    /// Whatever the event is: every other method is short for one.
+    /// Applies an event to a flag. Every other method is a shorthand for one event.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] when there is no such flag, a condition is not met, or it cannot be
-    /// recorded. Then nothing has changed.
+    /// [`RolloutError`] if the flag does not exist, a condition is not met, or the store fails. Then nothing has
+    /// changed.
     pub fn act(&self, flag: &str, event: &Event) -> Result<Outcome, RolloutError> {
         self.rollout.shared.act(self.who, flag, event)
     }
 
-    /// Moves the flag one stage up, or from the last one completes it, if every condition holds.
+    /// Moves the flag one stage up if every condition holds. From the last stage, completes the rollout.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] with every condition that does not hold; as [`act`](Actor::act).
+    /// [`RolloutError`] with every unmet condition; otherwise as [`act`](Actor::act).
     pub fn promote(&self, flag: &str) -> Result<Outcome, RolloutError> {
         self.act(flag, &Event::Promote)
     }
 
-    /// Moves the flag to a stage if that is the next one and every condition holds. Where the flag is there already, nothing
-    /// happens, so a call may be repeated: it never goes one stage further.
+    /// Moves the flag to a stage if it is the next one and every condition holds. Does nothing if the flag is already
+    /// there, so a call can be repeated safely.
     ///
     /// # Errors
     ///
-    /// As [`promote`](Actor::promote); of kind `moved` where the stage is not the next one.
+    /// As [`promote`](Actor::promote). Of kind `moved` if the stage is not the next one.
     ///
     /// # Example
     ///
@@ -91,31 +91,31 @@ impl Actor<'_> {
         self.act(flag, &Event::PromoteTo { to })
     }
 
-    /// Moves the flag one stage up, whatever is unmet of what the plan asks.
+    /// Moves the flag one stage up and overrides the plan's unmet conditions.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] when the reason is blank, the flag is held, complete, or has an open
-    /// incident; as [`act`](Actor::act).
+    /// [`RolloutError`] if the reason is blank, or if the flag is held, complete, or has an open incident; otherwise as
+    /// [`act`](Actor::act).
     pub fn force(&self, flag: &str, reason: &str) -> Result<Outcome, RolloutError> {
         self.act(flag, &Event::Force { to: None, reason: reason.to_owned() })
     }
 
-    /// Moves the flag up to a stage, past others.
+    /// Moves the flag up to a stage, and skips the stages in between.
     ///
     /// # Errors
     ///
-    /// As [`force`](Actor::force), and when there is no such stage above.
+    /// As [`force`](Actor::force), and if the flag has no such stage above its current one.
     pub fn force_to(&self, flag: &str, to: &str, reason: &str) -> Result<Outcome, RolloutError> {
         let to = Some(self.stage(flag, to)?);
         self.act(flag, &Event::Force { to, reason: reason.to_owned() })
     }
 
-    /// Bars promotion until the flag is resumed.
+    /// Blocks promotion of the flag until it is resumed.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] when it is held already, complete or rolled back; as [`act`](Actor::act).
+    /// [`RolloutError`] if the flag is already held, complete or rolled back; otherwise as [`act`](Actor::act).
     pub fn hold(&self, flag: &str, why: &str) -> Result<Outcome, RolloutError> {
         self.act(flag, &Event::Hold { why: why.to_owned() })
     }
@@ -124,26 +124,28 @@ impl Actor<'_> {
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] when it is not held; as [`act`](Actor::act).
+    /// [`RolloutError`] if the flag is not held; otherwise as [`act`](Actor::act).
     pub fn resume(&self, flag: &str, why: Option<&str>) -> Result<Outcome, RolloutError> {
         self.act(flag, &Event::Resume { why: why.map(str::to_owned) })
     }
 
-    /// Takes the flag back to where its plan says. In force when this returns, recorded or not; it wins against every write
-    /// in progress. Where the flag is off, the store is read before there is nothing to do.
+    /// Rolls the flag back to its plan's rollback target.
+    ///
+    /// The rollback is in force when this returns, recorded or not, and wins against every write in progress. If the
+    /// flag is off in this process, the store is read first: the flag may be on in another process.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] when there is no such flag.
+    /// [`RolloutError`] if the flag does not exist.
     pub fn roll_back(&self, flag: &str, reason: &str) -> Result<Outcome, RolloutError> {
         self.act(flag, &Event::RollBack { to: None, reason: reason.to_owned() })
     }
 
-    /// The same to a certain stage below.
+    /// Rolls the flag back to a lower stage.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] when there is no such flag, or no such stage below.
+    /// [`RolloutError`] if the flag does not exist, or has no such stage below its current one.
     pub fn roll_back_to(
         &self,
         flag: &str,
@@ -154,11 +156,11 @@ impl Actor<'_> {
         self.act(flag, &Event::RollBack { to, reason: reason.to_owned() })
     }
 
-    /// Signs a criterion or an item of the checklist of the present stage.
+    /// Signs a criterion or a checklist item of the current stage.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] when the stage has no such item; as [`act`](Actor::act).
+    /// [`RolloutError`] if the stage has no such item; otherwise as [`act`](Actor::act).
     pub fn sign(
         &self,
         flag: &str,
@@ -169,11 +171,11 @@ impl Actor<'_> {
         self.act(flag, &Event::Sign { item: item.to_owned(), evidence })
     }
 
-    /// Takes a signature back.
+    /// Withdraws a sign-off.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] when the item is not signed; as [`act`](Actor::act).
+    /// [`RolloutError`] if the item is not signed; otherwise as [`act`](Actor::act).
     pub fn unsign(
         &self,
         flag: &str,
@@ -183,13 +185,13 @@ impl Actor<'_> {
         self.act(flag, &Event::Unsign { item: item.to_owned(), why: why.map(str::to_owned) })
     }
 
-    /// Reports an incident. Takes the flag back where the plan has a trigger for that.
+    /// Reports an incident. Rolls the flag back if a trigger of the plan with `action = "rollback"` names the kind.
     ///
-    /// `kind` is `security`, `data_integrity`, `critical_bug`, or one that a trigger of the flag names.
+    /// `kind` is `security`, `data_integrity`, `critical_bug`, or a kind that a trigger of the flag names.
     ///
     /// # Errors
     ///
-    /// As [`act`](Actor::act). Another kind is refused, and the error lists those that are known.
+    /// As [`act`](Actor::act). Any other kind is refused, and the error lists the known ones.
     pub fn report(
         &self,
         flag: &str,
@@ -199,11 +201,11 @@ impl Actor<'_> {
         self.act(flag, &Event::Report { kind: kind.to_owned(), note: note.map(str::to_owned) })
     }
 
-    /// Says that the present phase of the incident is done. That of verifying is checked.
+    /// Marks the current phase of the incident as done. The phase `verify` is checked first.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] when none is open, or the check fails; as [`act`](Actor::act).
+    /// [`RolloutError`] if no incident is open, or the check fails; otherwise as [`act`](Actor::act).
     pub fn step(&self, flag: &str, note: Option<&str>) -> Result<Outcome, RolloutError> {
         self.act(flag, &Event::Step { note: note.map(str::to_owned), overriding: None })
     }
@@ -212,19 +214,19 @@ impl Actor<'_> {
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] when none is open, its phases are not done, or the note is blank; as
+    /// [`RolloutError`] if no incident is open, its phases are not done, or the note is blank; otherwise as
     /// [`act`](Actor::act).
     pub fn close(&self, flag: &str, note: &str) -> Result<Outcome, RolloutError> {
         self.act(flag, &Event::Close { note: note.to_owned() })
     }
 
-    /// Says what was read of a metric; `None`: there are no data. Fires the triggers that it is
-    /// beyond.
+    /// Reports a reading of a metric, and fires the triggers whose limits it exceeds. `None` means that there is no
+    /// data.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] when neither the stage nor a trigger names the metric, or the value is of
-    /// another unit; as [`act`](Actor::act).
+    /// [`RolloutError`] if neither the stage nor a trigger names the metric, or the value has another unit; otherwise
+    /// as [`act`](Actor::act).
     pub fn measure(
         &self,
         flag: &str,
@@ -237,12 +239,12 @@ impl Actor<'_> {
         self.act(flag, &Event::Measure { metric, reading, control: None, samples })
     }
 
-    /// Puts another document in force; every flag stays in its stage. Returns what that changes.
+    /// Puts another version of the document in force. Every flag stays in its stage. Returns the changes, flag by flag.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] when it is no plan, or a flag cannot stay where it is.
-    pub fn update(&self, document: impl Into<Document>) -> Result<Vec<Changed>, RolloutError> {
+    /// [`RolloutError`] if the document is invalid, or would change a flag's users in a way that updates may not.
+    pub fn update(&self, document: impl Into<Document>) -> Result<Vec<FlagChange>, RolloutError> {
         self.rollout.update(self.who, document.into())
     }
 

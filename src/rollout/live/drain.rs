@@ -1,58 +1,60 @@
-//! Recording what is in force already.
+//! Recording of pending rollbacks: those that are in force but not in the journal yet.
 
 use std::time::UNIX_EPOCH;
 
 use super::Shared;
-use super::back::{ATTEMPTS, Back, Happened};
-use super::pending::Pending;
-use super::telling::Done;
+use super::backend::{ATTEMPTS, Backend, RecordHeader};
+use super::notify::Recorded;
+use super::pending::PendingRollback;
 use crate::rollout::machine;
 use crate::rollout::{Alert, Fact, RolloutError, StoreError};
 
-/// What became of the rollbacks that waited.
+/// The result of recording the pending rollbacks.
 #[derive(Debug, Default)]
 pub(super) struct Drained {
-    /// The number of each one that is recorded, its flag, and what there is to tell.
-    pub(super) done: Vec<(u64, Box<str>, Done)>,
-    /// Why another one still waits.
+    /// Each fact that was recorded: the number and flag of its rollback, and what to notify.
+    pub(super) recorded: Vec<(u64, Box<str>, Recorded)>,
+    /// Why the first rollback that is still pending could not be recorded.
     pub(super) error: Option<RolloutError>,
-    /// Whether the store is down: then nothing else can be recorded either.
+    /// Whether the store is down, so that no other record can be written either.
     pub(super) is_down: bool,
 }
 
 impl Shared {
-    /// Records what waits, and has it told later.
-    pub(super) fn drain(&self, back: &mut Back) -> Result<(), RolloutError> {
-        self.drain_for_later(back).error.map_or(Ok(()), Err)
+    /// Records the pending rollbacks, and queues their notifications. Fails if one could not be recorded.
+    pub(super) fn flush_pending(&self, backend: &mut Backend) -> Result<(), RolloutError> {
+        self.record_pending_notify_later(backend).error.map_or(Ok(()), Err)
     }
 
-    /// Records what waits, and has it told later; says what of it could not be recorded.
-    pub(super) fn drain_for_later(&self, back: &mut Back) -> Drained {
-        let mut drained = self.record_pending(back);
-        let done = std::mem::take(&mut drained.done).into_iter();
-        self.front().untold.extend(done.map(|(_, flag, done)| (flag, done)));
+    /// Records the pending rollbacks, and queues their notifications.
+    pub(super) fn record_pending_notify_later(&self, backend: &mut Backend) -> Drained {
+        let mut drained = self.record_pending(backend);
+        let recorded = std::mem::take(&mut drained.recorded).into_iter();
+        self.lock_live().unsent.extend(recorded.map(|(_, flag, recorded)| (flag, recorded)));
         drained
     }
 
-    /// Records what waits, flag by flag. A record that fails holds up the other flags' only if the store cannot even be
-    /// read: then all of them wait.
-    pub(super) fn record_pending(&self, back: &mut Back) -> Drained {
-        // What the store does not take now, or not before this process ends.
-        self.keep_intents();
+    /// Records the pending rollbacks, flag by flag. A failed record delays only the same flag's records, unless the
+    /// store cannot be read either. Then all records wait.
+    pub(super) fn record_pending(&self, backend: &mut Backend) -> Drained {
+        // The store may refuse the records, or the process may end before they are written.
+        self.save_intents();
         let (mut drained, mut stuck) = (Drained::default(), Vec::new());
         loop {
-            let next = self.front().next_pending(&stuck);
+            let next = self.lock_live().next_pending(&stuck);
             let Some(pending) = next else { break };
-            let Pending { number, flag, .. } = &pending;
-            match self.record_first_of(back, &pending) {
-                Ok(done) => {
-                    self.front().is_done(*number, &self.gate);
-                    drained.done.extend(done.map(|done| (*number, flag.clone(), done)));
+            let PendingRollback { number, flag, .. } = &pending;
+            match self.record_first_fact(backend, &pending) {
+                Ok(recorded) => {
+                    self.lock_live().finish_fact(*number, &self.gate);
+                    drained
+                        .recorded
+                        .extend(recorded.map(|recorded| (*number, flag.clone(), recorded)));
                 }
                 Err(error) => {
-                    let is_down = is_down(back, &error);
+                    let is_down = is_down(backend, &error);
                     stuck.push(flag.clone());
-                    self.front().has_failed(|it| is_down || it.flag == *flag);
+                    self.lock_live().mark_failed(|it| is_down || it.flag == *flag);
                     drained.error.get_or_insert(error);
                     drained.is_down = is_down;
                     if is_down {
@@ -61,54 +63,60 @@ impl Shared {
                 }
             }
         }
-        self.front().failures.pending(drained.error.as_ref());
+        self.lock_live().failures.note_pending(drained.error.as_ref());
         drained
     }
 
-    /// Records the next fact of a rollback. `None` where the flag, or what there was to take back, is gone: the store has
-    /// been read to its end before that is said.
-    fn record_first_of(
+    /// Records the next fact of a rollback. Returns `None` if there is nothing left to roll back, after reading the
+    /// store to its end.
+    fn record_first_fact(
         &self,
-        back: &mut Back,
-        pending: &Pending,
-    ) -> Result<Option<Done>, RolloutError> {
+        backend: &mut Backend,
+        pending: &PendingRollback,
+    ) -> Result<Option<Recorded>, RolloutError> {
         let Some(fact) = pending.facts.front() else { return Ok(None) };
         let mut is_read = false;
         for _ in 0..ATTEMPTS {
-            let Some((happened, alerts)) = self.what_happened(pending, fact) else {
+            let Some((header, alerts)) = self.header_and_alerts(pending, fact) else {
                 if is_read {
                     return Ok(None);
                 }
-                self.catch_up(back)?;
+                self.catch_up(backend)?;
                 is_read = true;
                 continue;
             };
-            match self.write(back, &happened, pending.fact_now(fact)) {
+            match self.write(backend, &header, pending.fact_now(fact)) {
                 Err(error) if error.store_error().is_some_and(StoreError::is_conflict) => {
-                    self.catch_up(back)?;
+                    self.catch_up(backend)?;
                 }
                 Err(error) => return Err(error),
                 Ok(record) => {
-                    return Ok(Some(Done { records: vec![record], alerts, ..Done::default() }));
+                    return Ok(Some(Recorded {
+                        records: vec![record],
+                        alerts,
+                        ..Recorded::default()
+                    }));
                 }
             }
         }
-        Err(back.failed(StoreError::conflict("others were first, again and again")))
+        Err(backend
+            .failed(StoreError::conflict("other processes wrote first each time; try again")))
     }
 
-    /// What a fact is by now, and who has to be told of it. `None`: the flag, or what there was to take back, is gone.
-    fn what_happened<'p>(
+    /// Returns the header of the fact's record and the alerts to send, or `None` if the flag is gone or already low
+    /// enough.
+    fn header_and_alerts<'p>(
         &self,
-        pending: &'p Pending,
+        pending: &'p PendingRollback,
         fact: &Fact,
-    ) -> Option<(Happened<'p>, Vec<Alert>)> {
-        let front = self.front();
-        let (plan, state) = front.flag(&pending.flag).ok()?;
-        let (from, document) = (state.stage, front.state.document);
+    ) -> Option<(RecordHeader<'p>, Vec<Alert>)> {
+        let live = self.lock_live();
+        let (plan, state) = live.flag(&pending.flag).ok()?;
+        let (from, document) = (state.stage, live.state.document);
         let (by, flag) = (&*pending.by, Some(&*pending.flag));
         let Fact::RolledBack { cause, .. } = fact else {
             return Some((
-                Happened { by, flag, from: Some(from), to: Some(from), document },
+                RecordHeader { by, flag, from: Some(from), to: Some(from), document },
                 vec![],
             ));
         };
@@ -116,45 +124,47 @@ impl Shared {
             return None;
         }
         let moment = self.moment();
-        let now = front.now(&moment);
-        let alert = || machine::taken_back(&plan, state, now, cause, pending.to);
-        let alerts = if pending.is_told { Vec::new() } else { vec![alert()] };
+        let now = live.now(&moment);
+        let alert = || machine::rollback_alert(&plan, state, now, cause, pending.to);
+        let alerts = if pending.is_notified { Vec::new() } else { vec![alert()] };
         let to = Some(pending.to);
-        Some((Happened { by, flag, from: Some(from), to, document }, alerts))
+        Some((RecordHeader { by, flag, from: Some(from), to, document }, alerts))
     }
 
-    /// Records what came in while somebody held the store, and tells of it: whoever lets go of the store looks after
-    /// that. No lock is held.
-    pub(super) fn record_waiting(&self) {
-        while self.front().pending.iter().any(|pending| !pending.has_failed) {
-            let Some(mut back) = self.try_back() else { break };
-            let drained = self.drain(&mut back);
-            drop(back);
-            if drained.is_err() {
+    /// Records the rollbacks that arrived while this thread held the store, and sends the queued notifications.
+    ///
+    /// Call it after releasing the store, with no lock held.
+    pub(super) fn flush_and_notify(&self) {
+        while self.lock_live().pending.iter().any(|pending| !pending.has_failed) {
+            let Some(mut backend) = self.try_lock_backend() else { break };
+            let flushed = self.flush_pending(&mut backend);
+            drop(backend);
+            if flushed.is_err() {
                 break;
             }
         }
-        self.keep_intents();
-        let untold = std::mem::take(&mut self.front().untold);
-        for (flag, done) in untold {
-            self.tell_of(&flag, &done);
+        self.save_intents();
+        let unsent = std::mem::take(&mut self.lock_live().unsent);
+        for (flag, recorded) in unsent {
+            self.notify(&flag, &recorded);
         }
     }
 }
 
-/// Whether a store that has failed to take a record fails with every one: then it cannot be read either.
-pub(super) fn is_down(back: &mut Back, error: &RolloutError) -> bool {
+/// Returns whether the store is down. It is if it failed for a reason other than refusing a record, and cannot be read
+/// either.
+pub(super) fn is_down(backend: &mut Backend, error: &RolloutError) -> bool {
     let is_refused = error.store_error().is_some_and(StoreError::is_refused);
-    !is_refused && back.can_be_read().is_err()
+    !is_refused && backend.check_readable().is_err()
 }
 
-impl Pending {
-    /// The fact as it is recorded now.
+impl PendingRollback {
+    /// Returns the fact as it must be recorded now: a late record says when the rollback took effect.
     fn fact_now(&self, fact: &Fact) -> Fact {
         let Fact::RolledBack { cause, .. } = fact else { return fact.clone() };
         let since = self.since.wall.duration_since(UNIX_EPOCH).ok();
         let since = since.and_then(|time| u64::try_from(time.as_millis()).ok());
-        let effective_ms = since.filter(|_| self.late);
+        let effective_ms = since.filter(|_| self.is_late);
         Fact::RolledBack { cause: cause.clone(), effective_ms }
     }
 }

@@ -1,29 +1,29 @@
-//! Following what others do on the same journal.
+//! Following of the records that other processes write to the same journal.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::controller::Stop;
 use super::{Controller, Rollout, Shared};
+use crate::background::{Backoff, Signal, random};
 use crate::rollout::{Record, RolloutError, StoreError, TickReport, Watcher};
 
-/// How long to wait after the first failure. Each one after it doubles that.
+/// The longest wait after a first failure. It doubles with each further failure.
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Rollout {
-    /// Reads what others have recorded since, has the gate follow, and returns it. Roll-backs of this process that are
-    /// not recorded yet stay in force, are recorded now, and come last of what is returned.
+    /// Reads the records that other processes have written, applies them to the gate and returns them.
     ///
-    /// Sinks are not told of what others did: whoever does something tells of it, so that it is told once.
+    /// Unrecorded rollbacks of this process stay in force. They are recorded now, and come last in the result. Sinks
+    /// are not notified of other processes' records, because the process that acts notifies them.
     ///
-    /// Whoever meets a conflict reads on by itself, so not every record of others comes by here.
+    /// Other calls read new records too, for example after a conflict. So this does not return every record of other
+    /// processes.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] when the store cannot be read or its journal is damaged. What was in force stays so, and
-    /// [`status`](Rollout::status) has the error as well.
+    /// [`RolloutError`] if the store cannot be read or its journal is damaged. The state in force stays, and
+    /// [`status`](Rollout::status) shows the error as well.
     ///
     /// # Example
     ///
@@ -51,31 +51,31 @@ impl Rollout {
 
 impl Shared {
     fn refresh(&self) -> Result<Vec<Record>, RolloutError> {
-        let (mut report, mut told) = (TickReport::default(), Vec::new());
-        self.front().notice_calls(&self.gate, &self.moment());
+        let (mut report, mut recorded) = (TickReport::default(), Vec::new());
+        self.lock_live().collect_gate_calls(&self.gate, &self.moment());
         let read = {
-            let mut back = self.back();
-            let mut read = self.catch_up(&mut back);
+            let mut backend = self.lock_backend();
+            let mut read = self.catch_up(&mut backend);
             if let Ok(records) = &mut read {
-                self.drain_in_tick(&mut back, &mut told, &mut report);
-                records.extend(told.iter().flat_map(|(_, done)| done.records.clone()));
+                self.record_pending_in_tick(&mut backend, &mut recorded, &mut report);
+                records.extend(recorded.iter().flat_map(|(_, of_flag)| of_flag.records.clone()));
             }
             read
         };
-        self.record_waiting();
-        for (flag, done) in told {
-            self.tell_of(&flag, &done);
+        self.flush_and_notify();
+        for (flag, of_flag) in recorded {
+            self.notify(&flag, &of_flag);
         }
         read
     }
 }
 
 impl Controller {
-    /// [Refreshes](Rollout::refresh) now, whenever the store says that there is something new, and that long after the
-    /// last time at the latest: what a store tells may be lost on the way. `told` is given what each came to.
+    /// [Refreshes](Rollout::refresh) now, whenever the store reports new records, and after the time `every` at the
+    /// latest, because a report may get lost. Calls `on_refresh` with each result.
     ///
-    /// Where the store cannot tell, it is asked each time that long after. Where it fails, it is asked again after a
-    /// tenth of a second, then more and more rarely, at most that long after, and at different moments by each process.
+    /// A store that cannot report new records is read at each interval `every`. After a failure, the wait is a tenth of
+    /// a second at first and doubles up to `every`. It is random, so that processes do not retry together.
     ///
     /// # Errors
     ///
@@ -83,72 +83,65 @@ impl Controller {
     pub fn following(
         rollout: &Rollout,
         every: Duration,
-        told: impl Fn(&Result<Vec<Record>, RolloutError>) + Send + 'static,
+        on_refresh: impl Fn(&Result<Vec<Record>, RolloutError>) + Send + 'static,
     ) -> io::Result<Controller> {
         let rollout = rollout.clone();
-        Controller::run("following", move |stop| follow(&rollout, every, &told, stop))
+        Controller::run("following", move |signal| follow(&rollout, every, &on_refresh, signal))
     }
 }
 
-/// Who is given what a refresh came to.
-type Told = dyn Fn(&Result<Vec<Record>, RolloutError>);
+/// The callback that gets the result of each refresh.
+type OnRefresh = dyn Fn(&Result<Vec<Record>, RolloutError>);
 
-/// What came of waiting.
+/// The result of waiting for new records.
 enum Waited {
-    /// There is something, it is said.
+    /// The watcher reports new records.
     News,
     Nothing,
     Failed,
-    Over,
+    Stopped,
 }
 
-fn follow(rollout: &Rollout, every: Duration, told: &Told, stop: &Stop) {
-    let mut watcher = rollout.shared.back().store.watcher();
-    let (mut failures, mut is_news) = (0, false);
+fn follow(rollout: &Rollout, every: Duration, on_refresh: &OnRefresh, signal: &Signal) {
+    let mut watcher = rollout.shared.lock_backend().store.watcher();
+    let (mut backoff, mut is_news) = (Backoff::new(PAUSE, every), false);
     loop {
-        // The panic has been printed by the hook.
+        // The panic hook has printed the panic.
         let read = catch_unwind(AssertUnwindSafe(|| {
             let read = rollout.refresh();
-            told(&read);
+            on_refresh(&read);
             read.map(|records| !records.is_empty())
         }));
-        let head = rollout.shared.front().state.head.0;
+        let head = rollout.shared.lock_live().state.head.0;
         let waited = match (read, &mut watcher) {
-            // What is said to be there and is not has nobody ask at once again.
+            // The watcher reported records that do not exist. Treat that as a failure, or the loop would not pause.
             (Ok(Ok(false)), Some(_)) if is_news => Waited::Failed,
-            (Ok(Ok(_)), Some(watcher)) => wait(&mut **watcher, head, every, stop),
-            (Ok(Ok(_)), None) if stop.wait(every) => Waited::Over,
+            (Ok(Ok(_)), Some(watcher)) => wait(&mut **watcher, head, every, signal),
+            (Ok(Ok(_)), None) if signal.wait(every) => Waited::Stopped,
             (Ok(Ok(_)), None) => Waited::Nothing,
             (Ok(Err(_)) | Err(_), _) => Waited::Failed,
         };
         is_news = matches!(waited, Waited::News);
         match waited {
-            Waited::News | Waited::Nothing => failures = 0,
+            Waited::News | Waited::Nothing => backoff.reset(),
             Waited::Failed => {
-                failures += 1;
-                if stop.wait(pause(failures, every)) {
+                // A wait of nearly zero would ask a failing store again at once.
+                let least = backoff.bound() / 8;
+                if signal.wait(backoff.after_failure(random()).max(least)) {
                     return;
                 }
             }
-            Waited::Over => return,
+            Waited::Stopped => return,
         }
     }
 }
 
-fn wait(watcher: &mut dyn Watcher, beyond: u64, every: Duration, stop: &Stop) -> Waited {
+fn wait(watcher: &mut dyn Watcher, beyond: u64, every: Duration, signal: &Signal) -> Waited {
     let wait = || catch_unwind(AssertUnwindSafe(|| watcher.wait(beyond, every)));
-    match stop.aside(wait) {
-        None => Waited::Over,
+    match signal.aside(wait) {
+        None => Waited::Stopped,
         Some(Ok(Ok(true))) => Waited::News,
         Some(Ok(Ok(false))) => Waited::Nothing,
         Some(Ok::<Result<_, StoreError>, _>(Err(_)) | Err(_)) => Waited::Failed,
     }
-}
-
-/// Somewhere between nothing and twice as long as the last time: processes that failed together do not ask together.
-fn pause(failures: u32, most: Duration) -> Duration {
-    let longest = PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(most);
-    let random = RandomState::new().build_hasher().finish();
-    let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX).max(1);
-    Duration::from_nanos(random % nanos).max(longest / 8)
 }

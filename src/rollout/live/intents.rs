@@ -1,4 +1,5 @@
-//! The file of rollbacks that the store does not have yet: what survives the process while the store is down.
+//! The file of intents: rollbacks that the store does not have yet. It keeps them across a restart while the store is
+//! down.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, TryLockError};
@@ -9,81 +10,83 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_derive::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::pending::Pending;
+use super::pending::PendingRollback;
 use crate::clock::Moment;
 use crate::eval::StageName;
 use crate::plan::{read_file, replace_file, sync_directory_of};
 use crate::rollout::{Fact, Hash, Record};
 
-/// How the file begins: what it is, and its version.
+/// The beginning of the file: the name and version of the format.
 const MAGIC: &str = "stagegate-intents 1";
 
-/// Thousands of flags, each with a reason as long as records take.
+/// Enough for thousands of flags, each with a reason of maximum length.
 const MAX_BYTES: usize = 64 << 20;
 
-/// A rollback as it stands in the file.
+/// A rollback, as the file holds it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Intent {
     flag: Box<str>,
     by: Box<str>,
-    /// The stage that the flag may not pass.
+    /// The highest stage that the flag may have.
     to: Box<str>,
-    /// When it took effect, in milliseconds since 1970.
+    /// When the rollback took effect, in milliseconds since 1970.
     since_ms: u64,
-    /// The journal's last record that the process knew when the flag was rolled back.
+    /// The number of the last journal record that the process knew at the rollback.
     head: u64,
     facts: VecDeque<Fact>,
 }
 
-/// The file.
+/// The open file of intents, locked for this process.
 ///
-/// One line (what it is, the hash of the journal's first record, how many rollbacks follow), then a line for each
-/// rollback: a checksum and JSON.
+/// The first line has the format, the hash of the journal's first record, and the number of rollbacks. Each further
+/// line is a rollback: a checksum and JSON.
 #[derive(Debug)]
 pub(super) struct Intents {
     path: PathBuf,
-    /// The hash of the first record of the journal that they belong to.
+    /// The hash of the journal's first record, which identifies the journal.
     journal: Hash,
-    /// Held, not used: one process has the file.
+    /// Never read. It keeps the lock: only one process may use the file.
     _lock: File,
 }
 
-/// What a file held when the rollout was opened.
+/// The content of a file of intents when the rollout was opened.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct LoadedIntents {
     journal: Option<Box<str>>,
     intents: Vec<Intent>,
-    /// What is wrong with the file.
-    wrong: Option<String>,
+    /// The problem with the file, if any.
+    problem: Option<String>,
 }
 
-impl Found {
-    /// Reads the file, as far as it is sound.
-    pub(super) fn read(path: &Path) -> Found {
+impl LoadedIntents {
+    /// Reads the file, and keeps its valid lines.
+    pub(super) fn read(path: &Path) -> LoadedIntents {
         match read_file(path, MAX_BYTES) {
-            Ok(bytes) => Found::of(&bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Found::default(),
-            Err(error) => Found { wrong: Some(error.to_string()), ..Found::default() },
+            Ok(bytes) => LoadedIntents::parse(&bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => LoadedIntents::default(),
+            Err(error) => {
+                LoadedIntents { problem: Some(error.to_string()), ..LoadedIntents::default() }
+            }
         }
     }
 
-    fn of(bytes: &[u8]) -> Found {
+    fn parse(bytes: &[u8]) -> LoadedIntents {
         let text = String::from_utf8_lossy(bytes);
         let mut lines = text.lines();
         let head = lines.next().and_then(|head| head.strip_prefix(MAGIC)?.strip_prefix(' '));
         let Some((journal, count)) = head.and_then(|head| head.split_once(' ')) else {
-            let wrong = Some(format!("it does not begin with `{MAGIC}`"));
-            return Found { wrong, ..Found::default() };
+            let problem = Some(format!("it does not begin with `{MAGIC}`"));
+            return LoadedIntents { problem, ..LoadedIntents::default() };
         };
-        let intents: Vec<Intent> = lines.filter_map(intent).collect();
-        let wrong = (count != intents.len().to_string())
+        let intents: Vec<Intent> = lines.filter_map(parse_intent).collect();
+        let problem = (count != intents.len().to_string())
             .then(|| format!("it is damaged: {} of {count} rollbacks can be read", intents.len()));
-        Found { journal: Some(journal.into()), intents, wrong }
+        LoadedIntents { journal: Some(journal.into()), intents, problem }
     }
 
-    /// A record of the journal: rollbacks that it has are done with.
-    pub(super) fn see(&mut self, record: &Record) {
+    /// Removes the intents that this record of the journal fulfils.
+    pub(super) fn remove_recorded(&mut self, record: &Record) {
         let Fact::RolledBack { cause, .. } = &record.fact else { return };
         let is_recorded = |intent: &Intent| {
             let cause =
@@ -97,64 +100,68 @@ impl Found {
     }
 }
 
-/// A line of the file; `None` where it is not what was written.
-fn intent(line: &str) -> Option<Intent> {
+/// Parses a line of the file. Returns `None` if it is damaged.
+fn parse_intent(line: &str) -> Option<Intent> {
     let (checksum, json) = line.split_once(' ')?;
-    let is_sound = u128::from_str_radix(checksum, 16).ok()? == xxh3_128(json.as_bytes());
-    let intent: Intent = is_sound.then(|| serde_json::from_str(json).ok())??;
+    let is_intact = u128::from_str_radix(checksum, 16).ok()? == xxh3_128(json.as_bytes());
+    let intent: Intent = is_intact.then(|| serde_json::from_str(json).ok())??;
     StageName::parse(&intent.to).ok().map(|_| intent)
 }
 
 impl Intents {
-    /// Takes the file for this process, and says which rollbacks of this journal it holds and what there is to say of it.
-    /// What is not of this journal, or cannot be read, is put beside the file.
+    /// Locks the file for this process. Returns it with the pending rollbacks of this journal and notices for people.
+    ///
+    /// A file that is damaged or belongs to another journal is renamed, so that it is not overwritten.
     pub(super) fn open(
         path: &Path,
-        found: Found,
+        found: LoadedIntents,
         journal: Hash,
         now: &Moment,
-    ) -> (Option<Intents>, Vec<Pending>, Vec<String>) {
+    ) -> (Option<Intents>, Vec<PendingRollback>, Vec<String>) {
         let shown = path.display();
         let mut notices = Vec::new();
         let locked = lock(path);
         let is_taken = matches!(locked, Ok(None));
         let file = match locked {
             Ok(Some(lock)) => Ok(Intents { path: path.to_owned(), journal, _lock: lock }),
-            Ok(None) => Err("another process has this file; name another one".to_owned()),
+            Ok(None) => Err("another process uses this file; name another one".to_owned()),
             Err(error) => Err(error.to_string()),
         };
         let file = file.map_err(|error| {
-            notices.push(format!("intents `{shown}`: rollbacks are kept in memory alone: {error}"));
+            notices.push(format!("intents `{shown}`: rollbacks are kept in memory only: {error}"));
         });
         let file = file.ok();
         let is_ours = found.journal.as_ref().is_none_or(|known| **known == journal.to_string());
-        let wrong = match is_ours {
-            true => found.wrong,
-            false => Some("it is of another rollout, so nothing of it is in force".to_owned()),
+        let problem = match is_ours {
+            true => found.problem,
+            false => Some(
+                "it belongs to another rollout, so none of its rollbacks is in force".to_owned(),
+            ),
         };
-        if let Some(wrong) = wrong {
-            let beside = beside(path, now.wall);
-            let moved = match file.as_ref().map(|_| fs::rename(path, &beside)) {
-                Some(Ok(())) => format!("the file is now `{}`", beside.display()),
+        if let Some(problem) = problem {
+            let aside_path = aside_path(path, now.wall);
+            let moved = match file.as_ref().map(|_| fs::rename(path, &aside_path)) {
+                Some(Ok(())) => format!("the file is now `{}`", aside_path.display()),
                 Some(Err(error)) => format!("the file stays: {error}"),
                 None => "the file stays".to_owned(),
             };
             notices.push(format!(
-                "intents `{shown}`: {wrong}; {moved}. Check which flags are to be off"
+                "intents `{shown}`: {problem}; {moved}. Check which flags should be off"
             ));
         }
-        // Those of a file that another process has are that one's to record.
+        // The rollbacks of a file that another process uses are recorded by that process.
         let intents = if is_ours && !is_taken { found.intents } else { Vec::new() };
         let pending = intents.into_iter().zip(0..);
-        let pending = pending.filter_map(|(intent, number)| intent.pending(number, now)).collect();
+        let pending =
+            pending.filter_map(|(intent, number)| intent.into_pending(number, now)).collect();
         (file, pending, notices)
     }
 
-    /// Puts these rollbacks in the place of what the file held; without any there is no file.
+    /// Replaces the content of the file with these rollbacks. Removes the file if there are none.
     pub(super) fn write(&self, intents: &[Intent]) -> Result<(), String> {
         self.replace(intents).map_err(|error| {
             let shown = self.path.display();
-            format!("intents `{shown}` cannot be written, so a restart loses what is not recorded: {error}")
+            format!("intents `{shown}` cannot be written, so a restart would lose unrecorded rollbacks: {error}")
         })
     }
 
@@ -175,7 +182,7 @@ impl Intents {
 }
 
 impl Intent {
-    pub(super) fn of(pending: &Pending) -> Intent {
+    pub(super) fn of(pending: &PendingRollback) -> Intent {
         let since = pending.since.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
         Intent {
             flag: pending.flag.clone(),
@@ -187,10 +194,10 @@ impl Intent {
         }
     }
 
-    fn pending(self, number: u64, now: &Moment) -> Option<Pending> {
+    fn into_pending(self, number: u64, now: &Moment) -> Option<PendingRollback> {
         let since = UNIX_EPOCH.checked_add(Duration::from_millis(self.since_ms));
         let wall = since.unwrap_or(now.wall);
-        Some(Pending {
+        Some(PendingRollback {
             number,
             flag: self.flag,
             by: self.by,
@@ -198,14 +205,15 @@ impl Intent {
             to: StageName::parse(&self.to).ok()?,
             since: Moment::new(wall, now.uptime, now.boot.clone()),
             head: self.head,
-            is_told: true,
-            late: true,
+            is_notified: true,
+            is_late: true,
             has_failed: false,
         })
     }
 }
 
-/// Takes what stands for the file, as the file itself is replaced each time; `None` where another process has it.
+/// Locks a separate lock file, because each write replaces the file itself. Returns `None` if another process holds the
+/// lock.
 fn lock(path: &Path) -> io::Result<Option<File>> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(false);
@@ -217,8 +225,8 @@ fn lock(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Where a file is put that is not to be written over.
-fn beside(path: &Path, now: SystemTime) -> PathBuf {
+/// Returns the new name for a file that must not be overwritten.
+fn aside_path(path: &Path, now: SystemTime) -> PathBuf {
     let millis = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     with_ending(path, &format!(".aside-{millis}"))
 }

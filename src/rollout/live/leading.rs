@@ -1,83 +1,82 @@
-//! One of several controllers acts: the one that has the lead.
+//! Leader election: of several controllers, only the leader ticks.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::controller::Stop;
 use super::{Controller, Rollout};
+use crate::background::Signal;
 use crate::clock::monotonic;
-use crate::rollout::{Lead, TickReport};
+use crate::rollout::{LeaderLease, TickReport};
 
-/// How often what has the lead is asked for while nobody can say who has it.
+/// The retry interval while this process is not the leader.
 const RETRY: Duration = Duration::from_secs(1);
 
 impl Controller {
-    /// Ticks as [`spawn`](Controller::spawn) does, as long as this process has the lead, and reads before each tick
-    /// what others have recorded. `told` is given what each tick did; without the lead there are none.
+    /// Ticks as [`spawn`](Controller::spawn) does while this process is the leader. Before each tick, reads the records
+    /// of other processes. Calls `on_tick` with each report; without leadership there are no ticks.
     ///
-    /// The lead is asked for three times in the time it is given for, and given up when this is dropped. A process
-    /// that stood still, and comes back after it has lost the lead, stops where it is: it asks before each flag. What
-    /// it has sent by then is decided by the journal, in which one record takes each number. What takes a flag back
-    /// needs no lead, here as everywhere.
+    /// The lease is renewed three times during its term, and released when the controller is dropped. A process that
+    /// stalls and continues after its lease has ended stops ticking, because it checks the lease before each flag. The
+    /// journal decides about records that it sent before: only one record gets each number. Rollbacks need no leader.
     ///
     /// # Errors
     ///
     /// As [`spawn`](Controller::spawn).
     pub fn leading(
         rollout: &Rollout,
-        lead: impl Lead + 'static,
+        lease: impl LeaderLease + 'static,
         every: Duration,
-        told: impl Fn(&TickReport) + Send + 'static,
+        on_tick: impl Fn(&TickReport) + Send + 'static,
     ) -> io::Result<Controller> {
-        let (rollout, mut lead) = (rollout.clone(), lead);
-        Controller::run("leading", move |stop| {
-            follow(&rollout, &mut lead, every, &told, stop);
-            let _ = catch_unwind(AssertUnwindSafe(|| lead.give_up()));
+        let (rollout, mut lease) = (rollout.clone(), lease);
+        Controller::run("leading", move |signal| {
+            lead(&rollout, &mut lease, every, &on_tick, signal);
+            let _ = catch_unwind(AssertUnwindSafe(|| lease.release()));
         })
     }
 }
 
-fn follow(
+fn lead(
     rollout: &Rollout,
-    lead: &mut dyn Lead,
+    lease: &mut dyn LeaderLease,
     every: Duration,
-    told: &dyn Fn(&TickReport),
-    stop: &Stop,
+    on_tick: &dyn Fn(&TickReport),
+    signal: &Signal,
 ) {
-    // Until when nobody else can have the lead, and when the next tick is due, both by the same clock.
-    let (mut until, mut next) = (Duration::ZERO, Duration::ZERO);
-    let mut ask_after = RETRY;
+    // When the lease ends, and when the next tick is due, both by the same clock.
+    let (mut leader_until, mut next_tick) = (Duration::ZERO, Duration::ZERO);
+    let mut renew_after = RETRY;
     loop {
         let asked = monotonic();
-        // The panic has been printed by the hook.
-        match catch_unwind(AssertUnwindSafe(|| lead.hold())) {
+        // The panic hook has printed the panic.
+        match catch_unwind(AssertUnwindSafe(|| lease.acquire())) {
             Ok(Ok(Some(time))) => {
-                until = asked.saturating_add(time);
-                ask_after = time / 3;
+                leader_until = asked.saturating_add(time);
+                renew_after = time / 3;
             }
-            Ok(Ok(None)) => until = Duration::ZERO,
+            Ok(Ok(None)) => leader_until = Duration::ZERO,
             Ok(Err(_)) | Err(_) => {}
         }
-        if monotonic() >= next && monotonic() < until {
-            next = monotonic().saturating_add(every);
+        if monotonic() >= next_tick && monotonic() < leader_until {
+            next_tick = monotonic().saturating_add(every);
             let _ = catch_unwind(AssertUnwindSafe(|| {
                 let read = rollout.refresh();
-                if monotonic() < until {
-                    let mut report = rollout.shared.tick(&|| monotonic() < until);
+                if monotonic() < leader_until {
+                    let mut report = rollout.shared.tick(&|| monotonic() < leader_until);
                     match read {
                         Ok(records) => report.refreshed = records,
                         Err(error) => {
                             report.error.get_or_insert(error);
                         }
                     }
-                    told(&report);
+                    on_tick(&report);
                 }
             }));
         }
         let now = monotonic();
-        let rest = if now < until { next.saturating_sub(now) } else { RETRY };
-        if stop.wait(rest.min(ask_after).max(Duration::from_millis(1))) {
+        let pause = if now < leader_until { next_tick.saturating_sub(now) } else { RETRY };
+        if signal.wait(pause.min(renew_after).max(Duration::from_millis(1))) {
             return;
         }
     }

@@ -1,33 +1,33 @@
-//! The rollout of a process: its store, its state, the gate it drives.
+//! A running rollout: its store, its state, and the gate that it drives.
 //!
-//! Two locks. `front` is what is in force: held for microseconds, never while something is written,
-//! so that a roll-back and the status wait for no disk. `back` is the store, held while it writes.
-//! Who needs both takes `back` first.
+//! There are two locks. `live` guards the state in force. It is held for microseconds and never during input or output,
+//! so a rollback and the status never wait for a disk. `backend` guards the store and is held during writes. A thread
+//! that needs both takes `backend` first.
 
 mod act;
 mod actor;
-mod back;
+mod backend;
+mod call_recorder;
+mod clock_record;
 mod controller;
 mod drain;
-mod failure;
+mod failures;
 mod following;
-mod front;
-#[cfg(feature = "guard")]
-mod guarded;
 mod intents;
-mod keeping;
+mod journal_state;
+#[cfg(feature = "guard")]
+mod judge;
 mod leading;
+mod live_state;
+mod notify;
 mod open;
 mod options;
 mod pending;
 mod read;
-mod soon;
-mod state;
+mod save_intents;
 mod status;
-mod telling;
 mod tick;
 mod update;
-mod witness;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
@@ -36,7 +36,7 @@ use std::time::SystemTime;
 pub use actor::Actor;
 pub use controller::Controller;
 #[cfg(feature = "guard")]
-pub use guarded::Judged;
+pub use judge::JudgeReport;
 pub use options::RolloutOptions;
 pub use read::{MetricRead, ReadReport};
 pub use status::{FlagReport, Outcome, PastState, RolloutStatus, TickReport};
@@ -45,21 +45,21 @@ use crate::clock::Clock;
 use crate::eval::StageName;
 use crate::gate::Gate;
 use crate::plan::{Document, Plan};
-use crate::rollout::{Changed, Record, RolloutError, Sink, Store};
-use back::{Back, to_millis};
-use front::Front;
+use crate::rollout::{FlagChange, Record, RolloutError, Sink, Store};
+use backend::{Backend, truncate_moment};
+use call_recorder::CallRecorder;
 use intents::Intents;
-use soon::Soon;
+use live_state::LiveState;
 
-/// The rollout of every flag of one plan: what was decided, by whom, and what is next.
+/// The rollout of all flags of one plan: who decided what, and what comes next.
 ///
-/// A clone is the same rollout.
+/// A clone is a handle to the same rollout.
 ///
 /// # Concurrency
 ///
-/// Any thread may act. What goes up is durable in the store before any reader of the
-/// [gate](Rollout::gate) sees it; what goes back is seen first and recorded after, and never waits
-/// for the store before it takes effect. Of a promotion and a rollback at the same time the rollback wins.
+/// Any thread may act. A promotion is durable in the store before any reader of the [gate](Rollout::gate) sees it. A
+/// rollback takes effect first and is recorded afterwards. It never waits for the store, and wins against a concurrent
+/// promotion.
 ///
 /// # Example
 ///
@@ -90,7 +90,7 @@ use soon::Soon;
 /// ```
 #[derive(Clone)]
 pub struct Rollout {
-    /// Before what it waits for is let go of.
+    /// Dropped before `shared`, because it waits for a thread that uses `shared`.
     _handles: Arc<Handles>,
     shared: Arc<Shared>,
 }
@@ -100,52 +100,51 @@ struct Shared {
     clock: Box<dyn Clock>,
     label: String,
     notices: Vec<String>,
-    front: Mutex<Front>,
-    back: Mutex<Back>,
-    /// Taken last of all locks but `front`.
+    live: Mutex<LiveState>,
+    backend: Mutex<Backend>,
+    /// Taken after every lock except `live`.
     intents: Option<Mutex<Intents>>,
     sinks: RwLock<Vec<Arc<dyn Sink>>>,
 }
 
-/// What all handles of a rollout have in common: with the last one it goes.
-struct Handles(Arc<Soon>);
+/// Shared by all handles of a rollout, and dropped with the last one.
+struct Handles(Arc<CallRecorder>);
 
-/// So that the store is free again when the last handle is gone.
+/// Waits for the recording thread, so that the store is free when the last handle is gone.
 impl Drop for Handles {
     fn drop(&mut self) {
-        self.0.linger();
+        self.0.wait();
     }
 }
 
 impl Rollout {
     fn assemble(
-        back: Back,
+        backend: Backend,
         clock: Box<dyn Clock>,
-        mut front: Front,
+        mut live: LiveState,
         intents: Option<Intents>,
         notices: Vec<String>,
     ) -> Rollout {
-        front.note_time(&to_millis(&clock.now()));
-        let gate = Gate::driven(&front.state.plan, |key| front.served(key));
-        let (label, intents) = (back.store.label(), intents.map(Mutex::new));
-        let (front, back, sinks) = (Mutex::new(front), Mutex::new(back), RwLock::default());
-        let shared = Shared { gate, clock, label, notices, front, back, intents, sinks };
+        live.note_time(&truncate_moment(&clock.now()));
+        let gate = Gate::driven(&live.state.plan, |key| live.effective_stage(key));
+        let (label, intents) = (backend.store.label(), intents.map(Mutex::new));
+        let (live, backend, sinks) = (Mutex::new(live), Mutex::new(backend), RwLock::default());
+        let shared = Shared { gate, clock, label, notices, live, backend, intents, sinks };
         let shared = Arc::new(shared);
-        // What the journal has by now is taken out of the file.
-        shared.keep_intents();
-        // The gate may outlive the rollout, which has it: no circle.
-        let (weak, soon) = (Arc::downgrade(&shared), Arc::new(Soon::default()));
-        let handles = Arc::new(Handles(Arc::clone(&soon)));
-        shared.gate.on_call(move || Shared::record_soon(&weak, &soon));
+        // Removes the rollbacks that the journal has by now from the file.
+        shared.save_intents();
+        // The gate may outlive the rollout, so its callback holds a weak reference. A strong one would be a cycle.
+        let (weak, recorder) = (Arc::downgrade(&shared), Arc::new(CallRecorder::default()));
+        let handles = Arc::new(Handles(Arc::clone(&recorder)));
+        shared.gate.on_call(move || Shared::record_calls_in_background(&weak, &recorder));
         Rollout { _handles: handles, shared }
     }
 
-    /// Begins a rollout in an empty store: each flag is where the document puts it.
+    /// Starts a rollout in an empty store. Each flag starts in the stage that the document gives it.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] when the document is no plan, there is a rollout already, or the store
-    /// fails.
+    /// [`RolloutError`] if the document is invalid, the store already has a rollout, or the store fails.
     pub fn start(
         store: impl Store + 'static,
         clock: impl Clock + 'static,
@@ -155,7 +154,7 @@ impl Rollout {
         Rollout::start_with(store, clock, document, by, &RolloutOptions::new())
     }
 
-    /// Begins a rollout in an empty store, with options.
+    /// Starts a rollout in an empty store, with options.
     ///
     /// # Errors
     ///
@@ -170,11 +169,11 @@ impl Rollout {
         open::start(Box::new(store), Box::new(clock), document.into(), by, options)
     }
 
-    /// Goes on with the rollout of a store, exactly where it was left. Writes nothing.
+    /// Opens the rollout of a store, exactly where it was left. Writes nothing.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] when there is none, its journal is damaged, or the store fails.
+    /// [`RolloutError`] if the store has no rollout, its journal is damaged, or the store fails.
     pub fn open(
         store: impl Store + 'static,
         clock: impl Clock + 'static,
@@ -182,12 +181,12 @@ impl Rollout {
         Rollout::open_with(store, clock, &RolloutOptions::new())
     }
 
-    /// Goes on with the rollout of a store, with options: say where rollbacks are
-    /// [kept](RolloutOptions::keep_intents_in) that the store does not take.
+    /// Opens the rollout of a store, with options, such as a file that [keeps](RolloutOptions::keep_intents_in)
+    /// unrecorded rollbacks.
     ///
     /// # Errors
     ///
-    /// As [`open`](Rollout::open). A file of intents that cannot be used is no error: a
+    /// As [`open`](Rollout::open). A file of intents that cannot be used is not an error. A
     /// [notice](RolloutStatus::notices) says so.
     pub fn open_with(
         store: impl Store + 'static,
@@ -197,85 +196,88 @@ impl Rollout {
         open::open(Box::new(store), Box::new(clock), options)
     }
 
-    /// The gate that the rollout drives: give it to whoever asks.
+    /// Returns the gate that the rollout drives. Pass it to the code that checks flags.
     ///
-    /// Only the rollout takes its flags up and gives it documents. Down, the gate's own calls take a
-    /// flag as ever, and wait for no disk: a thread records what they took down, at once. Dropping the last handle of
-    /// the rollout waits for that thread, for two seconds at most.
+    /// Only the rollout moves its flags up and gives the gate documents. The gate's own calls can still move a flag
+    /// down at once, without waiting for a disk. A thread records these calls. Dropping the last handle of the rollout
+    /// waits for that thread, for two seconds at most.
     #[must_use]
     pub fn gate(&self) -> &Gate {
         &self.shared.gate
     }
 
-    /// The plan in force.
+    /// Returns the plan in force.
     #[must_use]
     pub fn plan(&self) -> Arc<Plan> {
-        Arc::clone(&self.shared.front().state.plan)
+        Arc::clone(&self.shared.lock_live().state.plan)
     }
 
-    /// Acts as somebody, whose name the records carry: `rollout.by("ana").promote("search")`.
+    /// Returns an actor, whose name goes into the records: `rollout.by("ana").promote("search")`.
     #[must_use]
     pub fn by<'r>(&'r self, who: &'r str) -> Actor<'r> {
         Actor { rollout: self, who }
     }
 
-    /// What stands where, what is next and what is in the way. Never waits for the store.
+    /// Returns the state of every flag, its next stage and the unmet conditions. Never waits for the store.
     #[must_use]
     pub fn status(&self) -> RolloutStatus {
         self.shared.status()
     }
 
-    /// One flag as it stands.
+    /// Returns the status of one flag.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] when there is no such flag.
+    /// [`RolloutError`] if the flag does not exist.
     pub fn report(&self, flag: &str) -> Result<FlagReport, RolloutError> {
         self.shared.report(flag)
     }
 
-    /// The stage of a flag's plan that is called so, or `off`.
+    /// Returns the stage with this name from the flag's plan, or `off`.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] when there is no such flag or stage.
+    /// [`RolloutError`] if the flag or the stage does not exist.
     pub fn stage(&self, flag: &str, name: &str) -> Result<StageName, RolloutError> {
         self.shared.stage(flag, name)
     }
 
-    /// What another document would change, without putting it in force.
+    /// Returns what another version of the document would change, without putting it in force.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] when it is no plan, or a flag cannot stay where it is.
-    pub fn preview(&self, document: impl Into<Document>) -> Result<Vec<Changed>, RolloutError> {
+    /// [`RolloutError`] if the document is invalid, or would change a flag's users in a way that updates may not.
+    pub fn preview(&self, document: impl Into<Document>) -> Result<Vec<FlagChange>, RolloutError> {
         self.shared.preview(document.into())
     }
 
-    /// Does what is due, for every flag: at most one stage up each, and nothing that waits for a
-    /// person. Records roll-backs that could not be recorded before.
-    #[expect(clippy::must_use_candidate, reason = "what it does is done, looked at or not")]
+    /// Does all due work once: automatic promotions, rollbacks for missing data, expiries, escalations and messages.
+    /// Moves each flag one stage up at most, and records rollbacks that could not be recorded before.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "a tick acts even if the caller ignores the report"
+    )]
     pub fn tick(&self) -> TickReport {
         self.shared.tick(&|| true)
     }
 
-    /// Whether the journal was begun in that boot: of a clock that names its boots, such as one for
+    /// Returns whether the journal began in the boot with this name. Some clocks name their boots, such as the one for
     /// rehearsals.
     #[must_use]
-    pub fn is_of_boot(&self, name: &str) -> bool {
-        self.shared.front().state.began.as_ref().is_some_and(|boot| boot.as_str() == name)
+    pub fn started_in_boot(&self, name: &str) -> bool {
+        self.shared.lock_live().state.first_boot.as_ref().is_some_and(|boot| boot.as_str() == name)
     }
 
-    /// The records of the journal from this number on.
+    /// Returns the journal's records, from this number on.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] when the store cannot be read, or the journal is damaged.
+    /// [`RolloutError`] if the store cannot be read, or the journal is damaged.
     pub fn records(&self, from: u64) -> Result<Vec<Record>, RolloutError> {
         self.shared.records(from)
     }
 
-    /// What is in force, as [`at`](Rollout::at) says it of the past.
+    /// Returns the state in force now, in the form of [`at`](Rollout::at).
     ///
     /// # Errors
     ///
@@ -284,30 +286,30 @@ impl Rollout {
         self.shared.last()
     }
 
-    /// What was in force at a moment: after the last record of that time or before.
+    /// Returns the state in force at a moment of the past, after the last record up to then.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] when the store cannot be read, or the rollout had not begun.
+    /// [`RolloutError`] if the store cannot be read, or the rollout had not started by then.
     pub fn at(&self, moment: SystemTime) -> Result<PastState, RolloutError> {
         self.shared.at(moment)
     }
 }
 
 impl Shared {
-    /// Nothing panics while the lock is held, so a poisoned one has sound content.
-    fn front(&self) -> MutexGuard<'_, Front> {
-        self.front.lock().unwrap_or_else(PoisonError::into_inner)
+    /// No code panics while it holds the lock, so the content is valid even if the lock is poisoned.
+    fn lock_live(&self) -> MutexGuard<'_, LiveState> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A store may panic: what it has done is then read back with the next conflict, or not at all.
-    fn back(&self) -> MutexGuard<'_, Back> {
-        self.back.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A store may panic during a write. If the record was written nevertheless, the next conflict reads it.
+    fn lock_backend(&self) -> MutexGuard<'_, Backend> {
+        self.backend.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn try_back(&self) -> Option<MutexGuard<'_, Back>> {
-        match self.back.try_lock() {
-            Ok(back) => Some(back),
+    fn try_lock_backend(&self) -> Option<MutexGuard<'_, Backend>> {
+        match self.backend.try_lock() {
+            Ok(backend) => Some(backend),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }

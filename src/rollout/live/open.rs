@@ -1,13 +1,13 @@
-//! Beginning a rollout, going on with one, and looking back.
+//! Starting and opening a rollout, and reading its past.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::back::{Back, to_millis};
-use super::front::Front;
-use super::intents::{Found, Intents};
-use super::state::State;
+use super::backend::{Backend, truncate_moment};
+use super::intents::{Intents, LoadedIntents};
+use super::journal_state::JournalState;
+use super::live_state::LiveState;
 use super::status::PastState;
 use super::{Rollout, RolloutOptions, Shared};
 use crate::clock::Clock;
@@ -15,7 +15,7 @@ use crate::plan::{Document, Plan};
 use crate::rollout::error::Kind;
 use crate::rollout::journal::FORMAT;
 use crate::rollout::machine;
-use crate::rollout::{Fact, Hash, Placed, Record, RolloutError, Store};
+use crate::rollout::{Fact, Hash, InitialStage, Record, RolloutError, Store};
 
 pub(super) fn start(
     store: Box<dyn Store>,
@@ -24,23 +24,24 @@ pub(super) fn start(
     by: &str,
     options: &RolloutOptions,
 ) -> Result<Rollout, RolloutError> {
-    let (plan, packed) = packed(document)?;
+    let (plan, packed) = parse_and_pack(document)?;
     let hash = Hash::of(&packed);
-    let mut back = Back::new(store);
-    if !back.store.read(1).map_err(|error| back.failed(error))?.is_empty() {
-        return Err(Kind::AlreadyStarted { store: back.store.label() }.into());
+    let mut backend = Backend::new(store);
+    if !backend.store.read(1).map_err(|error| backend.failed(error))?.is_empty() {
+        return Err(Kind::AlreadyStarted { store: backend.store.label() }.into());
     }
-    back.store.keep(&hash.to_string(), &packed).map_err(|error| back.failed(error))?;
+    backend.store.keep(&hash.to_string(), &packed).map_err(|error| backend.failed(error))?;
     let flags = plan.flags().filter_map(|key| plan.flag(key));
-    let flags = flags.map(|flag| Placed { flag: flag.key().into(), stage: flag.stage() }).collect();
-    let moment = to_millis(&clock.now());
+    let flags =
+        flags.map(|flag| InitialStage { flag: flag.key().into(), stage: flag.stage() }).collect();
+    let moment = truncate_moment(&clock.now());
     let record = Record {
         seq: 0,
         at: moment.wall,
         boot: moment.boot,
         uptime: moment.uptime,
         time: Duration::ZERO,
-        by: machine::cut(by).into(),
+        by: machine::truncated(by).into(),
         document: hash,
         flag: None,
         from: None,
@@ -48,12 +49,12 @@ pub(super) fn start(
         fact: Fact::Opened { journal: FORMAT, flags },
         hash,
     };
-    let record = back.append(record).map_err(|error| back.failed(error))?;
-    let mut state = State::new(Arc::clone(&plan), hash);
-    // The first record fits whatever is before it.
+    let record = backend.append(record).map_err(|error| backend.failed(error))?;
+    let mut state = JournalState::new(Arc::clone(&plan), hash);
+    // A first record contradicts nothing.
     let _ = state.apply(&record, &plan);
-    let found = options.intents.as_deref().map(|path| (path, Found::read(path)));
-    Ok(assemble(back, clock, state, found, record.hash))
+    let found = options.intents.as_deref().map(|path| (path, LoadedIntents::read(path)));
+    Ok(assemble(backend, clock, state, found, record.hash))
 }
 
 pub(super) fn open(
@@ -61,69 +62,70 @@ pub(super) fn open(
     clock: Box<dyn Clock>,
     options: &RolloutOptions,
 ) -> Result<Rollout, RolloutError> {
-    let mut back = Back::new(store);
-    let mut found = options.intents.as_deref().map(|path| (path, Found::read(path)));
+    let mut backend = Backend::new(store);
+    let mut found = options.intents.as_deref().map(|path| (path, LoadedIntents::read(path)));
     let mut first = None;
-    let state = back.fold(None, |record| {
+    let state = backend.replay(None, |record| {
         first.get_or_insert(record.hash);
         if let Some((_, found)) = &mut found {
-            found.see(record);
+            found.remove_recorded(record);
         }
         true
     })?;
     let begun = state.zip(first);
-    let (state, first) = begun.ok_or_else(|| Kind::NotStarted { store: back.store.label() })?;
-    Ok(assemble(back, clock, state, found, first))
+    let (state, first) = begun.ok_or_else(|| Kind::NotStarted { store: backend.store.label() })?;
+    Ok(assemble(backend, clock, state, found, first))
 }
 
-/// What was rolled back is in force before the gate is there to be asked.
+/// Applies the rollbacks from the file of intents before the gate exists.
 fn assemble(
-    back: Back,
+    backend: Backend,
     clock: Box<dyn Clock>,
-    state: State,
-    found: Option<(&Path, Found)>,
+    state: JournalState,
+    found: Option<(&Path, LoadedIntents)>,
     first: Hash,
 ) -> Rollout {
-    let mut notices = back.store.notices();
+    let mut notices = backend.store.notices();
     let (mut intents, mut pending) = (None, Vec::new());
     if let Some((path, found)) = found {
-        let (file, kept, said) = Intents::open(path, found, first, &to_millis(&clock.now()));
-        (intents, pending) = (file, kept);
-        notices.extend(said);
+        let (file, restored, problems) =
+            Intents::open(path, found, first, &truncate_moment(&clock.now()));
+        (intents, pending) = (file, restored);
+        notices.extend(problems);
     }
-    Rollout::assemble(back, clock, Front::new(state, pending), intents, notices)
+    Rollout::assemble(backend, clock, LiveState::new(state, pending), intents, notices)
 }
 
-/// A plan, and its document with all the files it names, as a store keeps it.
-pub(super) fn packed(document: Document) -> Result<(Arc<Plan>, Vec<u8>), RolloutError> {
+/// Parses a plan, and packs its document with all files that it names, as a store keeps it.
+pub(super) fn parse_and_pack(document: Document) -> Result<(Arc<Plan>, Vec<u8>), RolloutError> {
     let plan = Plan::parse(document.keeping_files()).map_err(|error| Kind::Document { error })?;
-    // A plan's text is UTF-8, and so are the files it read.
+    // The text of a plan and of its files is UTF-8, so packing cannot fail.
     let packed = plan.document().pack().unwrap_or_default();
     Ok((Arc::new(plan), packed))
 }
 
 impl Shared {
     pub(super) fn records(&self, from: u64) -> Result<Vec<Record>, RolloutError> {
-        let mut back = self.back();
-        let known = std::mem::take(&mut back.journal);
+        let mut backend = self.lock_backend();
+        let known = std::mem::take(&mut backend.journal);
         let mut records = Vec::new();
-        let read = back.read_on(|_, record| {
+        let read = backend.read_new(|_, record| {
             if record.seq >= from {
                 records.push(record);
             }
             Ok(true)
         });
-        back.journal = known;
-        drop(back);
-        self.record_waiting();
+        backend.journal = known;
+        drop(backend);
+        self.flush_and_notify();
         read.map(|()| records)
     }
 
     pub(super) fn last(&self) -> Result<PastState, RolloutError> {
-        let head = self.front().state.head.0;
+        let head = self.lock_live().state.head.0;
         let record = self.records(head)?.into_iter().next();
         let record = record.ok_or_else(|| Kind::NotStarted { store: self.label.clone() })?;
-        let state = self.front().state.clone();
+        let state = self.lock_live().state.clone();
         let flags = state.flags().to_vec();
         Ok(PastState { plan: state.plan, flags, moment: record.at, record })
     }
@@ -134,22 +136,22 @@ impl Shared {
         let Some(last) = last else {
             return Err(Kind::NotStarted { store: self.label.clone() }.into());
         };
-        let mut back = self.back();
-        let known = std::mem::take(&mut back.journal);
-        let state = back.fold(None, |record| record.seq <= last.seq);
-        back.journal = known;
-        drop(back);
-        self.record_waiting();
+        let mut backend = self.lock_backend();
+        let known = std::mem::take(&mut backend.journal);
+        let state = backend.replay(None, |record| record.seq <= last.seq);
+        backend.journal = known;
+        drop(backend);
+        self.flush_and_notify();
         let Some(state) = state? else {
             return Err(Kind::NotStarted { store: self.label.clone() }.into());
         };
         let mut flags = state.flags().to_vec();
         for record in records.iter().skip_while(|record| record.seq <= last.seq) {
             let Some((flag, to)) = record.flag.as_deref().zip(record.to) else { continue };
-            let place = flags.binary_search_by(|(known, _)| (**known).cmp(flag)).ok();
-            // Taken back by then, though the record was written later.
+            let index = flags.binary_search_by(|(known, _)| (**known).cmp(flag)).ok();
+            // The rollback was in force by then, although its record was written later.
             if is_in_force(&record.fact, moment)
-                && let Some((_, state)) = place.and_then(|place| flags.get_mut(place))
+                && let Some((_, state)) = index.and_then(|index| flags.get_mut(index))
             {
                 state.stage = to;
             }
@@ -158,7 +160,7 @@ impl Shared {
     }
 }
 
-/// Whether a roll-back whose record was written late was in force by a moment.
+/// Returns whether a rollback that was recorded late was in force at a moment.
 fn is_in_force(fact: &Fact, moment: SystemTime) -> bool {
     let Fact::RolledBack { effective_ms: Some(millis), .. } = fact else { return false };
     SystemTime::UNIX_EPOCH + Duration::from_millis(*millis) <= moment

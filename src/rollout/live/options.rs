@@ -1,8 +1,8 @@
-//! How a rollout is opened.
+//! Options for starting and opening a rollout.
 
 use std::path::PathBuf;
 
-/// How a [`Rollout`](super::Rollout) is started or opened.
+/// Options for starting or opening a [`Rollout`](super::Rollout).
 ///
 /// # Example
 ///
@@ -27,21 +27,22 @@ pub struct RolloutOptions {
 }
 
 impl RolloutOptions {
-    /// Returns the defaults: rollbacks that the store does not have yet are kept in memory alone.
+    /// Returns the defaults: unrecorded rollbacks are kept in memory only.
     #[must_use]
     pub fn new() -> RolloutOptions {
         RolloutOptions::default()
     }
 
-    /// Keeps rollbacks that the store does not have yet in this file, for the next process that opens the same rollout
-    /// with it. That process serves the flags as they were rolled back, from its first answer on, and records the
-    /// rollbacks when the store can be written.
+    /// Keeps unrecorded rollbacks in this file, for the next process that opens the rollout with the same file. That
+    /// process serves the flags rolled back from its first answer on, and records the rollbacks when it can write to
+    /// the store.
     ///
-    /// Name a file on another disk than the store's. Its directory has to exist. Use one file for each process: while one
-    /// process has it, another one keeps nothing, and its [status](super::RolloutStatus::notices) says so.
+    /// Name a file on another disk than the store's, in a directory that exists. Give each process its own file. While
+    /// another process uses the file, this process keeps rollbacks in memory only, and its
+    /// [status](super::RolloutStatus::notices) says so.
     ///
-    /// A rollback takes effect before the file is written. Where the file cannot be written, the rollback is in force all
-    /// the same, and a notice says that a restart would lose it.
+    /// A rollback takes effect before the file is written. If the file cannot be written, the rollback is in force
+    /// nevertheless, and a notice says that a restart would lose it.
     #[must_use]
     pub fn keep_intents_in(mut self, path: impl Into<PathBuf>) -> RolloutOptions {
         self.intents = Some(path.into());

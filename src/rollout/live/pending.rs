@@ -1,94 +1,94 @@
-//! Rollbacks that are in force and not in the journal yet.
+//! Pending rollbacks: in force, but not in the journal yet.
 
 use std::collections::VecDeque;
 
-use super::front::{Decided, Front, TakenBack};
+use super::live_state::{AppliedRollback, Decided, LiveState};
 use crate::clock::Moment;
 use crate::eval::StageName;
 use crate::gate::Gate;
-use crate::rollout::machine::{self, Draft};
+use crate::rollout::machine::{self, Decision};
 use crate::rollout::{AlertKind, Cause, Fact, RolloutError};
 
-/// A rollback that is in force, with what led to it.
+/// A rollback that is in force but not recorded.
 #[derive(Clone, Debug)]
-pub(super) struct Pending {
+pub(super) struct PendingRollback {
     pub(super) number: u64,
     pub(super) flag: Box<str>,
     pub(super) by: Box<str>,
-    /// What is still to be recorded, in order.
+    /// The facts that are not recorded yet, in order.
     pub(super) facts: VecDeque<Fact>,
-    /// The stage that the flag may not pass since.
+    /// The highest stage that the flag may have.
     pub(super) to: StageName,
-    /// When that was.
+    /// When the rollback took effect.
     pub(super) since: Moment,
-    /// The journal's last record that was known then.
+    /// The number of the last journal record that was known then.
     pub(super) head: u64,
-    /// Whether somebody has been told that the flag was taken back.
-    pub(super) is_told: bool,
-    /// Whether recording it was tried, or waits for another record.
-    pub(super) late: bool,
-    /// Whether recording it has failed.
+    /// Whether the sinks were notified of the rollback.
+    pub(super) is_notified: bool,
+    /// Whether the record was delayed, by a failure or by another write.
+    pub(super) is_late: bool,
+    /// Whether recording has failed.
     pub(super) has_failed: bool,
 }
 
-impl Front {
-    /// Where a flag is since its last rollback that is not recorded yet.
-    pub(super) fn pending_at(&self, key: &str) -> Option<StageName> {
+impl LiveState {
+    /// Returns the stage of the flag's last pending rollback.
+    pub(super) fn pending_stage(&self, key: &str) -> Option<StageName> {
         self.last_pending(key).map(|pending| pending.to)
     }
 
-    fn last_pending(&self, key: &str) -> Option<&Pending> {
+    fn last_pending(&self, key: &str) -> Option<&PendingRollback> {
         self.pending.iter().rev().find(|pending| *pending.flag == *key)
     }
 
-    /// The stage that users of a flag may have: the journal's, or that of a rollback which is not recorded yet.
-    pub(super) fn served(&self, key: &str) -> StageName {
+    /// Returns the stage to serve: the lower one of the journal's stage and the pending rollback's.
+    pub(super) fn effective_stage(&self, key: &str) -> StageName {
         let stage = self.state.stage(key);
-        self.pending_at(key).filter(|to| self.is_below(key, *to, stage)).unwrap_or(stage)
+        self.pending_stage(key).filter(|to| self.is_below(key, *to, stage)).unwrap_or(stage)
     }
 
-    /// Whether a stage of a flag is below another one. A stage that the plan does not have is as low as off.
+    /// Returns whether a stage of a flag is below another one. A stage that the plan does not have counts as `off`.
     fn is_below(&self, key: &str, stage: StageName, other: StageName) -> bool {
         self.plan_of(key).is_some_and(|plan| machine::is_below(&plan, stage, other))
     }
 
-    /// Whether a rollback that is not recorded yet holds the flag at that stage already.
-    fn is_covered(&self, key: &str, to: StageName) -> bool {
-        self.pending_at(key).is_some_and(|known| !self.is_below(key, to, known))
+    /// Returns whether a pending rollback already keeps the flag at this stage or below.
+    fn is_covered_by_pending(&self, key: &str, to: StageName) -> bool {
+        self.pending_stage(key).is_some_and(|known| !self.is_below(key, to, known))
     }
 
-    /// Takes a flag back in the gate, and notes what is to be recorded. What takes it no further than a rollback that is
-    /// not recorded yet is that rollback.
-    pub(super) fn take_back(
+    /// Rolls a flag back in the gate, and notes what to record. If a pending rollback already goes as far, this one
+    /// merges into it.
+    pub(super) fn roll_back(
         &mut self,
         gate: &Gate,
         by: &str,
         key: &str,
-        (mut draft, to, in_doubt): (Draft, StageName, bool),
+        (mut decision, to, unconfirmed): (Decision, StageName, bool),
         moment: &Moment,
     ) -> Result<Decided, RolloutError> {
-        if self.is_covered(key, to) {
-            self.note_back(key);
-            draft.facts.retain(|(fact, _)| !matches!(fact, Fact::RolledBack { .. }));
-            draft.alerts.retain(|alert| alert.kind != AlertKind::RolledBack);
-            return Ok(match self.last_pending(key).filter(|_| draft.facts.is_empty()) {
-                Some(Pending { number, .. }) => {
-                    let (number, draft, in_doubt) = (*number, Draft::default(), false);
-                    Decided::Back(TakenBack { number, draft, in_doubt })
+        if self.is_covered_by_pending(key, to) {
+            self.count_rollback(key);
+            decision.facts.retain(|(fact, _)| !matches!(fact, Fact::RolledBack { .. }));
+            decision.alerts.retain(|alert| alert.kind != AlertKind::RolledBack);
+            return Ok(match self.last_pending(key).filter(|_| decision.facts.is_empty()) {
+                Some(PendingRollback { number, .. }) => {
+                    let (number, decision, unconfirmed) = (*number, Decision::default(), false);
+                    Decided::RolledBack(AppliedRollback { number, decision, unconfirmed })
                 }
-                None => Decided::Draft(draft, self.place(key)?),
+                None => Decided::ToRecord(decision, self.flag_version(key)?),
             });
         }
         gate.drive_down(key, to);
-        let facts = draft.facts.iter().map(|(fact, _)| fact.clone()).collect();
-        let number = self.wait(by, key, facts, to, moment);
+        let facts = decision.facts.iter().map(|(fact, _)| fact.clone()).collect();
+        let number = self.add_pending(by, key, facts, to, moment);
         if let Some(pending) = self.pending.back_mut() {
-            pending.is_told = !in_doubt;
+            pending.is_notified = !unconfirmed;
         }
-        Ok(Decided::Back(TakenBack { number, draft, in_doubt }))
+        Ok(Decided::RolledBack(AppliedRollback { number, decision, unconfirmed }))
     }
 
-    fn wait(
+    fn add_pending(
         &mut self,
         by: &str,
         key: &str,
@@ -98,8 +98,8 @@ impl Front {
     ) -> u64 {
         let number = self.next_pending;
         self.next_pending += 1;
-        self.note_back(key);
-        self.pending.push_back(Pending {
+        self.count_rollback(key);
+        self.pending.push_back(PendingRollback {
             number,
             flag: key.into(),
             by: by.into(),
@@ -107,63 +107,63 @@ impl Front {
             to,
             since: moment.clone(),
             head: self.state.head.0,
-            is_told: true,
-            late: false,
+            is_notified: true,
+            is_late: false,
             has_failed: false,
         });
         number
     }
 
-    /// Whoever has decided before to take the flag up decides anew.
-    fn note_back(&mut self, key: &str) {
-        *self.backs.entry(key.into()).or_insert(0) += 1;
+    /// Makes every earlier decision to promote the flag void.
+    fn count_rollback(&mut self, key: &str) {
+        *self.rollback_counts.entry(key.into()).or_insert(0) += 1;
     }
 
-    /// Notes what the application has taken down by itself, through the gate.
-    pub(super) fn notice_calls(&mut self, gate: &Gate, moment: &Moment) {
+    /// Adds the rollbacks that the application made by calling the gate.
+    pub(super) fn collect_gate_calls(&mut self, gate: &Gate, moment: &Moment) {
         for (key, to) in gate.take_calls() {
-            if self.is_covered(&key, to) {
-                self.note_back(&key);
+            if self.is_covered_by_pending(&key, to) {
+                self.count_rollback(&key);
                 continue;
             }
             let fact = Fact::RolledBack { cause: Cause::Call, effective_ms: None };
-            self.wait("application", &key, VecDeque::from([fact]), to, moment);
+            self.add_pending("application", &key, VecDeque::from([fact]), to, moment);
         }
     }
 
-    /// The first rollback that waits, but for those of these flags: what comes after a record that is missing waits with
-    /// it.
-    pub(super) fn next_pending(&self, stuck: &[Box<str>]) -> Option<Pending> {
+    /// Returns the first pending rollback of a flag that is not stuck. A flag's later records wait for its missing one.
+    pub(super) fn next_pending(&self, stuck: &[Box<str>]) -> Option<PendingRollback> {
         self.pending.iter().find(|pending| !stuck.contains(&pending.flag)).cloned()
     }
 
-    /// Recording these was tried.
-    pub(super) fn has_failed(&mut self, which: impl Fn(&Pending) -> bool) {
+    /// Marks rollbacks whose recording has failed.
+    pub(super) fn mark_failed(&mut self, which: impl Fn(&PendingRollback) -> bool) {
         for pending in self.pending.iter_mut().filter(|pending| which(pending)) {
-            (pending.late, pending.has_failed) = (true, true);
+            (pending.is_late, pending.has_failed) = (true, true);
         }
     }
 
-    /// A fact of a pending rollback is recorded, or was none.
-    pub(super) fn is_done(&mut self, number: u64, gate: &Gate) {
-        let Some(place) = self.pending.iter().position(|it| it.number == number) else { return };
-        let Some(pending) = self.pending.get_mut(place) else { return };
+    /// Removes a rollback's first fact, which is recorded or no longer applies.
+    pub(super) fn finish_fact(&mut self, number: u64, gate: &Gate) {
+        let Some(index) = self.pending.iter().position(|it| it.number == number) else { return };
+        let Some(pending) = self.pending.get_mut(index) else { return };
         pending.facts.pop_front();
         if !pending.facts.is_empty() {
             return;
         }
-        let Some(Pending { flag, .. }) = self.pending.remove(place) else { return };
-        // A promotion may have passed the stage that a rollback named, while users were below it.
-        let (serving, stage) = (self.serving(gate, &flag), self.served(&flag));
+        let Some(PendingRollback { flag, .. }) = self.pending.remove(index) else { return };
+        // The pending rollback may have kept the flag below a recorded promotion that it does not undo. Serve that
+        // stage now.
+        let (serving, stage) = (self.gate_stage(gate, &flag), self.effective_stage(&flag));
         if self.is_below(&flag, serving, stage) {
             gate.drive(&flag, serving, stage);
         }
     }
 
-    /// Its record waits for another one.
-    pub(super) fn is_late(&mut self, number: u64) {
+    /// Marks a rollback whose record waits for another write.
+    pub(super) fn mark_late(&mut self, number: u64) {
         let ours = self.pending.iter_mut().filter(|it| it.number == number);
-        ours.for_each(|pending| pending.late = true);
+        ours.for_each(|pending| pending.is_late = true);
     }
 
     pub(super) fn is_pending(&self, number: u64) -> bool {

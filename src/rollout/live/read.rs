@@ -1,21 +1,21 @@
-//! Reading metrics where they are kept.
+//! Reading metrics that are kept elsewhere.
 
 use std::collections::BTreeMap;
 
 use super::Rollout;
 use crate::plan::model::Metric;
-use crate::rollout::stamp::AHEAD;
+use crate::rollout::stamp::MAX_CLOCK_SKEW;
 use crate::rollout::{
     Event, MetricReader, Outcome, ReadError, Reading, RolloutError, Sample, machine,
 };
 
-/// What reading the metrics came to.
+/// The result of reading the metrics.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct ReadReport {
-    /// What was done about each value.
+    /// The values that were read, with the action on each.
     pub read: Vec<MetricRead>,
-    /// The metrics without a value, and why. Their last reading counts until it is too old.
+    /// The metrics without a value, and why. The last reading of each counts until it is too old.
     pub failed: Vec<(Box<str>, ReadError)>,
 }
 
@@ -27,22 +27,22 @@ pub struct MetricRead {
     pub flag: Box<str>,
     /// The metric.
     pub metric: Box<str>,
-    /// What became of it.
+    /// The rollout's reaction to the value.
     pub outcome: Result<Outcome, RolloutError>,
 }
 
 impl Rollout {
-    /// The metrics of which a reading counts now, because some flag's stage or triggers name them: each once.
+    /// Returns the metrics that a flag's stage or triggers need now, each once.
     #[must_use]
-    pub fn wanted_metrics(&self) -> Vec<Metric> {
-        self.wanted().into_iter().map(|(metric, _)| metric).collect()
+    pub fn metrics_to_read(&self) -> Vec<Metric> {
+        self.metrics_with_flags().into_iter().map(|(metric, _)| metric).collect()
     }
 
-    /// Reads every metric that some flag's stage or triggers name and that this reader knows, each once, and has what
-    /// was read count as [`measure`](super::Actor::measure) does.
+    /// Reads every metric that a flag's stage or triggers need and that the reader knows, each once. Each value counts
+    /// like a call of [`measure`](super::Actor::measure).
     ///
-    /// What cannot be read, is no number, or is older than the metric's `stale_after`, is no reading: the last
-    /// one counts until it is too old, and then what the trigger's `no_data` says.
+    /// A failed read, a value that is not a number, or a value older than the metric's `stale_after` is not a reading.
+    /// The last reading counts until it is too old. Then the trigger's `no_data` decides.
     ///
     /// # Example
     ///
@@ -81,7 +81,7 @@ impl Rollout {
     pub fn read(&self, reader: &mut dyn MetricReader) -> ReadReport {
         let mut report = ReadReport::default();
         let by = reader.name().to_owned();
-        for (metric, flags) in self.wanted() {
+        for (metric, flags) in self.metrics_with_flags() {
             let sample = match reader.read(&metric) {
                 Ok(None) => continue,
                 Ok(Some(sample)) => self.fresh(&metric, sample),
@@ -104,13 +104,13 @@ impl Rollout {
         report
     }
 
-    /// Each metric that a flag's stage or triggers ask for now, and which flags those are.
-    fn wanted(&self) -> Vec<(Metric, Vec<Box<str>>)> {
-        let front = self.shared.front();
+    /// Returns each metric that is needed now, with the flags that need it.
+    fn metrics_with_flags(&self) -> Vec<(Metric, Vec<Box<str>>)> {
+        let live = self.shared.lock_live();
         let mut wanted: BTreeMap<&str, (&Metric, Vec<Box<str>>)> = BTreeMap::new();
-        for (key, state) in front.state.flags() {
-            let Some(plan) = front.state.plan.flag(key) else { continue };
-            for metric in machine::wanted(&plan, state) {
+        for (key, state) in live.state.flags() {
+            let Some(plan) = live.state.plan.flag(key) else { continue };
+            for metric in machine::metrics_to_read(&plan, state) {
                 let entry = wanted.entry(&metric.name).or_insert_with(|| (metric, Vec::new()));
                 entry.1.push(key.clone());
             }
@@ -123,11 +123,12 @@ impl Rollout {
         match now.duration_since(sample.at) {
             Ok(age) if age > *metric.stale_after => {
                 let old = age.as_secs();
-                Err(ReadError::new(format!("`{}` is of {old} seconds ago", metric.name)))
+                Err(ReadError::new(format!("the value of `{}` is {old} seconds old", metric.name)))
             }
-            Err(ahead) if ahead.duration() > AHEAD => {
+            Err(ahead) if ahead.duration() > MAX_CLOCK_SKEW => {
                 let ahead = ahead.duration().as_secs();
-                let found = format!("`{}` is of a moment {ahead} seconds from now", metric.name);
+                let found =
+                    format!("the value of `{}` is from {ahead} seconds in the future", metric.name);
                 Err(ReadError::new(found))
             }
             _ => Ok(sample),

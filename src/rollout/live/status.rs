@@ -1,83 +1,82 @@
-//! What a rollout says of itself.
+//! The status of a rollout, and the reports of its actions.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::Shared;
-use super::pending::Pending;
-use super::state::State;
+use super::journal_state::JournalState;
+use super::pending::PendingRollback;
 use crate::eval::StageName;
 use crate::plan::Plan;
 use crate::rollout::error::Kind;
 use crate::rollout::machine;
 use crate::rollout::stamp::wall_age;
 use crate::rollout::{
-    Alert, FlagState, Hash, Letter, Now, Record, RolloutError, Stamp, Standing, Unmet,
+    Alert, FlagState, Hash, Now, Progress, Record, RenderedMessage, RolloutError, Stamp, Unmet,
 };
 
-/// What became of an event.
+/// The result of an event.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// The flag's state since.
+    /// The flag's state after the event.
     pub state: FlagState,
-    /// The records written, in order; none when nothing changed.
+    /// The records written, in order. Empty if nothing changed.
     pub records: Vec<Record>,
-    /// Who has to be told what.
+    /// The alerts to send.
     pub alerts: Vec<Alert>,
-    /// Why a rollback that is in force could not be recorded yet. The next tick that can record it does; until then it is
-    /// [kept](super::RolloutOptions::keep_intents_in) where a file is named. Of a flag that is off here: why nobody knows
-    /// whether it is on elsewhere.
+    /// Why a rollback that is in force could not be recorded yet. The next tick that can record it does so. Until then,
+    /// it is [kept](super::RolloutOptions::keep_intents_in) in a file, if one is named. For a flag that is off in this
+    /// process, this is why the rollout cannot tell whether the flag is on in another process.
     pub unrecorded: Option<RolloutError>,
 }
 
-/// What a tick did.
+/// The result of a tick.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct TickReport {
-    /// What [`Controller::leading`](super::Controller::leading) has found when it [refreshed](super::Rollout::refresh)
-    /// before the tick.
+    /// The records of other processes that [`Controller::leading`](super::Controller::leading) read before the tick.
     pub refreshed: Vec<Record>,
     /// The records written.
     pub records: Vec<Record>,
-    /// Who has to be told what: flag and alert.
+    /// The alerts to send, each with its flag.
     pub alerts: Vec<(Box<str>, Alert)>,
-    /// Messages of the plan that were due: flag and message. None where no sink is told.
-    pub letters: Vec<(Box<str>, Letter)>,
-    /// What is overdue, listed and not done: flag and what.
+    /// The plan's messages that were due, each with its flag. Empty if the rollout has no sink.
+    pub messages: Vec<(Box<str>, RenderedMessage)>,
+    /// Overdue work, each item with its flag. A tick lists it and does not skip it.
     pub overdue: Vec<(Box<str>, String)>,
-    /// What failed; the next tick tries again.
+    /// What failed. The next tick tries again.
     pub error: Option<RolloutError>,
 }
 
-/// A rollout as it stands.
+/// The status of a rollout.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RolloutStatus {
-    /// How errors call the store.
+    /// The store's name in errors.
     pub store: String,
-    /// The number of the last record, and its hash.
+    /// The number and hash of the last record.
     pub head: (u64, Hash),
-    /// The document in force.
+    /// The hash of the document in force.
     pub document: Hash,
     /// The gate's version.
     pub version: u64,
-    /// The moment of this status.
+    /// The time of this status.
     pub now: Stamp,
-    /// How long ago the last record was written, by the wall clock; `None` where that is more than a minute ahead.
+    /// The time since the last record, by the wall clock. `None` if the record is more than a minute ahead.
     pub age: Option<Duration>,
-    /// What people should know: what opening the store put right, and what is wrong with the file of
+    /// Notices for people: repairs on opening the store, and problems with the file of
     /// [intents](super::RolloutOptions::keep_intents_in).
     pub notices: Vec<String>,
-    /// The last failure of the store, as long as it lasts.
+    /// The store's last failure, while it lasts.
     pub last_error: Option<RolloutError>,
-    /// Flags that were taken back and whose roll-back is not in the journal yet.
+    /// Flags with a rollback that is in force but not in the journal yet.
     pub unrecorded: Vec<Box<str>>,
     /// Every flag, in order of their keys.
     pub flags: Vec<FlagReport>,
 }
 
-/// A flag as it stands.
+/// The status of a flag.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FlagReport {
@@ -85,27 +84,27 @@ pub struct FlagReport {
     pub flag: Box<str>,
     /// Its state.
     pub state: FlagState,
-    /// Where it stands, in a word.
-    pub standing: Standing,
-    /// By which stage questions are answered: below `state.stage` only while a roll-back is not recorded.
+    /// Its progress in one word.
+    pub progress: Progress,
+    /// The stage that the gate serves. It is below `state.stage` only while a rollback is not recorded.
     pub serving: StageName,
-    /// Where its document would start it; that it differs is normal once it has moved.
+    /// The stage where its document would start it. Once the flag has moved, this usually differs from its stage.
     pub declared: StageName,
-    /// The time it has certainly spent in its stage.
-    pub spent: Duration,
-    /// Its next stage; `None` in the last.
+    /// The time that it has certainly spent in its stage.
+    pub time_in_stage: Duration,
+    /// Its next stage. `None` in the last stage.
     pub next: Option<StageName>,
-    /// Where a roll-back would take it.
-    pub roll_back_to: StageName,
-    /// What is in the way of the next promotion.
+    /// The stage that a rollback would move it to.
+    pub rollback_target: StageName,
+    /// The unmet conditions of the next promotion.
     pub unmet: Vec<Unmet>,
-    /// What is overdue.
+    /// Overdue work.
     pub overdue: Vec<String>,
-    /// Who is responsible now.
+    /// The person responsible now.
     pub responsible: Option<Box<str>>,
 }
 
-/// What was in force at a moment of the past.
+/// The state in force at a moment of the past.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PastState {
@@ -113,31 +112,32 @@ pub struct PastState {
     pub plan: Arc<Plan>,
     /// The flags' states, in order of their keys.
     pub flags: Vec<(Box<str>, FlagState)>,
-    /// The last record until then.
+    /// The last record up to the moment.
     pub record: Record,
-    /// When that moment was.
+    /// The moment.
     pub moment: SystemTime,
 }
 
 impl Shared {
     pub(super) fn status(&self) -> RolloutStatus {
         let moment = self.moment();
-        // What takes time is done on a copy.
-        let (state, looks, unrecorded, last_error, unkept) = {
-            let mut front = self.front();
-            front.notice_calls(&self.gate, &moment);
+        // Copy the state, so that the slow part below does not hold the lock.
+        let (state, reads, unrecorded, last_error, intents_error) = {
+            let mut live = self.lock_live();
+            live.collect_gate_calls(&self.gate, &moment);
             let mut unrecorded: Vec<Box<str>> = Vec::new();
-            for Pending { flag, .. } in &front.pending {
+            for PendingRollback { flag, .. } in &live.pending {
                 if !unrecorded.contains(flag) {
                     unrecorded.push(flag.clone());
                 }
             }
-            front.note_time(&moment);
-            let (last_error, unkept) = (front.failures.last().cloned(), front.unkept.clone());
-            (front.state.clone(), front.looks.clone(), unrecorded, last_error, unkept)
+            live.note_time(&moment);
+            let (last_error, intents_error) =
+                (live.failures.last().cloned(), live.intents_error.clone());
+            (live.state.clone(), live.reads.clone(), unrecorded, last_error, intents_error)
         };
-        let stamp = state.timeline.stamp(&moment, &looks);
-        let now = Now { stamp, timeline: Some(&state.timeline), looks: looks.of(&moment) };
+        let stamp = state.uptimes.stamp(&moment, &reads);
+        let now = Now { stamp, uptimes: Some(&state.uptimes), reads: reads.of_run_at(&moment) };
         let flags = state.flags().iter().filter_map(|(key, _)| self.report_of(&state, key, now));
         RolloutStatus {
             store: self.label.clone(),
@@ -145,36 +145,36 @@ impl Shared {
             document: state.document,
             version: self.gate.version(),
             now: stamp,
-            age: state.written.and_then(|written| wall_age(stamp.at, written)),
-            notices: self.notices.iter().cloned().chain(unkept).collect(),
+            age: state.written_at.and_then(|written| wall_age(stamp.at, written)),
+            notices: self.notices.iter().cloned().chain(intents_error).collect(),
             last_error,
             unrecorded,
             flags: flags.collect(),
         }
     }
 
-    /// One flag as it stands.
+    /// Returns the status of one flag.
     pub(super) fn report(&self, key: &str) -> Result<FlagReport, RolloutError> {
         let moment = self.moment();
-        let mut front = self.front();
-        front.note_time(&moment);
-        // Says what there is where there is no such flag.
-        front.flag(key)?;
-        let report = self.report_of(&front.state, key, front.now(&moment));
+        let mut live = self.lock_live();
+        live.note_time(&moment);
+        // Gives a better error if the flag does not exist.
+        live.flag(key)?;
+        let report = self.report_of(&live.state, key, live.now(&moment));
         report.ok_or_else(|| Kind::NotStarted { store: self.label.clone() }.into())
     }
 
-    fn report_of(&self, state: &State, key: &str, now: Now<'_>) -> Option<FlagReport> {
+    fn report_of(&self, state: &JournalState, key: &str, now: Now<'_>) -> Option<FlagReport> {
         let (plan, flag) = (state.plan.flag(key)?, state.flag(key)?);
         Some(FlagReport {
             flag: key.into(),
             state: flag.clone(),
-            standing: flag.standing(),
+            progress: flag.progress(),
             serving: self.gate.serving(key).unwrap_or(StageName::OFF),
             declared: plan.stage(),
-            spent: flag.spent(now),
-            next: machine::next(&plan, flag),
-            roll_back_to: machine::roll_back_to(&plan, flag),
+            time_in_stage: flag.time_in_stage(now),
+            next: machine::next_stage(&plan, flag),
+            rollback_target: machine::rollback_target(&plan, flag),
             unmet: machine::unmet(&plan, flag, now),
             overdue: machine::overdue(&plan, flag, now),
             responsible: plan.responsible(now.at()).map(|(_, row)| row.contact.clone()),

@@ -1,44 +1,44 @@
-//! Doing what is due.
+//! A tick: all due work, once.
 
 use super::Shared;
-use super::back::Back;
+use super::backend::Backend;
 use super::drain;
-use super::front::{Decided, Place, TakenBack};
+use super::live_state::{AppliedRollback, Decided, FlagVersion};
+use super::notify::Recorded;
 use super::status::TickReport;
-use super::telling::Done;
 use crate::rollout::{Event, RolloutError, machine};
 
-/// Who does what nobody had to ask for.
-const BY: &str = "stagegate";
+/// The actor that is recorded for automatic actions.
+const AUTOMATIC: &str = "stagegate";
 
-/// What became of flags, in order.
-pub(super) type Told = Vec<(Box<str>, Done)>;
+/// The results of events, each with its flag, in order.
+pub(super) type RecordedByFlag = Vec<(Box<str>, Recorded)>;
 
-/// Flags that are looked at before others may have the lock: about a tenth of a millisecond, where messages may be
-/// due. A roll-back waits for it.
-const AT_ONCE: usize = 16;
+/// How many flags a tick decides before it releases the lock: about a tenth of a millisecond, if messages may be due. A
+/// rollback waits that long at most.
+const FLAGS_PER_LOCK: usize = 16;
 
 impl Shared {
-    /// `may` is asked before each flag that time alone would move.
-    pub(super) fn tick(&self, may: &dyn Fn() -> bool) -> TickReport {
-        let (mut report, mut told) = (TickReport::default(), Vec::new());
-        self.front().notice_calls(&self.gate, &self.moment());
+    /// Does all due work once. Calls `may_continue` before each flag that it would move, and stops at `false`.
+    pub(super) fn tick(&self, may_continue: &dyn Fn() -> bool) -> TickReport {
+        let (mut report, mut recorded) = (TickReport::default(), Vec::new());
+        self.lock_live().collect_gate_calls(&self.gate, &self.moment());
         let noted = {
-            let mut back = self.back();
-            let mut is_down = self.drain_in_tick(&mut back, &mut told, &mut report);
-            let mut due = self.look(&mut told, &mut report);
+            let mut backend = self.lock_backend();
+            let mut is_down = self.record_pending_in_tick(&mut backend, &mut recorded, &mut report);
+            let mut due = self.check_flags(&mut recorded, &mut report);
             if is_down {
                 due.clear();
             }
-            for (flag, event, place) in due {
-                if !may() {
+            for (flag, event, version) in due {
+                if !may_continue() {
                     break;
                 }
-                match self.advance(&mut back, BY, &flag, &event, place) {
-                    Ok(done) => told.push((flag, done)),
+                match self.decide_and_record(&mut backend, AUTOMATIC, &flag, &event, version) {
+                    Ok(of_flag) => recorded.push((flag, of_flag)),
                     Err(error) => {
-                        // What is wrong with one flag's record does not hold up the other flags.
-                        is_down = drain::is_down(&mut back, &error);
+                        // A record that the store does not take holds up only its own flag.
+                        is_down = drain::is_down(&mut backend, &error);
                         report.error.get_or_insert(error);
                         if is_down {
                             break;
@@ -47,13 +47,13 @@ impl Shared {
                 }
             }
             if is_down {
-                // What was taken back just now waits with the rest, and survives the process.
-                self.front().has_failed(|_| true);
+                // The rollbacks of this tick wait with the others, and go into the file of intents.
+                self.lock_live().mark_failed(|_| true);
             } else {
-                self.drain_in_tick(&mut back, &mut told, &mut report);
+                self.record_pending_in_tick(&mut backend, &mut recorded, &mut report);
             }
-            let noted = if report.error.is_none() && may() {
-                self.note_clock(&mut back, BY)
+            let noted = if report.error.is_none() && may_continue() {
+                self.record_clock(&mut backend, AUTOMATIC)
             } else {
                 Ok(None)
             };
@@ -61,73 +61,80 @@ impl Shared {
                 report.error = Some(error);
                 None
             });
-            let wrote = noted.is_some() || told.iter().any(|(_, done)| !done.records.is_empty());
+            let wrote =
+                noted.is_some() || recorded.iter().any(|(_, of_flag)| !of_flag.records.is_empty());
             if report.error.is_none() && !wrote {
-                // Nothing was written, so nothing says yet that the store is there.
-                let answer = back.can_be_read();
-                self.front().failures.answered(&answer);
+                // Nothing was written, so it is unknown whether the store answers.
+                let answer = backend.check_readable();
+                self.lock_live().failures.note_answered(&answer);
                 report.error = answer.err();
             }
             noted
         };
-        self.record_waiting();
-        for (flag, done) in told {
-            self.tell_of(&flag, &done);
-            report.records.extend(done.records);
-            report.alerts.extend(done.alerts.into_iter().map(|alert| (flag.clone(), alert)));
-            report.letters.extend(done.letters.into_iter().map(|letter| (flag.clone(), letter)));
+        self.flush_and_notify();
+        for (flag, of_flag) in recorded {
+            self.notify(&flag, &of_flag);
+            report.records.extend(of_flag.records);
+            report.alerts.extend(of_flag.alerts.into_iter().map(|alert| (flag.clone(), alert)));
+            report
+                .messages
+                .extend(of_flag.messages.into_iter().map(|message| (flag.clone(), message)));
         }
         report.records.extend(noted);
         report
     }
 
-    /// Records what is in force already. Whether the store is down.
-    pub(super) fn drain_in_tick(
+    /// Records pending rollbacks. Returns whether the store is down.
+    pub(super) fn record_pending_in_tick(
         &self,
-        back: &mut Back,
-        told: &mut Told,
+        backend: &mut Backend,
+        recorded: &mut RecordedByFlag,
         report: &mut TickReport,
     ) -> bool {
-        let drained = self.record_pending(back);
-        told.extend(drained.done.into_iter().map(|(_, flag, done)| (flag, done)));
+        let drained = self.record_pending(backend);
+        recorded.extend(drained.recorded.into_iter().map(|(_, flag, of_flag)| (flag, of_flag)));
         if let Some(error) = drained.error {
             report.error.get_or_insert(error);
         }
         drained.is_down
     }
 
-    /// Goes over the flags, a few at a time: takes back what has to be, lists what is overdue, and
-    /// returns the flags for which something else is to be recorded, and by which event.
-    fn look(&self, told: &mut Told, report: &mut TickReport) -> Vec<(Box<str>, Event, Place)> {
-        let tells = self.tells();
+    /// Decides what is due for each flag, a few flags at a time. Applies rollbacks, lists overdue work, and returns the
+    /// events to record.
+    fn check_flags(
+        &self,
+        recorded: &mut RecordedByFlag,
+        report: &mut TickReport,
+    ) -> Vec<(Box<str>, Event, FlagVersion)> {
+        let has_sinks = self.has_sinks();
         let (mut due, mut begin) = (Vec::new(), 0);
         loop {
-            let mut front = self.front();
+            let mut live = self.lock_live();
             let moment = self.moment();
-            front.note_time(&moment);
-            let some = front.state.flags().iter().skip(begin).take(AT_ONCE);
+            live.note_time(&moment);
+            let some = live.state.flags().iter().skip(begin).take(FLAGS_PER_LOCK);
             let keys: Vec<Box<str>> = some.map(|(key, _)| key.clone()).collect();
             if keys.is_empty() {
                 return due;
             }
             begin += keys.len();
             for key in keys {
-                if let Ok((plan, state)) = front.flag(&key) {
-                    let overdue = machine::overdue(&plan, state, front.now(&moment)).into_iter();
+                if let Ok((plan, state)) = live.flag(&key) {
+                    let overdue = machine::overdue(&plan, state, live.now(&moment)).into_iter();
                     report.overdue.extend(overdue.map(|what| (key.clone(), what)));
                 }
                 let mut events = vec![Event::Tick];
-                events.extend(tells.then_some(Event::Tell));
+                events.extend(has_sinks.then_some(Event::SendMessages));
                 for event in events {
-                    match front.decide(&self.gate, BY, &key, &event, &moment) {
-                        Ok(Decided::Back(TakenBack { draft, .. })) => {
-                            told.push((key.clone(), draft.into()));
+                    match live.decide(&self.gate, AUTOMATIC, &key, &event, &moment) {
+                        Ok(Decided::RolledBack(AppliedRollback { decision, .. })) => {
+                            recorded.push((key.clone(), decision.into()));
                         }
-                        Ok(Decided::Draft(draft, place)) if !draft.facts.is_empty() => {
-                            due.push((key.clone(), event, place));
+                        Ok(Decided::ToRecord(decision, version)) if !decision.facts.is_empty() => {
+                            due.push((key.clone(), event, version));
                         }
-                        Ok(Decided::Draft(..)) => {}
-                        Err(error) => report.error = not_refused(error).or(report.error.take()),
+                        Ok(Decided::ToRecord(..)) => {}
+                        Err(error) => report.error = unless_refused(error).or(report.error.take()),
                     }
                 }
             }
@@ -135,7 +142,7 @@ impl Shared {
     }
 }
 
-/// Nothing refuses a tick.
-fn not_refused(error: RolloutError) -> Option<RolloutError> {
+/// Returns the error, unless it is a refusal. A refusal is not a failure of the tick.
+fn unless_refused(error: RolloutError) -> Option<RolloutError> {
     (!error.is_refused()).then_some(error)
 }

@@ -1,30 +1,30 @@
-//! Another document, while flags are on their way.
+//! Putting another version of the document in force during a rollout.
 
 use std::sync::Arc;
 
-use super::back::Happened;
-use super::open::packed;
-use super::state::State;
-use super::{Back, Rollout, Shared};
+use super::backend::RecordHeader;
+use super::journal_state::JournalState;
+use super::open::parse_and_pack;
+use super::{Backend, Rollout, Shared};
 use crate::eval::StageName;
 use crate::gate::{Comparison, emptied, too_many_gone};
 use crate::plan::{Document, Plan, Problem};
 use crate::rollout::error::Kind;
-use crate::rollout::machine::{self, Replanned};
-use crate::rollout::{Changed, Fact, Hash, RolloutError, StoreError};
+use crate::rollout::machine::{self, FlagUpdate};
+use crate::rollout::{Fact, FlagChange, Hash, RolloutError, StoreError};
 
 impl Rollout {
     pub(super) fn update(
         &self,
         by: &str,
         document: Document,
-    ) -> Result<Vec<Changed>, RolloutError> {
-        let (plan, packed) = packed(document)?;
+    ) -> Result<Vec<FlagChange>, RolloutError> {
+        let (plan, packed) = parse_and_pack(document)?;
         let updated = {
-            let mut back = self.shared.back();
-            self.shared.update(&mut back, &machine::cut(by), &plan, &packed)
+            let mut backend = self.shared.lock_backend();
+            self.shared.update(&mut backend, &machine::truncated(by), &plan, &packed)
         };
-        self.shared.record_waiting();
+        self.shared.flush_and_notify();
         updated
     }
 }
@@ -32,81 +32,83 @@ impl Rollout {
 impl Shared {
     fn update(
         &self,
-        back: &mut Back,
+        backend: &mut Backend,
         by: &str,
         plan: &Arc<Plan>,
         packed: &[u8],
-    ) -> Result<Vec<Changed>, RolloutError> {
+    ) -> Result<Vec<FlagChange>, RolloutError> {
         let hash = Hash::of(packed);
-        self.front().notice_calls(&self.gate, &self.moment());
+        self.lock_live().collect_gate_calls(&self.gate, &self.moment());
         for _ in 0..2 {
-            self.drain(back)?;
-            if self.front().state.document == hash {
+            self.flush_pending(backend)?;
+            if self.lock_live().state.document == hash {
                 return Ok(Vec::new());
             }
             let changed = self.changes(plan)?;
-            back.store.keep(&hash.to_string(), packed).map_err(|error| back.failed(error))?;
-            let happened = Happened { by, flag: None, from: None, to: None, document: hash };
+            backend.store.keep(&hash.to_string(), packed).map_err(|error| backend.failed(error))?;
+            let header = RecordHeader { by, flag: None, from: None, to: None, document: hash };
             let fact = Fact::Updated { flags: changed.clone() };
-            match self.write_under(back, &happened, fact, plan) {
+            match self.write_with_plan(backend, &header, fact, plan) {
                 Err(error) if error.store_error().is_some_and(StoreError::is_conflict) => {
-                    self.catch_up(back)?;
+                    self.catch_up(backend)?;
                 }
                 written => {
                     written?;
-                    self.front().follow_all(&self.gate, &self.moment());
+                    self.lock_live().sync_gate(&self.gate, &self.moment());
                     return Ok(changed);
                 }
             }
         }
-        Err(back.failed(StoreError::conflict("others were first, again and again")))
+        Err(backend
+            .failed(StoreError::conflict("other processes wrote first each time; try again")))
     }
 
-    pub(super) fn preview(&self, document: Document) -> Result<Vec<Changed>, RolloutError> {
-        let (plan, packed) = packed(document)?;
-        let known = self.front().state.document;
+    pub(super) fn preview(&self, document: Document) -> Result<Vec<FlagChange>, RolloutError> {
+        let (plan, packed) = parse_and_pack(document)?;
+        let known = self.lock_live().state.document;
         if known == Hash::of(&packed) { Ok(Vec::new()) } else { self.changes(&plan) }
     }
 
-    /// What the document changes, flag by flag; every flag that stands in its way.
-    fn changes(&self, plan: &Plan) -> Result<Vec<Changed>, RolloutError> {
-        let front = self.front();
+    /// Returns the document's changes flag by flag, or an error with every flag that prevents the update.
+    fn changes(&self, plan: &Plan) -> Result<Vec<FlagChange>, RolloutError> {
+        let live = self.lock_live();
         let mut comparison = Comparison::default();
         let (mut changed, mut refusals) = (Vec::new(), Vec::new());
         for key in plan.flags() {
             let Some(new) = plan.flag(key) else { continue };
-            let Some((old, state)) = front.known(key) else {
-                match front.state.removed(key) {
-                    Some(removed) => match machine::returned(removed, &new, &mut comparison) {
-                        Ok(back) => changed.push(back),
+            let Some((old, state)) = live.find(key) else {
+                match live.state.removed(key) {
+                    Some(removed) => match machine::check_readded(removed, &new, &mut comparison) {
+                        Ok(returned) => changed.push(returned),
                         Err(refusal) => refusals.push(refusal),
                     },
                     None => {
                         let stage = Some(new.stage());
-                        changed.push(Changed { new: true, ..Changed::of(key, stage) });
+                        changed.push(FlagChange { new: true, ..FlagChange::of(key, stage) });
                     }
                 }
                 continue;
             };
-            match machine::replan(&old, &new, state, plan.per_update(), &mut comparison) {
-                Ok(replanned) => {
-                    let audience = replanned.audience.iter();
+            match machine::check_update(&old, &new, state, plan.per_update(), &mut comparison) {
+                Ok(update) => {
+                    let audience = update.audience.iter();
                     let audience = audience.map(|change| change.to_string().into()).collect();
-                    let Replanned { reset, reason, .. } = replanned;
+                    let FlagUpdate { reset, reason, .. } = update;
                     let stage = Some(state.stage);
-                    let change = Changed { audience, reason, reset, ..Changed::of(key, stage) };
-                    changed.extend((!change.is_nothing()).then_some(change));
+                    let change =
+                        FlagChange { audience, reason, reset, ..FlagChange::of(key, stage) };
+                    changed.extend((!change.is_empty()).then_some(change));
                 }
                 Err(refusal) => refusals.push(refusal),
             }
         }
-        let gone = front.state.flags().iter().filter(|(key, _)| plan.flag(key).is_none());
-        changed.extend(gone.map(|(key, _)| Changed::of(key, None)));
+        let gone = live.state.flags().iter().filter(|(key, _)| plan.flag(key).is_none());
+        changed.extend(gone.map(|(key, _)| FlagChange::of(key, None)));
         changed.sort_by(|a, b| a.flag.cmp(&b.flag));
         if !refusals.is_empty() {
             return Err(Kind::UpdateRefused { refusals }.into());
         }
-        let problems = shrinks(&front.state, plan, &changed);
+        let problems = removal_problems(&live.state, plan, &changed);
         match problems.is_empty() {
             true => Ok(changed),
             false => Err(Kind::Shrinks { error: plan.error(problems) }.into()),
@@ -114,8 +116,8 @@ impl Shared {
     }
 }
 
-/// What a document takes from many at once beside what it changes of single flags.
-fn shrinks(state: &State, plan: &Plan, changed: &[Changed]) -> Vec<Problem> {
+/// Returns the problems of an update that removes too many flags, or empties a list of users.
+fn removal_problems(state: &JournalState, plan: &Plan, changed: &[FlagChange]) -> Vec<Problem> {
     let is_on = |key: &str| state.stage(key) != StageName::OFF;
     let on = state.flags().iter().filter(|(key, _)| is_on(key)).count();
     let gone = changed.iter().filter(|change| change.stage.is_none() && is_on(&change.flag));

@@ -1,22 +1,22 @@
-//! Who has to be told.
+//! Alerts for the people responsible for a flag.
 
 use std::time::SystemTime;
 
-/// Something that somebody has to be told, now.
+/// An urgent message to the person responsible for a flag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Alert {
-    /// What it is about.
+    /// The reason for the alert.
     pub kind: AlertKind,
-    /// What happened, in a sentence.
+    /// What happened, in one sentence.
     pub text: String,
-    /// Who is responsible at this moment; `None` where the plan has no responsibility table.
+    /// The person responsible now. `None` if the plan has no responsibility table.
     pub responsible: Option<Box<str>>,
-    /// By when they have to have answered, where they are asked something: then the next in line is.
+    /// The deadline for an answer, if the alert asks for one. After it, the rollout asks the next in line.
     pub answer_by: Option<SystemTime>,
 }
 
-/// What an alert is about.
+/// The reason for an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AlertKind {
@@ -24,9 +24,9 @@ pub enum AlertKind {
     Metric,
     /// A trigger asks for a decision.
     Decision,
-    /// The flag was taken back.
+    /// The flag was rolled back.
     RolledBack,
-    /// A roll-back could not be verified in time, or nobody answered: the next in line is asked.
+    /// A rollback was not verified in time, or no answer came: the next in line is asked.
     Escalation,
     /// A check of the watch is overdue.
     WatchMissed,

@@ -1,60 +1,63 @@
-//! The state after a fact: the one place where it changes.
+//! Changes of a flag's state. No other module changes it.
 
-use super::Context;
-use super::case::position_of;
-use super::evidence::{self, Read};
-use super::state::{FlagState, Hold, Incident, Owed, Signature};
-use super::telling;
+use super::EventContext;
+use super::evidence::{self, MetricReading};
+use super::flag_view::position_of;
+use super::messages;
+use super::state::{FlagState, Hold, Incident, PendingMessages, Signature};
 use super::watch;
 use crate::eval::StageName;
 use crate::plan::model::{FlagPlan, Phase, Quantity, When};
 use crate::rollout::{Cause, Fact, Stamp};
 
-/// The state once a fact is known: what `transition` did, and what replay does.
+/// Changes a flag's state by a fact. Both `transition` and the replay of a journal use it.
 ///
-/// `context.next` is the number of the fact's record; `context.serving` is not looked at.
+/// `context.record` is the number of the fact's record. `context.serving` is ignored.
 pub(in crate::rollout) fn apply(
     plan: &FlagPlan<'_>,
     state: &mut FlagState,
     fact: &Fact,
     to: StageName,
-    context: &Context<'_>,
+    context: &EventContext<'_>,
 ) {
     let (now, stamp) = (context.now, context.now.stamp());
     match fact {
         Fact::Opened { .. } | Fact::Updated { .. } | Fact::Seen {} => {}
         Fact::Promoted { .. } => promote(plan, state, to, stamp),
         Fact::Completed { .. } => {
-            let owed = std::mem::take(&mut state.owed);
-            state.owed = telling::owed_by_promotion(owed, (state.stage, state.since), stamp);
+            let pending = std::mem::take(&mut state.pending_messages);
+            let left = (state.stage, state.since);
+            state.pending_messages = messages::pending_after_promotion(pending, left, stamp);
             state.complete = true;
         }
         Fact::Held { why } => {
             state.hold = Some(Hold { by: context.by.into(), why: why.clone(), since: stamp });
         }
         Fact::Resumed { .. } => state.hold = None,
-        Fact::RolledBack { cause, .. } => take_back(state, cause, to, context),
+        Fact::RolledBack { cause, .. } => roll_back(state, cause, to, context),
         Fact::Signed { item, evidence } => {
             let (by, evidence) = (context.by.into(), evidence.clone());
             state.signatures.insert(item.clone(), Signature { by, evidence, since: stamp });
-            watch::note(plan, state, now);
+            watch::mark_check(plan, state, now);
         }
         Fact::Unsigned { item, .. } | Fact::Expired { item } => {
             state.signatures.remove(item);
         }
         Fact::Reported { kind, .. } => {
             let about = format!("incident {kind}").into();
-            state.incident.get_or_insert_with(|| opened(about, to, Phase::Decide, context));
+            state.incident.get_or_insert_with(|| new_incident(about, to, Phase::Decide, context));
         }
         Fact::Asked { trigger, .. } => {
-            let asked = || opened(trigger.clone(), to, Phase::Decide, context);
-            state.incident.get_or_insert_with(asked);
+            let incident = || new_incident(trigger.clone(), to, Phase::Decide, context);
+            state.incident.get_or_insert_with(incident);
         }
         Fact::Messaged { stage, when, number, .. } => {
             let Ok(when) = when.parse() else { return };
-            state.owed.retain(|owed| (owed.stage, owed.when) != (*stage, when));
-            state.messaged.retain(|(of, at, _)| (*of, *at) != (*stage, when));
-            state.messaged.push((*stage, when, *number));
+            state
+                .pending_messages
+                .retain(|pending| (pending.stage, pending.when) != (*stage, when));
+            state.sent_messages.retain(|(of, at, _)| (*of, *at) != (*stage, when));
+            state.sent_messages.push((*stage, when, *number));
         }
         Fact::Stepped { phase, .. } => step(state, *phase, context),
         Fact::Escalated { .. } => {
@@ -63,64 +66,72 @@ pub(in crate::rollout) fn apply(
             }
         }
         Fact::Closed { .. } => {
-            let was_taken_back = state.incident.take().is_some_and(|it| it.cause.is_some());
-            if was_taken_back {
-                // What was read for the incident shows nothing about the stage it is in now.
+            let was_rolled_back = state.incident.take().is_some_and(|it| it.cause.is_some());
+            if was_rolled_back {
+                // These readings were taken to verify the rollback, not to judge the present stage.
                 state.evidence.clear();
             }
         }
         Fact::Measured { metric, value, control, samples, judged } => {
-            let read = |text: &Option<Box<str>>| {
-                let unit = evidence::tests(plan, state).get(&**metric).map(|(it, _)| it.unit)?;
+            let parse = |text: &Option<Box<str>>| {
+                let metrics = evidence::metric_conditions(plan, state);
+                let unit = metrics.get(&**metric).map(|(it, _)| it.unit)?;
                 Quantity::parse(text.as_deref()?, unit).ok()
             };
-            let (value, control) = (read(value), read(control));
-            let read = Read { metric, value, control, samples: *samples, judged: *judged };
-            let after = evidence::evidence_after(plan, state, &read, context.by, now);
+            let (value, control, samples) = (parse(value), parse(control), *samples);
+            let reading = MetricReading { metric, value, control, samples, judged: *judged };
+            let after = evidence::evidence_after(plan, state, &reading, context.by, now);
             if let Some(after) = after {
                 state.evidence.insert(metric.clone(), after);
-                watch::note(plan, state, now);
+                watch::mark_check(plan, state, now);
             }
         }
         Fact::WatchMissed { last, .. } => state.watch_missed = state.watch_missed.max(*last),
     }
 }
 
-fn take_back(state: &mut FlagState, cause: &Cause, to: StageName, context: &Context<'_>) {
+fn roll_back(state: &mut FlagState, cause: &Cause, to: StageName, context: &EventContext<'_>) {
     let (from, now) = (state.stage, context.now.stamp());
     let mut incident = state.incident.take();
     if let (Some(incident), Cause::Trigger { .. }) = (&mut incident, cause) {
-        // What was asked before is not what took it back.
+        // The incident may be about another trigger, which only asked for a decision.
         incident.about = cause.to_string().into();
     }
-    let fresh = opened(cause.to_string().into(), from, Phase::Verify, context);
+    let new = new_incident(cause.to_string().into(), from, Phase::Verify, context);
     let (stage, began, reason) = (from, state.since, Some(cause.to_string().into()));
-    let owed = Owed { stage, when: When::RollBack, since: now, began, reason };
+    let pending = PendingMessages { stage, when: When::Rollback, since: now, began, reason };
     let incident = Incident {
         cause: Some(cause.clone()),
         from,
         phase: Phase::Verify,
         phase_since: now,
         escalations: 0,
-        ..incident.unwrap_or(fresh)
+        ..incident.unwrap_or(new)
     };
-    *state = FlagState { incident: Some(incident), owed: vec![owed], ..FlagState::new(to, now) };
+    let (incident, pending_messages) = (Some(incident), vec![pending]);
+    *state = FlagState { incident, pending_messages, ..FlagState::new(to, now) };
 }
 
 fn promote(plan: &FlagPlan<'_>, state: &mut FlagState, to: StageName, now: Stamp) {
     let before = std::mem::replace(state, FlagState::new(to, now));
-    let start = std::mem::take(&mut state.owed);
-    state.owed = telling::owed_by_promotion(before.owed, (before.stage, before.since), now);
-    state.owed.extend(start);
-    state.messaged = before.messaged;
-    // What was told of stages that are still to come.
+    let start = std::mem::take(&mut state.pending_messages);
+    let left = (before.stage, before.since);
+    state.pending_messages = messages::pending_after_promotion(before.pending_messages, left, now);
+    state.pending_messages.extend(start);
+    state.sent_messages = before.sent_messages;
+    // Messages announce later stages in advance. Remember those, so that they are not sent again.
     let (place, here) = (|stage| position_of(plan, stage), position_of(plan, to));
-    state.messaged.retain(|(stage, ..)| place(*stage) > here);
+    state.sent_messages.retain(|(stage, ..)| place(*stage) > here);
 }
 
-fn opened(about: Box<str>, from: StageName, phase: Phase, context: &Context<'_>) -> Incident {
+fn new_incident(
+    about: Box<str>,
+    from: StageName,
+    phase: Phase,
+    context: &EventContext<'_>,
+) -> Incident {
     Incident {
-        number: context.next,
+        number: context.record,
         about,
         cause: None,
         from,
@@ -132,7 +143,7 @@ fn opened(about: Box<str>, from: StageName, phase: Phase, context: &Context<'_>)
     }
 }
 
-fn step(state: &mut FlagState, done: Phase, context: &Context<'_>) {
+fn step(state: &mut FlagState, done: Phase, context: &EventContext<'_>) {
     let Some(incident) = &mut state.incident else { return };
     incident.phase = match done {
         Phase::Decide => Phase::Execute,

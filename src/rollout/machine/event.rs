@@ -1,130 +1,131 @@
-//! What can happen to a flag.
+//! Events: requests and observations about a flag.
 
 use crate::eval::StageName;
 use crate::plan::model::Quantity;
 
-/// What somebody or something wants of a flag.
+/// A request or an observation about a flag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// One stage up, or from the last stage to complete: every condition has to hold.
+    /// Promotes the flag one stage, or completes the rollout in the last stage. Every condition must hold.
     Promote,
-    /// The same if this is the next stage. Where the flag is there already, nothing happens: so a command may be repeated.
+    /// Promotes the flag to its next stage, if that is the named one. Changes nothing if the flag is there already, so
+    /// a command may be repeated.
     PromoteTo {
-        /// Where to.
+        /// The stage to promote to.
         to: StageName,
     },
-    /// Up, whatever is unmet; to a certain stage or one up.
+    /// Promotes the flag although conditions are unmet.
     Force {
-        /// Where to; `None`: one up, or from the last stage to complete.
+        /// The stage to promote to. `None`: one stage up, or from the last stage to complete.
         to: Option<StageName>,
-        /// Why. Not blank.
+        /// The reason. Must not be blank.
         reason: String,
     },
-    /// No promotion until resumed.
+    /// Blocks promotions until the flag is resumed.
     Hold {
-        /// Why. Not blank.
+        /// The reason. Must not be blank.
         why: String,
     },
-    /// The hold is over.
+    /// Ends a hold.
     Resume {
-        /// Why.
+        /// The reason.
         why: Option<String>,
     },
-    /// Back, because somebody decides so.
+    /// Rolls the flag back by a person's decision.
     RollBack {
-        /// Where to; `None`: where the plan says. Must be below where the flag is.
+        /// The stage to roll back to, below the flag's stage. `None`: the plan's target.
         to: Option<StageName>,
-        /// Why. May be blank: nothing stands in the way of going back.
+        /// The reason. May be blank: a rollback is never refused for lack of a reason.
         reason: String,
     },
-    /// Back, because something that watches found a trigger breached (`guard`).
+    /// Reports that a trigger is breached, as a guard does. Rolls the flag back or asks for a decision.
     Breach {
-        /// The trigger's place in the plan's list, from 0.
+        /// The trigger's index in the plan's list, from 0.
         trigger: usize,
-        /// What was found, in words.
+        /// The figures that breach the trigger, in words.
         evidence: String,
     },
-    /// A person confirms an item of the checklist or a criterion.
+    /// Signs an item of the checklist or of the criteria.
     Sign {
-        /// Its id.
+        /// The item's id.
         item: String,
-        /// On what grounds.
+        /// The evidence, such as a link.
         evidence: Option<String>,
     },
-    /// Takes a signature back.
+    /// Removes a signature.
     Unsign {
         /// The item's id.
         item: String,
-        /// Why.
+        /// The reason.
         why: Option<String>,
     },
     /// Reports an incident.
     Report {
-        /// Its kind: `security`, `data_integrity`, `critical_bug`, or one that a trigger of the flag names.
-        /// Another kind is refused.
+        /// The incident's kind: `security`, `data_integrity`, `critical_bug`, or a kind that a trigger of the flag
+        /// names. Any other kind is refused.
         kind: String,
-        /// What was seen.
+        /// What was observed.
         note: Option<String>,
     },
-    /// The present phase of the incident is done.
+    /// Completes the present phase of the incident.
     Step {
         /// What was found or done.
         note: Option<String>,
-        /// Why it counts as done although its check fails.
+        /// The reason to complete the phase although its check fails.
         overriding: Option<String>,
     },
     /// Closes the incident.
     Close {
-        /// What came of it. Not blank.
+        /// The result of the investigation. Must not be blank.
         note: String,
     },
-    /// A metric was read.
+    /// Reports a reading of a metric.
     Measure {
-        /// Its name.
+        /// The metric's name.
         metric: String,
-        /// What was read.
+        /// The value, or no data.
         reading: Reading,
         /// The value for users without the flag.
         control: Option<Quantity>,
-        /// From how many samples.
+        /// The number of samples.
         samples: Option<u64>,
     },
-    /// A guard has measured a metric, whose limits it judges itself: for criteria, alerts and what an incident
-    /// verifies, and for no trigger but where no data is one.
+    /// Reports a guard's measurement of a metric. It counts for criteria, alerts and the verification of an incident.
+    /// It fires no trigger, because the guard judges triggers itself. But it is data for `no_data = "rollback"`.
     Judged {
-        /// The stage it was measured in: of another one it says nothing.
+        /// The stage in which the guard measured. Ignored if the flag is in another stage.
         stage: StageName,
-        /// Its name.
+        /// The metric's name.
         metric: String,
-        /// What it came to.
+        /// The value for users with the flag.
         value: Quantity,
         /// The value for users without the flag.
         control: Option<Quantity>,
-        /// From how many requests.
+        /// The number of requests.
         samples: u64,
     },
-    /// Time has passed: does what is due.
+    /// Does what is due because time has passed.
     Tick,
-    /// Whoever sends the plan's messages asks which are due.
-    Tell,
+    /// Sends the plan's messages that are due.
+    SendMessages,
 }
 
-/// What reading a metric gave.
+/// The result of reading a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
     /// A value.
     Value(Quantity),
-    /// Nothing: no data, not a number, an answer too old.
+    /// No value: no data, not a number, or an answer that is too old.
     NoData,
 }
 
-/// Bytes of a text that somebody writes, beyond which it is cut off: a journal is kept for ever, and
-/// a roll-back is not refused because somebody has pasted a log.
+/// Maximum length of a text that a caller gives, in bytes. Longer texts are truncated, because a journal keeps them
+/// forever. They are not refused: a pasted log must not prevent a rollback.
 const MAX_TEXT_BYTES: usize = 4096;
 
-/// A text as a record keeps it.
-pub(in crate::rollout) fn cut(text: &str) -> String {
+/// Returns the text as a record keeps it: [`MAX_TEXT_BYTES`] at most.
+pub(in crate::rollout) fn truncated(text: &str) -> String {
     if text.len() <= MAX_TEXT_BYTES {
         return text.to_owned();
     }
@@ -134,51 +135,51 @@ pub(in crate::rollout) fn cut(text: &str) -> String {
 }
 
 impl Event {
-    /// The same, with texts as records keep them.
-    pub(in crate::rollout) fn cut(&self) -> Event {
+    /// Returns the event with every text truncated.
+    pub(in crate::rollout) fn truncated(&self) -> Event {
         let mut event = self.clone();
-        let cut_one = |text: &mut String| *text = cut(text);
-        let cut_any = |text: &mut Option<String>| text.iter_mut().for_each(cut_one);
+        let truncate = |text: &mut String| *text = truncated(text);
+        let truncate_any = |text: &mut Option<String>| text.iter_mut().for_each(truncate);
         match &mut event {
-            Event::Promote | Event::PromoteTo { .. } | Event::Tick | Event::Tell => {}
+            Event::Promote | Event::PromoteTo { .. } | Event::Tick | Event::SendMessages => {}
             Event::Force { reason: text, .. }
             | Event::Hold { why: text }
             | Event::RollBack { reason: text, .. }
             | Event::Breach { evidence: text, .. }
             | Event::Close { note: text }
             | Event::Measure { metric: text, .. }
-            | Event::Judged { metric: text, .. } => cut_one(text),
-            Event::Resume { why: text } => cut_any(text),
+            | Event::Judged { metric: text, .. } => truncate(text),
+            Event::Resume { why: text } => truncate_any(text),
             Event::Sign { item, evidence: text }
             | Event::Unsign { item, why: text }
             | Event::Report { kind: item, note: text } => {
-                cut_one(item);
-                cut_any(text);
+                truncate(item);
+                truncate_any(text);
             }
             Event::Step { note, overriding } => {
-                cut_any(note);
-                cut_any(overriding);
+                truncate_any(note);
+                truncate_any(overriding);
             }
         }
         event
     }
 
-    /// What a refusal calls it.
+    /// Returns the event's name in refusals.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Event::Promote | Event::PromoteTo { .. } => "promote",
             Event::Force { .. } => "forced promotion",
             Event::Hold { .. } => "hold",
             Event::Resume { .. } => "resume",
-            Event::RollBack { .. } | Event::Breach { .. } => "roll-back",
+            Event::RollBack { .. } | Event::Breach { .. } => "rollback",
             Event::Sign { .. } => "signature",
-            Event::Unsign { .. } => "taking back a signature",
+            Event::Unsign { .. } => "removal of a signature",
             Event::Report { .. } => "report",
             Event::Step { .. } => "incident step",
             Event::Close { .. } => "closing the incident",
             Event::Measure { .. } | Event::Judged { .. } => "metric",
             Event::Tick => "tick",
-            Event::Tell => "telling",
+            Event::SendMessages => "sending messages",
         }
     }
 }

@@ -1,54 +1,54 @@
-//! From the report of an incident to its end.
+//! Incidents, from the report or the rollback until they are closed.
 
 use std::time::Duration;
 
 use super::alert::{Alert, AlertKind};
-use super::case::{Case, Decision, Draft};
 use super::evidence::evidence_text;
+use super::flag_view::{Decision, FlagView};
+use super::human_duration::HumanDuration;
 use super::refusal::Unmet;
 use super::rollback;
 use super::state::Incident;
-use super::text::Spent;
 use crate::eval::StageName;
 use crate::plan::model::{Action, IncidentKind, Limit, Metric, Phase, TriggerCause};
 use crate::plan::{Excerpt, one_of};
 use crate::rollout::{Cause, Fact};
 
-/// A person or a program reports an incident. A kind that nothing answers to is refused: the flag would
-/// stay on because of a spelling mistake.
-pub(super) fn report(case: &Case<'_, '_>, kind: &str, note: Option<&str>) -> Decision {
-    let kinds = kinds(case);
+/// Decides about a reported incident. An unknown kind is refused: a spelling mistake must not leave the flag on.
+pub(super) fn report(
+    flag: &FlagView<'_, '_>,
+    kind: &str,
+    note: Option<&str>,
+) -> Result<Decision, Vec<Unmet>> {
+    let kinds = kinds(flag);
     if !kinds.contains(&kind) {
         let found = match kind.trim().is_empty() {
-            true => "the incident is of no kind".to_owned(),
-            false => format!(
-                "found `{}`, not a kind of incident that the flag's plan or stagegate knows",
-                Excerpt(kind)
-            ),
+            true => "the kind of the incident is blank".to_owned(),
+            false => format!("`{}` is not a known kind of incident", Excerpt(kind)),
         };
         return Err(vec![Unmet::new("report", found, one_of(kind, kinds.into_iter()))]);
     }
     let note: Option<Box<str>> = note.map(Into::into);
-    let mut draft = case.stays(Fact::Reported { kind: kind.into(), note: note.clone() });
-    let answers = |cause: &TriggerCause| matches!(cause, TriggerCause::Incident(named) if named.as_str() == kind);
-    let trigger = case.triggers().find(|(_, trigger)| answers(&trigger.cause));
+    let mut decision = flag.stays(Fact::Reported { kind: kind.into(), note: note.clone() });
+    let names_kind = |cause: &TriggerCause| matches!(cause, TriggerCause::Incident(named) if named.as_str() == kind);
+    let trigger = flag.triggers().find(|(_, trigger)| names_kind(&trigger.cause));
     let rolls_back = trigger.is_some_and(|(_, trigger)| trigger.action == Action::RollBack);
-    let taken_back = case.state.incident.as_ref().is_some_and(|it| it.cause.is_some());
-    if rolls_back && !taken_back && !case.is_off() {
-        draft.extend(rollback::to_target(case, Cause::Incident { kind: kind.into(), note }));
+    let is_rolled_back = flag.state.incident.as_ref().is_some_and(|it| it.cause.is_some());
+    if rolls_back && !is_rolled_back && !flag.is_off() {
+        decision.extend(rollback::to_target(flag, Cause::Incident { kind: kind.into(), note }));
     } else {
-        let told = note.map(|note| format!(": {note}")).unwrap_or_default();
-        let question = if taken_back || case.is_off() { "" } else { "; roll back?" };
-        let text = format!("incident {kind} reported{told}{question}");
-        draft.alerts.push(asks(case, text));
+        let details = note.map(|note| format!(": {note}")).unwrap_or_default();
+        let question = if is_rolled_back || flag.is_off() { "" } else { "; roll back?" };
+        let text = format!("incident {kind} reported{details}{question}");
+        decision.alerts.push(decision_alert(flag, text));
     }
-    Ok(draft)
+    Ok(decision)
 }
 
-/// The kinds that every plan knows, then those that the flag's triggers name.
-fn kinds<'p>(case: &Case<'p, '_>) -> Vec<&'p str> {
+/// Returns the built-in kinds of incidents, then the other kinds that the flag's triggers name.
+fn kinds<'p>(flag: &FlagView<'p, '_>) -> Vec<&'p str> {
     let mut kinds: Vec<&str> = IncidentKind::KNOWN.iter().map(IncidentKind::as_str).collect();
-    for (_, trigger) in case.triggers() {
+    for (_, trigger) in flag.triggers() {
         if let TriggerCause::Incident(kind) = &trigger.cause
             && !kinds.contains(&kind.as_str())
         {
@@ -58,48 +58,48 @@ fn kinds<'p>(case: &Case<'p, '_>) -> Vec<&'p str> {
     kinds
 }
 
-/// A trigger asks whether the flag is taken back: an incident, so that nothing is promoted meanwhile and somebody
-/// else is asked where nobody answers. Where one is open already, somebody is at it.
-pub(super) fn ask(case: &Case<'_, '_>, trigger: &str, evidence: &str) -> Draft {
-    let mut draft = Draft::default();
-    if case.state.incident.as_ref().is_some_and(|incident| *incident.about == *trigger) {
-        return draft;
+/// Asks whether to roll the flag back, for a trigger with `action = "decide"`. This opens an incident, so that nothing
+/// is promoted meanwhile and the question escalates. If another incident is open, it only sends an alert.
+pub(super) fn ask(flag: &FlagView<'_, '_>, trigger: &str, evidence: &str) -> Decision {
+    let mut decision = Decision::default();
+    if flag.state.incident.as_ref().is_some_and(|incident| *incident.about == *trigger) {
+        return decision;
     }
-    if case.state.incident.is_none() {
+    if flag.state.incident.is_none() {
         let fact = Fact::Asked { trigger: trigger.into(), evidence: evidence.into() };
-        draft.extend(case.stays(fact));
+        decision.extend(flag.stays(fact));
     }
-    draft.alerts.push(asks(case, format!("{trigger}: {evidence}; roll back?")));
-    draft
+    decision.alerts.push(decision_alert(flag, format!("{trigger}: {evidence}; roll back?")));
+    decision
 }
 
-/// A decision that somebody has to take in time.
-fn asks(case: &Case<'_, '_>, text: String) -> Alert {
-    case.asks(AlertKind::Decision, text, patience(case, Phase::Decide))
+/// Returns an alert that asks for a decision.
+fn decision_alert(flag: &FlagView<'_, '_>, text: String) -> Alert {
+    flag.question(AlertKind::Decision, text, time_to_escalation(flag, Phase::Decide))
 }
 
-/// The present phase is done.
+/// Decides about the completion of the incident's present phase.
 pub(super) fn step(
-    case: &Case<'_, '_>,
+    flag: &FlagView<'_, '_>,
     note: Option<&str>,
     overriding: Option<&str>,
     serving: StageName,
-) -> Decision {
-    let incident = open(case)?;
+) -> Result<Decision, Vec<Unmet>> {
+    let incident = open(flag)?;
     let stepped = |overridden: Option<&str>| {
         let (note, overridden) = (note.map(Into::into), overridden.map(Into::into));
-        case.stays(Fact::Stepped { phase: incident.phase, note, overridden })
+        flag.stays(Fact::Stepped { phase: incident.phase, note, overridden })
     };
     match incident.phase {
         Phase::Decide | Phase::Communicate => Ok(stepped(None)),
-        Phase::Execute if case.is_off() => Ok(stepped(None)),
+        Phase::Execute if flag.is_off() => Ok(stepped(None)),
         Phase::Execute => {
             let reason =
                 note.map_or_else(|| format!("incident {}", incident.number), str::to_owned);
             let cause = Cause::Decision { reason: reason.into() };
-            Ok(rollback::to_target(case, cause))
+            Ok(rollback::to_target(flag, cause))
         }
-        Phase::Verify => match (verify(case, incident, serving), overriding) {
+        Phase::Verify => match (verify(flag, incident, serving), overriding) {
             (Ok(()), _) => Ok(stepped(None)),
             (Err(_), Some(reason)) if !reason.trim().is_empty() => Ok(stepped(Some(reason))),
             (Err(unmet), _) => Err(vec![unmet]),
@@ -111,65 +111,65 @@ pub(super) fn step(
     }
 }
 
-/// The incident is over.
-pub(super) fn close(case: &Case<'_, '_>, note: &str) -> Decision {
-    let incident = open(case)?;
+/// Decides about closing the incident.
+pub(super) fn close(flag: &FlagView<'_, '_>, note: &str) -> Result<Decision, Vec<Unmet>> {
+    let incident = open(flag)?;
     let mut unmet = Vec::new();
     if note.trim().is_empty() {
-        let hint = "say what came of it; it is kept with the incident";
-        unmet.push(Unmet::new("note", "there is no note", hint));
+        let hint = "say what you found: the journal keeps the note with the incident";
+        unmet.push(Unmet::new("note", "the note is blank", hint));
     }
     if incident.cause.is_some() && incident.phase != Phase::Investigate {
         let found = format!("incident {} is at `{}`", incident.number, incident.phase);
         unmet.push(Unmet::new("incident", found, "go through its steps up to `investigate` first"));
     }
-    if unmet.is_empty() { Ok(case.stays(Fact::Closed { note: note.into() })) } else { Err(unmet) }
+    if unmet.is_empty() { Ok(flag.stays(Fact::Closed { note: note.into() })) } else { Err(unmet) }
 }
 
-fn open<'c>(case: &Case<'c, '_>) -> Result<&'c Incident, Vec<Unmet>> {
-    case.state.incident.as_ref().ok_or_else(|| {
+fn open<'c>(flag: &FlagView<'c, '_>) -> Result<&'c Incident, Vec<Unmet>> {
+    flag.state.incident.as_ref().ok_or_else(|| {
         vec![Unmet::new("no_incident", "no incident is open", "report one, or roll back")]
     })
 }
 
-/// Whether the roll-back has done what it was for: the process serves what it should, and what was
-/// beyond its limit no longer is.
+/// Checks that the rollback has worked: the process serves the flag's stage, and the metric that fired is back within
+/// its limit.
 pub(super) fn verify(
-    case: &Case<'_, '_>,
+    flag: &FlagView<'_, '_>,
     incident: &Incident,
     serving: StageName,
 ) -> Result<(), Unmet> {
-    if serving != case.state.stage {
+    if serving != flag.state.stage {
         let found = format!(
-            "questions are answered by stage `{serving}`, and the flag is at `{}`",
-            case.state.stage
+            "this process still serves stage `{serving}`, and the flag is at `{}`",
+            flag.state.stage
         );
-        return Err(Unmet::new("verify", found, "wait until the process follows"));
+        return Err(Unmet::new("verify", found, "wait until the process has caught up"));
     }
-    let Some((metric, limit)) = blamed(case, incident) else { return Ok(()) };
+    let Some((metric, limit)) = breached_limit(flag, incident) else { return Ok(()) };
     let name = &metric.name;
-    let wants = format!("report it: it has to be back from {limit}");
-    let Some(evidence) = case.state.evidence.get(name) else {
-        let found = format!("`{name}` has not been read since the roll-back");
-        return Err(Unmet::new("verify", found, wants));
+    let hint = format!("report it: it must no longer be {limit}");
+    let Some(evidence) = flag.state.evidence.get(name) else {
+        let found = format!("`{name}` has not been read since the rollback");
+        return Err(Unmet::new("verify", found, hint));
     };
-    let fresh = case.now.age_of(&evidence.read).is_some_and(|age| age <= *metric.stale_after);
+    let fresh = flag.now.age_of(&evidence.read_at).is_some_and(|age| age <= *metric.stale_after);
     if !fresh || evidence.value.is_none() {
-        let found = format!("`{name}` has no reading that is fresh");
-        return Err(Unmet::new("verify", found, wants));
+        let found = format!("`{name}` has no fresh reading");
+        return Err(Unmet::new("verify", found, hint));
     }
-    if evidence.holding.contains_key(&*limit.to_string()) {
+    if evidence.satisfied_since.contains_key(&*limit.to_string()) {
         let found = format!("`{name}` is still {limit}: {}", evidence_text(evidence));
-        let hint = "the flag may not have been the cause: look further, or override with a reason";
+        let hint = "the flag may not be the cause: investigate further, or override with a reason";
         return Err(Unmet::new("verify", found, hint));
     }
     Ok(())
 }
 
-/// The metric that fired the roll-back, and its limit.
-fn blamed<'p>(case: &Case<'_, 'p>, incident: &Incident) -> Option<(&'p Metric, Limit)> {
+/// Returns the metric and the limit of the trigger that rolled the flag back.
+fn breached_limit<'p>(flag: &FlagView<'_, 'p>, incident: &Incident) -> Option<(&'p Metric, Limit)> {
     let Some(Cause::Trigger { trigger: text, .. }) = &incident.cause else { return None };
-    case.plan.triggers().iter().find_map(|trigger| match &trigger.cause {
+    flag.plan.triggers().iter().find_map(|trigger| match &trigger.cause {
         TriggerCause::Metric { metric, limit, .. } if *trigger.cause.to_string() == **text => {
             Some((&**metric, *limit))
         }
@@ -177,56 +177,55 @@ fn blamed<'p>(case: &Case<'_, 'p>, incident: &Incident) -> Option<(&'p Metric, L
     })
 }
 
-/// What time has made due of an open incident: verification that passes by itself, or the next in
-/// line who is asked.
-pub(super) fn due(case: &Case<'_, '_>, serving: StageName) -> Draft {
-    let Some(incident) = &case.state.incident else { return Draft::default() };
+/// Returns what is due for an open incident: its verification, if that passes, or the next escalation.
+pub(super) fn due(flag: &FlagView<'_, '_>, serving: StageName) -> Decision {
+    let Some(incident) = &flag.state.incident else { return Decision::default() };
     let failed = match incident.phase {
         Phase::Decide => "nobody has decided".to_owned(),
-        Phase::Verify => match verify(case, incident, serving) {
+        Phase::Verify => match verify(flag, incident, serving) {
             Ok(()) => {
                 let fact = Fact::Stepped { phase: Phase::Verify, note: None, overridden: None };
-                return case.stays(fact);
+                return flag.stays(fact);
             }
             Err(unmet) => unmet.found,
         },
-        Phase::Execute | Phase::Communicate | Phase::Investigate => return Draft::default(),
+        Phase::Execute | Phase::Communicate | Phase::Investigate => return Decision::default(),
     };
-    let row = case.responsible();
+    let row = flag.responsible();
     let next = row.and_then(|row| {
         let asked = usize::try_from(incident.escalations).unwrap_or(usize::MAX);
         row.escalation.get(asked)
     });
-    let waited = case.now.spent_since(&incident.phase_since);
-    let patience = patience(case, incident.phase).saturating_mul(incident.escalations + 1);
-    let Some(next) = next.filter(|_| waited >= patience) else { return Draft::default() };
+    let waited = flag.now.elapsed_since(&incident.phase_since);
+    let patience = time_to_escalation(flag, incident.phase);
+    let is_due = waited >= patience.saturating_mul(incident.escalations + 1);
+    let Some(next) = next.filter(|_| is_due) else { return Decision::default() };
     let why = format!(
         "incident {} is at `{}` for {}: {failed}",
         incident.number,
         incident.phase,
-        Spent(waited)
+        HumanDuration(waited)
     );
-    let mut draft = case.stays(Fact::Escalated { to: next.clone(), why: why.as_str().into() });
+    let mut decision = flag.stays(Fact::Escalated { to: next.clone(), why: why.as_str().into() });
     let text = format!("{next} is asked: {why}");
-    let within = self::patience(case, incident.phase);
-    draft.alerts.push(case.asks(AlertKind::Escalation, text, within));
-    draft
+    decision.alerts.push(flag.question(AlertKind::Escalation, text, patience));
+    decision
 }
 
-/// How long the present phase may take before the next in line is asked.
-fn patience(case: &Case<'_, '_>, phase: Phase) -> Duration {
+/// Returns the time after which the next in line is asked.
+fn time_to_escalation(flag: &FlagView<'_, '_>, phase: Phase) -> Duration {
     const MINUTE: Duration = Duration::from_secs(60);
-    let within = allowed(case, phase);
-    let answer = case.responsible().and_then(|row| row.escalate_after).map(|after| *after);
+    let within = allowed(flag, phase);
+    let answer = flag.responsible().and_then(|row| row.escalate_after).map(|after| *after);
     match phase {
         Phase::Decide => answer.or(within).unwrap_or(5 * MINUTE),
         _ => within.or(answer).unwrap_or(15 * MINUTE),
     }
 }
 
-/// What the plan's procedure allows for a phase.
-pub(super) fn allowed(case: &Case<'_, '_>, phase: Phase) -> Option<Duration> {
-    let steps = case.plan.rollback().steps.iter();
+/// Returns the time that the plan's procedure allows for a phase.
+pub(super) fn allowed(flag: &FlagView<'_, '_>, phase: Phase) -> Option<Duration> {
+    let steps = flag.plan.rollback().steps.iter();
     steps
         .filter(|step| step.phase == phase)
         .filter_map(|step| step.within.map(|within| *within))

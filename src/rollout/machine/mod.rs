@@ -1,21 +1,21 @@
-//! The state machine of one flag: pure, no clock, no file, no gate.
+//! The state machine of one flag: pure functions that read no clock, file or gate.
 
 pub(super) mod alert;
 mod apply;
-mod case;
 mod conditions;
 pub(super) mod event;
 mod evidence;
+mod flag_view;
+pub(super) mod human_duration;
 mod incident;
-mod people;
+mod manual;
+mod messages;
 mod promote;
 pub(super) mod refusal;
-mod replan;
 mod rollback;
 pub(super) mod state;
-mod telling;
-pub(super) mod text;
 mod tick;
+mod update;
 mod watch;
 
 use crate::eval::StageName;
@@ -23,49 +23,49 @@ use crate::plan::model::FlagPlan;
 use crate::rollout::{Cause, Fact, Now};
 use alert::Alert;
 pub(super) use apply::apply;
-pub(super) use case::Draft;
-use case::{Case, Next};
-pub(super) use event::cut;
+pub(super) use event::truncated;
 use event::{Event, Reading};
-use evidence::Read;
-pub(super) use evidence::wanted;
+use evidence::MetricReading;
+pub(super) use evidence::metrics_to_read;
+pub(super) use flag_view::Decision;
+use flag_view::{FlagView, Next};
 use refusal::{Refusal, Unmet};
-pub(super) use replan::{Replanned, replan, reset, restored, returned};
 use state::FlagState;
-pub(super) use state::Removed;
+pub(super) use state::RemovedFlag;
+pub(super) use update::{FlagUpdate, apply_resets, check_readded, check_update, readded_state};
 
-/// What an event makes of a flag.
+/// The result of an event: the flag's new state, and the facts and alerts that led to it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Transition {
-    /// The flag's state since.
+    /// The flag's state after the event.
     pub state: FlagState,
-    /// What happened, in order, each with the stage the flag was in since: a record of the journal
-    /// each. Empty when the event changed nothing.
+    /// What happened, in order. Each fact comes with the flag's stage after it, and becomes one
+    /// record of the journal. Empty if the event changed nothing.
     pub facts: Vec<(Fact, StageName)>,
-    /// Who has to be told what.
+    /// Alerts for the people responsible.
     pub alerts: Vec<Alert>,
 }
 
-/// What an event meets, beside the flag itself.
+/// The circumstances of an event: when it happens, who caused it, and what the process serves.
 #[derive(Clone, Copy, Debug)]
-pub struct Context<'c> {
-    /// Now.
+pub struct EventContext<'c> {
+    /// The time of the event.
     pub now: Now<'c>,
-    /// Who or what the event is of.
+    /// The person or program that caused the event.
     pub by: &'c str,
-    /// The stage by which the process answers questions.
+    /// The stage that this process's gate serves.
     pub serving: StageName,
-    /// The number that the next record will have.
-    pub next: u64,
+    /// The number of the journal record that the event's first fact will get.
+    pub record: u64,
 }
 
-/// What an event makes of a flag, or every reason why it cannot be.
+/// Returns the state of a flag after an event, or every reason why the event is refused.
 ///
 /// # The states
 ///
-/// What each event makes of a flag in each state, where every condition holds: `-` is a refusal, `=` the
-/// same state. The flag has two stages; its roll-back leads to off.
+/// The table shows the state after each event, if every condition of the plan holds. `-` is a refusal,
+/// `=` the same state. The flag in the table has two stages, and its rollback leads to off.
 ///
 /// ```text
 /// state                     promote  force    hold            resume   roll back    report              step  close
@@ -75,13 +75,14 @@ pub struct Context<'c> {
 /// running, incident         -        -        held, incident  -        rolled back  =                   =     running
 /// held                      -        -        -               running  rolled back  held, incident      -     -
 /// rolled back               -        -        -               -        =            =                   =     -
-/// rolled back, looked into  -        -        -               -        =            =                   -     off
+/// rolled back, investigate  -        -        -               -        =            =                   -     off
 /// complete                  -        -        -               -        rolled back  complete, incident  -     -
 /// ```
 ///
-/// An incident that a trigger answers takes the flag back as it is reported. One that none answers leaves
-/// it where it is, and bars promotion, forced or not, until it is closed. `off` that is held resumes to
-/// `off`; a promotion from the last stage is `complete`.
+/// If a trigger with `action = "rollback"` names the kind of a reported incident, the report rolls the flag
+/// back. Otherwise the flag stays in its stage, and the open incident blocks every promotion, even a forced
+/// one. A flag that was held while off resumes to `off`. A promotion from the last stage completes the
+/// rollout.
 ///
 /// # Errors
 ///
@@ -93,7 +94,7 @@ pub struct Context<'c> {
 /// use std::time::{Duration, SystemTime};
 ///
 /// use stagegate::Plan;
-/// use stagegate::rollout::{Context, Event, FlagState, Stamp, transition};
+/// use stagegate::rollout::{EventContext, Event, FlagState, Stamp, transition};
 ///
 /// let plan = Plan::parse(r#"
 ///     schema = 1
@@ -103,7 +104,7 @@ pub struct Context<'c> {
 /// let flag = plan.flag("search").unwrap();
 /// let start = Stamp::new(SystemTime::UNIX_EPOCH, Duration::ZERO, 0);
 /// let off = FlagState::new(flag.stage(), start);
-/// let context = Context { now: start.into(), by: "ana", serving: off.stage, next: 2 };
+/// let context = EventContext { now: start.into(), by: "ana", serving: off.stage, record: 2 };
 /// let pilot = transition(&flag, &off, &Event::Promote, &context)?.state;
 /// assert_eq!(pilot.stage, "pilot");
 ///
@@ -119,129 +120,135 @@ pub fn transition(
     plan: &FlagPlan<'_>,
     state: &FlagState,
     event: &Event,
-    context: &Context<'_>,
+    context: &EventContext<'_>,
 ) -> Result<Transition, Refusal> {
-    let draft = draft(plan, state, event, context)?;
+    let decision = decide(plan, state, event, context)?;
     let mut state = state.clone();
-    for ((fact, to), place) in draft.facts.iter().zip(0..) {
-        let next = context.next.saturating_add(place);
-        apply(plan, &mut state, fact, *to, &Context { next, ..*context });
+    for ((fact, to), place) in decision.facts.iter().zip(0..) {
+        let record = context.record.saturating_add(place);
+        apply(plan, &mut state, fact, *to, &EventContext { record, ..*context });
     }
-    Ok(Transition { state, facts: draft.facts, alerts: draft.alerts })
+    Ok(Transition { state, facts: decision.facts, alerts: decision.alerts })
 }
 
-/// The facts and alerts of a transition, without the state after.
-pub(super) fn draft(
+/// Returns the facts, alerts and messages of an event, without the state after it.
+pub(super) fn decide(
     plan: &FlagPlan<'_>,
     state: &FlagState,
     event: &Event,
-    context: &Context<'_>,
-) -> Result<Draft, Refusal> {
-    let case = Case::new(plan, state, context);
+    context: &EventContext<'_>,
+) -> Result<Decision, Refusal> {
+    let flag = FlagView::new(plan, state, context);
     let refuse = |unmet| Refusal { flag: plan.key().into(), event: event.name(), unmet };
-    decide(&case, event, context).map_err(refuse)
+    dispatch(&flag, event, context).map_err(refuse)
 }
 
-/// What an event takes back wherever the flag turns out to be above `stage`, and the stage that the flag may not pass
-/// then. `None` for an event that takes nothing back.
-pub(super) fn intent(
+/// Returns the decision for a rollback of a flag that may be above `stage`, the stage that this process knows, and the
+/// stage that the flag may not exceed afterwards. Returns `None` if the event does not roll the flag back.
+///
+/// The decision is the one for the plan's last stage, because another process may serve the flag there.
+pub(super) fn rollback_bound(
     plan: &FlagPlan<'_>,
     stage: StageName,
     event: &Event,
-    context: &Context<'_>,
-) -> Option<(Draft, StageName)> {
+    context: &EventContext<'_>,
+) -> Option<(Decision, StageName)> {
     let to = match event {
         Event::RollBack { to, .. } => to.unwrap_or(stage),
         Event::Breach { .. } | Event::Report { .. } => stage,
         _ => return None,
     };
     let highest = FlagState::new(plan.stages().last()?.name(), context.now.stamp());
-    let mut draft = draft(plan, &highest, event, context).ok()?;
-    draft.taken_back_to()?;
-    for (fact, place) in &mut draft.facts {
+    let mut decision = decide(plan, &highest, event, context).ok()?;
+    decision.rolls_back_to()?;
+    for (fact, place) in &mut decision.facts {
         *place = if matches!(fact, Fact::RolledBack { .. }) { to } else { stage };
     }
-    Some((draft, to))
+    Some((decision, to))
 }
 
-/// Says that a flag is taken back.
-pub(super) fn taken_back(
+/// Returns the alert about a rollback.
+pub(super) fn rollback_alert(
     plan: &FlagPlan<'_>,
     state: &FlagState,
     now: Now<'_>,
     cause: &Cause,
     to: StageName,
 ) -> Alert {
-    rollback::alert(&Case { plan, state, now }, cause, to)
+    rollback::alert(&FlagView { plan, state, now }, cause, to)
 }
 
-fn decide(case: &Case<'_, '_>, event: &Event, context: &Context<'_>) -> case::Decision {
+fn dispatch(
+    flag: &FlagView<'_, '_>,
+    event: &Event,
+    context: &EventContext<'_>,
+) -> Result<Decision, Vec<Unmet>> {
     let serving = context.serving;
     match event {
-        Event::Promote => promote::promote(case),
-        Event::PromoteTo { to } => promote::promote_to(case, *to),
-        Event::Force { to, reason } => promote::force(case, *to, reason),
-        Event::Hold { why } => people::hold(case, why),
-        Event::Resume { why } => people::resume(case, why.as_deref()),
-        Event::RollBack { to, reason } => rollback::decided(case, *to, reason),
-        Event::Breach { trigger, evidence } => rollback::breached(case, *trigger, evidence),
-        Event::Sign { item, evidence } => people::sign(case, item, evidence.as_deref()),
-        Event::Unsign { item, why } => people::unsign(case, item, why.as_deref()),
-        Event::Report { kind, note } => incident::report(case, kind, note.as_deref()),
+        Event::Promote => promote::promote(flag),
+        Event::PromoteTo { to } => promote::promote_to(flag, *to),
+        Event::Force { to, reason } => promote::force(flag, *to, reason),
+        Event::Hold { why } => manual::hold(flag, why),
+        Event::Resume { why } => manual::resume(flag, why.as_deref()),
+        Event::RollBack { to, reason } => rollback::on_request(flag, *to, reason),
+        Event::Breach { trigger, evidence } => rollback::on_breach(flag, *trigger, evidence),
+        Event::Sign { item, evidence } => manual::sign(flag, item, evidence.as_deref()),
+        Event::Unsign { item, why } => manual::unsign(flag, item, why.as_deref()),
+        Event::Report { kind, note } => incident::report(flag, kind, note.as_deref()),
         Event::Step { note, overriding } => {
-            incident::step(case, note.as_deref(), overriding.as_deref(), serving)
+            incident::step(flag, note.as_deref(), overriding.as_deref(), serving)
         }
-        Event::Close { note } => incident::close(case, note),
+        Event::Close { note } => incident::close(flag, note),
         Event::Measure { metric, reading, control, samples } => {
             let value = match reading {
                 Reading::Value(value) => Some(*value),
                 Reading::NoData => None,
             };
             let (control, samples) = (*control, *samples);
-            let read = Read { metric, value, control, samples, judged: false };
-            evidence::measure(case, &read, context.by)
+            let reading = MetricReading { metric, value, control, samples, judged: false };
+            evidence::measure(flag, &reading, context.by)
         }
-        Event::Judged { stage, .. } if *stage != case.state.stage => Ok(Draft::default()),
+        Event::Judged { stage, .. } if *stage != flag.state.stage => Ok(Decision::default()),
         Event::Judged { metric, value, control, samples, .. } => {
             let (value, control, samples) = (Some(*value), *control, Some(*samples));
-            let read = Read { metric, value, control, samples, judged: true };
-            evidence::measure(case, &read, context.by)
+            let reading = MetricReading { metric, value, control, samples, judged: true };
+            evidence::measure(flag, &reading, context.by)
         }
-        Event::Tick => Ok(tick::tick(case, serving)),
-        Event::Tell => Ok(telling::due(case)),
+        Event::Tick => Ok(tick::tick(flag, serving)),
+        Event::SendMessages => Ok(messages::due(flag)),
     }
 }
 
-/// What stands between a flag and its next promotion; empty when nothing does.
+/// Returns the unmet conditions of a flag's next promotion. Empty if nothing blocks it.
 #[must_use]
 pub fn unmet(plan: &FlagPlan<'_>, state: &FlagState, now: Now<'_>) -> Vec<Unmet> {
-    let conditions = conditions::of_promotion(&Case { plan, state, now });
+    let conditions = conditions::of_promotion(&FlagView { plan, state, now });
     conditions.into_iter().filter_map(Result::err).collect()
 }
 
-/// What is overdue for a flag, listed and not done: its stage, checks of the watch, a phase of the
+/// Returns one line for everything that is overdue: the flag's stage, checks of its watch, and the phase of its
 /// incident.
 #[must_use]
 pub fn overdue(plan: &FlagPlan<'_>, state: &FlagState, now: Now<'_>) -> Vec<String> {
-    tick::overdue(&Case { plan, state, now })
+    tick::overdue(&FlagView { plan, state, now })
 }
 
-/// The stage that a flag's next promotion leads to; `None` in the last.
-pub(super) fn next(plan: &FlagPlan<'_>, state: &FlagState) -> Option<StageName> {
+/// Returns the stage that a flag's next promotion leads to, or `None` in the last stage.
+pub(super) fn next_stage(plan: &FlagPlan<'_>, state: &FlagState) -> Option<StageName> {
     let now = state.since.into();
-    match (Case { plan, state, now }).next() {
+    match (FlagView { plan, state, now }).next() {
         Next::Stage(next) => Some(next),
         Next::Complete => None,
     }
 }
 
-/// Whether a stage of a flag's plan, or off, is below another.
+/// Returns whether a stage is below another one. A stage that the plan does not have counts as off.
 pub(super) fn is_below(plan: &FlagPlan<'_>, stage: StageName, other: StageName) -> bool {
-    let position = |name| case::position_of(plan, name).unwrap_or(0);
+    let position = |name| flag_view::position_of(plan, name).unwrap_or(0);
     position(stage) < position(other)
 }
 
-/// Where a roll-back takes a flag that is in its present stage.
-pub(super) fn roll_back_to(plan: &FlagPlan<'_>, state: &FlagState) -> StageName {
+/// Returns the stage that a rollback without a stage leads to.
+pub(super) fn rollback_target(plan: &FlagPlan<'_>, state: &FlagState) -> StageName {
     rollback::target(plan, state.stage)
 }

@@ -1,54 +1,58 @@
-//! Up: by the conditions, or by force.
+//! Promotions, regular and forced.
 
-use super::case::{Case, Decision, Draft, Next, position_of};
 use super::conditions;
+use super::flag_view::{Decision, FlagView, Next, position_of};
 use super::refusal::Unmet;
 use crate::eval::StageName;
 use crate::plan::one_of;
 use crate::rollout::Fact;
 
-/// One stage up, if every condition holds.
-pub(super) fn promote(case: &Case<'_, '_>) -> Decision {
+/// Promotes the flag one stage, if every condition holds.
+pub(super) fn promote(flag: &FlagView<'_, '_>) -> Result<Decision, Vec<Unmet>> {
     let (mut grounds, mut unmet) = (Vec::new(), Vec::new());
-    for condition in conditions::of_promotion(case) {
+    for condition in conditions::of_promotion(flag) {
         match condition {
             Ok(ground) => grounds.push(ground.into()),
             Err(condition) => unmet.push(condition),
         }
     }
-    if unmet.is_empty() { Ok(up(case, None, grounds)) } else { Err(unmet) }
+    if unmet.is_empty() { Ok(one_step(flag, None, grounds)) } else { Err(unmet) }
 }
 
-/// One stage up if that is this one; nothing where the flag is there already.
-pub(super) fn promote_to(case: &Case<'_, '_>, to: StageName) -> Decision {
-    if case.state.stage == to {
-        return Ok(Draft::default());
+/// Promotes the flag to its next stage, if that is the named one. Changes nothing if the flag is there already.
+pub(super) fn promote_to(flag: &FlagView<'_, '_>, to: StageName) -> Result<Decision, Vec<Unmet>> {
+    if flag.state.stage == to {
+        return Ok(Decision::default());
     }
-    if case.next() == Next::Stage(to) {
-        return promote(case);
+    if flag.next() == Next::Stage(to) {
+        return promote(flag);
     }
-    let found = format!("`{to}` is not the next stage: the flag is at `{}`", case.state.stage);
-    let hint = match case.next() {
+    let found = format!("`{to}` is not the next stage: the flag is at `{}`", flag.state.stage);
+    let hint = match flag.next() {
         Next::Stage(next) => format!("the next stage is `{next}`"),
         Next::Complete => "this is the last stage".to_owned(),
     };
     Err(vec![Unmet::new("moved", found, hint)])
 }
 
-/// Up, whatever is unmet of what the plan asks; not past what a person has to end first.
-pub(super) fn force(case: &Case<'_, '_>, to: Option<StageName>, reason: &str) -> Decision {
-    let mut unmet = conditions::standing(case);
+/// Promotes the flag although conditions of the plan are unmet. A hold or an open incident still blocks the promotion.
+pub(super) fn force(
+    flag: &FlagView<'_, '_>,
+    to: Option<StageName>,
+    reason: &str,
+) -> Result<Decision, Vec<Unmet>> {
+    let mut unmet = conditions::blockers(flag);
     if reason.trim().is_empty() {
-        let hint = "say why; it is kept with the promotion";
-        unmet.push(Unmet::new("reason", "there is no reason", hint));
+        let hint = "say why: the journal keeps the reason with the promotion";
+        unmet.push(Unmet::new("reason", "the reason is blank", hint));
     }
-    let from = position_of(case.plan, case.state.stage).unwrap_or(0);
-    let above = to.map(|to| (to, position_of(case.plan, to).filter(|place| *place > from)));
+    let from = position_of(flag.plan, flag.state.stage).unwrap_or(0);
+    let above = to.map(|to| (to, position_of(flag.plan, to).filter(|place| *place > from)));
     if let Some((to, None)) = above {
-        let names: Vec<_> = case.plan.stages().skip(from).map(|stage| stage.name()).collect();
-        let found = format!("`{to}` is no stage above `{}`", case.state.stage);
+        let names: Vec<_> = flag.plan.stages().skip(from).map(|stage| stage.name()).collect();
+        let found = format!("`{to}` is not a stage above `{}`", flag.state.stage);
         let hint = match names.is_empty() {
-            true => "this is the last one".to_owned(),
+            true => "this is the last stage".to_owned(),
             false => one_of(&to, names.iter().map(StageName::as_str)),
         };
         unmet.push(Unmet::new("stage", found, hint));
@@ -57,26 +61,30 @@ pub(super) fn force(case: &Case<'_, '_>, to: Option<StageName>, reason: &str) ->
         return Err(unmet);
     }
     let mut grounds: Vec<Box<str>> = Vec::new();
-    let failed = conditions::of_promotion(case).into_iter().filter_map(Result::err);
+    let failed = conditions::of_promotion(flag).into_iter().filter_map(Result::err);
     grounds.extend(failed.map(|unmet| Box::from(unmet.found)));
     if let Some((to, Some(place))) = above {
-        let skipped = case.plan.stages().skip(from).take(place.saturating_sub(from + 1));
+        let skipped = flag.plan.stages().skip(from).take(place.saturating_sub(from + 1));
         let names: Vec<_> = skipped.map(|stage| stage.name().to_string()).collect();
         if !names.is_empty() {
             grounds.push(format!("skips {}", names.join(", ")).into());
         }
         let fact = Fact::Promoted { forced: Some(reason.into()), grounds };
-        return Ok(Draft { facts: vec![(fact, to)], ..Draft::default() });
+        return Ok(Decision { facts: vec![(fact, to)], ..Decision::default() });
     }
-    Ok(up(case, Some(reason), grounds))
+    Ok(one_step(flag, Some(reason), grounds))
 }
 
-/// One stage up, or from the last one complete.
-pub(super) fn up(case: &Case<'_, '_>, reason: Option<&str>, grounds: Vec<Box<str>>) -> Draft {
+/// Returns the decision that promotes the flag one stage, or completes the rollout.
+pub(super) fn one_step(
+    flag: &FlagView<'_, '_>,
+    reason: Option<&str>,
+    grounds: Vec<Box<str>>,
+) -> Decision {
     let forced = reason.map(Into::into);
-    let step = match case.next() {
+    let step = match flag.next() {
         Next::Stage(to) => (Fact::Promoted { forced, grounds }, to),
-        Next::Complete => (Fact::Completed { forced, grounds }, case.state.stage),
+        Next::Complete => (Fact::Completed { forced, grounds }, flag.state.stage),
     };
-    Draft { facts: vec![step], ..Draft::default() }
+    Decision { facts: vec![step], ..Decision::default() }
 }

@@ -1,4 +1,4 @@
-//! Why an event was refused.
+//! Refusals of events.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,29 +8,29 @@ use thiserror::Error;
 use super::event::Event;
 use crate::eval::StageName;
 
-/// An event that was refused, with every condition that is not met.
+/// The refusal of an event, with every unmet condition.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub struct Refusal {
-    /// The flag.
+    /// The flag's key.
     pub flag: Box<str>,
-    /// What was asked: `promote`.
+    /// The refused event, such as `promote`.
     pub event: &'static str,
-    /// What is not met: at least one.
+    /// The unmet conditions: at least one.
     pub unmet: Vec<Unmet>,
 }
 
-/// A condition that is not met. Printed as a line that says what was found and what to do.
+/// An unmet condition. Its `Display` is one line: the finding and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unmet {
-    /// Its kind, for programs: the chapter on rollouts lists them.
+    /// The kind of condition, for programs. The chapter on rollouts lists the kinds.
     pub kind: &'static str,
-    /// What was found.
+    /// The finding.
     pub found: String,
-    /// What to do.
+    /// The remedy.
     pub hint: String,
-    /// How long it will take at least, where only time is missing.
+    /// The minimum time until the condition can hold, if only time is missing.
     pub wait: Option<Duration>,
 }
 
@@ -48,8 +48,8 @@ impl Unmet {
     }
 }
 
-/// The flag is no longer where it was when somebody decided to take it up.
-pub(in crate::rollout) fn moved(
+/// Returns the refusal of a promotion that was decided for a stage the flag has left meanwhile.
+pub(in crate::rollout) fn flag_moved(
     flag: &str,
     event: &Event,
     from: StageName,
@@ -59,26 +59,29 @@ pub(in crate::rollout) fn moved(
         true => format!("`{flag}` was moved meanwhile, and is in stage `{to}` again"),
         false => format!("`{flag}` was moved meanwhile, from `{from}` to `{to}`"),
     };
-    let unmet = vec![Unmet::new("moved", found, "look at it once more, and decide anew")];
+    let unmet = vec![Unmet::new("moved", found, DECIDE_AGAIN)];
     Refusal { flag: flag.into(), event: event.name(), unmet }
 }
 
-/// The incident is no longer in the phase that somebody said is done.
-pub(in crate::rollout) fn gone_on(flag: &str, event: &Event) -> Refusal {
-    let found = format!("the incident of `{flag}` has gone on meanwhile");
-    let unmet = vec![Unmet::new("moved", found, "look at it once more, and decide anew")];
+/// Returns the refusal of a step that was meant for a phase the incident has left meanwhile.
+pub(in crate::rollout) fn incident_moved(flag: &str, event: &Event) -> Refusal {
+    let found = format!("the incident of `{flag}` has moved on meanwhile");
+    let unmet = vec![Unmet::new("moved", found, DECIDE_AGAIN)];
     Refusal { flag: flag.into(), event: event.name(), unmet }
 }
+
+/// The remedy after a change by another person or process.
+const DECIDE_AGAIN: &str = "check the flag's status, then decide again";
 
 impl Refusal {
-    /// Whether a condition of that kind is not met.
+    /// Returns whether a condition of a kind is unmet.
     #[must_use]
     pub fn has(&self, kind: &str) -> bool {
         self.unmet.iter().any(|unmet| unmet.kind == kind)
     }
 }
 
-/// On several lines: what was refused, then what was found and what to do for each condition.
+/// Prints several lines: the refused event, then the finding and the remedy for each condition.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = match self.unmet.len() {
@@ -93,7 +96,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// On one line.
+/// Prints one line: the finding and the remedy.
 impl fmt::Display for Unmet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; {}", self.found, self.hint)

@@ -1,19 +1,19 @@
-//! The way back.
+//! Rollbacks.
 
 use super::alert::{Alert, AlertKind};
-use super::case::{Case, Decision, Draft, position_of};
+use super::flag_view::{Decision, FlagView, position_of};
 use super::incident;
 use super::refusal::Unmet;
 use crate::eval::StageName;
-use crate::plan::model::{Action, FlagPlan, RollBackTarget};
+use crate::plan::model::{Action, FlagPlan, RollbackTarget};
 use crate::plan::one_of;
 use crate::rollout::{Cause, Fact};
 
-/// Where a roll-back takes a flag that is in that stage.
+/// Returns the stage that a flag in a stage is rolled back to, by the plan.
 pub(super) fn target(plan: &FlagPlan<'_>, stage: StageName) -> StageName {
     match plan.rollback().target {
-        RollBackTarget::Off => StageName::OFF,
-        RollBackTarget::PreviousStage => {
+        RollbackTarget::Off => StageName::OFF,
+        RollbackTarget::PreviousStage => {
             let below = position_of(plan, stage).unwrap_or(0).checked_sub(2);
             let previous = below.and_then(|index| plan.stages().nth(index));
             previous.map_or(StageName::OFF, |stage| stage.name())
@@ -21,62 +21,70 @@ pub(super) fn target(plan: &FlagPlan<'_>, stage: StageName) -> StageName {
     }
 }
 
-/// To where the plan says.
-pub(super) fn to_target(case: &Case<'_, '_>, cause: Cause) -> Draft {
-    to(case, cause, target(case.plan, case.state.stage))
+/// Rolls the flag back to the plan's target.
+pub(super) fn to_target(flag: &FlagView<'_, '_>, cause: Cause) -> Decision {
+    to(flag, cause, target(flag.plan, flag.state.stage))
 }
 
-/// To a stage below. A flag that is off has nothing to take back.
-pub(super) fn to(case: &Case<'_, '_>, cause: Cause, stage: StageName) -> Draft {
-    if case.is_off() {
-        return Draft::default();
+/// Rolls the flag back to a stage. Changes nothing if the flag is off.
+pub(super) fn to(flag: &FlagView<'_, '_>, cause: Cause, stage: StageName) -> Decision {
+    if flag.is_off() {
+        return Decision::default();
     }
-    let alert = alert(case, &cause, stage);
+    let alert = alert(flag, &cause, stage);
     let fact = Fact::RolledBack { cause, effective_ms: None };
-    Draft { facts: vec![(fact, stage)], alerts: vec![alert], ..Draft::default() }
+    Decision { facts: vec![(fact, stage)], alerts: vec![alert], ..Decision::default() }
 }
 
-/// That a flag is taken back to a stage.
-pub(super) fn alert(case: &Case<'_, '_>, cause: &Cause, to: StageName) -> Alert {
-    let text = format!("taken back from `{}` to `{to}`: {cause}", case.state.stage);
-    case.alert(AlertKind::RolledBack, text)
+/// Returns the alert about a rollback.
+pub(super) fn alert(flag: &FlagView<'_, '_>, cause: &Cause, to: StageName) -> Alert {
+    let text = format!("rolled back from `{}` to `{to}`: {cause}", flag.state.stage);
+    flag.alert(AlertKind::RolledBack, text)
 }
 
-/// Somebody decides so.
-pub(super) fn decided(case: &Case<'_, '_>, to_stage: Option<StageName>, reason: &str) -> Decision {
+/// Decides about a rollback that a person or program requests.
+pub(super) fn on_request(
+    flag: &FlagView<'_, '_>,
+    to_stage: Option<StageName>,
+    reason: &str,
+) -> Result<Decision, Vec<Unmet>> {
     let cause = Cause::Decision { reason: reason.into() };
-    let Some(stage) = to_stage else { return Ok(to_target(case, cause)) };
-    let place = |stage| position_of(case.plan, stage);
-    match (place(stage), place(case.state.stage)) {
-        (Some(above), Some(from)) if above < from => Ok(to(case, cause, stage)),
-        // A stage that the plan no longer has is no reason to stay.
-        (Some(_), None) => Ok(to(case, cause, stage)),
+    let Some(stage) = to_stage else { return Ok(to_target(flag, cause)) };
+    let place = |stage| position_of(flag.plan, stage);
+    match (place(stage), place(flag.state.stage)) {
+        (Some(above), Some(from)) if above < from => Ok(to(flag, cause, stage)),
+        // The plan no longer has the flag's stage. Still roll back.
+        (Some(_), None) => Ok(to(flag, cause, stage)),
         _ => {
-            let below = place(case.state.stage).unwrap_or(0).saturating_sub(1);
-            let stages = case.plan.stages().take(below).map(|stage| stage.name());
+            let below = place(flag.state.stage).unwrap_or(0).saturating_sub(1);
+            let stages = flag.plan.stages().take(below).map(|stage| stage.name());
             let names: Vec<_> = std::iter::once(StageName::OFF).chain(stages).collect();
-            let found = format!("`{stage}` is no stage below `{}`", case.state.stage);
+            let found = format!("`{stage}` is not a stage below `{}`", flag.state.stage);
             let hint = one_of(&stage, names.iter().map(StageName::as_str));
             Err(vec![Unmet::new("stage", found, hint)])
         }
     }
 }
 
-/// Something that watches found a trigger beyond its limit.
-pub(super) fn breached(case: &Case<'_, '_>, trigger: usize, found: &str) -> Decision {
-    let Some((_, trigger)) = case.triggers().nth(trigger) else {
-        let count = case.plan.triggers().len();
+/// Decides about a trigger that a guard reports as breached.
+pub(super) fn on_breach(
+    flag: &FlagView<'_, '_>,
+    trigger: usize,
+    found: &str,
+) -> Result<Decision, Vec<Unmet>> {
+    let Some((_, trigger)) = flag.triggers().nth(trigger) else {
+        let count = flag.plan.triggers().len();
         let hint = format!("the plan has {count} triggers, counted from 0");
         return Err(vec![Unmet::new("trigger", format!("there is no trigger {trigger}"), hint)]);
     };
-    if case.is_off() {
-        return Ok(Draft::default());
+    if flag.is_off() {
+        return Ok(Decision::default());
     }
     let text = trigger.cause.to_string();
     Ok(match trigger.action {
         Action::RollBack => {
-            to_target(case, Cause::Trigger { trigger: text.into(), evidence: found.into() })
+            to_target(flag, Cause::Trigger { trigger: text.into(), evidence: found.into() })
         }
-        Action::Decide => incident::ask(case, &text, found),
+        Action::Decide => incident::ask(flag, &text, found),
     })
 }

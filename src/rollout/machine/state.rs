@@ -1,4 +1,4 @@
-//! What is known of a flag.
+//! The state of a flag, as the journal's records determine it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,145 +9,146 @@ use crate::eval::{FlagDefinition, StageName};
 use crate::plan::model::{Phase, Quantity, When};
 use crate::rollout::{Cause, Now, Stamp};
 
-/// A flag's state: what the journal's records of it come to.
+/// The state of a flag, which is determined by the journal's records alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FlagState {
-    /// Where it is: `off` or a stage of its plan.
+    /// The flag's stage, or off.
     pub stage: StageName,
-    /// Since when.
+    /// The time at which the flag entered its stage. An update that changes the audience resets it.
     pub since: Stamp,
-    /// Whether the last stage has shown what it had to.
+    /// Whether the rollout is complete.
     pub complete: bool,
-    /// Who holds it, where somebody does.
+    /// The hold, if the flag is held.
     pub hold: Option<Hold>,
     /// The open incident.
     pub incident: Option<Incident>,
-    /// What was signed in this stage, by id.
+    /// The signatures of this stage, by item id.
     pub signatures: BTreeMap<Box<str>, Signature>,
-    /// What was measured in this stage, by metric.
+    /// The last reading of each metric in this stage, by metric name.
     pub evidence: BTreeMap<Box<str>, Evidence>,
     /// The checks of the watch that were done, counted from 1.
     pub watch_done: BTreeSet<u32>,
-    /// The last check of the watch that was told as missed; 0 for none.
+    /// The last check of the watch up to which missed ones were recorded. 0 for none.
     pub watch_missed: u32,
-    /// Since when a document asks for a metric, by metric, where that is later than the stage.
-    pub(in crate::rollout) asked: BTreeMap<Box<str>, Stamp>,
-    /// Moments of the communication plan that have come and that nobody was told of.
-    pub(in crate::rollout) owed: Vec<Owed>,
-    /// The moments whose messages were sent, of stages that are not behind; of weeks the last.
-    pub(in crate::rollout) messaged: Vec<(StageName, When, u32)>,
+    /// For metrics that an update reset in this stage, the time of the reset, by metric name.
+    pub(in crate::rollout) required_since: BTreeMap<Box<str>, Stamp>,
+    /// Messages of the plan that are due and not sent.
+    pub(in crate::rollout) pending_messages: Vec<PendingMessages>,
+    /// The messages that were sent for the present stage and for later ones: stage, time, and occurrence number.
+    pub(in crate::rollout) sent_messages: Vec<(StageName, When, u32)>,
 }
 
-/// A flag that a document removed.
+/// A flag that an update removed.
 #[derive(Clone, Debug)]
-pub(in crate::rollout) struct Removed {
-    /// Its plan then, without listed users.
+pub(in crate::rollout) struct RemovedFlag {
+    /// The flag's definition when it was removed, without listed users.
     pub(in crate::rollout) definition: Arc<FlagDefinition>,
     pub(in crate::rollout) state: FlagState,
 }
 
-/// A moment of the communication plan that has come.
+/// The messages of one stage and one time (`when`) that are due and not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::rollout) struct Owed {
+pub(in crate::rollout) struct PendingMessages {
     pub(in crate::rollout) stage: StageName,
     pub(in crate::rollout) when: When,
+    /// When they became due.
     pub(in crate::rollout) since: Stamp,
-    /// When the stage had begun.
+    /// When the stage began.
     pub(in crate::rollout) began: Stamp,
-    /// Why the flag was rolled back.
+    /// The cause of the rollback, for messages about one.
     pub(in crate::rollout) reason: Option<Box<str>>,
 }
 
-/// Where a flag stands, in a word.
+/// The state of a flag's rollout in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Standing {
-    /// Nobody has it.
+pub enum Progress {
+    /// The flag is off.
     Off,
-    /// It is in a stage.
+    /// The flag is in a stage.
     Running,
-    /// It is in a stage, or off, and not promoted until resumed.
+    /// The flag is held: nothing is promoted until it is resumed.
     Held,
-    /// It was taken back, and the incident is open.
+    /// The flag was rolled back, and the incident is open.
     RolledBack,
-    /// The rollout is over.
+    /// The rollout is complete.
     Complete,
 }
 
-/// A hold.
+/// A hold: nothing is promoted until the flag is resumed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hold {
-    /// Who holds it.
+    /// The person who holds the flag.
     pub by: Box<str>,
-    /// Why.
+    /// The reason.
     pub why: Box<str>,
-    /// Since when.
+    /// The time at which the hold began.
     pub since: Stamp,
 }
 
-/// A signature.
+/// A signature under an item of the checklist or of the criteria.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Signature {
-    /// Who signed.
+    /// The person who signed.
     pub by: Box<str>,
-    /// On what grounds.
+    /// The evidence, such as a link.
     pub evidence: Option<Box<str>>,
-    /// When.
+    /// The time of the signature.
     pub since: Stamp,
 }
 
-/// What was last read of a metric.
+/// The last reading of a metric, and since when each condition on the metric has held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evidence {
-    /// The value; `None`: there were no data.
+    /// The value. `None` if there was no data.
     pub value: Option<Quantity>,
     /// The value for users without the flag.
     pub control: Option<Quantity>,
-    /// From how many samples.
+    /// The number of samples.
     pub samples: Option<u64>,
-    /// Who or what read it.
+    /// The person or program that reported the reading.
     pub by: Box<str>,
-    /// Whether a guard read it, which judges the limits of triggers itself.
+    /// Whether a guard measured it, and therefore judges the triggers itself.
     pub judged: bool,
-    /// When.
-    pub read: Stamp,
-    /// Since when each condition of the plan (`< 1%`, `> 5%`, `50% worse than control`) has held
-    /// in every reading, without a gap; only those that hold.
-    pub holding: BTreeMap<Box<str>, Stamp>,
+    /// The time of the reading.
+    pub read_at: Stamp,
+    /// For each condition of the plan (`< 1%`, `> 5%`, `50% worse than control`) that holds, the time since which it
+    /// has held in every reading, without a gap.
+    pub satisfied_since: BTreeMap<Box<str>, Stamp>,
 }
 
 /// An open incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Incident {
-    /// Its number: that of the record that opened it.
+    /// The incident's number: the number of the record that opened it.
     pub number: u64,
-    /// What it is about: the cause of the roll-back, or the incident's kind.
+    /// The subject: the cause of the rollback, the trigger that asks, or the kind of the reported incident.
     pub about: Box<str>,
-    /// Why the flag was taken back; `None` as long as it was not.
+    /// The cause of the rollback. `None` if the flag was not rolled back.
     pub cause: Option<Cause>,
-    /// The stage it was taken back from; that of the report, as long as it was not.
+    /// The stage that the flag was rolled back from. Before a rollback, the stage when the incident was opened.
     pub from: StageName,
-    /// Who reported it or rolled back.
+    /// The person or program that reported the incident or rolled the flag back.
     pub by: Box<str>,
-    /// When it was opened.
+    /// The time at which the incident was opened.
     pub opened: Stamp,
-    /// The phase that is to be done now.
+    /// The present phase.
     pub phase: Phase,
-    /// Since when.
+    /// The time at which the phase began.
     pub phase_since: Stamp,
-    /// How many of those in line have been asked in this phase.
+    /// The number of people in the escalation line who have been asked in this phase.
     pub escalations: u32,
 }
 
 impl FlagState {
-    /// A flag at a stage, with nothing shown yet.
+    /// Creates the state of a flag that enters a stage, without any evidence.
     #[must_use]
     pub fn new(stage: StageName, since: Stamp) -> FlagState {
-        let start = Owed { stage, when: When::Start, since, began: since, reason: None };
+        let start = PendingMessages { stage, when: When::Start, since, began: since, reason: None };
         FlagState {
             stage,
             since,
@@ -158,44 +159,44 @@ impl FlagState {
             evidence: BTreeMap::new(),
             watch_done: BTreeSet::new(),
             watch_missed: 0,
-            asked: BTreeMap::new(),
-            owed: if stage == StageName::OFF { Vec::new() } else { vec![start] },
-            messaged: Vec::new(),
+            required_since: BTreeMap::new(),
+            pending_messages: if stage == StageName::OFF { Vec::new() } else { vec![start] },
+            sent_messages: Vec::new(),
         }
     }
 
-    /// Where it stands, in a word.
+    /// Returns the state of the rollout in one word.
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub fn progress(&self) -> Progress {
         let rolled_back = |incident: &Incident| incident.cause.is_some();
         if self.incident.as_ref().is_some_and(rolled_back) {
-            Standing::RolledBack
+            Progress::RolledBack
         } else if self.hold.is_some() {
-            Standing::Held
+            Progress::Held
         } else if self.complete {
-            Standing::Complete
+            Progress::Complete
         } else if self.stage == StageName::OFF {
-            Standing::Off
+            Progress::Off
         } else {
-            Standing::Running
+            Progress::Running
         }
     }
 
-    /// The time it has certainly spent in its stage.
+    /// Returns the time that the flag has certainly spent in its stage.
     #[must_use]
-    pub fn spent(&self, now: Now<'_>) -> Duration {
-        now.spent_since(&self.since)
+    pub fn time_in_stage(&self, now: Now<'_>) -> Duration {
+        now.elapsed_since(&self.since)
     }
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Standing::Off => "off",
-            Standing::Running => "running",
-            Standing::Held => "held",
-            Standing::RolledBack => "rolled back",
-            Standing::Complete => "complete",
+            Progress::Off => "off",
+            Progress::Running => "running",
+            Progress::Held => "held",
+            Progress::RolledBack => "rolled back",
+            Progress::Complete => "complete",
         })
     }
 }

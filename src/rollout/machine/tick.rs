@@ -1,123 +1,123 @@
-//! What time makes due.
+//! Work that becomes due with time, and the list of overdue work.
 
-use super::case::{Case, Draft};
 use super::conditions;
 use super::evidence;
+use super::flag_view::{Decision, FlagView};
+use super::human_duration::HumanDuration;
 use super::incident;
 use super::promote;
 use super::rollback;
-use super::state::Standing;
-use super::text::Spent;
+use super::state::Progress;
 use super::watch;
 use crate::eval::StageName;
 use crate::plan::model::{Advance, Criterion, NoData, TriggerCause};
 use crate::rollout::{Cause, Fact};
 
-/// Everything that is due: at most one stage up, and nothing that waits for a person.
-pub(super) fn tick(case: &Case<'_, '_>, serving: StageName) -> Draft {
-    let mut draft = expired(case);
-    let back = taken_back(case);
-    let is_back = back.facts.iter().any(|(fact, _)| matches!(fact, Fact::RolledBack { .. }));
-    // What is asked for now bars what would be done now.
-    let is_asked = !back.facts.is_empty();
-    draft.extend(back);
-    if is_back {
-        return draft;
+/// Returns everything that is due. It promotes one stage at most, and does nothing that needs a person.
+pub(super) fn tick(flag: &FlagView<'_, '_>, serving: StageName) -> Decision {
+    let mut decision = expired_signatures(flag);
+    let fired = fired_by_time(flag);
+    let is_rollback = fired.facts.iter().any(|(fact, _)| matches!(fact, Fact::RolledBack { .. }));
+    // A question asked in this tick blocks a promotion in the same tick.
+    let is_asked = !fired.facts.is_empty();
+    decision.extend(fired);
+    if is_rollback {
+        return decision;
     }
-    draft.extend(incident::due(case, serving));
-    draft.extend(watch::due(case));
-    if !is_asked && is_ready(case) {
-        draft.extend(promote::up(case, None, grounds(case)));
+    decision.extend(incident::due(flag, serving));
+    decision.extend(watch::due(flag));
+    if !is_asked && is_ready(flag) {
+        decision.extend(promote::one_step(flag, None, grounds(flag)));
     }
-    draft
+    decision
 }
 
-/// Signatures that have certainly expired. Where only the wall clock says so, a promotion asks for them again, and they
-/// stay: a machine whose clock is wrong takes nobody's signature away.
-fn expired(case: &Case<'_, '_>) -> Draft {
-    let mut draft = Draft::default();
-    let Some(details) = case.details() else { return draft };
+/// Removes signatures that have certainly expired. A signature that has expired by the wall clock alone stays, because
+/// a machine with a wrong clock must not remove it. A promotion still requires a new one.
+fn expired_signatures(flag: &FlagView<'_, '_>) -> Decision {
+    let mut decision = Decision::default();
+    let Some(details) = flag.details() else { return decision };
     for condition in details.conditions() {
         let Criterion::Manual { id, expires: Some(expires), .. } = condition else { continue };
-        let Some(signature) = case.state.signatures.get(id) else { continue };
-        if case.now.spent_since(&signature.since) > **expires {
-            draft.extend(case.stays(Fact::Expired { item: id.clone() }));
+        let Some(signature) = flag.state.signatures.get(id) else { continue };
+        if flag.now.elapsed_since(&signature.since) > **expires {
+            decision.extend(flag.stays(Fact::Expired { item: id.clone() }));
         }
     }
-    draft
+    decision
 }
 
-/// Triggers that fire because time has certainly passed: a limit exceeded for long enough by now, or data that stay away
-/// where no data means a rollback. Neither downtime nor a wrong wall clock is such time.
-fn taken_back(case: &Case<'_, '_>) -> Draft {
-    let mut draft = Draft::default();
-    if case.is_off() {
-        return draft;
+/// Fires triggers because time has certainly passed: a limit was exceeded for long enough, or data is missing and the
+/// trigger has `no_data = "rollback"`. Downtime and wrong wall clocks do not count.
+fn fired_by_time(flag: &FlagView<'_, '_>) -> Decision {
+    let mut decision = Decision::default();
+    if flag.is_off() {
+        return decision;
     }
-    for (_, trigger) in case.triggers() {
+    for (_, trigger) in flag.triggers() {
         let TriggerCause::Metric { metric, no_data, .. } = &trigger.cause else { continue };
-        let evidence = case.state.evidence.get(&metric.name);
-        let asked = case.state.asked.get(&metric.name).unwrap_or(&case.state.since);
-        let last = evidence.map_or(asked, |evidence| &evidence.read);
-        let spent = case.now.spent_since(last);
-        let is_stale = spent > *metric.stale_after;
+        let evidence = flag.state.evidence.get(&metric.name);
+        let required = flag.state.required_since.get(&metric.name).unwrap_or(&flag.state.since);
+        let last = evidence.map_or(required, |evidence| &evidence.read_at);
+        let missing_for = flag.now.elapsed_since(last);
+        let is_stale = missing_for > *metric.stale_after;
         let is_empty = evidence.is_some_and(|evidence| evidence.value.is_none());
         if *no_data == NoData::RollBack && (is_stale || is_empty) {
-            let found = format!("no data for {}", Spent(spent));
+            let found = format!("no data for {}", HumanDuration(missing_for));
             let cause = Cause::Trigger {
                 trigger: trigger.cause.to_string().into(),
                 evidence: found.into(),
             };
-            return rollback::to_target(case, cause);
+            return rollback::to_target(flag, cause);
         }
     }
-    for (name, evidence) in &case.state.evidence {
-        evidence::fire(case, name, evidence, &mut draft);
-        if !draft.facts.is_empty() {
+    for (name, evidence) in &flag.state.evidence {
+        evidence::fire_triggers(flag, name, evidence, &mut decision);
+        if !decision.facts.is_empty() {
             break;
         }
-        draft.alerts.clear();
+        decision.alerts.clear();
     }
-    draft
+    decision
 }
 
-/// Whether the flag goes on by itself.
-fn is_ready(case: &Case<'_, '_>) -> bool {
-    let auto = case.details().is_some_and(|details| details.advance == Advance::Auto);
-    auto && case.state.standing() == Standing::Running
-        && conditions::of_promotion(case).iter().all(Result::is_ok)
+/// Returns whether the flag is promoted automatically now.
+fn is_ready(flag: &FlagView<'_, '_>) -> bool {
+    let auto = flag.details().is_some_and(|details| details.advance == Advance::Auto);
+    auto && flag.state.progress() == Progress::Running
+        && conditions::of_promotion(flag).iter().all(Result::is_ok)
 }
 
-fn grounds(case: &Case<'_, '_>) -> Vec<Box<str>> {
-    conditions::of_promotion(case).into_iter().flatten().map(Into::into).collect()
+fn grounds(flag: &FlagView<'_, '_>) -> Vec<Box<str>> {
+    conditions::of_promotion(flag).into_iter().flatten().map(Into::into).collect()
 }
 
-/// What is overdue, for people.
-pub(super) fn overdue(case: &Case<'_, '_>) -> Vec<String> {
-    let state = case.state;
+/// Returns one line for everything that is overdue.
+pub(super) fn overdue(flag: &FlagView<'_, '_>) -> Vec<String> {
+    let state = flag.state;
     let mut overdue = Vec::new();
-    let max = case.details().and_then(|details| details.max_duration);
-    if let Some(max) = max.filter(|max| case.spent() > **max && !state.complete) {
+    let max = flag.details().and_then(|details| details.max_duration);
+    if let Some(max) = max.filter(|max| flag.time_in_stage() > **max && !state.complete) {
         overdue.push(format!(
             "in `{}` for {}, planned at most {max}",
             state.stage,
-            Spent(case.spent()),
+            HumanDuration(flag.time_in_stage()),
         ));
     }
     if !state.complete {
-        let missed = watch::missed(case);
+        let missed = watch::missed(flag);
         overdue.extend(missed.into_iter().map(|(first, last)| watch::missed_text(first, last)));
     }
     if let Some(incident) = &state.incident {
-        let spent = case.now.spent_since(&incident.phase_since);
-        let allowed = incident::allowed(case, incident.phase);
+        let spent = flag.now.elapsed_since(&incident.phase_since);
+        let allowed = incident::allowed(flag, incident.phase);
         if let Some(allowed) = allowed.filter(|allowed| spent > *allowed) {
             overdue.push(format!(
                 "incident {} at `{}` for {}, allowed {}",
                 incident.number,
                 incident.phase,
-                Spent(spent),
-                Spent(allowed)
+                HumanDuration(spent),
+                HumanDuration(allowed)
             ));
         }
     }

@@ -5,11 +5,11 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use serde_derive::Serialize;
 
-use super::{Letter, Notification};
+use super::{Notification, RenderedMessage};
 
-/// As `docs/telling.md` has it. A field without a value is left out.
+/// The JSON of a notification, specified in `docs/telling.md`. A field without a value is left out.
 #[derive(Serialize)]
-struct Told<'n> {
+struct NotificationJson<'n> {
     schema: u32,
     at: String,
     flag: &'n str,
@@ -23,11 +23,11 @@ struct Told<'n> {
     #[serde(skip_serializing_if = "Option::is_none")]
     record: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<Message<'n>>,
+    message: Option<MessageJson<'n>>,
 }
 
 #[derive(Serialize)]
-struct Message<'n> {
+struct MessageJson<'n> {
     audience: String,
     channel: &'n str,
     stage: &'n str,
@@ -38,11 +38,11 @@ struct Message<'n> {
 }
 
 impl Notification {
-    /// On one line, without a line end: `{"schema":1,"at":"…","flag":"…","kind":"…",…}`. The chapter on telling has
-    /// the fields.
+    /// Returns the notification as JSON on one line, without a line end:
+    /// `{"schema":1,"at":"…","flag":"…","kind":"…",…}`. `docs/telling.md` lists the fields.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let told = Told {
+        let json = NotificationJson {
             schema: 1,
             at: moment(self.at),
             flag: &self.flag,
@@ -52,25 +52,25 @@ impl Notification {
             responsible: self.responsible.as_deref(),
             answer_by: self.answer_by.map(moment),
             record: self.record,
-            message: self.letter.as_ref().map(message),
+            message: self.message.as_ref().map(message),
         };
-        // Texts and numbers always have a JSON.
-        serde_json::to_string(&told).unwrap_or_default()
+        // Serializing texts and numbers cannot fail.
+        serde_json::to_string(&json).unwrap_or_default()
     }
 }
 
-fn message(letter: &Letter) -> Message<'_> {
-    Message {
-        audience: letter.audience.to_string(),
-        channel: &letter.channel,
-        stage: &letter.stage,
-        when: letter.when.to_string(),
-        subject: letter.subject.as_deref(),
-        text: &letter.text,
+fn message(message: &RenderedMessage) -> MessageJson<'_> {
+    MessageJson {
+        audience: message.audience.to_string(),
+        channel: &message.channel,
+        stage: &message.stage,
+        when: message.when.to_string(),
+        subject: message.subject.as_deref(),
+        text: &message.text,
     }
 }
 
-/// In UTC, to the millisecond where it has any.
+/// Formats a time in UTC, with a fraction of a second if it has one.
 fn moment(at: SystemTime) -> String {
     let bound = if at < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
     Timestamp::try_from(at).unwrap_or(bound).to_string()

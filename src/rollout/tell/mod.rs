@@ -1,4 +1,4 @@
-//! Who else is told of what happens: a log, a chat, a pager.
+//! Notifications for a log, a chat or a pager, and the sinks that receive them.
 
 mod json;
 mod outbox;
@@ -10,9 +10,9 @@ use std::time::SystemTime;
 use crate::eval::StageName;
 use crate::plan::model::{Audience, When};
 
-pub use outbox::{Delivery, Outbox, OutboxStatus, Retry, Undelivered};
+pub use outbox::{Delivery, DeliveryError, Outbox, OutboxStatus, Retry};
 
-/// Something that has happened to a flag, or is to be said of it now.
+/// A notification: what happened to a flag, or what must be done about it.
 ///
 /// # Example
 ///
@@ -33,63 +33,63 @@ pub use outbox::{Delivery, Outbox, OutboxStatus, Retry, Undelivered};
 pub struct Notification {
     /// The flag's key.
     pub flag: Box<str>,
-    /// What it is about.
+    /// The kind of notification.
     pub kind: NotificationKind,
-    /// Where the flag is since, or `off`.
+    /// The flag's stage after the event, or `off`.
     pub stage: StageName,
-    /// When, by the clock on the wall.
+    /// The time by the wall clock.
     pub at: SystemTime,
     /// What happened, in a sentence.
     pub text: String,
-    /// Who is responsible at this moment, where somebody has to do something.
+    /// The person who must act, if anyone.
     pub responsible: Option<Box<str>>,
-    /// By when they have to have answered: then the next in line is asked.
+    /// The deadline for an answer. After it, the next in line is asked.
     pub answer_by: Option<SystemTime>,
-    /// The number of the journal's record, where there is one already.
+    /// The number of the journal record, if already written.
     pub record: Option<u64>,
-    /// What is to be sent, of a [`MessageDue`](NotificationKind::MessageDue).
-    pub letter: Option<Letter>,
+    /// The message to send, for [`MessageDue`](NotificationKind::MessageDue).
+    pub message: Option<RenderedMessage>,
 }
 
-/// What a notification is about.
+/// The kind of a [`Notification`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NotificationKind {
-    /// The flag went up, or its rollout is complete.
+    /// The flag was promoted, or its rollout is complete.
     StageChanged,
-    /// The flag was taken back. In force, though perhaps not recorded yet.
+    /// The flag was rolled back. This is in force, though perhaps not recorded yet.
     RolledBack,
-    /// Nothing is promoted until it is resumed.
+    /// The flag was held. It is not promoted until it is resumed.
     Held,
-    /// The hold is over.
+    /// The hold ended.
     Resumed,
-    /// An incident was reported, went a phase on, or was closed.
+    /// An incident was reported, entered its next phase, or was closed.
     IncidentStep,
-    /// Whoever is responsible has to decide whether the flag is taken back.
+    /// The person responsible must decide whether to roll the flag back.
     Decision,
-    /// Nobody answered: the next in line is asked.
+    /// No answer came, so the next in line is asked.
     Escalation,
-    /// The guard says otherwise of a trigger than before.
+    /// The guard's verdict on a trigger changed.
     VerdictChanged,
     /// A metric is beyond its alert threshold.
     MetricAlert,
     /// A check of the watch was missed.
     WatchMissed,
-    /// A message of the plan is to be sent: [`Notification::letter`] has it.
+    /// A message of the plan must be sent: [`Notification::message`].
     MessageDue,
 }
 
-/// A message of the plan with every variable filled in.
+/// A message of the plan, with every variable filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Letter {
-    /// To whom.
+pub struct RenderedMessage {
+    /// The audience.
     pub audience: Audience,
-    /// By which way, as the plan says: `"email"`, `"#releases"`.
+    /// The channel that the plan names: `"email"`, `"#releases"`.
     pub channel: Box<str>,
-    /// About which stage.
+    /// The stage that the message is about.
     pub stage: StageName,
-    /// Which moment of it this is.
+    /// The moment relative to the stage.
     pub when: When,
     /// The subject line.
     pub subject: Option<String>,
@@ -97,18 +97,17 @@ pub struct Letter {
     pub text: String,
 }
 
-/// Where notifications go.
+/// A receiver of notifications.
 ///
 /// # Concurrency
 ///
-/// [`tell`](Sink::tell) is called by whoever acts, after what happened is in force, and with no lock held. It is
-/// not to block: what takes time stands behind an [`Outbox`]. A panic is caught.
+/// The thread that acts calls [`tell`](Sink::tell), after the action is in force and with no lock held. `tell` must not
+/// block. Put slow work behind an [`Outbox`]. A panic is caught.
 pub trait Sink: Send + Sync + fmt::Debug {
-    /// Takes a notification.
+    /// Receives a notification.
     fn tell(&self, notification: &Notification);
 }
 
-/// Whatever it stands for is told.
 impl<S: Sink + ?Sized> Sink for Arc<S> {
     fn tell(&self, notification: &Notification) {
         (**self).tell(notification);
@@ -116,7 +115,7 @@ impl<S: Sink + ?Sized> Sink for Arc<S> {
 }
 
 impl Notification {
-    /// One with nothing beside what is given.
+    /// Returns a notification with these fields, and no others.
     #[must_use]
     pub fn new(
         flag: &str,
@@ -125,14 +124,14 @@ impl Notification {
         at: SystemTime,
         text: impl Into<String>,
     ) -> Notification {
-        let (responsible, answer_by, record, letter) = (None, None, None, None);
+        let (responsible, answer_by, record, message) = (None, None, None, None);
         let (flag, text) = (flag.into(), text.into());
-        Notification { flag, kind, stage, at, text, responsible, answer_by, record, letter }
+        Notification { flag, kind, stage, at, text, responsible, answer_by, record, message }
     }
 }
 
 impl NotificationKind {
-    /// The word that JSON has for it: `stage_changed`, `rolled_back`.
+    /// Returns the name of the kind in JSON: `stage_changed`, `rolled_back`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
-//! A document in a file.
+//! A source in a file.
 
-mod places;
-mod reading;
+mod directories;
+mod file_set;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -10,23 +10,23 @@ use std::time::Duration;
 use super::{Fetched, Nudge, Source, SourceError};
 use crate::clock::monotonic;
 use crate::plan::Plan;
-use reading::{Reading, read};
+use file_set::{FileSet, read};
 use watch::Watch;
 
-/// A document in a file, with the `users_file`s it names.
+/// A [`Source`] that reads a document from a file, with the `users_file`s that the document names.
 ///
-/// The directory is watched, and whatever happens in it has the file read again: its content decides whether it changed.
-/// It is read every now and then all the same, since no system tells of everything. What was read is put in force once it
-/// has rested: read twice, [`settle`](File::settle) apart, with the same content, length, times and place on the disk. What
-/// looks as if it were being written has to rest ten times as long: a file that shrank, is empty, does not end with its
-/// last line, or that somebody has begun to write and not closed. A file that is cut off in the middle of a line it has in
-/// force is not put in force, however long it rests. All of this holds for the document and for each list.
+/// It watches the directory and reads the file after any event. The content decides whether the document changed. It
+/// also polls the file, because no system reports every change.
 ///
-/// That leaves one case to whoever writes: a writer that breaks off for good at the end of a line, after which the rest
-/// would be a plan too. Write to another file and rename it over this one, or say how the document
-/// [ends](File::ending_with).
+/// A change must settle before it counts: two reads, [`settle`](File::settle) apart, must agree in content, length,
+/// times and place on the disk. A file that looks unfinished must settle ten times as long: it shrank, is empty, ends
+/// in the middle of a line, or was written to and not closed. The current document, cut off in the middle of a line, is
+/// rejected. These rules hold for the document and for each users file.
 ///
-/// Nothing but a regular file is opened, and no more is read than [`limits`](crate::limits) allow.
+/// One case is left to you: a writer that stops for good at the end of a line. To close it, write to another file and
+/// rename it, or set [`ending_with`](File::ending_with).
+///
+/// Only regular files are opened, and only up to the [`limits`](crate::limits).
 ///
 /// # Example
 ///
@@ -46,22 +46,22 @@ pub struct File {
     settle: Duration,
     ending: Option<String>,
     watch: Option<Watch>,
-    /// The `users_file`s of the document as it was read last.
-    files: Vec<String>,
-    /// What was read last, and since when it is the same.
-    pending: Option<(Reading, Duration)>,
-    /// Since when nothing has rested.
+    /// The `users_file`s of the document that was read last.
+    users_files: Vec<String>,
+    /// The files that were read last, and since when they have been the same.
+    pending: Option<(FileSet, Duration)>,
+    /// The time since which the file has not settled.
     unsettled: Option<Duration>,
-    /// What is in force.
-    applied: Option<Reading>,
+    /// The files of the current document.
+    applied: Option<FileSet>,
     note: Option<String>,
 }
 
-/// How much longer a file rests that looks as if it were being written.
-const SUSPICION: u32 = 10;
+/// How many times longer a file must settle if it looks unfinished.
+const UNFINISHED_FACTOR: u32 = 10;
 
 impl File {
-    /// The file of that path; `.toml` and `.json` tell the notation. Nothing is opened yet.
+    /// Returns a source for the file at this path. `.toml` and `.json` decide the format. Opens nothing yet.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> File {
         File {
@@ -70,7 +70,7 @@ impl File {
             settle: Duration::from_millis(100),
             ending: None,
             watch: None,
-            files: Vec::new(),
+            users_files: Vec::new(),
             pending: None,
             unsettled: None,
             applied: None,
@@ -78,47 +78,47 @@ impl File {
         }
     }
 
-    /// How often it is read, whatever the watch says; every 30 seconds unless told otherwise.
+    /// Sets the polling interval, in addition to watching. The default is 30 seconds.
     #[must_use]
     pub fn every(mut self, interval: Duration) -> File {
         self.every = interval;
         self
     }
 
-    /// How long a change rests before it is put in force; 100 milliseconds unless told otherwise.
+    /// Sets how long a change must settle before it takes effect. The default is 100 milliseconds.
     #[must_use]
     pub fn settle(mut self, time: Duration) -> File {
         self.settle = time;
         self
     }
 
-    /// Takes a file only if it ends with this, blanks and line ends aside: a comment, or the last bracket.
+    /// Accepts the document only if it ends with this text, such as a comment or the last bracket. Trailing white space
+    /// does not count.
     #[must_use]
     pub fn ending_with(mut self, ending: impl Into<String>) -> File {
         self.ending = Some(ending.into());
         self
     }
 
-    /// How long what was read has to rest before it counts.
-    fn rest_of(&self, reading: &Reading) -> Duration {
+    /// Returns how long the files must settle.
+    fn settle_time(&self, files: &FileSet) -> Duration {
         let is_being_written = self.watch.as_ref().is_some_and(Watch::is_being_written);
-        let shrank =
-            self.applied.as_ref().is_some_and(|it| reading.is_shorter_than(it, &self.path));
-        match is_being_written || shrank || !reading.ends_a_line() {
-            true => self.settle.saturating_mul(SUSPICION),
+        let shrank = self.applied.as_ref().is_some_and(|it| files.is_shorter_than(it, &self.path));
+        match is_being_written || shrank || !files.ends_a_line() {
+            true => self.settle.saturating_mul(UNFINISHED_FACTOR),
             false => self.settle,
         }
     }
 
-    /// Fails for a file that was not written to its end.
-    fn check_end(&self, reading: &Reading) -> Result<(), SourceError> {
+    /// Fails if a file was not written to its end.
+    fn check_end(&self, files: &FileSet) -> Result<(), SourceError> {
         let path = self.path.display();
-        if let Some(cut) = self.applied.as_ref().and_then(|it| reading.cut_off(it, &self.path)) {
+        if let Some(cut) = self.applied.as_ref().and_then(|it| files.cut_off(it, &self.path)) {
             return Err(SourceError::new(cut));
         }
         let Some(ending) = &self.ending else { return Ok(()) };
         let ends = |bytes: &[u8]| bytes.trim_ascii_end().ends_with(ending.trim_end().as_bytes());
-        match reading.bytes().is_none_or(ends) {
+        match files.bytes().is_none_or(ends) {
             true => Ok(()),
             false => Err(SourceError::new(format!(
                 "`{path}` does not end with `{}`",
@@ -127,77 +127,79 @@ impl File {
         }
     }
 
-    fn is_in_force(&self, reading: &Reading) -> bool {
-        let content = self.applied.as_ref().and_then(Reading::content);
-        content.is_some() && content == reading.content()
+    fn is_current(&self, files: &FileSet) -> bool {
+        let content = self.applied.as_ref().and_then(FileSet::content);
+        content.is_some() && content == files.content()
     }
 
-    /// What was read, once it has rested; else how long it still has to.
-    fn rested(&mut self) -> Result<Reading, Duration> {
+    /// Reads the files. Returns them once they have settled, or the time until then.
+    fn settled(&mut self) -> Result<FileSet, Duration> {
         let now = monotonic();
-        let reading = read(&self.path, &self.files).ok_or(self.settle)?;
+        let files = read(&self.path, &self.users_files).ok_or(self.settle)?;
         let since = match self.pending.take() {
-            Some((pending, since)) if pending.is_same(&reading) => since,
+            Some((pending, since)) if pending.is_same(&files) => since,
             _ => now,
         };
-        let (rested, rest) = (now.saturating_sub(since), self.rest_of(&reading));
-        let is_known = self.is_in_force(&reading);
-        // Seen once more at least, however short a rest.
-        if is_known || (rested >= rest && since != now) {
-            self.pending = Some((reading.clone(), since));
-            return Ok(reading);
+        let (settled, needed) = (now.saturating_sub(since), self.settle_time(&files));
+        let is_known = self.is_current(&files);
+        // Even with a settle time of zero, two reads must agree.
+        if is_known || (settled >= needed && since != now) {
+            self.pending = Some((files.clone(), since));
+            return Ok(files);
         }
-        self.pending = Some((reading, since));
-        Err(rest.saturating_sub(rested))
+        self.pending = Some((files, since));
+        Err(needed.saturating_sub(settled))
     }
 }
 
 impl Source for File {
     fn fetch(&mut self) -> Result<Fetched, SourceError> {
-        // Before it is read, so that nothing is missed in between.
+        // Watch before reading, so that no change in between is missed.
         if let Some(watch) = &mut self.watch {
-            let note = watch.arm(&self.path, &self.files);
+            let note = watch.update(&self.path, &self.users_files);
             self.note = note
                 .map(|wrong| {
                     format!(
-                        "`{}` is not watched, but read every {:?}: {wrong}",
+                        "`{}` cannot be watched, so it is only read every {:?}: {wrong}",
                         self.path.display(),
                         self.every
                     )
                 })
                 .or(self.note.take());
         }
-        let reading = match self.rested() {
-            Ok(reading) => reading,
+        let files = match self.settled() {
+            Ok(files) => files,
             Err(again_after) => {
                 let now = monotonic();
                 let since = *self.unsettled.get_or_insert(now);
-                let bound = self.every.max(self.settle.saturating_mul(2 * SUSPICION));
+                let bound = self.every.max(self.settle.saturating_mul(2 * UNFINISHED_FACTOR));
                 if now.saturating_sub(since) > bound {
                     self.unsettled = None;
                     let path = self.path.display();
-                    return Err(SourceError::new(format!("`{path}` has not rested for {bound:?}")));
+                    return Err(SourceError::new(format!(
+                        "`{path}` has been changing for {bound:?}"
+                    )));
                 }
                 return Ok(Fetched::Unsettled { again_after });
             }
         };
         self.unsettled = None;
-        if self.is_in_force(&reading) {
+        if self.is_current(&files) {
             return Ok(Fetched::Unchanged);
         }
-        self.check_end(&reading)?;
-        let document = reading.document(&self.path).map_err(SourceError::new)?;
-        let names = if reading.names_files() {
+        self.check_end(&files)?;
+        let document = files.document(&self.path).map_err(SourceError::new)?;
+        let names = if files.names_files() {
             let document = document.clone().keeping_files();
-            // What is wrong with it is said by whoever puts it in force.
+            // The update reports its problems.
             let _ = Plan::parse(document.clone());
             document.file_names()
         } else {
             Vec::new()
         };
-        if names != self.files {
-            // Files that nobody has looked at so far have to rest too.
-            self.files = names;
+        if names != self.users_files {
+            // Files that were not read so far must settle too.
+            self.users_files = names;
             self.pending = None;
             return Ok(Fetched::Unsettled { again_after: Duration::ZERO });
         }
@@ -208,7 +210,7 @@ impl Source for File {
         self.every
     }
 
-    fn rest(&self) -> Duration {
+    fn min_interval(&self) -> Duration {
         self.settle
     }
 
@@ -217,7 +219,7 @@ impl Source for File {
     }
 
     fn applied(&mut self) {
-        self.applied = self.pending.as_ref().map(|(reading, _)| reading.clone());
+        self.applied = self.pending.as_ref().map(|(files, _)| files.clone());
     }
 
     fn take_note(&mut self) -> Option<String> {
@@ -225,7 +227,7 @@ impl Source for File {
     }
 }
 
-/// A path's directory; the current one where it names none.
+/// Returns the directory of a path, or the current one.
 fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

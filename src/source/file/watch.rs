@@ -1,4 +1,4 @@
-//! Being told by the system that something may have changed.
+//! Watching directories for changes, by the operating system's events.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -9,94 +9,94 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 
+use super::directories::directories;
 use super::parent;
-use super::places::places;
 use crate::source::Nudge;
 
-/// Watches directories; a file that is watched itself is lost with the first editor that puts another in its place.
+/// A watch of directories. A watch of the file itself would be lost when an editor replaces the file.
 #[derive(Debug)]
 pub(super) struct Watch {
     nudge: Nudge,
     watcher: Option<RecommendedWatcher>,
     watched: BTreeSet<(PathBuf, Option<Identity>)>,
-    seen: Arc<Mutex<Seen>>,
-    /// Whether it was said that there is no watch.
-    said: bool,
+    observed: Arc<Mutex<Observed>>,
+    /// Whether observers know that watching failed.
+    is_failure_reported: bool,
 }
 
-/// What the watcher's thread notes for the follower's.
+/// The events so far, which the watcher's thread records for the follower's thread.
 #[derive(Debug, Default)]
-struct Seen {
-    /// Names of the document and its files.
+struct Observed {
+    /// The names of the document and its users files.
     names: BTreeSet<OsString>,
-    /// Files of these names that somebody has written to and not closed. Two lists may have the same name, in different
-    /// directories.
+    /// The files with these names that were written to and not closed. Full paths, because users files in different
+    /// directories may have the same name.
     open: BTreeSet<PathBuf>,
     directories: BTreeSet<PathBuf>,
-    /// Whether a directory that is watched was taken away: another one may have its name, and even its number.
+    /// Whether a watched directory was removed. A new one may have the same name and even the same inode.
     is_lost: bool,
 }
 
-/// Device and inode, where there are such.
+/// Device and inode.
 type Identity = (u64, u64);
 
 impl Watch {
     pub(super) fn new(nudge: Nudge) -> Watch {
-        let (watcher, watched, seen) = (None, BTreeSet::new(), Arc::default());
-        Watch { nudge, watcher, watched, seen, said: false }
+        let (watcher, watched, observed) = (None, BTreeSet::new(), Arc::default());
+        Watch { nudge, watcher, watched, observed, is_failure_reported: false }
     }
 
-    /// Watches what leads to the files, where it does not already. Says once what is in the way.
-    pub(super) fn arm(&mut self, path: &Path, files: &[String]) -> Option<String> {
+    /// Watches all directories on the way to the files. Returns the error of a failed watch once.
+    pub(super) fn update(&mut self, path: &Path, files: &[String]) -> Option<String> {
         let files = files.iter().map(|name| parent(path).join(name));
         let paths: Vec<PathBuf> = std::iter::once(path.to_owned()).chain(files).collect();
-        let directories = places(paths.iter().map(PathBuf::as_path));
+        let directories = directories(paths.iter().map(PathBuf::as_path));
         let wanted = directories.iter().map(|path| (path.clone(), identity(path))).collect();
-        let is_lost = std::mem::take(&mut self.seen().is_lost);
-        let mut seen = self.seen();
-        // A link may lead to another name in the same directory.
-        seen.names = paths.iter().flat_map(|path| names(path)).collect();
+        let is_lost = std::mem::take(&mut self.observed().is_lost);
+        let mut observed = self.observed();
+        // The target of a link may have another name.
+        observed.names = paths.iter().flat_map(|path| names(path)).collect();
         if !is_lost && wanted == self.watched && self.watcher.is_some() {
             return None;
         }
-        seen.open.clear();
-        seen.directories.clone_from(&directories);
-        drop(seen);
-        // All anew: this is rare, and a watch that is left over would tell of another directory.
+        observed.open.clear();
+        observed.directories.clone_from(&directories);
+        drop(observed);
+        // Replace the whole watcher: this is rare, and an old watch could report events of another directory.
         self.watcher = None;
         match self.watcher(&directories) {
             Ok(watcher) => {
                 self.watcher = Some(watcher);
                 self.watched = wanted;
-                self.said = false;
+                self.is_failure_reported = false;
                 None
             }
-            Err(error) if !self.said => {
-                self.said = true;
+            Err(error) if !self.is_failure_reported => {
+                self.is_failure_reported = true;
                 Some(error.to_string())
             }
             Err(_) => None,
         }
     }
 
-    /// Whether somebody has begun to write, as far as the system tells.
+    /// Returns whether a file was written to and not closed, if the system reports that.
     pub(super) fn is_being_written(&self) -> bool {
-        !self.seen().open.is_empty()
+        !self.observed().open.is_empty()
     }
 
     fn watcher(&self, directories: &BTreeSet<PathBuf>) -> notify::Result<RecommendedWatcher> {
-        let (nudge, seen) = (self.nudge.clone(), Arc::clone(&self.seen));
+        let (nudge, observed) = (self.nudge.clone(), Arc::clone(&self.observed));
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            // An error, or events that were lost, may mean anything.
-            if event.map_or(true, |event| lock(&seen).note(&event)) {
+            // After an error, any file may have changed.
+            if event.map_or(true, |event| lock(&observed).observe(&event)) {
                 nudge.nudge();
             }
         })?;
         for directory in directories {
             let watched = watcher.watch(directory, RecursiveMode::NonRecursive);
             if watched.is_err() && !directory.exists() {
-                // It has gone this very moment: the next fetch looks for what has come in its place.
-                self.seen().is_lost = true;
+                // The directory was just removed. The next fetch looks for its replacement.
+                self.observed().is_lost = true;
             } else {
                 watched?;
             }
@@ -104,16 +104,16 @@ impl Watch {
         Ok(watcher)
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        lock(&self.seen)
+    fn observed(&self) -> MutexGuard<'_, Observed> {
+        lock(&self.observed)
     }
 }
 
-impl Seen {
-    /// Whether something may have changed: our own reading is told of too.
-    fn note(&mut self, event: &Event) -> bool {
+impl Observed {
+    /// Records an event. Returns whether a file may have changed; events of reading do not count.
+    fn observe(&mut self, event: &Event) -> bool {
         if event.need_rescan() {
-            // What was lost may be anything: a file that was closed, a directory that is gone.
+            // Events were lost. They may have closed a file or removed a directory.
             self.open.clear();
             self.is_lost = true;
             return true;
@@ -124,8 +124,9 @@ impl Seen {
             }
             EventKind::Access(_) => return false,
             EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => {
-                let name =
-                    |path: &&PathBuf| path.file_name().is_some_and(|it| self.names.contains(it));
+                let name = |path: &&PathBuf| {
+                    path.file_name().is_some_and(|name| self.names.contains(name))
+                };
                 self.open.extend(event.paths.iter().filter(name).cloned());
             }
             EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) => {
@@ -138,12 +139,12 @@ impl Seen {
     }
 }
 
-/// Nothing panics while the lock is held, so a poisoned one has sound content.
-fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
+/// No code panics while it holds the lock, so the content is valid even if the lock is poisoned.
+fn lock(observed: &Mutex<Observed>) -> MutexGuard<'_, Observed> {
+    observed.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The name of a file, and that of what it leads to.
+/// Returns the name of a file and the name of the file that it links to.
 fn names(path: &Path) -> impl Iterator<Item = OsString> {
     let target = fs::canonicalize(path).ok();
     let target = target.as_deref().and_then(Path::file_name).map(ToOwned::to_owned);
@@ -157,7 +158,7 @@ fn identity(path: &Path) -> Option<Identity> {
     fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// Elsewhere the name has to do.
+/// Other systems have no such numbers. The name decides.
 #[cfg(not(unix))]
 fn identity(_: &Path) -> Option<Identity> {
     None

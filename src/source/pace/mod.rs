@@ -1,57 +1,40 @@
-//! When a source is asked again.
+//! The times between two fetches.
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::time::Duration;
 
-/// What a source may ask to be left alone for, as a multiple of its interval.
+use crate::background::{Backoff, fraction};
+
+/// The longest `Retry-After` that is honoured, as a multiple of the interval.
 const MAX_RETRY_AFTER_INTERVALS: u32 = 20;
 
-/// The times between fetches.
+/// The times between two fetches.
 ///
-/// After a failure any time up to a bound ("full jitter") that begins with half the interval and doubles up to two
-/// intervals. So a server that is in trouble is asked no more often than one that is well, on the average, and never by
-/// everybody at once.
+/// After a success, the wait is random, from half to one and a half of the interval. After a failure, it is random up
+/// to a bound, which grows from half the interval to two intervals. So the instances of a fleet spread their requests,
+/// and on average a failing server gets no more requests than a healthy one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     interval: Duration,
-    /// In a row.
-    failures: u32,
+    backoff: Backoff,
 }
 
 impl Pace {
     pub(super) fn new(interval: Duration) -> Pace {
-        Pace { interval, failures: 0 }
+        Pace { interval, backoff: Backoff::new(interval / 2, interval.saturating_mul(2)) }
     }
 
-    /// From half to one and a half of the interval.
+    /// Returns the wait after a success.
     pub(super) fn after_success(&mut self, random: u64) -> Duration {
-        self.failures = 0;
+        self.backoff.reset();
         self.interval / 2 + fraction(self.interval, random)
     }
 
+    /// Returns the wait after a failure.
     pub(super) fn after_failure(&mut self, retry_after: Option<Duration>, random: u64) -> Duration {
-        let most = self.interval.saturating_mul(2);
-        let factor = 2_u32.saturating_pow(self.failures);
-        let bound = (self.interval / 2).saturating_mul(factor).min(most);
-        self.failures = self.failures.saturating_add(1);
-        let asked = retry_after.unwrap_or_default();
-        asked.min(self.interval.saturating_mul(MAX_RETRY_AFTER_INTERVALS)) + fraction(bound, random)
+        let most = self.interval.saturating_mul(MAX_RETRY_AFTER_INTERVALS);
+        retry_after.unwrap_or_default().min(most) + self.backoff.after_failure(random)
     }
-}
-
-/// Another number each time.
-pub(super) fn random() -> u64 {
-    // Each `RandomState` has keys of its own.
-    RandomState::new().hash_one(())
-}
-
-/// That part of a time which a number is of all numbers.
-fn fraction(time: Duration, random: u64) -> Duration {
-    let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-    let nanos = (u128::from(time) * u128::from(random)) >> 64;
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }

@@ -1,10 +1,11 @@
-//! A fleet that polls through an outage, on paper.
+//! A simulated fleet that polls during an outage.
 
 use super::*;
+use crate::background::random;
 
 const INTERVAL: Duration = Duration::from_secs(30);
 
-/// Numbers that look random, the same each time.
+/// A pseudorandom sequence that is the same in each run (`SplitMix64`).
 struct Numbers(u64);
 
 impl Numbers {
@@ -16,7 +17,7 @@ impl Numbers {
     }
 }
 
-/// Requests in each second: of pollers that all began together, of a server that is away for a while.
+/// Returns the number of requests in each second, for pollers that start together and a server with one outage.
 fn requests(pollers: u64, outage: std::ops::Range<u64>, end: u64, retry_after: bool) -> Vec<u32> {
     let mut seconds = vec![0; usize::try_from(end).expect("some minutes")];
     for poller in 0..pollers {
@@ -34,7 +35,7 @@ fn requests(pollers: u64, outage: std::ops::Range<u64>, end: u64, retry_after: b
     seconds
 }
 
-/// The highest rate of any second over the mean rate of all.
+/// Returns the rate of the busiest second divided by the mean rate.
 #[expect(clippy::float_arithmetic, reason = "a ratio to be printed")]
 fn peak_to_mean(seconds: &[u32]) -> f64 {
     let peak = seconds.iter().max().copied().unwrap_or_default();
@@ -46,7 +47,7 @@ fn peak_to_mean(seconds: &[u32]) -> f64 {
 #[test]
 fn a_fleet_does_not_storm_a_server_that_was_away_for_a_minute() {
     for retry_after in [false, true] {
-        // From when all have asked once; the outage is in the middle.
+        // The first minute is left out: not all have polled yet. The outage is in the middle.
         let all = requests(500, 120..180, 300, retry_after);
         let (whole, during) = (peak_to_mean(&all[60..]), peak_to_mean(&all[120..180]));
         println!(
@@ -69,7 +70,7 @@ fn waits_grow_to_a_bound_and_shrink_at_once() {
     assert_eq!(pace.after_success(0), Duration::from_secs(15));
     assert_eq!(pace.after_success(u64::MAX).as_secs(), 44);
     assert_eq!(pace.after_failure(None, u64::MAX).as_secs(), 14);
-    // However long a server would like.
+    // `Retry-After` has an upper bound.
     let day = Duration::from_secs(86_400);
     assert_eq!(pace.after_failure(Some(day), 0), Duration::from_secs(600));
     assert_eq!(pace.after_failure(Some(Duration::from_secs(7)), 0), Duration::from_secs(7));

@@ -1,31 +1,32 @@
 //! A store in a directory.
 
-mod reading;
+mod cursor;
 mod tail;
-mod writing;
+mod writer;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::files::{File, Files, SystemFiles};
 use crate::rollout::{Store, StoreError};
-use reading::Place;
+use cursor::Cursor;
 use tail::Tail;
-use writing::{Lock, Writing};
+use writer::{JournalWriter, Lock};
 
 /// A directory that holds a rollout's documents and its journal.
 ///
 /// ```text
 /// journal.jsonl          the journal
-/// documents/HASH.json    every document that was in force, with the files it names
-/// lock                   taken by the process that writes
+/// documents/HASH.json    every document that took effect, with the files it names
+/// lock                   locked by the process that writes
 /// ```
 ///
-/// Only their owner may read and write them. On Unix, a directory or file is refused that group or
-/// others can write to, that is a link, or that belongs to another user than this one or root; the
-/// error says what to run. A line that a crash has cut off is taken from the
-/// journal's end when it is opened, and kept beside it; a [notice](Store::notices) says so. Any
-/// other damage is an error, and nothing is touched. The chapter on the journal has the format.
+/// Only their owner may read and write them. On Unix, opening fails for a directory or file that group or others can
+/// write to, that is a link, or whose owner is not this user or root. The error has the command that fixes it.
+///
+/// After a crash, the journal may end with an incomplete line. Opening moves that line to another file, and a
+/// [notice](Store::notices) says so. Any other damage is an error and changes nothing. The chapter on the journal has
+/// the format.
 ///
 /// # Example
 ///
@@ -52,10 +53,10 @@ use writing::{Lock, Writing};
 pub struct Directory {
     path: PathBuf,
     files: Box<dyn Files>,
-    /// `None`: for reading only.
-    writing: Option<Writing>,
-    /// Where the last read has ended: the next one mostly begins there.
-    read: Place,
+    /// `None` if the store is read-only.
+    writer: Option<JournalWriter>,
+    /// The end of the last read. The next read usually starts there.
+    cursor: Cursor,
     notices: Vec<String>,
 }
 
@@ -63,17 +64,17 @@ const JOURNAL: &str = "journal.jsonl";
 const DOCUMENTS: &str = "documents";
 
 impl Directory {
-    /// An empty store in a directory, which is made; its files may not be there yet.
+    /// Creates an empty store in a directory. Creates the directory if it is missing.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when there is a journal already, another process has it, others can change
-    /// the directory, or it cannot be made.
+    /// Returns a [`StoreError`] if there is a journal already, another process has locked it, other users can change
+    /// the directory, or creating fails.
     pub fn create(path: impl AsRef<Path>) -> Result<Directory, StoreError> {
         Directory::create_with(path, SystemFiles)
     }
 
-    /// The same by other file operations.
+    /// Does the same with your own file operations.
     ///
     /// # Errors
     ///
@@ -83,27 +84,27 @@ impl Directory {
         files: impl Files + 'static,
     ) -> Result<Directory, StoreError> {
         let mut store = Directory::unopened(path.as_ref(), Box::new(files));
-        store.make().map_err(|error| store.failed("be made", &error))?;
+        store.create_directories().map_err(|error| store.failed("be created", &error))?;
         store.open_for_writing(true)?;
-        if store.writing.as_ref().is_some_and(|writing| writing.len > 0) {
+        if store.writer.as_ref().is_some_and(|writer| writer.len > 0) {
             let path = store.path.join(JOURNAL);
-            let message = format!("`{}` is there already, and stays as it is", path.display());
+            let message = format!("`{}` already exists and was not changed", path.display());
             return Err(StoreError::conflict(message));
         }
         Ok(store)
     }
 
-    /// The store in a directory, for this process alone.
+    /// Opens the store in a directory, and locks it for this process.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when there is no journal, another process has it, others can change it, it is
-    /// damaged, or cannot be read.
+    /// Returns a [`StoreError`] if there is no journal, another process has locked it, other users can change it, it is
+    /// damaged, or reading fails.
     pub fn open(path: impl AsRef<Path>) -> Result<Directory, StoreError> {
         Directory::open_with(path, SystemFiles)
     }
 
-    /// The same by other file operations.
+    /// Does the same with your own file operations.
     ///
     /// # Errors
     ///
@@ -117,26 +118,26 @@ impl Directory {
         Ok(store)
     }
 
-    /// The store in a directory, for looking: also while another process has it. Nothing can be
-    /// appended, and nothing is put right: what a crash has cut off, or is being written, is not
-    /// shown.
+    /// Opens the store in a directory for reading, also while another process has locked it.
+    ///
+    /// It leaves out an incomplete line, from a crash or from a write in progress, and repairs nothing.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when there is no journal, or others can write to it.
+    /// Returns a [`StoreError`] if there is no journal, or other users can write to it.
     pub fn read_only(path: impl AsRef<Path>) -> Result<Directory, StoreError> {
         let mut store = Directory::unopened(path.as_ref(), Box::new(SystemFiles));
-        store.check(false)?;
+        store.check_trust(false)?;
         store.read(1)?;
         Ok(store)
     }
 
     fn unopened(path: &Path, files: Box<dyn Files>) -> Directory {
-        let (path, read) = (path.to_owned(), Place::default());
-        Directory { path, files, writing: None, read, notices: Vec::new() }
+        let (path, cursor) = (path.to_owned(), Cursor::default());
+        Directory { path, files, writer: None, cursor, notices: Vec::new() }
     }
 
-    fn make(&mut self) -> io::Result<()> {
+    fn create_directories(&mut self) -> io::Result<()> {
         match self.files.check_directory(&self.path, true) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -147,13 +148,13 @@ impl Directory {
         self.files.sync_directory(above.unwrap_or(Path::new(".")))
     }
 
-    /// Refuses a store that others can change.
-    fn check(&mut self, for_writing: bool) -> Result<(), StoreError> {
+    /// Fails for a store that other users can change.
+    fn check_trust(&mut self, for_writing: bool) -> Result<(), StoreError> {
         let checked = self.files.check_directory(&self.path, for_writing);
         let documents = self.path.join(DOCUMENTS);
         let checked = checked.and_then(|()| self.files.check_directory(&documents, for_writing));
         match checked {
-            // Reading the journal, or a document, says what is missing.
+            // Reading the journal or a document reports a missing directory.
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(self.failed("be used", &error))
             }
@@ -162,58 +163,66 @@ impl Directory {
     }
 
     fn open_for_writing(&mut self, create: bool) -> Result<(), StoreError> {
-        // Whoever looks in the wrong place leaves nothing there, not even a lock.
+        // Open the journal first, so that a wrong path does not get a lock file.
         if !create && let Err(error) = self.files.open(&self.path.join(JOURNAL), false) {
             return Err(match error.kind() {
                 io::ErrorKind::NotFound => self.missing(),
                 _ => self.failed("be opened", &error),
             });
         }
-        self.check(true)?;
+        self.check_trust(true)?;
         let lock = self.path.join("lock");
         let mut lock = self.files.open(&lock, true).map_err(|e| self.failed("be locked", &e))?;
         if !lock.try_lock().map_err(|error| self.failed("be locked", &error))? {
             let path = self.path.display();
-            let hint = "wait until it ends, or ask it to act; looking is possible meanwhile";
-            return Err(StoreError::locked(format!("another process has `{path}`: {hint}")));
+            let hint = "wait until it ends, or act through it. Reading is possible meanwhile";
+            return Err(StoreError::locked(format!(
+                "`{path}` is locked by another process: {hint}"
+            )));
         }
         let lock = Lock(lock);
         let path = self.path.join(JOURNAL);
         let journal = self.files.open(&path, create);
         let mut journal = journal.map_err(|error| self.failed("be opened", &error))?;
         if create {
-            self.files.sync_directory(&self.path).map_err(|e| self.failed("be made", &e))?;
+            self.files.sync_directory(&self.path).map_err(|e| self.failed("be created", &e))?;
         }
         let tail = Tail::of(&mut *journal).map_err(|error| self.failed("be read", &error))?;
         if !tail.torn.is_empty() {
-            let lines = tail.is_of_a_crash(&mut *journal);
+            let lines = tail.count_complete_lines(&mut *journal);
             let lines = lines.map_err(|error| self.failed("be read", &error))?;
             let lines = lines.map_err(|what| self.damaged(&what))?;
-            let cut = self.cut(&mut *journal, &tail, lines);
-            cut.map_err(|error| self.failed("be put right", &error))?;
+            let removed = self.remove_torn_line(&mut *journal, &tail, lines);
+            removed.map_err(|error| self.failed("be repaired", &error))?;
         }
         let (len, lines) = (tail.whole, None);
-        self.writing = Some(Writing { journal, _lock: lock, len, lines, is_unsure: false });
+        self.writer =
+            Some(JournalWriter { journal, _lock: lock, len, lines, may_have_leftover: false });
         Ok(())
     }
 
-    /// Takes off what a crash has cut off; a copy stays beside the journal.
-    fn cut(&mut self, journal: &mut dyn File, tail: &Tail, lines: u64) -> io::Result<()> {
+    /// Moves the incomplete line of a crash to another file.
+    fn remove_torn_line(
+        &mut self,
+        journal: &mut dyn File,
+        tail: &Tail,
+        lines: u64,
+    ) -> io::Result<()> {
         let name = format!("journal.torn-{}", lines + 1);
-        self.write_whole(&self.path.join(&name), &tail.torn)?;
+        self.write_atomically(&self.path.join(&name), &tail.torn)?;
         journal.truncate(tail.whole)?;
         journal.sync()?;
         self.notices.push(format!(
-            "the last {} bytes of `{}` were no whole line, as after a crash: they are in `{name}`, \
-             and {lines} whole records are left",
+            "the last {} bytes of `{}` were an incomplete record, as after a crash. They were moved to \
+             `{name}`; {lines} complete records remain",
             tail.torn.len(),
             self.path.join(JOURNAL).display(),
         ));
         Ok(())
     }
 
-    /// Writes a file whole or not at all.
-    fn write_whole(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    /// Replaces a file atomically.
+    fn write_atomically(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let beside = path.with_extension("new");
         let mut file = self.files.open(&beside, true)?;
         file.truncate(0)?;
@@ -223,7 +232,7 @@ impl Directory {
         self.files.sync_directory(path.parent().unwrap_or(&self.path))
     }
 
-    fn read_whole(&mut self, path: &Path) -> io::Result<Vec<u8>> {
+    fn read_file(&mut self, path: &Path) -> io::Result<Vec<u8>> {
         self.files.open_to_read(path)?.read_at(0, u64::MAX)
     }
 
@@ -238,7 +247,10 @@ impl Directory {
 
     fn damaged(&self, what: &str) -> StoreError {
         let path = self.path.join(JOURNAL);
-        StoreError::damaged(format!("`{}` is damaged: {what}; it stays as it is", path.display()))
+        StoreError::damaged(format!(
+            "`{}` is damaged: {what}. The file was not modified",
+            path.display()
+        ))
     }
 
     fn document_path(&self, hash: &str) -> PathBuf {
@@ -248,19 +260,19 @@ impl Directory {
 
 impl Store for Directory {
     fn read(&mut self, from: u64) -> Result<Vec<u8>, StoreError> {
-        let read = match &mut self.writing {
-            Some(writing) => {
-                let read = self.read.read_from(from, &mut *writing.journal, writing.len);
-                if self.read.offset == writing.len {
-                    writing.lines = Some(self.read.lines);
+        let read = match &mut self.writer {
+            Some(writer) => {
+                let read = self.cursor.read_from(from, &mut *writer.journal, writer.len);
+                if self.cursor.offset == writer.len {
+                    writer.lines = Some(self.cursor.lines);
                 }
                 read
             }
-            // Each time anew: who looks keeps nothing open.
+            // Open it for each read, so that a reader keeps no file open.
             None => self
                 .files
                 .open_to_read(&self.path.join(JOURNAL))
-                .and_then(|mut journal| self.read.read_from(from, &mut *journal, u64::MAX)),
+                .and_then(|mut journal| self.cursor.read_from(from, &mut *journal, u64::MAX)),
         };
         read.map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => self.missing(),
@@ -269,46 +281,48 @@ impl Store for Directory {
     }
 
     fn append(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
-        let Some(writing) = &mut self.writing else {
+        let Some(writer) = &mut self.writer else {
             let path = self.path.display();
-            return Err(StoreError::read_only(format!("`{path}` was opened for looking only")));
+            return Err(StoreError::read_only(format!("`{path}` was opened read-only")));
         };
-        let lines = match writing.lines(self.read) {
+        let lines = match writer.lines(self.cursor) {
             Ok(lines) => lines,
             Err(error) => return Err(self.failed("be read", &error)),
         };
-        if number == lines && writing.ends_with(line).unwrap_or(false) {
+        if number == lines && writer.ends_with(line).unwrap_or(false) {
             return Ok(());
         }
         if number != lines + 1 {
-            return Err(StoreError::conflict(format!("line {} follows, not {number}", lines + 1)));
+            return Err(StoreError::conflict(format!(
+                "the next line is {}, not {number}",
+                lines + 1
+            )));
         }
         let (files, path) = (&mut self.files, self.path.join(JOURNAL));
         let is_there = |offset| {
             let found = files.open_to_read(&path)?.read_at(offset, line.len() as u64)?;
-            let replaced =
-                "another file is in the journal's place; restart the process that writes";
+            let replaced = "the journal was replaced by another file: restart this process";
             if found == line { Ok(()) } else { Err(io::Error::other(replaced)) }
         };
-        let appended = writing.append(line, is_there);
+        let appended = writer.append(line, is_there);
         appended.map_err(|error| self.failed("be written", &error))
     }
 
     fn keep(&mut self, hash: &str, document: &[u8]) -> Result<(), StoreError> {
-        if self.writing.is_none() {
+        if self.writer.is_none() {
             let path = self.path.display();
-            return Err(StoreError::read_only(format!("`{path}` was opened for looking only")));
+            return Err(StoreError::read_only(format!("`{path}` was opened read-only")));
         }
         let path = self.document_path(hash);
-        if self.read_whole(&path).is_ok_and(|kept| kept == document) {
+        if self.read_file(&path).is_ok_and(|kept| kept == document) {
             return Ok(());
         }
-        self.write_whole(&path, document).map_err(|error| self.failed("be written", &error))
+        self.write_atomically(&path, document).map_err(|error| self.failed("be written", &error))
     }
 
     fn document(&mut self, hash: &str) -> Result<Vec<u8>, StoreError> {
         let path = self.document_path(hash);
-        self.read_whole(&path).map_err(|error| match error.kind() {
+        self.read_file(&path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {
                 StoreError::missing(format!("there is no document `{}`", path.display()))
             }

@@ -1,21 +1,21 @@
-//! What stands at a journal's end: whole lines, or one that a crash has cut off.
+//! The end of a journal, where a crash may have left an incomplete line.
 
 use std::io;
 
-use super::reading::{CHUNK, Place};
+use super::cursor::{CHUNK, Cursor};
 use crate::rollout::{Journal, lines};
 use crate::store::File;
 
-/// What is after the last line end: a line that was being written.
+/// The bytes after the last line end: an incomplete line.
 #[derive(Debug)]
 pub(super) struct Tail {
-    /// The bytes of the whole lines before it.
+    /// The number of bytes of the complete lines before it.
     pub(super) whole: u64,
     pub(super) torn: Vec<u8>,
 }
 
 impl Tail {
-    /// Whether the whole lines are what was written is for whoever reads them.
+    /// Finds the last line end. Does not validate complete lines; the reader does.
     pub(super) fn of(journal: &mut dyn File) -> io::Result<Tail> {
         let size = journal.size()?;
         let mut back = CHUNK;
@@ -33,13 +33,17 @@ impl Tail {
         }
     }
 
-    /// How many lines are left when it is cut off, or why it must not be. What comes after the last
-    /// line end was never acknowledged, unless a line before it is damaged, too, or it is a whole
-    /// record but for its line end, of which something else has taken the place.
-    pub(super) fn is_of_a_crash(&self, file: &mut dyn File) -> io::Result<Result<u64, String>> {
-        let (mut journal, mut place) = (Journal::new(), Place::default());
+    /// Returns the number of complete lines, if only a crash explains the incomplete line. Else returns the damage.
+    ///
+    /// An incomplete line was never acknowledged, so it can be removed. There are two exceptions, which must stay: a
+    /// line before it is damaged, or it is a complete record whose line end was replaced by another byte.
+    pub(super) fn count_complete_lines(
+        &self,
+        file: &mut dyn File,
+    ) -> io::Result<Result<u64, String>> {
+        let (mut journal, mut cursor) = (Journal::new(), Cursor::default());
         loop {
-            let chunk = place.read_on(file, self.whole)?;
+            let chunk = cursor.read_on(file, self.whole)?;
             if chunk.is_empty() {
                 break;
             }

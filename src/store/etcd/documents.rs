@@ -1,27 +1,27 @@
-//! Documents and long records, in pieces: etcd takes no large value.
+//! Documents and long records, split into pieces because etcd accepts no large values.
 
 use super::Etcd;
 use super::gateway::Failure;
 use super::journal::MAX_VALUE_BYTES;
-use super::wire::{Kv, Op, Txn, TxnAnswer};
+use super::wire::{Kv, Op, Txn, TxnResponse};
 use crate::rollout::StoreError;
 
-/// Bytes of a document at most, with the files it names.
+/// The largest document, with the files it names.
 const MAX_DOCUMENT_BYTES: u64 = 256 << 20;
 
 impl Etcd {
-    /// Its length is written last: what has one is whole.
+    /// Writes the pieces of a document, then its length. A document with a length is complete.
     pub(super) fn keep_document(&mut self, hash: &str, document: &[u8]) -> Result<(), StoreError> {
         let bytes = document.len();
         if bytes as u64 > MAX_DOCUMENT_BYTES {
             let message = format!(
-                "a document of {bytes} bytes with its lists of users, more than the {MAX_DOCUMENT_BYTES} that an etcd store keeps"
+                "the document has {bytes} bytes with its lists of users. An etcd store accepts {MAX_DOCUMENT_BYTES} bytes at most"
             );
             return Err(StoreError::io(message));
         }
         match self.read_document(hash) {
             Ok(kept) if kept == document => return Ok(()),
-            // Another of that hash, or pieces of one: the whole takes its place.
+            // A damaged or incomplete copy is replaced.
             Ok(_) => {}
             Err(error) if error.is_missing() || error.is_damaged() => {}
             Err(error) => return Err(error),
@@ -40,7 +40,7 @@ impl Etcd {
             || StoreError::missing(format!("there is no document {hash} under `{prefix}`"));
         let len = self.get(&key)?.ok_or_else(missing)?;
         let broken =
-            || StoreError::damaged(format!("document {hash} under `{prefix}` is not whole"));
+            || StoreError::damaged(format!("document {hash} under `{prefix}` is incomplete"));
         let len = len.number().filter(|len| *len <= MAX_DOCUMENT_BYTES).ok_or_else(broken)?;
         let mut document = Vec::new();
         for number in 0.. {
@@ -58,18 +58,18 @@ impl Etcd {
     }
 
     fn put(&mut self, key: &str, value: &[u8]) -> Result<(), StoreError> {
-        self.ask(&Txn { success: vec![Op::put(key, value)], ..Txn::default() }).map(drop)
+        self.request(&Txn { success: vec![Op::put(key, value)], ..Txn::default() }).map(drop)
     }
 
     fn get(&mut self, key: &str) -> Result<Option<Kv>, StoreError> {
-        let mut answer = self.ask(&Txn { success: vec![Op::get(key)], ..Txn::default() })?;
+        let mut answer = self.request(&Txn { success: vec![Op::get(key)], ..Txn::default() })?;
         Ok(answer.ranges().flat_map(|range| range.kvs).next())
     }
 
-    /// Asks once more where an answer was lost: of one piece among many, and to do it twice changes nothing.
-    fn ask(&mut self, txn: &Txn) -> Result<TxnAnswer, StoreError> {
-        match self.gateway.ask("/v3/kv/txn", txn) {
-            Err(Failure::Unknown(_)) => Ok(self.gateway.ask("/v3/kv/txn", txn)?),
+    /// Sends a request, and once more if no answer came. Repeating it changes nothing.
+    fn request(&mut self, txn: &Txn) -> Result<TxnResponse, StoreError> {
+        match self.gateway.request("/v3/kv/txn", txn) {
+            Err(Failure::Unknown(_)) => Ok(self.gateway.request("/v3/kv/txn", txn)?),
             answer => Ok(answer?),
         }
     }

@@ -1,24 +1,24 @@
-//! Asks whichever server of a cluster answers.
+//! Requests to a cluster, answered by the first available server.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde_derive::Serialize;
 
-use super::wire::{Answer, Refusal, Token};
-use crate::http::{BadEndpoint, Client, Endpoint, Lines, NoAnswer};
+use super::wire::{ErrorResponse, Response, Token};
+use crate::http::{BadEndpoint, Client, Endpoint, Lines, RequestError};
 use crate::rollout::StoreError;
 
-/// The servers, and what lets one in.
+/// The servers of a cluster, and the credentials.
 #[derive(Clone)]
 pub(super) struct Gateway {
     servers: Vec<Client>,
     user: Option<User>,
-    /// Of the user. etcd forgets it after some minutes, or when it starts anew.
+    /// The user's token. etcd forgets it after some minutes, or at a restart.
     token: Option<String>,
-    /// The server that has answered last.
+    /// The index of the server that answered last.
     current: usize,
-    /// The cluster that has answered first: there is no other.
+    /// The id of the cluster that answered first. Answers of other clusters are errors.
     cluster: Option<String>,
 }
 
@@ -28,29 +28,29 @@ struct User {
     password: String,
 }
 
-/// Why there is no answer.
+/// The reason why a request failed.
 pub(super) enum Failure {
-    /// No server gives one: what was asked for may have been done or not.
+    /// No server answered. The request may or may not have taken effect.
     Unknown(StoreError),
-    /// It was not done.
+    /// The request was refused and had no effect.
     Refused(StoreError),
 }
 
-/// Why one server gives none.
-enum Trouble {
-    Away(String),
-    Token(String),
+/// The reason why a request to one server failed.
+enum ServerError {
+    Unavailable(String),
+    BadToken(String),
     Refused(String),
 }
 
-/// How long one server may take, where its endpoint does not say.
+/// The deadline for one server, if its endpoint sets none.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// Bytes of an answer at most.
+/// The largest answer.
 const MAX_ANSWER_BYTES: u64 = 128 << 20;
 
-/// Bytes of a refusal at most.
-const MAX_REFUSAL_BYTES: u64 = 1 << 20;
+/// The largest error response.
+const MAX_ERROR_BYTES: u64 = 1 << 20;
 
 impl Gateway {
     pub(super) fn new(endpoints: &[Endpoint]) -> Result<Gateway, BadEndpoint> {
@@ -63,7 +63,7 @@ impl Gateway {
     }
 
     pub(super) fn with_user(mut self, name: &str, password: &str) -> Gateway {
-        let hiding = |server: Client| server.hiding(password);
+        let hiding = |server: Client| server.with_secret(password);
         self.servers = self.servers.into_iter().map(hiding).collect();
         self.user = Some(User { name: name.to_owned(), password: password.to_owned() });
         self
@@ -73,29 +73,33 @@ impl Gateway {
         self.servers.iter().map(Client::server)
     }
 
-    /// Asks, and checks which cluster answers.
-    pub(super) fn ask<T: Answer>(
+    /// Sends a request and checks which cluster answered.
+    pub(super) fn request<T: Response>(
         &mut self,
         path: &str,
         body: &impl serde::Serialize,
     ) -> Result<T, Failure> {
-        // Nothing in it can fail to be JSON.
+        // Serializing these types cannot fail.
         let body = serde_json::to_string(body).unwrap_or_default();
-        let (answer, server) = self.each(
+        let (answer, server) = self.try_each(
             |server| {
-                let answer = server.post("application/json", &body).map_err(|e| away(&e))?;
-                server.read(checked(server, answer)?, MAX_ANSWER_BYTES).map_err(|e| away(&e))
+                let answer = server.post("application/json", &body).map_err(|e| unavailable(&e))?;
+                server
+                    .read(check_status(server, answer)?, MAX_ANSWER_BYTES)
+                    .map_err(|e| unavailable(&e))
             },
             path,
         )?;
         let answer: T = serde_json::from_slice(&answer).map_err(|error| {
-            Failure::Unknown(StoreError::io(format!("`{server}` does not answer as etcd: {error}")))
+            Failure::Unknown(StoreError::io(format!(
+                "`{server}` does not answer like etcd: {error}"
+            )))
         })?;
-        self.is_known(&answer.header().cluster_id).map_err(Failure::Refused)?;
+        self.check_cluster(&answer.header().cluster_id).map_err(Failure::Refused)?;
         Ok(answer)
     }
 
-    /// Begins a stream, which lasts so long.
+    /// Opens a stream that ends after `time`.
     pub(super) fn stream(
         &mut self,
         path: &str,
@@ -103,24 +107,24 @@ impl Gateway {
         time: Duration,
     ) -> Result<Lines, StoreError> {
         let body = serde_json::to_string(body).unwrap_or_default();
-        let (lines, _) = self.each(
+        let (lines, _) = self.try_each(
             |server| {
-                let server = server.clone().within(time);
-                let answer = server.follow(&body).map_err(|error| away(&error))?;
-                Ok(server.lines(checked(&server, answer)?))
+                let server = server.clone().with_deadline(time);
+                let answer = server.post_streaming(&body).map_err(|error| unavailable(&error))?;
+                Ok(server.lines(check_status(&server, answer)?))
             },
             path,
         )?;
         Ok(lines)
     }
 
-    /// The token is asked for once more.
+    /// Drops the token, so that the next request asks for a new one.
     pub(super) fn forget_token(&mut self) {
         self.token = None;
     }
 
-    /// That it is the cluster which has answered before.
-    pub(super) fn is_known(&mut self, cluster: &str) -> Result<(), StoreError> {
+    /// Fails if another cluster answered than before.
+    pub(super) fn check_cluster(&mut self, cluster: &str) -> Result<(), StoreError> {
         match &self.cluster {
             _ if cluster.is_empty() => Ok(()),
             None => {
@@ -129,28 +133,28 @@ impl Gateway {
             }
             Some(known) if known == cluster => Ok(()),
             Some(_) => Err(StoreError::damaged(format!(
-                "`{}` is another cluster than before; what was decided by the one counts for nothing in the other",
+                "`{}` belongs to another cluster than the one that answered before. Name servers of one cluster only",
                 self.servers().nth(self.current).unwrap_or_default(),
             ))),
         }
     }
 
-    /// Does something with one server after the other until it is done, beginning with the last that did.
-    fn each<T>(
+    /// Tries the servers one after the other, starting with the one that answered last.
+    fn try_each<T>(
         &mut self,
-        mut act: impl FnMut(&Client) -> Result<T, Trouble>,
+        mut act: impl FnMut(&Client) -> Result<T, ServerError>,
         path: &str,
     ) -> Result<(T, String), Failure> {
-        let (count, mut troubles) = (self.servers.len(), Vec::new());
+        let (count, mut errors) = (self.servers.len(), Vec::new());
         for offset in 0..count {
             let place = (self.current + offset) % count;
             let Some(server) = self.servers.get(place).cloned() else { continue };
             let name = server.server().to_owned();
-            let done = match self.let_in(&server, path, &mut act) {
-                // It knows the token no longer.
-                Err(Trouble::Token(_)) if self.user.is_some() => {
+            let done = match self.authenticated(&server, path, &mut act) {
+                // The token has expired.
+                Err(ServerError::BadToken(_)) if self.user.is_some() => {
                     self.token = None;
-                    self.let_in(&server, path, &mut act)
+                    self.authenticated(&server, path, &mut act)
                 }
                 done => done,
             };
@@ -159,82 +163,88 @@ impl Gateway {
                     self.current = place;
                     return Ok((done, name));
                 }
-                Err(Trouble::Away(why)) => {
-                    troubles.push(format!("`{name}` does not answer: {why}"));
+                Err(ServerError::Unavailable(why)) => {
+                    errors.push(format!("`{name}` does not answer: {why}"));
                 }
-                Err(Trouble::Token(why) | Trouble::Refused(why)) => {
+                Err(ServerError::BadToken(why) | ServerError::Refused(why)) => {
                     return Err(Failure::Refused(StoreError::io(format!(
                         "`{name}` refuses: {why}"
                     ))));
                 }
             }
         }
-        // The next call begins with another one.
+        // Start the next call with another server.
         self.current = (self.current + 1) % count.max(1);
-        Err(Failure::Unknown(StoreError::io(troubles.join("; "))))
+        Err(Failure::Unknown(StoreError::io(errors.join("; "))))
     }
 
-    fn let_in<T>(
+    fn authenticated<T>(
         &mut self,
         server: &Client,
         path: &str,
-        act: &mut impl FnMut(&Client) -> Result<T, Trouble>,
-    ) -> Result<T, Trouble> {
-        let below =
-            |path| server.clone().below(path).map_err(|bad| Trouble::Refused(bad.to_string()));
+        act: &mut impl FnMut(&Client) -> Result<T, ServerError>,
+    ) -> Result<T, ServerError> {
+        let below = |path| {
+            server.clone().with_subpath(path).map_err(|bad| ServerError::Refused(bad.to_string()))
+        };
         let mut client = below(path)?;
         if let Some(user) = &self.user {
             let token = match self.token.take() {
                 Some(token) => token,
                 None => authenticate(&below("/v3/auth/authenticate")?, user)?,
             };
-            client = client.bearing(&token).map_err(|error| away(&error))?;
+            client = client.with_token(&token).map_err(|error| unavailable(&error))?;
             self.token = Some(token);
         }
         act(&client)
     }
 }
 
-fn authenticate(server: &Client, user: &User) -> Result<String, Trouble> {
+fn authenticate(server: &Client, user: &User) -> Result<String, ServerError> {
     let body = serde_json::to_string(user).unwrap_or_default();
-    let answer = server.post("application/json", &body).map_err(|error| away(&error))?;
-    let answer = match checked(server, answer) {
-        // Of a password that is wrong no other one is made.
-        Err(Trouble::Token(why)) => return Err(Trouble::Refused(why)),
+    let answer = server.post("application/json", &body).map_err(|error| unavailable(&error))?;
+    let answer = match check_status(server, answer) {
+        // A wrong password stays wrong, so do not retry.
+        Err(ServerError::BadToken(why)) => return Err(ServerError::Refused(why)),
         answer => answer?,
     };
-    let answer = server.read(answer, MAX_REFUSAL_BYTES).map_err(|error| away(&error))?;
+    let answer = server.read(answer, MAX_ERROR_BYTES).map_err(|error| unavailable(&error))?;
     let token: Result<Token, _> = serde_json::from_slice(&answer);
-    // What it says may be the token.
-    token.map(|token| token.token).map_err(|_| Trouble::Refused("it gives no token".to_owned()))
+    // The error must not quote the answer, which may contain the token.
+    token
+        .map(|token| token.token)
+        .map_err(|_| ServerError::Refused("it returned no token".to_owned()))
 }
 
-fn away(error: &NoAnswer) -> Trouble {
-    Trouble::Away(error.to_string())
+fn unavailable(error: &RequestError) -> ServerError {
+    ServerError::Unavailable(error.to_string())
 }
 
-/// The answer, unless it is a refusal.
-fn checked(server: &Client, answer: crate::http::Answer) -> Result<crate::http::Answer, Trouble> {
+/// Returns the response if its status is a success, else the error that it describes.
+fn check_status(
+    server: &Client,
+    answer: crate::http::Response,
+) -> Result<crate::http::Response, ServerError> {
     let status = answer.status;
     if status.is_success() {
         return Ok(answer);
     }
-    let body = server.read(answer, MAX_REFUSAL_BYTES).map_err(|error| away(&error))?;
-    let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
+    let body = server.read(answer, MAX_ERROR_BYTES).map_err(|error| unavailable(&error))?;
+    let refusal: ErrorResponse = serde_json::from_slice(&body).unwrap_or_default();
     let why = match refusal.message.is_empty() {
-        true => format!("{} {}", status.as_str(), server.quoted(&String::from_utf8_lossy(&body))),
-        false => server.quoted(&refusal.message),
+        true => format!("{} {}", status.as_str(), server.redacted(&String::from_utf8_lossy(&body))),
+        false => server.redacted(&refusal.message),
     };
     Err(match refusal.code {
-        // Unauthenticated; and what 3.4 says of a token from before its users were changed, or of none.
-        16 => Trouble::Token(why),
+        // Unauthenticated. etcd 3.4 uses these texts for a missing token, or one from before a change of its users.
+        16 => ServerError::BadToken(why),
         _ if why.contains("auth store is old") || why.contains("user name is empty") => {
-            Trouble::Token(why)
+            ServerError::BadToken(why)
         }
-        // Cancelled, deadline exceeded, unavailable: no leader, perhaps. Another server may know one.
-        1 | 4 | 14 => Trouble::Away(why),
-        _ if status.is_server_error() => Trouble::Away(why),
-        _ => Trouble::Refused(why),
+        // Cancelled, deadline exceeded, unavailable. Perhaps this server knows no leader, but another one does.
+        1 | 4 | 14 => ServerError::Unavailable(why),
+        _ if status.is_server_error() => ServerError::Unavailable(why),
+        _ => ServerError::Refused(why),
     })
 }
 

@@ -1,38 +1,39 @@
-//! The journal: a key a record, and the number of the last one.
+//! The journal: one key for each record, and a key with the number of the last record.
 
 use super::Etcd;
 use super::gateway::Failure;
-use super::wire::{Answer, Compare, Kv, Op, Range, Txn, TxnAnswer};
+use super::wire::{Compare, Kv, Op, Range, Response, Txn, TxnResponse};
 use crate::rollout::{Hash, StoreError};
 
-/// What this store has seen of the journal: of that nothing may ever be gone.
+/// The newest state of the journal that this store has seen. A later read that lacks any of it is an error.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Seen {
-    /// The last record, 0 for none, and the revision at which it was written.
+pub(super) struct LastSeen {
+    /// The number of the last record, or 0.
     number: u64,
+    /// The revision at which that record was written.
     written: u64,
     /// The highest revision of the cluster.
     revision: u64,
 }
 
-/// Records that are asked for at once to begin with, and at most.
+/// The number of records in the first read, and the most in any read.
 pub(super) const PAGE: u64 = 64;
-const MOST: u64 = 4096;
+const MAX_PAGE: u64 = 4096;
 
-/// Bytes of a page beyond which the next one has fewer records.
-const LARGE: usize = 4 << 20;
+/// The size of a read beyond which the next one asks for fewer records.
+const LARGE_PAGE_BYTES: usize = 4 << 20;
 
-/// What stands between the mark and a line, or the hash of a line that is kept in pieces.
+/// The byte after the mark: `WHOLE` before a line, `PIECES` before the hash of a line that is kept in pieces.
 const WHOLE: u8 = b' ';
 const PIECES: u8 = b'#';
 
-/// Bytes of a value at most: etcd takes a request of 1.5 MiB, by default.
+/// The largest value. By default, etcd accepts requests up to 1.5 MiB.
 pub(super) const MAX_VALUE_BYTES: usize = 1 << 20;
 
 impl Etcd {
     pub(super) fn read_records(&mut self, from: u64) -> Result<Vec<u8>, StoreError> {
         let from = from.max(1);
-        // With the last that was seen, if it is the one before: it has to be there still.
+        // Include the last record that was seen, if it is the previous one, to check that it is still there.
         let begin = if from == self.seen.number.saturating_add(1) { from - 1 } else { from }.max(1);
         let (range, head) = self.page_from(begin)?;
         let mut lines = Vec::new();
@@ -40,10 +41,10 @@ impl Etcd {
         for kv in &range.kvs {
             let number = kv.key().and_then(|key| self.layout.number(&key));
             if number != Some(next) {
-                return Err(self.lost(next));
+                return Err(self.missing_record(next));
             }
             if next == self.seen.number && kv.revision() != self.seen.written {
-                return Err(self.changed(next));
+                return Err(self.changed_record(next));
             }
             if next >= from {
                 lines.extend(self.line(next, kv)?);
@@ -53,23 +54,23 @@ impl Etcd {
             }
             next = next.saturating_add(1);
         }
-        // What is known of, or said to be the last, is not there.
+        // A record is missing that was seen before, or that the head names.
         let known = head.unwrap_or(0).max(self.seen.number);
         if !range.more && begin <= known && next <= known {
-            return Err(self.lost(next));
+            return Err(self.missing_record(next));
         }
         if head.unwrap_or(0) < self.seen.number {
-            return Err(self.changed(self.seen.number));
+            return Err(self.changed_record(self.seen.number));
         }
         self.page = match lines.len() {
-            few if few < LARGE / 4 && range.more => (self.page * 2).min(MOST),
-            many if many > LARGE => (self.page / 2).max(1),
+            few if few < LARGE_PAGE_BYTES / 4 && range.more => (self.page * 2).min(MAX_PAGE),
+            many if many > LARGE_PAGE_BYTES => (self.page / 2).max(1),
             _ => self.page,
         };
         Ok(lines)
     }
 
-    /// The line of a record, or of the pieces that it names.
+    /// Returns the line of a record, joined from its pieces if necessary.
     fn line(&mut self, number: u64, kv: &Kv) -> Result<Vec<u8>, StoreError> {
         let value = kv.value().unwrap_or_default();
         let stored =
@@ -77,21 +78,22 @@ impl Etcd {
         match stored {
             Some((&WHOLE, line)) => Ok(line.to_vec()),
             Some((&PIECES, hash)) => {
-                let hash = std::str::from_utf8(hash).map_err(|_| self.changed(number))?;
+                let hash = std::str::from_utf8(hash).map_err(|_| self.changed_record(number))?;
                 match self.read_document(hash) {
                     Ok(line) if Hash::of(&line).to_string() == hash => Ok(line),
                     Err(error) if !error.is_missing() && !error.is_damaged() => Err(error),
-                    _ => Err(self.changed(number)),
+                    _ => Err(self.changed_record(number)),
                 }
             }
-            _ => Err(self.changed(number)),
+            _ => Err(self.changed_record(number)),
         }
     }
 
-    /// What the key of a record holds: who has written it, so that a lost answer can be told from another's
-    /// record, then the line. A line too long for a request is kept like a document, before the record that
-    /// names it by its hash.
-    fn stored(&mut self, line: &[u8]) -> Result<Vec<u8>, StoreError> {
+    /// Returns the value of a record's key: the mark of its writer, then the line.
+    ///
+    /// After a lost answer, the mark tells this handle's record from another's. A line that is too long for a request
+    /// is first kept like a document, and the record has its hash.
+    fn encode_value(&mut self, line: &[u8]) -> Result<Vec<u8>, StoreError> {
         if line.len() <= MAX_VALUE_BYTES {
             return Ok([self.mark.as_bytes(), &[WHOLE], line].concat());
         }
@@ -100,25 +102,27 @@ impl Etcd {
         Ok([self.mark.as_bytes(), &[PIECES], hash.as_bytes()].concat())
     }
 
-    /// A page of records and the one that may stand before it, and the number of the last there is, both at one revision.
+    /// Reads a page of records and the number of the last record, both at one revision.
+    ///
+    /// The page may have one more record than `self.page`, because the caller may start with the previous record.
     fn page_from(&mut self, begin: u64) -> Result<(Range, Option<u64>), StoreError> {
-        let page_of = |store: &mut Etcd, page| -> Result<TxnAnswer, Failure> {
+        let page_of = |store: &mut Etcd, page| -> Result<TxnResponse, Failure> {
             let end = store.layout.records_end();
             let records = Op::range(&store.layout.record(begin), &end, page + 1);
             let success = vec![records, Op::get(&store.layout.head())];
-            store.gateway.ask("/v3/kv/txn", &Txn { success, ..Txn::default() })
+            store.gateway.request("/v3/kv/txn", &Txn { success, ..Txn::default() })
         };
         let page = self.page;
         let answer = page_of(self, page);
         let mut answer = match answer {
-            // Records may be a thousand times as long as they mostly are.
+            // The answer may be too large, because some records are a thousand times longer than usual.
             Err(_) if page > PAGE => {
                 self.page = 1;
                 page_of(self, 1)?
             }
             answer => answer?,
         };
-        self.is_later(&answer)?;
+        self.check_revision(&answer)?;
         let mut ranges = answer.ranges();
         let (records, head) =
             (ranges.next().unwrap_or_default(), ranges.next().unwrap_or_default());
@@ -127,9 +131,9 @@ impl Etcd {
 
     pub(super) fn append_record(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
         let Some(before) = number.checked_sub(1) else {
-            return Err(StoreError::conflict("no record has number 0".to_owned()));
+            return Err(StoreError::conflict("record numbers start at 1".to_owned()));
         };
-        let value = self.stored(line)?;
+        let value = self.encode_value(line)?;
         let (key, head) = (self.layout.record(number), self.layout.head());
         let mut compare = vec![Compare::absent(&key)];
         compare.push(match before {
@@ -142,13 +146,15 @@ impl Etcd {
         let success = vec![Op::put(&key, &value), Op::put(&head, number.to_string().as_bytes())];
         let failure = vec![Op::get(&key)];
         let txn = Txn { compare, success, failure };
-        let done: Result<TxnAnswer, Failure> = self.gateway.ask("/v3/kv/txn", &txn);
+        let done: Result<TxnResponse, Failure> = self.gateway.request("/v3/kv/txn", &txn);
         let mut answer = match done {
-            // It may be written. The same once more writes nothing then, and finds it.
-            Err(Failure::Unknown(_)) => self.gateway.ask("/v3/kv/txn", &txn).map_err(unknown)?,
+            // The record may have been written. If so, the same request finds it and writes nothing.
+            Err(Failure::Unknown(_)) => {
+                self.gateway.request("/v3/kv/txn", &txn).map_err(outcome_unknown)?
+            }
             done => done?,
         };
-        self.is_later(&answer)?;
+        self.check_revision(&answer)?;
         let written = if answer.succeeded { Some(answer.header().revision()) } else { None };
         let found = answer.ranges().flat_map(|range| range.kvs).next();
         let ours = found.as_ref().filter(|kv| kv.value().as_ref() == Some(&value));
@@ -159,43 +165,41 @@ impl Etcd {
                 }
                 Ok(())
             }
-            (None, Some(_)) => {
-                Err(StoreError::conflict(format!("there is a record {number} already")))
-            }
-            (None, None) if before == self.seen.number => Err(self.changed(before)),
-            (None, None) => Err(self.lost(before)),
+            (None, Some(_)) => Err(StoreError::conflict(format!("record {number} already exists"))),
+            (None, None) if before == self.seen.number => Err(self.changed_record(before)),
+            (None, None) => Err(self.missing_record(before)),
         }
     }
 
-    /// That the cluster has not gone back behind what was seen.
-    fn is_later(&mut self, answer: &TxnAnswer) -> Result<(), StoreError> {
+    /// Fails if the cluster's revision is lower than one that was seen.
+    fn check_revision(&mut self, answer: &TxnResponse) -> Result<(), StoreError> {
         let revision = answer.header().revision();
         if revision < self.seen.revision {
             let known = self.seen.revision;
             return Err(StoreError::damaged(format!(
-                "the cluster is at revision {revision} and was at {known}: {HOW}"
+                "the cluster is at revision {revision}, but was at {known} before: {CAUSES}"
             )));
         }
         self.seen.revision = revision;
         Ok(())
     }
 
-    fn lost(&self, number: u64) -> StoreError {
+    fn missing_record(&self, number: u64) -> StoreError {
         let prefix = &self.layout.0;
-        StoreError::damaged(format!("record {number} under `{prefix}` is not there: {HOW}"))
+        StoreError::damaged(format!("record {number} under `{prefix}` is missing: {CAUSES}"))
     }
 
-    fn changed(&self, number: u64) -> StoreError {
+    fn changed_record(&self, number: u64) -> StoreError {
         let prefix = &self.layout.0;
-        StoreError::damaged(format!("record {number} under `{prefix}` is not what it was: {HOW}"))
+        StoreError::damaged(format!("record {number} under `{prefix}` has changed: {CAUSES}"))
     }
 }
 
-/// What has become of what is not there, and what to do.
-const HOW: &str = "the cluster was wiped or restored from a backup, or keys were deleted by hand; nothing is begun \
-                   anew by itself";
+/// The possible causes of a lost or changed record.
+const CAUSES: &str = "the cluster was wiped or restored from a backup, or keys were deleted by hand. The state in \
+                      force stays; `docs/fleet.md` describes how to start over";
 
-fn unknown(failure: Failure) -> StoreError {
+fn outcome_unknown(failure: Failure) -> StoreError {
     match failure {
         Failure::Unknown(error) => {
             StoreError::io(format!("{error}; whether the record was written is not known"))

@@ -1,14 +1,14 @@
-//! Which keys there are.
+//! The names of the keys.
 
 /// The keys below a prefix.
 #[derive(Clone, Debug)]
 pub(super) struct Layout(pub(super) String);
 
-/// Digits of the greatest number there is: as texts, keys are in the order of their numbers.
+/// The digits of a record number in a key. Padded to the longest `u64`, keys sort by their numbers.
 const DIGITS: usize = 20;
 
 impl Layout {
-    /// `None` for no prefix at all.
+    /// Returns `None` for an empty prefix.
     pub(super) fn new(prefix: &str) -> Option<Layout> {
         let prefix = prefix.trim_matches('/');
         (!prefix.is_empty()).then(|| Layout(format!("/{prefix}")))
@@ -18,28 +18,28 @@ impl Layout {
         format!("{}/journal/{number:0DIGITS$}", self.0)
     }
 
-    /// Behind every record: `0` comes after `/`.
+    /// Returns the end of the range of records: `0` sorts right after `/`.
     pub(super) fn records_end(&self) -> String {
         format!("{}/journal0", self.0)
     }
 
-    /// The number of the record of a key.
+    /// Returns the number of the record with this key.
     pub(super) fn number(&self, key: &str) -> Option<u64> {
         let digits = key.strip_prefix(&*self.0)?.strip_prefix("/journal/")?;
         digits.parse().ok().filter(|_| digits.len() == DIGITS)
     }
 
-    /// The number of the last record: what is watched, and tells whether one is missing.
+    /// The key with the number of the last record. It is watched, and shows whether a record is missing.
     pub(super) fn head(&self) -> String {
         format!("{}/head", self.0)
     }
 
-    /// How many bytes a document has.
+    /// The key with the length of a document.
     pub(super) fn document(&self, hash: &str) -> String {
         format!("{}/documents/{hash}", self.0)
     }
 
-    /// A piece of a document, from 0.
+    /// The key of a piece of a document. The first piece is 0.
     pub(super) fn piece(&self, hash: &str, piece: usize) -> String {
         format!("{}/documents/{hash}/{piece:04}", self.0)
     }

@@ -4,36 +4,37 @@ mod documents;
 mod gateway;
 mod journal;
 mod layout;
-mod leading;
-mod watching;
+mod lease;
+mod watcher;
 mod wire;
 
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
+use crate::background::random;
 use crate::http::{BadEndpoint, Endpoint};
-use crate::rollout::{Lead, Store, StoreError, Watcher};
+use crate::rollout::{LeaderLease, Store, StoreError, Watcher};
 use gateway::Gateway;
-use journal::Seen;
+use journal::LastSeen;
 use layout::Layout;
-use leading::Leading;
-use watching::Watching;
+use lease::EtcdLease;
+use watcher::EtcdWatcher;
 
-/// A rollout's documents and its journal in an etcd (3.4 or later), through its JSON gateway: for a fleet, of which any
-/// process may act, and all see it.
+/// A store in etcd (3.4 or later), through its JSON gateway. For a fleet: every process may act, and all see the
+/// result.
 ///
-/// The chapter on fleets has the keys, what is guaranteed, and what becomes of it when servers fail.
+/// The chapter on fleets describes the keys, the guarantees, and failures of servers.
 ///
 /// # Concurrency
 ///
-/// To append a record is one transaction: it is done if the record before it is the one that was read, and none has its
-/// number. Of two processes that append at once one is refused, whichever server each asks.
+/// Appending a record is one transaction. It succeeds if the previous record is the one that was read, and the number
+/// is not used yet. If two processes append at once, one is refused, whichever server they ask.
 ///
 /// # Deadlines
 ///
-/// A server that has not answered after two seconds, or what its [`Endpoint`] says, is passed over. A call takes that
-/// long for each server at most, and twice that where an answer to an `append` was lost and has to be looked for.
+/// If a server does not answer within two seconds, or the deadline of its [`Endpoint`], the next server is asked. So a
+/// call takes at most that long for each server. An `append` may take twice that long, if an answer was lost and has to
+/// be looked up.
 ///
 /// # Example
 ///
@@ -45,33 +46,33 @@ use watching::Watching;
 ///
 /// let servers = ["https://etcd-1.example.com:2379", "https://etcd-2.example.com:2379"];
 /// let store = Etcd::new(servers, "/shop/rollout")?.with_user("shop", "s3cret");
-/// let lead = store.lead(Duration::from_secs(15));
+/// let lease = store.leader_lease(Duration::from_secs(15));
 ///
 /// let rollout = Rollout::open(store, SystemClock::new())?;
 /// let follower = Controller::following(&rollout, Duration::from_secs(30), |_| {})?;
-/// let leader = Controller::leading(&rollout, lead, Duration::from_secs(60), |_| {})?;
+/// let leader = Controller::leading(&rollout, lease, Duration::from_secs(60), |_| {})?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Etcd {
     gateway: Gateway,
     layout: Layout,
     label: String,
-    /// Tells the records of this handle from those of others, which may be the same to the letter.
+    /// A random text in this handle's records. Tells them from identical records of other handles.
     mark: String,
-    seen: Seen,
-    /// How many records are asked for at once.
+    seen: LastSeen,
+    /// The number of records in the next read.
     page: u64,
 }
 
-/// Seconds of a lease at most: etcd grants no longer one.
+/// The longest lease that etcd grants, in seconds.
 const MAX_TTL: u64 = 9_000_000_000;
 
 impl Etcd {
-    /// The store under a prefix of keys, on the servers of one cluster. Asks nobody yet.
+    /// Returns the store under a prefix of keys, on the servers of one cluster. Sends nothing yet.
     ///
     /// # Errors
     ///
-    /// [`BadEndpoint`] when a URL is none or may not be used, or there is no server or no prefix.
+    /// Returns a [`BadEndpoint`] if a URL is not valid or not allowed, or there is no server or no prefix.
     ///
     /// # Example
     ///
@@ -97,25 +98,26 @@ impl Etcd {
             servers.iter().filter_map(|server| Some(server.split_once("://")?.1)).collect();
         let scheme = if is_plain { "etcd" } else { "etcds" };
         let label = format!("{scheme}://{}{}", hosts.join(","), layout.0);
-        let mark = format!("{:016x}", RandomState::new().build_hasher().finish());
-        Ok(Etcd { gateway, layout, label, mark, seen: Seen::default(), page: journal::PAGE })
+        let mark = format!("{:016x}", random());
+        Ok(Etcd { gateway, layout, label, mark, seen: LastSeen::default(), page: journal::PAGE })
     }
 
-    /// The same as a user of the cluster. The password is given to the servers alone.
+    /// Authenticates as a user of the cluster. The password is sent only to the servers, and no error shows it.
     #[must_use]
     pub fn with_user(mut self, name: &str, password: &str) -> Etcd {
         self.gateway = self.gateway.with_user(name, password);
         self
     }
 
-    /// The lead among the controllers of this store, for [`Controller::leading`](crate::rollout::Controller::leading).
-    /// Who dies with it holds up the others for that long (in whole seconds, 2 at least).
+    /// Returns the leader lease of this store, for [`Controller::leading`](crate::rollout::Controller::leading).
+    ///
+    /// If the leader dies, another controller leads after `ttl`. It counts in whole seconds, at least 2.
     #[must_use]
-    pub fn lead(&self, ttl: Duration) -> Box<dyn Lead> {
+    pub fn leader_lease(&self, ttl: Duration) -> Box<dyn LeaderLease> {
         let ttl = ttl.as_secs().clamp(2, MAX_TTL);
         let (gateway, layout, name) =
             (self.gateway.clone(), self.layout.clone(), self.mark.clone());
-        Box::new(Leading { gateway, layout, name, ttl, lease: None })
+        Box::new(EtcdLease { gateway, layout, name, ttl, lease: None })
     }
 }
 
@@ -138,7 +140,7 @@ impl Store for Etcd {
 
     fn watcher(&self) -> Option<Box<dyn Watcher>> {
         let (gateway, layout) = (self.gateway.clone(), self.layout.clone());
-        Some(Box::new(Watching::new(gateway, layout)))
+        Some(Box::new(EtcdWatcher::new(gateway, layout)))
     }
 
     fn label(&self) -> String {

@@ -1,9 +1,8 @@
-//! What etcd's JSON gateway is sent, and answers: 64-bit numbers as strings, bytes in base64, zeros left out.
+//! The messages of etcd's JSON gateway. It writes 64-bit integers as strings, bytes in base64, and leaves out zeros.
 //! <https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway/>
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_derive::{Deserialize, Serialize};
-
-use crate::http::base64;
 
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Txn {
@@ -32,24 +31,24 @@ pub(super) enum Op {
 }
 
 impl Compare {
-    /// There is no such key.
+    /// The key does not exist.
     pub(super) fn absent(key: &str) -> Compare {
         Compare::version(key, "EQUAL")
     }
 
-    /// There is such a key.
+    /// The key exists.
     pub(super) fn present(key: &str) -> Compare {
         Compare::version(key, "GREATER")
     }
 
     fn version(key: &str, result: &'static str) -> Compare {
-        let (key, version) = (base64::encode(key.as_bytes()), Some("0".to_owned()));
+        let (key, version) = (encode(key), Some("0".to_owned()));
         Compare { key, target: "VERSION", result, version, mod_revision: None }
     }
 
-    /// The key was last written at that revision.
+    /// The key was last written at this revision.
     pub(super) fn written_at(key: &str, revision: u64) -> Compare {
-        let (key, mod_revision) = (base64::encode(key.as_bytes()), Some(revision.to_string()));
+        let (key, mod_revision) = (encode(key), Some(revision.to_string()));
         Compare { key, target: "MOD", result: "EQUAL", version: None, mod_revision }
     }
 }
@@ -59,9 +58,9 @@ impl Op {
         Op::range(key, "", 0)
     }
 
-    /// At most so many keys from one on, before another one. 0: all.
+    /// Reads the keys from `key` up to, but not including, `end`: at most `limit`, or all if it is 0.
     pub(super) fn range(key: &str, end: &str, limit: u64) -> Op {
-        let (key, range_end) = (base64::encode(key.as_bytes()), base64::encode(end.as_bytes()));
+        let (key, range_end) = (encode(key), encode(end));
         Op::Range { key, range_end, limit: limit.to_string() }
     }
 
@@ -69,9 +68,9 @@ impl Op {
         Op::put_leased(key, value, 0)
     }
 
-    /// Gone with the lease. 0: with none.
+    /// Writes a key that is deleted when the lease ends. 0 is no lease.
     pub(super) fn put_leased(key: &str, value: &[u8], lease: u64) -> Op {
-        let (key, value) = (base64::encode(key.as_bytes()), base64::encode(value));
+        let (key, value) = (encode(key), encode(value));
         Op::Put { key, value, lease: lease.to_string() }
     }
 }
@@ -84,22 +83,22 @@ pub(super) struct Header {
     revision: String,
 }
 
-/// An answer that says which cluster it comes from.
-pub(super) trait Answer: for<'a> serde::Deserialize<'a> {
+/// A response with a header, which names the cluster.
+pub(super) trait Response: for<'a> serde::Deserialize<'a> {
     fn header(&self) -> &Header;
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct TxnAnswer {
+pub(super) struct TxnResponse {
     pub(super) header: Header,
     #[serde(default)]
     pub(super) succeeded: bool,
     #[serde(default)]
-    responses: Vec<OpAnswer>,
+    responses: Vec<OpResponse>,
 }
 
 #[derive(Debug, Deserialize)]
-struct OpAnswer {
+struct OpResponse {
     response_range: Option<Range>,
 }
 
@@ -123,9 +122,9 @@ pub(super) struct Kv {
     lease: String,
 }
 
-/// Of a grant, a keep-alive or a revocation.
+/// The response to a grant, a keep-alive or a revocation.
 #[derive(Debug, Deserialize)]
-pub(super) struct LeaseAnswer {
+pub(super) struct LeaseResponse {
     header: Header,
     #[serde(rename = "ID", default)]
     id: String,
@@ -135,13 +134,13 @@ pub(super) struct LeaseAnswer {
 
 /// One message of a stream.
 #[derive(Debug, Deserialize)]
-pub(super) struct Streamed<T> {
+pub(super) struct StreamMessage<T> {
     pub(super) result: Option<T>,
-    pub(super) error: Option<Refusal>,
+    pub(super) error: Option<ErrorResponse>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Watched {
+pub(super) struct WatchResponse {
     pub(super) header: Header,
     #[serde(default)]
     pub(super) canceled: bool,
@@ -150,11 +149,11 @@ pub(super) struct Watched {
     #[serde(default)]
     pub(super) cancel_reason: String,
     #[serde(default)]
-    pub(super) events: Vec<Happened>,
+    pub(super) events: Vec<WatchEvent>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Happened {
+pub(super) struct WatchEvent {
     #[serde(rename = "type", default)]
     kind: String,
     #[serde(default)]
@@ -166,35 +165,44 @@ pub(super) struct Token {
     pub(super) token: String,
 }
 
-/// Why there is no answer. The code is that of gRPC, which streams call otherwise.
+/// An error with its gRPC code. Streams use another name for the code.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Refusal {
+pub(super) struct ErrorResponse {
     pub(super) message: String,
     #[serde(alias = "grpc_code")]
     pub(super) code: u32,
 }
 
-impl Answer for TxnAnswer {
+impl Response for TxnResponse {
     fn header(&self) -> &Header {
         &self.header
     }
 }
 
-impl Answer for LeaseAnswer {
+impl Response for LeaseResponse {
     fn header(&self) -> &Header {
         &self.header
     }
 }
 
-impl<T: Answer> Answer for Streamed<T> {
+impl<T: Response> Response for StreamMessage<T> {
     fn header(&self) -> &Header {
         const NONE: &Header = &Header { cluster_id: String::new(), revision: String::new() };
-        self.result.as_ref().map_or(NONE, Answer::header)
+        self.result.as_ref().map_or(NONE, Response::header)
     }
 }
 
-/// What is left out is 0, and what is none is no revision that was ever seen.
+/// Encodes bytes in base64, as the gateway expects them.
+pub(super) fn encode(bytes: impl AsRef<[u8]>) -> String {
+    BASE64_STANDARD.encode(bytes)
+}
+
+fn decode(text: &str) -> Option<Vec<u8>> {
+    BASE64_STANDARD.decode(text).ok()
+}
+
+/// Parses an integer. A missing or invalid one is 0, which is no valid revision.
 fn number(text: &str) -> u64 {
     text.parse().unwrap_or(0)
 }
@@ -205,8 +213,8 @@ impl Header {
     }
 }
 
-impl TxnAnswer {
-    /// What the ranges found, in their order.
+impl TxnResponse {
+    /// Takes the results of the range requests, in their order.
     pub(super) fn ranges(&mut self) -> impl Iterator<Item = Range> {
         self.responses.drain(..).map(|answer| answer.response_range.unwrap_or_default())
     }
@@ -214,14 +222,14 @@ impl TxnAnswer {
 
 impl Kv {
     pub(super) fn key(&self) -> Option<String> {
-        String::from_utf8(base64::decode(&self.key)?).ok()
+        String::from_utf8(decode(&self.key)?).ok()
     }
 
     pub(super) fn value(&self) -> Option<Vec<u8>> {
-        base64::decode(&self.value)
+        decode(&self.value)
     }
 
-    /// A number, as the head is one.
+    /// Returns the value as a number, as the head has it.
     pub(super) fn number(&self) -> Option<u64> {
         String::from_utf8(self.value()?).ok()?.parse().ok()
     }
@@ -235,24 +243,24 @@ impl Kv {
     }
 }
 
-impl LeaseAnswer {
+impl LeaseResponse {
     pub(super) fn id(&self) -> u64 {
         number(&self.id)
     }
 
-    /// In seconds; 0: there is no such lease.
+    /// Returns the remaining time in seconds, or 0 if the lease does not exist.
     pub(super) fn ttl(&self) -> u64 {
         number(&self.ttl)
     }
 }
 
-impl Watched {
+impl WatchResponse {
     pub(super) fn is_compacted(&self) -> bool {
         number(&self.compact_revision) > 0
     }
 }
 
-impl Happened {
+impl WatchEvent {
     pub(super) fn is_deletion(&self) -> bool {
         self.kind == "DELETE"
     }

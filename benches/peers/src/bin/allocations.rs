@@ -1,31 +1,31 @@
-//! Counts allocations of a check: a row for each peer, its name and a count for each work, or one
-//! where all are equal. A program of its own, since counting takes time.
+//! Counts the allocations of a check. Prints a row for each peer: its name and the count of each scenario, or one count if
+//! all are equal. A separate program, because counting takes time.
 
 #![forbid(unsafe_code)]
 
 use stagegate_peers::peers::{Visitor, visit};
-use stagegate_peers::work::{Asking, Peer, Turn, Work};
+use stagegate_peers::scenario::{Cursor, Peer, Scenario, Setup};
 
-const QUESTIONS: usize = 1000;
+const CHECKS: usize = 1000;
 
 struct Counting;
 
 impl Visitor for Counting {
     fn visit<P: Peer>(&mut self) {
-        let counts = Work::ALL.map(count::<P>);
+        let counts = Scenario::ALL.map(count::<P>);
         let all_equal = counts.iter().all(|count| *count == counts[0]);
         let counts = if all_equal { &counts[..1] } else { &counts[..] };
         println!("{}\t{}", P::NAME, counts.join(", "));
     }
 }
 
-/// Of this thread, when all is warm.
-fn count<P: Peer>(work: Work) -> String {
-    let asking = Asking::<P>::new(work);
-    let mut turn = Turn::default();
-    asking.ask(&mut turn, QUESTIONS);
-    let counted = allocation_counter::measure(|| asking.ask(&mut turn, QUESTIONS));
-    let mean = format!("{:.1}", counted.count_total as f64 / QUESTIONS as f64);
+/// Returns the mean allocations of this thread per check, after a warm-up.
+fn count<P: Peer>(scenario: Scenario) -> String {
+    let setup = Setup::<P>::new(scenario);
+    let mut cursor = Cursor::default();
+    setup.run(&mut cursor, CHECKS);
+    let counted = allocation_counter::measure(|| setup.run(&mut cursor, CHECKS));
+    let mean = format!("{:.1}", counted.count_total as f64 / CHECKS as f64);
     mean.strip_suffix(".0").unwrap_or(&mean).to_owned()
 }
 

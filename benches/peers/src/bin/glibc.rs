@@ -1,4 +1,4 @@
-//! Times with the system's allocator.
+//! Times all peers with the system's allocator.
 
 #![forbid(unsafe_code)]
 

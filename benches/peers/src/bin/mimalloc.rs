@@ -1,4 +1,4 @@
-//! Times with mimalloc.
+//! Times all peers with mimalloc.
 
 #![forbid(unsafe_code)]
 

@@ -1,19 +1,19 @@
-//! `configcat`: ConfigCat's client, SHA-1 of flag and user, written as hexadecimal text.
+//! `configcat`: ConfigCat's client. Hash: SHA-1 of flag and user, as hexadecimal text.
 //!
-//! An override that is a file stands for its servers. That spares it the question to its own cache
-//! that a client with a network asks each time. Its call is asynchronous and has nothing to wait
-//! for: it is polled once. It takes the user by value, so there is none to have at hand.
+//! A local file overrides its servers, which saves the lookup in its own cache that a client with a network makes each
+//! time. Its call is asynchronous and has nothing to wait for, so it is polled once. It takes the user by value, so there is
+//! no row with a prebuilt user.
 
 use configcat::{Client, FileDataSource, OverrideBehavior, User};
 use serde_json::{Map, Value, json};
 
-use crate::work::{PERCENT, Peer, Plan, ready};
+use crate::scenario::{PERCENT, Peer, Plan, ready};
 
 pub struct ConfigCat(Client);
 
 fn document(plan: &Plan) -> Value {
     let value = |on: bool| json!({ "b": on });
-    // Comparator 0: is one of.
+    // Comparator 0 is "is one of".
     let list = json!({
         "c": [{ "u": { "a": "Identifier", "c": 0, "l": plan.listed } }], "s": { "v": value(true) },
     });

@@ -1,7 +1,7 @@
-//! `eppo_core`: the engine of Eppo's clients, MD5 with the salt already in it.
+//! `eppo_core`: the engine of Eppo's clients. Hash: MD5, with the salt hashed in advance.
 //!
-//! Its answer says nothing for the log here (`doLog` is off), and it reads the clock each time,
-//! since an allocation may have a start and an end.
+//! `doLog` is off, so it logs no assignment. It reads the clock for each check, because an allocation may have a start and
+//! an end.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use eppo_core::ufc::{UniversalFlagConfig, VariationType};
 use eppo_core::{Attributes, Configuration, SdkMetadata, Str};
 use serde_json::{Map, Value, json};
 
-use crate::work::{PERCENT, Peer, Plan};
+use crate::scenario::{PERCENT, Peer, Plan};
 
 pub struct Eppo {
     evaluator: Evaluator,
-    /// None; users share them.
+    /// Empty, and shared by all users.
     attributes: Arc<Attributes>,
 }
 
@@ -83,7 +83,7 @@ impl Peer for Eppo {
             &self.attributes,
             Some(VariationType::Boolean),
         );
-        // Who falls into no allocation has no assignment.
+        // A user outside all allocations has no assignment.
         let assignment = answer.ok().flatten();
         assignment.is_some_and(|assignment| assignment.value.as_boolean() == Some(true))
     }

@@ -1,16 +1,16 @@
-//! `feature-flag`: a rule a flag, SHA-256 of flag and user.
+//! `feature-flag`: one rule per flag. Hash: SHA-256 of flag and user.
 //!
-//! Flags stand in a list that is looked through. A rule sees attributes and not the id, so where
-//! there is an allow-list the id is given as an attribute too.
+//! It searches the flags in a list. A rule sees attributes but not the id. So with an allow-list, the id is also passed as
+//! an attribute.
 
 use feature_flag::{FlagEvaluator, FlagSet, Subject};
 use serde_json::{Value, json};
 
-use crate::work::{PERCENT, Peer, Plan};
+use crate::scenario::{PERCENT, Peer, Plan};
 
 pub struct FeatureFlag {
     evaluator: FlagEvaluator,
-    /// Whether rules ask for the id.
+    /// Whether rules need the id as an attribute.
     has_list: bool,
 }
 
@@ -70,11 +70,11 @@ impl Peer for FeatureFlag {
     }
 }
 
-/// The subject is made before, as where one request asks for many flags.
+/// With a subject built in advance, as in a request that checks many flags.
 pub struct WithSubject(FeatureFlag);
 
 impl Peer for WithSubject {
-    const NAME: &'static str = "feature-flag, subject at hand";
+    const NAME: &'static str = "feature-flag, prebuilt subject";
     type Flag = String;
     type User = Subject;
 

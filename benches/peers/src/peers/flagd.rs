@@ -1,9 +1,8 @@
-//! `open-feature-flagd`: flagd's provider for OpenFeature, by its resolver that reads a file and
-//! evaluates in this process. MurmurHash3 of flag and user, and a targeting rule in JSON that is
-//! parsed for each answer.
+//! `open-feature-flagd`: flagd's provider for OpenFeature, with its resolver for files, which evaluates in this process.
+//! Hash: MurmurHash3 of flag and user. It parses the JSON targeting rule for each check.
 //!
-//! By the provider itself, without the client of OpenFeature around it. Its call is asynchronous
-//! and has nothing to wait for: it is polled once.
+//! Calls the provider directly, without OpenFeature's client. The call is asynchronous and has nothing to wait for, so it is
+//! polled once.
 
 use open_feature::EvaluationContext;
 use open_feature::provider::FeatureProvider;
@@ -12,11 +11,11 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::work::{PERCENT, Peer, Plan, ready};
+use crate::scenario::{PERCENT, Peer, Plan, ready};
 
 pub struct Flagd {
     provider: FileResolver,
-    /// What follows the file, and the directory that it is in.
+    /// Runs the task that watches the file. Kept alive with the file's directory.
     _runtime: Runtime,
     _directory: TempDir,
 }

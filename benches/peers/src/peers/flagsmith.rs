@@ -1,14 +1,14 @@
-//! `flagsmith-flag-engine`: the engine of Flagsmith's client, MD5 of flag and user.
+//! `flagsmith-flag-engine`: the engine of Flagsmith's client. Hash: MD5 of flag and user.
 //!
-//! It knows one call, which answers all flags of an environment for one user, and the environment
-//! is copied to put the user into it: a check of one flag of 1,000 costs all of them. Percentages
-//! are variants, which cost less than the segments that a boolean flag would need.
+//! Its only call evaluates all flags of an environment for one user, and copies the environment to insert the user. So a
+//! check of one of 1,000 flags evaluates all of them. Percentages are variants, which cost less than the segments that a
+//! boolean flag would need.
 
 use flagsmith_flag_engine::engine::get_evaluation_result;
 use flagsmith_flag_engine::engine_eval::{EngineEvaluationContext, add_identity_to_context};
 use serde_json::{Map, Value, json};
 
-use crate::work::{PERCENT, Peer, Plan};
+use crate::scenario::{PERCENT, Peer, Plan};
 
 pub struct Flagsmith(EngineEvaluationContext);
 

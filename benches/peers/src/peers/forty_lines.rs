@@ -1,5 +1,5 @@
-//! What a team writes that needs percentages and nothing else: a map behind a swap, or behind a
-//! lock, and one seeded hash. No document, no stages, no reasons.
+//! A simple gate that a team could write in forty lines: a map behind an atomic swap or a lock, and one seeded hash. It has
+//! no document, no stages and no reasons.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::RwLock;
@@ -7,7 +7,7 @@ use std::sync::RwLock;
 use arc_swap::ArcSwap;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use crate::work::{PERCENT, Peer, Plan};
+use crate::scenario::{PERCENT, Peer, Plan};
 
 struct Flag {
     seed: u64,
@@ -17,7 +17,7 @@ struct Flag {
 
 impl Flag {
     fn is_enabled(&self, user: &str) -> bool {
-        // The standard set does not hash where it is empty.
+        // `HashSet::contains` does not hash if the set is empty.
         self.listed.contains(user) || xxh3_64_with_seed(user.as_bytes(), self.seed) < self.threshold
     }
 }

@@ -1,13 +1,13 @@
-//! `growthbook-rust`: GrowthBook's client, FNV-1a of flag and user.
+//! `growthbook-rust`: GrowthBook's client. Hash: FNV-1a of flag and user.
 //!
-//! Each call copies all flags out of a lock, so it costs as many times as much as there are flags.
-//! It takes the user's attributes by value, so there are none to have at hand.
+//! Each call copies all flags under a lock, so its cost grows with the number of flags. It takes the user's attributes by
+//! value, so there is no row with prebuilt attributes.
 
 use growthbook_rust::client::{GrowthBookClient, GrowthBookClientBuilder, GrowthBookClientTrait};
 use growthbook_rust::model_public::{GrowthBookAttribute, GrowthBookAttributeValue};
 use serde_json::{Map, Value, json};
 
-use crate::work::{PERCENT, Peer, Plan, ready};
+use crate::scenario::{PERCENT, Peer, Plan, ready};
 
 pub struct GrowthBook(GrowthBookClient);
 

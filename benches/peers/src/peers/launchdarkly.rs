@@ -1,8 +1,7 @@
-//! `launchdarkly-server-sdk-evaluation`: the engine of LaunchDarkly's client, SHA-1 of flag, salt
-//! and user.
+//! `launchdarkly-server-sdk-evaluation`: the engine of LaunchDarkly's client. Hash: SHA-1 of flag, salt and user.
 //!
-//! Without the client around it: flags stand in a plain map here, with no lock, no copy of the flag
-//! and no event for each answer: `launchdarkly_client.rs` is with them.
+//! This file uses the engine without its client. Flags are in a plain map, so there is no lock, no copy of the flag and no
+//! event. `launchdarkly_client.rs` measures the client.
 
 use std::collections::HashMap;
 
@@ -11,13 +10,13 @@ use launchdarkly_server_sdk_evaluation::{
 };
 
 use super::launchdarkly_flag::document;
-use crate::work::{Peer, Plan};
+use crate::scenario::{Peer, Plan};
 
 pub struct LaunchDarkly(Flags);
 
 struct Flags(HashMap<String, Flag>);
 
-/// Asked only for flags that others depend on.
+/// Used only for prerequisite flags.
 impl Store for Flags {
     fn flag(&self, key: &str) -> Option<Flag> {
         self.0.get(key).cloned()
@@ -63,11 +62,11 @@ impl Peer for LaunchDarkly {
     }
 }
 
-/// The context is made before, as where one request asks for many flags.
+/// With a context built in advance, as in a request that checks many flags.
 pub struct WithContext(LaunchDarkly);
 
 impl Peer for WithContext {
-    const NAME: &'static str = "launchdarkly-server-sdk-evaluation, context at hand";
+    const NAME: &'static str = "launchdarkly-server-sdk-evaluation, prebuilt context";
     type Flag = String;
     type User = Context;
 

@@ -1,7 +1,7 @@
 //! `launchdarkly-server-sdk`: the client around `launchdarkly-server-sdk-evaluation`.
 //!
-//! Its source for tests stands for the servers. For each answer it copies the flag out of a lock
-//! and makes an event, which is thrown away here: there is no way to ask without.
+//! Its data source for tests replaces the servers. For each check it copies the flag under a lock and creates an event,
+//! which cannot be turned off. The events are discarded here.
 
 use std::thread;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use launchdarkly_server_sdk::{
 };
 
 use super::launchdarkly_flag::document;
-use crate::work::{Peer, Plan};
+use crate::scenario::{Peer, Plan};
 
 pub struct LaunchDarkly(Client);
 
@@ -55,11 +55,11 @@ impl Peer for LaunchDarkly {
     }
 }
 
-/// The context is made before, as where one request asks for many flags.
+/// With a context built in advance, as in a request that checks many flags.
 pub struct WithContext(LaunchDarkly);
 
 impl Peer for WithContext {
-    const NAME: &'static str = "launchdarkly-server-sdk, context at hand";
+    const NAME: &'static str = "launchdarkly-server-sdk, prebuilt context";
     type Flag = String;
     type User = Context;
 

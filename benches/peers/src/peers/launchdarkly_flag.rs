@@ -1,8 +1,8 @@
-//! What a server of LaunchDarkly would send of a flag.
+//! A flag in the format that LaunchDarkly's server sends.
 
 use serde_json::{Value, json};
 
-use crate::work::{PERCENT, Plan};
+use crate::scenario::{PERCENT, Plan};
 
 pub fn document(name: &str, plan: &Plan) -> Value {
     const WHOLE: u64 = 100_000;

@@ -1,6 +1,6 @@
-//! The peers, a file each, behind a cargo feature each: one that does not build stops no other.
+//! The peers. Each has a file and a cargo feature, so that a peer that does not build does not stop the others.
 
-use crate::work::Peer;
+use crate::scenario::Peer;
 
 #[cfg(feature = "configcat")]
 mod configcat;
@@ -40,14 +40,14 @@ mod yggdrasil;
 
 pub use raw_hash::RawHash;
 
-/// What is done with each peer.
+/// An action to run for each peer.
 pub trait Visitor {
     fn visit<P: Peer>(&mut self);
 }
 
 macro_rules! visit {
     ($($feature:literal: $($peer:path),+;)+) => {
-        /// Each of the peers in this program, in turn.
+        /// Runs the visitor for each peer in this program.
         #[allow(unused_variables, reason = "a program without peers")]
         pub fn visit(visitor: &mut impl Visitor) {
             $(

@@ -1,16 +1,16 @@
-//! `optimizely`: an unofficial client, MurmurHash3 of user and rule.
+//! `optimizely`: an unofficial client. Hash: MurmurHash3 of user and rule.
 //!
-//! Built without its `online` feature, so no decision is sent anywhere. An audience sees attributes
-//! and not the id, so where there is an allow-list the id is given as an attribute too.
+//! Built without its `online` feature, so it sends no decisions. An audience sees attributes but not the id. So with an
+//! allow-list, the id is also passed as an attribute.
 
 use optimizely::{AttributeValue, Client};
 use serde_json::{Value, json};
 
-use crate::work::{PERCENT, Peer, Plan};
+use crate::scenario::{PERCENT, Peer, Plan};
 
 pub struct Optimizely {
     client: Client,
-    /// Whether an audience asks for the id.
+    /// Whether an audience needs the id as an attribute.
     has_list: bool,
 }
 

@@ -1,19 +1,18 @@
-//! `posthog-rs`: PostHog's evaluation without its servers, SHA-1 of flag and user.
+//! `posthog-rs`: PostHog's local evaluation. Hash: SHA-1 of flag and user.
 //!
-//! By the evaluator alone: the client around it also queues an event for each answer. A condition
-//! sees properties and not the id, so where there is an allow-list the id is given as a property
-//! too.
+//! Calls the evaluator directly, because the client also queues an event for each check. A condition sees properties but not
+//! the id. So with an allow-list, the id is also passed as a property.
 
 use std::collections::HashMap;
 
 use posthog_rs::{FlagCache, FlagValue, LocalEvaluator};
 use serde_json::{Value, json};
 
-use crate::work::{PERCENT, Peer, Plan};
+use crate::scenario::{PERCENT, Peer, Plan};
 
 pub struct PostHog {
     evaluator: LocalEvaluator,
-    /// Whether a condition asks for the id.
+    /// Whether a condition needs the id as a property.
     has_list: bool,
 }
 

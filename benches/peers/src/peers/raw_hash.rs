@@ -1,8 +1,8 @@
-//! The floor: a hash of the user's id and nothing else. No gate, so its answers are not checked.
+//! The lower bound: a hash of the user's id. It is not a gate, so its answers are not checked.
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::work::{PERCENT, Peer, Plan};
+use crate::scenario::{PERCENT, Peer, Plan};
 
 pub struct RawHash;
 

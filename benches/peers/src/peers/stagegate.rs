@@ -1,10 +1,10 @@
-//! This library, in the three ways of asking.
+//! This library: pinned, by handle and by name.
 
 use std::fmt::Write as _;
 
 use stagegate::{FlagHandle, Gate};
 
-use crate::work::{PERCENT, Peer, Plan};
+use crate::scenario::{PERCENT, Peer, Plan};
 
 fn gate(plan: &Plan) -> Gate {
     let mut document = String::from("schema = 1\n");
@@ -24,7 +24,7 @@ fn gate(plan: &Plan) -> Gate {
     Gate::from_document(document).expect("a valid plan")
 }
 
-/// A version held over many questions, and a handle.
+/// A pinned version, used for many checks, and a handle.
 pub struct Pinned {
     gate: Gate,
     pinned: stagegate::Pinned,

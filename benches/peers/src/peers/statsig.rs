@@ -1,9 +1,8 @@
-//! `statsig-rust`: Statsig's client, SHA-256 of rule and user.
+//! `statsig-rust`: Statsig's client. Hash: SHA-256 of rule and user.
 //!
-//! A document given at the start stands for its servers. By the call that logs no exposure, with
-//! logging and network off; it counts each answer all the same. It remembers the hashes of 10,000
-//! pairs of rule and user, and the users who ask here are fewer: this is what it costs to remember.
-//! With 100,000 other users before them a check took five times as long.
+//! A document given at the start replaces its servers. Logging, network and exposures are off, but it still counts each
+//! check. It caches the hashes of 10,000 pairs of rule and user. The bench has fewer users, so it measures cache hits. After
+//! 100,000 other users, a check took five times as long.
 
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use statsig_rust::statsig_core_api_options::FeatureGateEvaluationOptions;
 use statsig_rust::{StatsigBootstrapSpecsAdapter, StatsigOptions, StatsigUser};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::work::{PERCENT, Peer, Plan};
+use crate::scenario::{PERCENT, Peer, Plan};
 
 pub struct Statsig {
     client: statsig_rust::Statsig,
@@ -94,11 +93,11 @@ impl Peer for Statsig {
     }
 }
 
-/// The user is made before, as where one request asks for many flags.
+/// With a user built in advance, as in a request that checks many flags.
 pub struct WithUser(Statsig);
 
 impl Peer for WithUser {
-    const NAME: &'static str = "statsig-rust, user at hand";
+    const NAME: &'static str = "statsig-rust, prebuilt user";
     type Flag = String;
     type User = StatsigUser;
 

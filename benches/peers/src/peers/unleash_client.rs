@@ -1,7 +1,7 @@
 //! `unleash-api-client`: the client around `unleash-yggdrasil`.
 //!
-//! It counts each answer for the server, under a lock, and has no way to leave that out: more work
-//! than a bare check. It is given what the server would have sent, and no network.
+//! It counts each check for the server under a lock, which cannot be turned off. So it does more than a bare check. It gets
+//! the server's document directly and has no network.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use unleash_api_client::http::{Request, Response, Transport};
 use unleash_api_client::{Client, ClientBuilder, Context, client::FeatureKey};
 
 use super::unleash_document::document;
-use crate::work::{Peer, Plan};
+use crate::scenario::{Peer, Plan};
 
-/// Stands for the `enum` that an application has.
+/// Replaces the `enum` of an application.
 #[derive(Clone, Copy, Debug)]
 pub struct Flag(&'static str);
 
@@ -64,11 +64,11 @@ impl Peer for UnleashClient {
     }
 }
 
-/// The context is made before, as where one request asks for many flags.
+/// With a context built in advance, as in a request that checks many flags.
 pub struct WithContext(UnleashClient);
 
 impl Peer for WithContext {
-    const NAME: &'static str = "unleash-api-client, context at hand";
+    const NAME: &'static str = "unleash-api-client, prebuilt context";
     type Flag = Flag;
     type User = Context;
 

@@ -1,10 +1,10 @@
-//! What a server of Unleash would send.
+//! A document in the format that Unleash's server sends.
 
 use serde_json::{Value, json};
 
-use crate::work::{PERCENT, Plan};
+use crate::scenario::{PERCENT, Plan};
 
-/// An allow-list is a strategy of its own, `userWithId`.
+/// Builds the document. An allow-list is a separate strategy, `userWithId`.
 pub fn document(plan: &Plan) -> Value {
     let list = json!({ "name": "userWithId", "parameters": { "userIds": plan.listed.join(",") } });
     let flag = |name: &String| {

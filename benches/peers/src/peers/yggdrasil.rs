@@ -1,14 +1,12 @@
-//! `unleash-yggdrasil`: the engine of Unleash's clients. Strategies are closures, the hash is
-//! MurmurHash3 of group and user.
+//! `unleash-yggdrasil`: the engine of Unleash's clients. Strategies are closures. Hash: MurmurHash3 of group and user.
 //!
-//! By the call that borrows all it is given. It counts nothing: that is its caller's task, and
-//! `unleash_client.rs` is with it.
+//! Uses the call that borrows its arguments. The engine counts nothing; `unleash_client.rs` measures the client, which does.
 
 use unleash_yggdrasil::state::EnrichedContext;
 use unleash_yggdrasil::{EngineState, UpdateMessage};
 
 use super::unleash_document::document;
-use crate::work::{Peer, Plan};
+use crate::scenario::{Peer, Plan};
 
 pub struct Yggdrasil(EngineState);
 

@@ -1,4 +1,4 @@
-//! In JSON: what is not changed stays to the letter, numbers too.
+//! Rewriting a JSON document. Unchanged values keep their text, numbers included.
 
 use std::fmt;
 
@@ -6,31 +6,31 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::{Declared, Present, Users};
+use super::{FlagDeclaration, Replacements, UserList};
 
-/// An object, in its order.
+/// A JSON object that keeps the order of its fields and the text of their values.
 struct Object(Vec<(String, Box<RawValue>)>);
 
-pub(super) fn with(text: &str, present: &Present<'_>) -> Result<String, String> {
-    edit(text, present).map_err(|error| error.to_string())
+pub(super) fn rewrite(text: &str, replacements: &Replacements<'_>) -> Result<String, String> {
+    edit(text, replacements).map_err(|error| error.to_string())
 }
 
-fn edit(text: &str, present: &Present<'_>) -> serde_json::Result<String> {
+fn edit(text: &str, replacements: &Replacements<'_>) -> serde_json::Result<String> {
     let mut document: Object = serde_json::from_str(text)?;
     for (key, value) in &mut document.0 {
         match &**key {
-            "flags" => each(value, |key, flag| match present.flags.get(key) {
+            "flags" => each(value, |key, flag| match replacements.flags.get(key) {
                 Some(declared) => declare(flag, declared),
                 None => Ok(()),
             })?,
-            "groups" => each(value, |_, group| list(group, present))?,
+            "groups" => each(value, |_, group| list(group, replacements))?,
             _ => {}
         }
     }
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 
-/// Edits each object of an object.
+/// Edits each object within an object.
 fn each(
     objects: &mut Box<RawValue>,
     edit: impl Fn(&str, &mut Object) -> serde_json::Result<()>,
@@ -45,7 +45,7 @@ fn each(
     Ok(())
 }
 
-fn declare(flag: &mut Object, declared: &Declared) -> serde_json::Result<()> {
+fn declare(flag: &mut Object, declared: &FlagDeclaration) -> serde_json::Result<()> {
     flag.set("stage", raw(&declared.stage)?);
     if let Some(reason) = &declared.skip_reason {
         flag.set("skip_reason", raw(reason)?);
@@ -53,12 +53,12 @@ fn declare(flag: &mut Object, declared: &Declared) -> serde_json::Result<()> {
     Ok(())
 }
 
-fn list(group: &mut Object, present: &Present<'_>) -> serde_json::Result<()> {
+fn list(group: &mut Object, replacements: &Replacements<'_>) -> serde_json::Result<()> {
     let Some(name) = group.get("users_file") else { return Ok(()) };
-    let keys = match present.users.get(&serde_json::from_str::<String>(name.get())?) {
-        Some(Users::Within(keys)) => keys,
-        Some(Users::Beside(place)) => {
-            group.set("users_file", raw(place)?);
+    let keys = match replacements.users.get(&serde_json::from_str::<String>(name.get())?) {
+        Some(UserList::Inline(keys)) => keys,
+        Some(UserList::File(path)) => {
+            group.set("users_file", raw(path)?);
             return Ok(());
         }
         None => return Ok(()),

@@ -1,7 +1,8 @@
-//! Lists of users beside a published document, where it has no room for them.
+//! List files next to a published document, for lists of users that the document has no room for.
 //!
-//! A list has its hash for a name and never changes. The lists are written before the document that names them, and one
-//! that is no longer named stays for a while: so a follower finds every list of whichever document it reads.
+//! The name of a list file is the hash of its content, so a list file never changes. List files are written before the
+//! document that names them. A file that is no longer named stays for an hour. So a follower finds the list files of
+//! any document that it reads.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -11,66 +12,68 @@ use std::time::Duration;
 
 use stagegate::rollout::Hash;
 
-use super::{Kept, Users};
+use super::{UserList, UserLists};
 use crate::escape::terminal;
 use crate::failure::Failure;
 use crate::output;
 
-/// The lists of one document.
-pub(super) struct Lists {
+/// The list files of one document.
+pub(super) struct ListFiles {
     directory: PathBuf,
-    lists: Vec<List>,
+    lists: Vec<ListFile>,
 }
 
-struct List {
-    /// Of the `users_file`, as the document in force names it.
-    kept_as: String,
+struct ListFile {
+    /// The name of the `users_file` in the document in force.
+    users_file: String,
     name: String,
     content: String,
 }
 
-/// How long a list stays that is no longer named: another publisher may be about to name it.
-const STAYS: Duration = Duration::from_secs(60 * 60);
+/// How long a list file stays after no document names it. Another publisher may be about to name it.
+const UNUSED_RETENTION: Duration = Duration::from_secs(60 * 60);
 
-/// The directory of the lists of a published document.
+/// Returns the directory of the list files: `FILE.lists`.
 pub(super) fn directory(file: &Path) -> PathBuf {
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(".lists");
     file.with_file_name(name)
 }
 
-impl Lists {
-    pub(super) fn new(kept: &Kept, file: &Path) -> Lists {
-        let lists = kept.iter().map(|(kept_as, keys)| {
+impl ListFiles {
+    pub(super) fn new(user_lists: &UserLists, file: &Path) -> ListFiles {
+        let lists = user_lists.iter().map(|(users_file, keys)| {
             let mut content = keys.join("\n");
             content.push('\n');
             let name = format!("{}.txt", Hash::of(content.as_bytes()));
-            List { kept_as: kept_as.clone(), name, content }
+            ListFile { users_file: users_file.clone(), name, content }
         });
-        Lists { directory: directory(file), lists: lists.collect() }
+        ListFiles { directory: directory(file), lists: lists.collect() }
     }
 
-    /// Where the document finds each list, relative to itself.
-    pub(super) fn places(&self) -> Result<BTreeMap<String, Users>, Failure> {
+    /// Returns the path of each list file, relative to the document, by the name of its `users_file`.
+    pub(super) fn references(&self) -> Result<BTreeMap<String, UserList>, Failure> {
         let directory = self.directory.file_name().and_then(|name| name.to_str());
         let directory = directory.ok_or_else(|| {
             let file = terminal(&self.directory.display().to_string());
-            Failure::Usage(format!("`{file}` is to be named in the document, and is no UTF-8"))
+            Failure::Usage(format!(
+                "`{file}` is not UTF-8, so the document cannot name it. Choose another file name"
+            ))
         })?;
-        let place = |list: &List| Users::Beside(format!("{directory}/{}", list.name));
-        Ok(self.lists.iter().map(|list| (list.kept_as.clone(), place(list))).collect())
+        let reference = |list: &ListFile| UserList::File(format!("{directory}/{}", list.name));
+        Ok(self.lists.iter().map(|list| (list.users_file.clone(), reference(list))).collect())
     }
 
-    /// Whether every list is there.
-    pub(super) fn are_written(&self) -> bool {
-        let is_written = |list: &List| {
+    /// Returns whether every list file exists and is complete.
+    pub(super) fn exist(&self) -> bool {
+        let exists = |list: &ListFile| {
             let found = fs::metadata(self.directory.join(&list.name));
             found.is_ok_and(|found| found.is_file() && found.len() == list.content.len() as u64)
         };
-        self.lists.iter().all(is_written)
+        self.lists.iter().all(exists)
     }
 
-    /// Writes every list, also one that is there: it is then too new to be removed.
+    /// Writes every list file. Rewrites existing ones, too, so that no publisher takes them for old and removes them.
     pub(super) fn write(&self) -> Result<(), Failure> {
         let failed = |error: io::Error| {
             let path = terminal(&self.directory.display().to_string());
@@ -80,7 +83,7 @@ impl Lists {
         for list in &self.lists {
             output::replace(&self.directory.join(&list.name), list.content.as_bytes())?;
         }
-        // Or the power could fail, and the document be there without its lists.
+        // Otherwise a power failure could leave the document without its list files.
         let above = self.directory.parent().filter(|above| !above.as_os_str().is_empty());
         for directory in [&*self.directory, above.unwrap_or(Path::new("."))] {
             if cfg!(unix) {
@@ -90,18 +93,18 @@ impl Lists {
         Ok(())
     }
 
-    /// Removes lists that neither the document nor the one before it names, after a while. One that cannot be removed
+    /// Removes old list files that neither this document nor the one before it names. Ignores errors: a file that stays
     /// does no harm.
-    pub(super) fn clear(&self, before: &[u8], text: &str) {
+    pub(super) fn remove_unused(&self, before: &[u8], text: &str) {
         let before = String::from_utf8_lossy(before);
         let Ok(entries) = fs::read_dir(&self.directory) else { return };
         for entry in entries.flatten() {
             let name = entry.file_name();
-            let Some(name) = name.to_str().filter(|name| is_of_a_list(name)) else { continue };
+            let Some(name) = name.to_str().filter(|name| is_list_name(name)) else { continue };
             let modified = entry.metadata().and_then(|found| found.modified()).ok();
             let is_old = modified
                 .and_then(|modified| modified.elapsed().ok())
-                .is_some_and(|age| age > STAYS);
+                .is_some_and(|age| age > UNUSED_RETENTION);
             if is_old && !before.contains(name) && !text.contains(name) {
                 let _ = fs::remove_file(entry.path());
             }
@@ -109,7 +112,7 @@ impl Lists {
     }
 }
 
-fn is_of_a_list(name: &str) -> bool {
+fn is_list_name(name: &str) -> bool {
     let digits = name.strip_suffix(".txt").unwrap_or_default();
     digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
 }

@@ -1,4 +1,4 @@
-//! The document in force with each flag's present stage in it: for instances that have no store open.
+//! The document in force with each flag's present stage, for instances that have no store open.
 
 mod json;
 mod lists;
@@ -17,71 +17,71 @@ use stagegate::{Document, Plan};
 use crate::escape::{terminal, terminal_lines};
 use crate::failure::Failure;
 use crate::output;
-use lists::Lists;
+use lists::ListFiles;
 
-/// A document that says where each flag is.
+/// A document with each flag's present stage.
 #[derive(Debug)]
-pub(crate) struct Published {
+pub(crate) struct PublishedDocument {
     document: Document,
-    flags: BTreeMap<Box<str>, Declared>,
-    lists: Kept,
+    flags: BTreeMap<Box<str>, FlagDeclaration>,
+    lists: UserLists,
     notation: &'static str,
-    /// With every list of users in it: a document that stands by itself. `None` where that is longer than a document may
-    /// be.
+    /// The document with every list of users in it. `None` if that is longer than a document may be.
     text: Option<String>,
 }
 
-/// The users of each `users_file`, by its name.
-type Kept = BTreeMap<String, Vec<String>>;
+/// The users of each `users_file`, by the file's name.
+type UserLists = BTreeMap<String, Vec<String>>;
 
-/// What a document says of its own that is to be said otherwise.
-struct Present<'p> {
-    /// By the flags' keys.
-    flags: &'p BTreeMap<Box<str>, Declared>,
-    /// By the names of the `users_file`s.
-    users: BTreeMap<String, Users>,
+/// The values to replace in the document.
+struct Replacements<'p> {
+    /// By flag key.
+    flags: &'p BTreeMap<Box<str>, FlagDeclaration>,
+    /// By the name of the `users_file`.
+    users: BTreeMap<String, UserList>,
 }
 
-/// Where the users of a `users_file` are since.
-enum Users {
+/// The new place for the users of a `users_file`.
+enum UserList {
     /// In the document.
-    Within(Vec<String>),
-    /// In a file of that name, relative to the document.
-    Beside(String),
+    Inline(Vec<String>),
+    /// In a list file with this path, relative to the document.
+    File(String),
 }
 
-/// Where a flag is.
+/// The stage and `skip_reason` that the published document declares for a flag.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Declared {
+pub(crate) struct FlagDeclaration {
     pub(crate) stage: String,
-    /// Another one each time that the flag has moved: whoever has missed a stage follows all the same. The rollout has
-    /// gone through each, or its journal says why not.
+    /// New at each move, so that a follower that missed a stage accepts the document. The rollout went through each
+    /// stage, or its journal says why not. `None` for a flag that is off.
     skip_reason: Option<String>,
 }
 
-/// Characters of a document's reason that a published one repeats: with the rest it fits the limit of a text.
-const MOST_OF_A_REASON: usize = 900;
+/// The most characters of the original `skip_reason` in a published one. With its prefix it fits the limit of a text.
+const MAX_REASON_CHARS: usize = 900;
 
-impl Declared {
-    /// The stage by which questions are answered, which is below what is recorded while a rollback waits for the store.
-    /// `reason` is the `skip_reason` of the rollout's document: a new one is a new reason for followers, too.
-    pub(crate) fn of(report: &FlagReport, reason: Option<&str>) -> Declared {
+impl FlagDeclaration {
+    /// Returns the declaration for the stage that the gate serves. While a rollback waits for the store, that stage is
+    /// below the recorded one. `reason` is the `skip_reason` in the rollout's document: if it changes, followers see a
+    /// new reason, too.
+    pub(crate) fn of(report: &FlagReport, reason: Option<&str>) -> FlagDeclaration {
         let stage = report.serving.to_string();
         let since = jiff::Timestamp::try_from(report.state.since.at).unwrap_or_default();
         let reason = reason.map(|reason| {
-            let most: String = reason.chars().take(MOST_OF_A_REASON).collect();
+            let most: String = reason.chars().take(MAX_REASON_CHARS).collect();
             format!(": {most}")
         });
         let reason = reason.unwrap_or_default();
-        let skip_reason =
-            (stage != "off").then(|| format!("the rollout is here since {since}{reason}"));
-        Declared { stage, skip_reason }
+        let skip_reason = (stage != "off").then(|| format!("at this stage since {since}{reason}"));
+        FlagDeclaration { stage, skip_reason }
     }
 }
 
-impl Published {
-    pub(crate) fn of(rollout: &Rollout) -> Result<Published, Failure> {
-        // Of one plan: the next one may come in between.
+impl PublishedDocument {
+    /// Returns the document in force, with all lists of users in it if they fit.
+    pub(crate) fn of(rollout: &Rollout) -> Result<PublishedDocument, Failure> {
+        // An update may replace the plan in between. Retry until plan and status belong together.
         let (plan, status) = loop {
             let (plan, status) = (rollout.plan(), rollout.status());
             if Arc::ptr_eq(&plan, &rollout.plan()) {
@@ -90,55 +90,56 @@ impl Published {
         };
         let flags = status.flags.iter().map(|flag| {
             let reason = plan.flag(&flag.flag).and_then(|flag| flag.skip_reason());
-            (flag.flag.clone(), Declared::of(flag, reason))
+            (flag.flag.clone(), FlagDeclaration::of(flag, reason))
         });
-        Published::new(plan.document(), flags.collect(), MAX_DOCUMENT_BYTES)
+        PublishedDocument::new(plan.document(), flags.collect(), MAX_DOCUMENT_BYTES)
     }
 
-    /// With the lists of users in it as long as it has at most so many bytes.
+    /// Includes the lists of users if the document then has at most `most` bytes.
     fn new(
         document: &Document,
-        flags: BTreeMap<Box<str>, Declared>,
+        flags: BTreeMap<Box<str>, FlagDeclaration>,
         most: usize,
-    ) -> Result<Published, Failure> {
+    ) -> Result<PublishedDocument, Failure> {
         let files = document.kept_files().into_iter();
-        let lists: Kept = files.map(|(name, bytes)| (name, users(&bytes))).collect();
+        let lists: UserLists = files.map(|(name, bytes)| (name, users(&bytes))).collect();
         let text = document.text().unwrap_or_default();
         let notation = if text.trim_start().starts_with('{') { "json" } else { "toml" };
         let listed: usize = lists.values().flatten().map(String::len).sum();
         let document = document.clone();
-        let mut published = Published { document, flags, lists, notation, text: None };
+        let mut published = PublishedDocument { document, flags, lists, notation, text: None };
         if listed <= most {
             let users = published.lists.iter();
-            let users = users.map(|(name, keys)| (name.clone(), Users::Within(keys.clone())));
-            let text = published.with(users.collect())?;
+            let users = users.map(|(name, keys)| (name.clone(), UserList::Inline(keys.clone())));
+            let text = published.rewrite(users.collect())?;
             if text.len() <= most {
-                published.proved(Document::new(&*text))?;
+                published.check_stages(Document::new(&*text))?;
                 published.text = Some(text);
             }
         }
         Ok(published)
     }
 
-    fn with(&self, users: BTreeMap<String, Users>) -> Result<String, Failure> {
-        let present = Present { flags: &self.flags, users };
+    /// Returns the document's text with the declarations of all flags, and with these lists of users.
+    fn rewrite(&self, users: BTreeMap<String, UserList>) -> Result<String, Failure> {
+        let replacements = Replacements { flags: &self.flags, users };
         let text = self.document.text().unwrap_or_default();
         let text = match self.notation {
-            "json" => json::with(text, &present),
-            _ => toml::with(text, &present),
+            "json" => json::rewrite(text, &replacements),
+            _ => toml::rewrite(text, &replacements),
         };
-        text.map_err(|why| unpublished(&why))
+        text.map_err(|why| not_published(&why))
     }
 
-    /// Nothing that is not sure to say so is given away.
-    fn proved(&self, document: Document) -> Result<(), Failure> {
-        let plan = Plan::parse(document).map_err(|error| unpublished(&error.to_string()))?;
+    /// Parses the output again, so that no wrong document is published.
+    fn check_stages(&self, document: Document) -> Result<(), Failure> {
+        let plan = Plan::parse(document).map_err(|error| not_published(&error.to_string()))?;
         for (key, declared) in &self.flags {
             let found = plan.flag(key).map(|flag| flag.stage().to_string());
             if found.as_ref() != Some(&declared.stage) {
-                let found = found.unwrap_or_else(|| "nowhere".to_owned());
-                return Err(unpublished(&format!(
-                    "`{key}` is at {}, there {found}",
+                let found = found.unwrap_or_else(|| "no stage".to_owned());
+                return Err(not_published(&format!(
+                    "`{key}` is at {} in the rollout, and at {found} in the output",
                     declared.stage
                 )));
             }
@@ -146,18 +147,18 @@ impl Published {
         Ok(())
     }
 
-    /// Where its lists of users are, where it has no room for them.
+    /// Returns the directory of the list files, if the document has no room for the lists of users.
     pub(crate) fn lists(&self, file: &Path) -> Option<PathBuf> {
         self.text.is_none().then(|| lists::directory(file))
     }
 
-    /// Puts it in the place of a file, unless that says the same already; whether it did not.
+    /// Replaces a file, unless its content is the same. Returns whether it changed.
     pub(crate) fn write(&self, file: &Path) -> Result<bool, Failure> {
-        // Whoever follows the file goes by its name.
+        // Followers choose TOML or JSON by the file's name.
         let extension = file.extension().and_then(|extension| extension.to_str());
         if extension.is_some_and(|it| it != self.notation && matches!(it, "toml" | "json")) {
             return Err(Failure::Usage(format!(
-                "`{}`: the document in force is {}: write a name that ends in `.{}`",
+                "cannot write `{}`: the document in force is {}. Use a name that ends in `.{}`",
                 terminal(&file.display().to_string()),
                 self.notation.to_uppercase(),
                 self.notation,
@@ -171,34 +172,34 @@ impl Published {
         output::replace(file, text.as_bytes()).map(|()| true)
     }
 
-    /// The lists first: a document that names a list which is not there is none.
+    /// Writes the list files first, because a document that names a missing file is invalid.
     fn write_with_lists(&self, file: &Path, before: &[u8]) -> Result<bool, Failure> {
-        let lists = Lists::new(&self.lists, file);
-        let text = self.with(lists.places()?)?;
+        let lists = ListFiles::new(&self.lists, file);
+        let text = self.rewrite(lists.references()?)?;
         if text.len() > MAX_DOCUMENT_BYTES {
-            return Err(unpublished(&format!(
+            return Err(not_published(&format!(
                 "it has {} bytes with the stage of each flag, more than {MAX_DOCUMENT_BYTES}\n  \
                  leave out descriptions and other texts, or split the flags between two stores",
                 text.len()
             )));
         }
-        if before == text.as_bytes() && lists.are_written() {
+        if before == text.as_bytes() && lists.exist() {
             return Ok(false);
         }
         lists.write()?;
         let directory = file.parent().unwrap_or(Path::new(""));
-        self.proved(Document::new(&*text).directory(directory))?;
+        self.check_stages(Document::new(&*text).directory(directory))?;
         output::replace(file, text.as_bytes())?;
-        lists.clear(before, &text);
+        lists.remove_unused(before, &text);
         Ok(true)
     }
 }
 
-fn unpublished(why: &str) -> Failure {
-    Failure::Io(format!("the document is not published: {}", terminal_lines(why)))
+fn not_published(why: &str) -> Failure {
+    Failure::Io(format!("the document was not published: {}", terminal_lines(why)))
 }
 
-/// One a line, as the plan has read them.
+/// Splits a users file into keys, by the same rules as the plan.
 fn users(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);

@@ -1,4 +1,4 @@
-//! Whoever follows what is published answers as the rollout does.
+//! A follower of a published document answers as the rollout does.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,14 +11,14 @@ use stagegate::rollout::Rollout;
 use stagegate::store::Memory;
 use stagegate::{Document, Gate, User};
 
-use super::{Declared, Published, users};
+use super::{FlagDeclaration, PublishedDocument, users};
 
-/// Every way to write a flag and a group; `FILE` has more users.
+/// Every way to write a flag and a group in TOML.
 const TOML: &str = r#"# Reviewed by the checkout team.
 schema = 1
 
 [groups]
-team = { users = ["ana"], users_file = "team.txt" }   # and whoever joins
+team = { users = ["ana"], users_file = "team.txt" }   # and new members
 eu.where = { region = ["eu"] }
 [groups.wary]
 users_file = "wary.txt" # asked to wait
@@ -56,7 +56,7 @@ const JSON: &str = r#"{"schema": 1,
  {"name": "two", "percent": 12.5000}, {"name": "all", "percent": 100}], "hold_back": {"wary": "all"}},
  "a": {"skip_reason": "of its own"}}}"#;
 
-/// With its files, which are there as long as their directory is.
+/// Returns a document and the directory with its users files.
 fn document(text: &str) -> (Document, tempfile::TempDir) {
     let directory = tempfile::tempdir().expect("a directory");
     let write = |name, text| std::fs::write(directory.path().join(name), text).expect("a file");
@@ -65,8 +65,8 @@ fn document(text: &str) -> (Document, tempfile::TempDir) {
     (Document::new(text).directory(directory.path()), directory)
 }
 
-/// A rollout keeps the files: they are read now, and gone after.
-fn begun(text: &str) -> (Rollout, ManualClock) {
+/// Starts a rollout. The users files are removed afterwards, because the rollout keeps their content.
+fn started(text: &str) -> (Rollout, ManualClock) {
     let clock = ManualClock::at(SystemTime::UNIX_EPOCH);
     let (document, _directory) = document(text);
     let rollout = Rollout::start(Memory::new(), clock.clone(), document, "ana");
@@ -74,20 +74,21 @@ fn begun(text: &str) -> (Rollout, ManualClock) {
 }
 
 fn published(rollout: &Rollout) -> String {
-    Published::of(rollout).expect("a plan").text.expect("room for the lists")
+    PublishedDocument::of(rollout).expect("a plan").text.expect("inline lists")
 }
 
-/// The same with the lists beside it, read back from the disk.
-fn published_beside(rollout: &Rollout, directory: &Path) -> Document {
+/// Publishes to disk with list files, and reads the document back.
+fn published_with_list_files(rollout: &Rollout, directory: &Path) -> Document {
     let (plan, status) = (rollout.plan(), rollout.status());
-    let flags = status.flags.iter().map(|flag| (flag.flag.clone(), Declared::of(flag, None)));
-    let published = Published::new(plan.document(), flags.collect(), 0).expect("a plan");
+    let flags =
+        status.flags.iter().map(|flag| (flag.flag.clone(), FlagDeclaration::of(flag, None)));
+    let published = PublishedDocument::new(plan.document(), flags.collect(), 0).expect("a plan");
     let file = directory.join(format!("rollout.{}", published.notation));
     published.write(&file).expect("a disk");
     Document::read(file).expect("a file")
 }
 
-/// What a gate answers to everybody, and why.
+/// Returns a gate's answers for all users, with reasons.
 fn answers(gate: &Gate) -> BTreeMap<String, String> {
     let flags: Vec<String> = gate.status().flags.iter().map(|flag| flag.key.to_string()).collect();
     let names = ["ana", "ben", "\"quoted\" \\ ö"].map(str::to_owned).into_iter();
@@ -107,7 +108,7 @@ fn answers(gate: &Gate) -> BTreeMap<String, String> {
     answers
 }
 
-/// Something that is done to a flag.
+/// An action on a flag.
 #[derive(Clone, Debug)]
 enum Act {
     Up,
@@ -116,13 +117,13 @@ enum Act {
     Hold,
     Resume,
     Settle,
-    /// To a document with another share for a stage of every flag.
+    /// An update that changes a percentage. `true`: to a smaller one.
     Update(bool),
 }
 
 fn act(rollout: &Rollout, flag: &str, act: &Act) {
     let ana = rollout.by("ana");
-    // What is refused changes nothing.
+    // A refused action changes nothing.
     let _ = match act {
         Act::Up => ana.force(flag, "on").map(drop),
         Act::Jump => {
@@ -170,10 +171,10 @@ fn acts() -> impl Strategy<Value = Vec<(Act, Index, bool)>> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 48, ..ProptestConfig::default() })]
 
-    /// Whether an instance sees each version, or few of them; and one that starts now.
+    /// Both for an instance that misses versions and for an instance that starts now.
     #[test]
     fn an_instance_answers_as_the_rollout_does(is_toml: bool, acts in acts()) {
-        let (rollout, clock) = begun(if is_toml { TOML } else { JSON });
+        let (rollout, clock) = started(if is_toml { TOML } else { JSON });
         let flags: Vec<String> =
             rollout.status().flags.iter().map(|flag| flag.flag.to_string()).collect();
         let instance = Gate::from_document(published(&rollout)).expect("a plan");
@@ -185,26 +186,25 @@ proptest! {
             act(&rollout, flag.get::<String>(&flags), &what);
             if is_seen || number + 1 == all {
                 let text = published(&rollout);
-                instance.update(&*text).expect("nothing that is refused");
+                instance.update(&*text).expect("an accepted update");
                 prop_assert_eq!(answers(&instance), answers(rollout.gate()));
                 let another = Gate::from_document(text).expect("a plan");
                 prop_assert_eq!(answers(&another), answers(rollout.gate()));
-                let beside = published_beside(&rollout, directory.path());
-                let another = Gate::from_document(beside).expect("a plan");
+                let with_files = published_with_list_files(&rollout, directory.path());
+                let another = Gate::from_document(with_files).expect("a plan");
                 prop_assert_eq!(answers(&another), answers(rollout.gate()));
             }
         }
     }
 }
 
-/// What nobody has to change stays as somebody wrote it.
 #[test]
 fn a_document_keeps_its_comments_and_its_numbers() {
-    let (rollout, _) = begun(TOML);
+    let (rollout, _) = started(TOML);
     rollout.by("ana").force("stages-alone", "on").expect("nothing in the way");
     rollout.by("ana").force("built-in", "on").expect("nothing in the way");
     let text = published(&rollout);
-    let reason = "skip_reason = \"the rollout is here since 1970-01-01T00:00:00Z\"";
+    let reason = "skip_reason = \"at this stage since 1970-01-01T00:00:00Z\"";
     let expected = TOML
         .replace(
             "team = { users = [\"ana\"], users_file = \"team.txt\" }",
@@ -224,26 +224,28 @@ fn a_document_keeps_its_comments_and_its_numbers() {
         .replace("[flags.built-in]\n", &format!("[flags.built-in]\nstage = \"internal\"\n{reason}\n"));
     assert_eq!(text, expected);
 
-    let (rollout, _) = begun(JSON);
+    let (rollout, _) = started(JSON);
     let text = published(&rollout);
     assert!(text.contains("{\"name\": \"two\", \"percent\": 12.5000}"), "{text}");
 }
 
 #[test]
-fn what_is_not_sure_to_be_right_is_not_published() {
-    let (rollout, _) = begun(JSON);
+fn a_document_is_not_published_under_a_wrong_extension() {
+    let (rollout, _) = started(JSON);
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("rollout.toml");
-    let refused =
-        Published::of(&rollout).expect("a plan").write(&file).expect_err("another notation");
-    let says = "the document in force is JSON: write a name that ends in `.json`";
+    let refused = PublishedDocument::of(&rollout)
+        .expect("a plan")
+        .write(&file)
+        .expect_err("another notation");
+    let says = "the document in force is JSON. Use a name that ends in `.json`";
     assert!(refused.message().ends_with(says));
     assert!(!file.exists());
     assert_eq!(users(b"\xef\xbb\xbfana\r\n\nben"), ["ana", "ben"]);
 }
 
-/// The names of the lists beside a document.
-fn lists(directory: &Path) -> Vec<String> {
+/// Returns the names of the list files of a document.
+fn list_files(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory.join("rollout.toml.lists")).expect("lists");
     let mut names: Vec<String> = entries
         .map(|entry| entry.expect("a name").file_name().into_string().expect("text"))
@@ -253,14 +255,14 @@ fn lists(directory: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_follower_finds_every_list_of_whichever_document_it_reads() {
-    let (rollout, _) = begun(TOML);
+fn a_follower_finds_every_list_file_of_any_document() {
+    let (rollout, _) = started(TOML);
     let directory = tempfile::tempdir().expect("a directory");
-    let first = published_beside(&rollout, directory.path());
-    let of_first = lists(directory.path());
+    let first = published_with_list_files(&rollout, directory.path());
+    let of_first = list_files(directory.path());
     assert_eq!(of_first.len(), 2);
 
-    // Another list takes another place.
+    // Another list gets another file.
     let changed = TOML.replace("team.txt", "team-two.txt");
     let other = tempfile::tempdir().expect("a directory");
     for (name, keys) in
@@ -269,50 +271,51 @@ fn a_follower_finds_every_list_of_whichever_document_it_reads() {
         std::fs::write(other.path().join(name), keys).expect("a file");
     }
     rollout.by("ana").update(Document::new(changed).directory(other.path())).expect("a plan");
-    let second = published_beside(&rollout, directory.path());
-    assert_eq!(lists(directory.path()).len(), 3);
+    let second = published_with_list_files(&rollout, directory.path());
+    assert_eq!(list_files(directory.path()).len(), 3);
     for document in [first, second] {
         Gate::from_document(document).expect("its lists are there");
     }
-    assert!(of_first.iter().all(|name| lists(directory.path()).contains(name)));
+    assert!(of_first.iter().all(|name| list_files(directory.path()).contains(name)));
 
-    // After a while, what neither the document nor the one before it names goes. What is no list stays.
-    let place = directory.path().join("rollout.toml.lists");
+    // Old list files that neither the document nor the one before it names are removed. Other files stay.
+    let lists = directory.path().join("rollout.toml.lists");
     let old = SystemTime::now() - std::time::Duration::from_secs(2 * 60 * 60);
     let foreign = format!("{}.txt", "0".repeat(64));
     for name in [&*foreign, "notes.txt"] {
-        std::fs::write(place.join(name), "").expect("a file");
+        std::fs::write(lists.join(name), "").expect("a file");
     }
-    for name in lists(directory.path()) {
-        let file = std::fs::File::options().write(true).open(place.join(name)).expect("a list");
+    for name in list_files(directory.path()) {
+        let file = std::fs::File::options().write(true).open(lists.join(name)).expect("a list");
         file.set_modified(old).expect("a date");
     }
     rollout.by("ana").force("inline", "on").expect("nothing in the way");
-    Gate::from_document(published_beside(&rollout, directory.path())).expect("a plan");
-    let left = lists(directory.path());
+    Gate::from_document(published_with_list_files(&rollout, directory.path())).expect("a plan");
+    let left = list_files(directory.path());
     assert!(left.contains(&"notes.txt".to_owned()) && !left.contains(&foreign), "{left:?}");
     let of_first = left.iter().filter(|name| of_first.contains(name)).count();
-    assert_eq!((left.len(), of_first), (3, 1), "only what is named, and what is no list");
+    assert_eq!((left.len(), of_first), (3, 1), "only named list files, and other files");
 }
 
 #[test]
-fn without_its_lists_no_document_is_published() {
-    let (rollout, _) = begun(TOML);
+fn no_document_is_published_without_its_list_files() {
+    let (rollout, _) = started(TOML);
     let directory = tempfile::tempdir().expect("a directory");
     let (plan, status) = (rollout.plan(), rollout.status());
-    let flags = status.flags.iter().map(|flag| (flag.flag.clone(), Declared::of(flag, None)));
-    let published = Published::new(plan.document(), flags.collect(), 0).expect("a plan");
+    let flags =
+        status.flags.iter().map(|flag| (flag.flag.clone(), FlagDeclaration::of(flag, None)));
+    let published = PublishedDocument::new(plan.document(), flags.collect(), 0).expect("a plan");
     let file = directory.path().join("rollout.toml");
-    let place = published.lists(&file).expect("beside it");
-    std::fs::write(&place, "in the way").expect("a file");
-    let refused = published.write(&file).expect_err("no room for lists").message();
+    let lists = published.lists(&file).expect("a directory of lists");
+    std::fs::write(&lists, "not a directory").expect("a file");
+    let refused = published.write(&file).expect_err("no directory for lists").message();
     assert!(refused.starts_with("cannot write `") && !file.exists(), "{refused}");
 
-    std::fs::remove_file(&place).expect("it is there");
+    std::fs::remove_file(&lists).expect("the file exists");
     assert!(published.write(&file).expect("a disk"));
-    assert!(!published.write(&file).expect("a disk"), "it says the same");
-    let lost = place.join(&lists(directory.path())[0]);
-    std::fs::remove_file(&lost).expect("it is there");
-    assert!(published.write(&file).expect("a disk"), "a list that is lost is written again");
+    assert!(!published.write(&file).expect("a disk"), "unchanged");
+    let lost = lists.join(&list_files(directory.path())[0]);
+    std::fs::remove_file(&lost).expect("the file exists");
+    assert!(published.write(&file).expect("a disk"), "a lost list file is written again");
     assert!(lost.exists());
 }

@@ -1,31 +1,31 @@
-//! In TOML: comments and layout stay.
+//! Rewriting a TOML document. Comments and layout stay.
 
 use toml_edit::{Array, DocumentMut, Item, TableLike, Value};
 
-use super::{Present, Users};
+use super::{Replacements, UserList};
 
-pub(super) fn with(text: &str, present: &Present<'_>) -> Result<String, String> {
+pub(super) fn rewrite(text: &str, replacements: &Replacements<'_>) -> Result<String, String> {
     let mut document: DocumentMut =
         text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
     if let Some(groups) = document.get_mut("groups").and_then(Item::as_table_like_mut) {
         for (_, group) in groups.iter_mut() {
             let Some(group) = group.as_table_like_mut() else { continue };
             let file = group.get("users_file").and_then(Item::as_str);
-            match file.and_then(|name| present.users.get(name)) {
-                Some(Users::Within(keys)) => {
+            match file.and_then(|name| replacements.users.get(name)) {
+                Some(UserList::Inline(keys)) => {
                     group.remove("users_file");
                     list(group, keys);
                 }
-                Some(Users::Beside(place)) => set(group, "users_file", place),
+                Some(UserList::File(path)) => set(group, "users_file", path),
                 None => {}
             }
         }
     }
     if let Some(flags) = document.get_mut("flags").and_then(Item::as_table_like_mut) {
         for (key, flag) in flags.iter_mut() {
-            let Some(declared) = present.flags.get(key.get()) else { continue };
+            let Some(declared) = replacements.flags.get(key.get()) else { continue };
             if let Some(table) = flag.as_table_mut() {
-                // One that has only stages has no head of its own yet.
+                // A flag that has only stages has no `[flags.KEY]` header yet.
                 table.set_implicit(false);
             }
             let Some(flag) = flag.as_table_like_mut() else { continue };
@@ -38,7 +38,7 @@ pub(super) fn with(text: &str, present: &Present<'_>) -> Result<String, String> 
     Ok(document.to_string())
 }
 
-/// With what stands around the value that was there.
+/// Sets a field and keeps the space and comments around its old value.
 fn set(table: &mut dyn TableLike, key: &str, text: &str) {
     let mut value = Value::from(text);
     match table.get_mut(key).and_then(Item::as_value_mut) {
@@ -52,7 +52,7 @@ fn set(table: &mut dyn TableLike, key: &str, text: &str) {
     }
 }
 
-/// More users, a line each.
+/// Adds users to a group, one per line.
 fn list(group: &mut dyn TableLike, keys: &[String]) {
     if !group.contains_key("users") {
         group.insert("users", Item::Value(Array::new().into()));

@@ -1,4 +1,4 @@
-//! `check`: every problem of every document.
+//! `check`: prints every problem of every document.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 use stagegate::{Document, Plan, PlanError, Problem};
 
 use crate::args::{Check, Format};
-use crate::document::{self, Finding};
+use crate::document::{self, ProblemView};
 use crate::excerpt::{self, Excerpts, Severity};
 use crate::failure::{Answer, Failure};
 use crate::output::Output;
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Check, output: &Output) -> Result<Answer, Failure> {
         Format::Human => output.text(&human(&checked, args.strict))?,
         Format::Json => {
             let documents = checked.iter().map(|checked| checked.result(args.strict)).collect();
-            output.json("check", &Outcome { good, documents })?;
+            output.json("check", &CheckResult { good, documents })?;
         }
     }
     Ok(if good { Answer::Yes } else { Answer::No })
@@ -49,12 +49,12 @@ impl Checked {
             Ok(_) => (&[][..], 0),
             Err(error) => (error.problems(), error.unlisted()),
         };
-        let errors = errors.iter().map(Finding::error);
+        let errors = errors.iter().map(ProblemView::error);
         DocumentResult {
             document: self.document.label(),
             good: self.is_good(strict),
             flags: self.read.as_ref().map_or(0, |plan| plan.flags().count()),
-            problems: errors.chain(self.warnings.iter().map(Finding::warning)).collect(),
+            problems: errors.chain(self.warnings.iter().map(ProblemView::warning)).collect(),
             unlisted,
         }
     }
@@ -66,7 +66,7 @@ fn human(checked: &[Checked], strict: bool) -> String {
         let name = document.label();
         match read {
             Err(error) => {
-                text += &excerpt::of_error(document, error);
+                text += &excerpt::render_error(document, error);
                 let count = error.problems().len() + error.unlisted();
                 let _ = writeln!(text, "{name}: {}", counted(count, "error"));
             }
@@ -96,7 +96,7 @@ fn counted(count: usize, noun: &str) -> String {
 }
 
 #[derive(Serialize)]
-struct Outcome<'d> {
+struct CheckResult<'d> {
     good: bool,
     documents: Vec<DocumentResult<'d>>,
 }
@@ -106,7 +106,7 @@ struct DocumentResult<'d> {
     document: &'d str,
     good: bool,
     flags: usize,
-    problems: Vec<Finding<'d>>,
-    /// Problems beyond the limit of a list.
+    problems: Vec<ProblemView<'d>>,
+    /// The number of problems beyond the limit of the list.
     unlisted: usize,
 }

@@ -1,4 +1,4 @@
-//! `completions` and `man`: made from the arguments themselves.
+//! `completions` and `man`: generated from the arguments.
 
 use clap::CommandFactory;
 
@@ -13,9 +13,9 @@ pub(crate) fn completions(args: &Completions, output: &Output) -> Result<Answer,
     Ok(Answer::Yes)
 }
 
-/// The page of the command, and after it one for each verb.
+/// Prints the page of the command, then one for each verb.
 pub(crate) fn man(output: &Output) -> Result<Answer, Failure> {
-    let failed = |error| Failure::io("the manual page cannot be made", &error);
+    let failed = |error| Failure::io("cannot generate the manual page", &error);
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
     let mut bytes = Vec::new();

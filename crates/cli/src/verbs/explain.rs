@@ -1,4 +1,4 @@
-//! `explain`: whether a user has a flag, and why.
+//! `explain`: prints whether a user has a flag, and why.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -25,8 +25,8 @@ pub(crate) fn run(args: &Explain, output: &Output) -> Result<Answer, Failure> {
         attributes.fold(User::new(&args.user), |user, (name, value)| user.attribute(name, value));
     let stage = source.stage.unwrap_or(flag.stage());
     let explanation = flag.explain_at(&stage, &user).unwrap_or_else(|| flag.explain(&user));
-    let then = source.then.as_deref();
-    let subject = Subject { flag, stage, then, key: &args.user, explanation: &explanation };
+    let as_of = source.as_of.as_deref();
+    let subject = Subject { flag, stage, as_of, key: &args.user, explanation: &explanation };
     let unused = unused(&flag, &args.attributes);
     match args.format {
         Format::Human => output.text(&subject.human(&unused))?,
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Explain, output: &Output) -> Result<Answer, Failure> {
     Ok(if subject.explanation.evaluation.enabled { Answer::Yes } else { Answer::No })
 }
 
-/// The attributes given that no group of the flag asks for: misspelt, perhaps.
+/// Returns the given attributes that no group of the flag uses. They may be misspelt.
 fn unused<'a>(flag: &FlagPlan<'_>, given: &'a [(String, String)]) -> BTreeSet<&'a str> {
     let groups = flag.groups();
     let asked: BTreeSet<&str> =
@@ -43,13 +43,13 @@ fn unused<'a>(flag: &FlagPlan<'_>, given: &'a [(String, String)]) -> BTreeSet<&'
     given.iter().map(|(name, _)| &**name).filter(|name| !asked.contains(name)).collect()
 }
 
-/// Where the answer comes from: a document, or what a store's journal says of a moment.
+/// The source of the answer: a document, or a store's journal at a moment.
 struct Source {
     plan: Arc<Plan>,
-    /// Where the flag was; `None`: where the document puts it.
+    /// The flag's stage in the journal. `None`: use the document's stage.
     stage: Option<StageName>,
-    /// Since which record that was so.
-    then: Option<String>,
+    /// For a store: the last record at that moment, in words.
+    as_of: Option<String>,
 }
 
 impl Source {
@@ -58,16 +58,16 @@ impl Source {
             return Source::of_store(args);
         }
         if args.at.is_some() {
-            let message = "only a store knows what was at another moment".to_owned();
-            return Err(Failure::Usage(message));
+            let message = "a document has no history. Pass the directory of a store with `--at`";
+            return Err(Failure::Usage(message.to_owned()));
         }
         let plan = document::plan(&args.document, "explain", args.format, output)?;
-        Ok(Source { plan: Arc::new(plan), stage: None, then: None })
+        Ok(Source { plan: Arc::new(plan), stage: None, as_of: None })
     }
 
     fn of_store(args: &Explain) -> Result<Source, Failure> {
-        let failed = |error| rollout::failed(&error);
-        let rollout = rollout::looking(&args.document)?;
+        let failed = |error| rollout::rollout_failure(&error);
+        let rollout = rollout::read_only_directory(&args.document)?;
         let past = match args.at {
             Some(at) => rollout.at(at),
             None => rollout.now(),
@@ -76,17 +76,17 @@ impl Source {
         let states = past.flags.iter();
         let state = states.filter(|(key, _)| **key == *args.flag).map(|(_, state)| state).next();
         let record = &past.record;
-        let then = format!("as of record {}, {}", record.seq, rollout::moment_text(record.at));
-        Ok(Source { stage: state.map(|state| state.stage), plan: past.plan, then: Some(then) })
+        let as_of = format!("as of record {}, {}", record.seq, rollout::moment_text(record.at));
+        Ok(Source { stage: state.map(|state| state.stage), plan: past.plan, as_of: Some(as_of) })
     }
 }
 
 struct Subject<'s, 'p> {
     flag: FlagPlan<'p>,
-    /// Where the flag is, or was.
+    /// The flag's stage at that moment.
     stage: StageName,
-    /// Of a store, the last record of that moment.
-    then: Option<&'s str>,
+    /// For a store: the last record at that moment, in words.
+    as_of: Option<&'s str>,
     key: &'s str,
     explanation: &'s Explanation<'p>,
 }
@@ -100,23 +100,20 @@ impl<'s, 'p> Subject<'s, 'p> {
             None => "at no stage of the plan".to_owned(),
         };
         // Writing to a `String` does not fail.
-        if let Some(then) = self.then {
-            let _ = writeln!(text, "stage:  {}, {then}", self.stage);
+        if let Some(as_of) = self.as_of {
+            let _ = writeln!(text, "stage:  {}, {as_of}", self.stage);
         }
         let _ = writeln!(text, "reason: {}", evaluation.reason);
         if let Some(bucket) = evaluation.bucket {
             let _ = writeln!(text, "bucket: {} ({bucket} of 2^64)", share(bucket));
         }
         let _ = writeln!(text, "cohort: {cohort}\n");
-        let mut rows = Rows::new(&["stage", "percent", "in", "why"]);
+        let mut rows = Rows::new(&["stage", "percent", "enabled", "why"]);
         self.rows().for_each(|row| rows.add(row));
         let _ = write!(text, "{rows}");
         for name in unused {
-            let _ = writeln!(
-                text,
-                "\nno group of the flag asks for the attribute `{}`",
-                terminal(name)
-            );
+            let _ =
+                writeln!(text, "\nno group of the flag uses the attribute `{}`", terminal(name));
         }
         text
     }
@@ -131,30 +128,32 @@ impl<'s, 'p> Subject<'s, 'p> {
         let percent = now.map_or(Percent::NONE, |row| row.percent);
         match evaluation.reason {
             Reason::FlagNotFound => format!("No: there is no flag `{key}`."),
-            Reason::Off => format!("No: `{key}` is off, so nobody has it."),
+            Reason::Off => format!("No: `{key}` is off for all users."),
             Reason::HeldBack => {
                 let waiting = now.map(|row| self.waiting(row)).unwrap_or_default();
-                format!("No: `{user}` is held back from `{key}`, as {waiting}.")
+                format!("No: `{user}` does not have `{key}`, because {waiting}.")
             }
             Reason::Static => {
-                format!("Yes: `{user}` has `{key}`, as stage `{stage}` is for everybody.")
+                format!("Yes: `{user}` has `{key}`, because stage `{stage}` admits all users.")
             }
             Reason::Split if evaluation.enabled => format!(
-                "Yes: `{user}` has `{key}`, as the bucket, {bucket}, is within the {percent}% of \
-                 stage `{stage}`."
+                "Yes: `{user}` has `{key}`, because the user's bucket, {bucket}, is within the \
+                 {percent}% of stage `{stage}`."
             ),
             Reason::Split => format!(
-                "No: `{user}` does not have `{key}`, as the bucket, {bucket}, is outside the \
-                 {percent}% of stage `{stage}`."
+                "No: `{user}` does not have `{key}`, because the user's bucket, {bucket}, is \
+                 outside the {percent}% of stage `{stage}`."
             ),
             Reason::TargetingMatch => {
                 let groups = now.map(|row| quoted(row.groups.iter().copied()));
                 let groups = groups.unwrap_or_default();
-                format!("Yes: `{user}` has `{key}`, being in {groups} at stage `{stage}`.")
+                format!(
+                    "Yes: `{user}` has `{key}`, because stage `{stage}` admits users in {groups}."
+                )
             }
             Reason::Default => format!(
-                "No: `{user}` does not have `{key}`, being in no group of stage `{stage}`, which \
-                 has no percentage."
+                "No: `{user}` does not have `{key}`, because stage `{stage}` admits only its \
+                 groups, and the user is in none of them."
             ),
             other => format!("`{user}` and `{key}`: {other}."),
         }
@@ -180,8 +179,8 @@ impl<'s, 'p> Subject<'s, 'p> {
         }
         let mut why = Vec::new();
         match row.percent {
-            Percent::ALL => why.push("for everybody".to_owned()),
-            Percent::NONE if row.groups.is_empty() => why.push("for its groups only".to_owned()),
+            Percent::ALL => why.push("admits all users".to_owned()),
+            Percent::NONE if row.groups.is_empty() => why.push("admits only its groups".to_owned()),
             Percent::NONE => {}
             percent if row.by_percent => why.push(format!("bucket within {percent}%")),
             percent => why.push(format!("bucket outside {percent}%")),
@@ -192,16 +191,16 @@ impl<'s, 'p> Subject<'s, 'p> {
         why.join(", ")
     }
 
-    /// Which groups of the user wait until which stage.
+    /// Returns the user's groups that wait, and the stages until which they wait.
     fn waiting(&self, row: &StageExplanation<'_>) -> String {
         let holds = self.flag.hold_back().filter(|(group, _)| row.held_back.contains(group));
-        let waits = holds.map(|(group, until)| format!("`{group}` waits until `{until}`"));
+        let waits = holds.map(|(group, until)| format!("group `{group}` waits until `{until}`"));
         waits.collect::<Vec<_>>().join(", ")
     }
 
-    fn result(&self, unused_attributes: BTreeSet<&'s str>) -> Outcome<'s> {
+    fn result(&self, unused_attributes: BTreeSet<&'s str>) -> ExplainResult<'s> {
         let evaluation = &self.explanation.evaluation;
-        let stages = self.explanation.stages.iter().map(|row| StageOutcome {
+        let stages = self.explanation.stages.iter().map(|row| StageResult {
             stage: row.stage.to_string(),
             percent: Amount::percent(row.percent),
             enabled: row.enabled,
@@ -210,7 +209,7 @@ impl<'s, 'p> Subject<'s, 'p> {
             held_back: &row.held_back,
             why: self.why(row),
         });
-        Outcome {
+        ExplainResult {
             flag: self.flag.key(),
             user: self.key,
             enabled: evaluation.enabled,
@@ -226,7 +225,7 @@ impl<'s, 'p> Subject<'s, 'p> {
     }
 }
 
-/// Where a bucket is among all, rounded down: a user is among a percentage when this is less.
+/// Returns a bucket's position in parts per million, rounded down. A user is within a percentage if this is less.
 fn parts_per_million(bucket: u64) -> u32 {
     u32::try_from((u128::from(bucket) * 1_000_000) >> 64).unwrap_or(u32::MAX)
 }
@@ -237,25 +236,25 @@ fn share(bucket: u64) -> String {
 }
 
 #[derive(Serialize)]
-struct Outcome<'s> {
+struct ExplainResult<'s> {
     flag: &'s str,
     user: &'s str,
     enabled: bool,
-    /// `OpenFeature`'s name for it.
+    /// The reason's name in `OpenFeature`.
     reason: &'static str,
     explanation: String,
     stage: String,
-    /// As text: it has more digits than a number of JSON keeps in many programs.
+    /// As text, because many programs read JSON numbers with fewer than 64 bits.
     bucket: Option<String>,
-    /// Below a stage's percentage, in parts per million, the user is among it.
+    /// In parts per million. If it is less than a stage's percentage, the user is within the percentage.
     bucket_ppm: Option<u32>,
     cohort: Option<String>,
-    stages: Vec<StageOutcome<'s>>,
+    stages: Vec<StageResult<'s>>,
     unused_attributes: BTreeSet<&'s str>,
 }
 
 #[derive(Serialize)]
-struct StageOutcome<'s> {
+struct StageResult<'s> {
     stage: String,
     percent: Amount,
     enabled: bool,
@@ -270,14 +269,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_is_a_share_without_a_float() {
+    fn a_bucket_is_printed_as_a_percentage() {
         assert_eq!(share(0), "0.0000%");
         assert_eq!(share(u64::MAX), "99.9999%");
         assert_eq!(share(11_971_452_755_194_587_121), "64.8973%");
     }
 
     #[test]
-    fn a_bucket_is_within_the_percentages_above_its_share() {
+    fn a_bucket_is_within_each_greater_percentage() {
         for bucket in [0, 1 << 40, 11_971_452_755_194_587_121, u64::MAX] {
             let ppm = parts_per_million(bucket);
             assert!(!Percent::from_ppm(ppm).expect("in range").contains(bucket));

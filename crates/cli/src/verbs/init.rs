@@ -1,4 +1,4 @@
-//! `init`: a document to start from.
+//! `init`: prints a document to start from.
 
 use serde::Serialize;
 use stagegate::model::STAGED_DOCUMENT;
@@ -16,12 +16,12 @@ pub(crate) fn run(args: &Init, output: &Output) -> Result<Answer, Failure> {
     };
     match args.format {
         Format::Human => output.create(document)?,
-        Format::Json => output.create(&crate::output::json("init", &Created { document })?)?,
+        Format::Json => output.create(&crate::output::json("init", &InitResult { document })?)?,
     }
     Ok(Answer::Yes)
 }
 
 #[derive(Serialize)]
-struct Created {
+struct InitResult {
     document: &'static str,
 }

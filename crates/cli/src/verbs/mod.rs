@@ -1,4 +1,4 @@
-//! One file a verb.
+//! The verbs, one module each.
 
 mod check;
 mod completions;

@@ -1,4 +1,4 @@
-//! `responsible`: who answers at a moment.
+//! `responsible`: prints who is responsible at a moment.
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
@@ -15,8 +15,8 @@ use crate::failure::{Answer, Failure};
 use crate::output::Output;
 
 pub(crate) fn run(args: &Responsible, output: &Output) -> Result<Answer, Failure> {
-    let plan = document::plan(&args.of.document, "responsible", args.format, output)?;
-    let flag = document::flag(&plan, args.of.flag.as_deref())?;
+    let plan = document::plan(&args.input.document, "responsible", args.format, output)?;
+    let flag = document::flag(&plan, args.input.flag.as_deref())?;
     let at = timestamp(args.at.unwrap_or_else(SystemTime::now));
     let found = flag.responsible(at.into()).map(|row| Row::new(row, at));
     let next = found.as_ref().and_then(|row| next(flag, row));
@@ -24,36 +24,36 @@ pub(crate) fn run(args: &Responsible, output: &Output) -> Result<Answer, Failure
         Format::Human => output.text(&human(&flag, found.as_ref(), next.as_ref()))?,
         Format::Json => output.json(
             "responsible",
-            &Outcome {
+            &ResponsibleResult {
                 flag: flag.key(),
                 at: at.to_string(),
-                responsible: found.as_ref().map(Row::outcome),
+                responsible: found.as_ref().map(Row::result),
                 until: next.as_ref().map(|row| row.at.to_string()),
-                then: next.as_ref().map(Row::outcome),
+                then: next.as_ref().map(Row::result),
             },
         )?,
     }
     Ok(if found.is_some() { Answer::Yes } else { Answer::No })
 }
 
-/// A row of the table at a moment for which it answers.
+/// A row of the responsibility table, and a moment that it covers.
 struct Row<'p> {
     index: usize,
     row: &'p Responsibility,
     at: Timestamp,
 }
 
-/// A moment that no calendar has is the nearest that one has.
+/// Converts a moment. A moment out of range becomes the nearest one in range.
 fn timestamp(at: SystemTime) -> Timestamp {
     let bound = if at < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
     Timestamp::try_from(at).unwrap_or(bound)
 }
 
-/// When another row answers, and which: to the minute, as hours are. `None` where no other does
-/// within a week and a day, which is more than hours repeat in.
+/// Returns the next row that covers a moment, to the minute, because hours have no seconds. Hours repeat
+/// each week, so a search of eight days finds every change. `None`: no other row.
 fn next<'p>(flag: FlagPlan<'p>, now: &Row<'_>) -> Option<Row<'p>> {
     const MINUTES: i64 = 8 * 24 * 60;
-    // One row alone answers always.
+    // A single row covers all hours.
     flag.responsibility().get(1)?;
     let minute = Timestamp::from_second(now.at.as_second().div_euclid(60) * 60).ok()?;
     (1..=MINUTES).find_map(|minutes| {
@@ -80,7 +80,7 @@ fn human(flag: &FlagPlan<'_>, found: Option<&Row<'_>>, next: Option<&Row<'_>>) -
             let each = if row.escalation.len() > 1 { " each" } else { "" };
             format!(" (after {time}{each})")
         });
-        let _ = writeln!(text, "asked next: {names}{}", after.unwrap_or_default());
+        let _ = writeln!(text, "escalation: {names}{}", after.unwrap_or_default());
     }
     let _ = match next {
         Some(next) => {
@@ -92,7 +92,7 @@ fn human(flag: &FlagPlan<'_>, found: Option<&Row<'_>>, next: Option<&Row<'_>>) -
                 next.title()
             )
         }
-        None => writeln!(text, "until:      no end within a week"),
+        None => writeln!(text, "until:      no change within a week"),
     };
     text
 }
@@ -102,23 +102,23 @@ impl<'p> Row<'p> {
         Row { index, row, at }
     }
 
-    /// Its number, from 1, and its name.
+    /// Returns the row's number, from 1, and its name.
     fn title(&self) -> String {
         let name = self.row.name.as_deref().map(|name| format!(" ({})", terminal(name)));
         format!("{}{}", self.index + 1, name.unwrap_or_default())
     }
 
-    /// The moment as a clock on the wall of the row shows it.
+    /// Returns the moment in the row's time zone.
     fn local(&self) -> String {
         let zone = tz::TimeZone::get(&self.row.time_zone.to_string()).unwrap_or(tz::TimeZone::UTC);
         let local = Zoned::new(self.at, zone);
-        // The library keeps to its own names of days, so the text does not change with a locale.
+        // jiff has English day names whatever the locale.
         local.strftime("%a %Y-%m-%d %H:%M %:z").to_string()
     }
 
-    fn outcome(&self) -> RowOutcome<'_> {
+    fn result(&self) -> RowResult<'_> {
         let row = self.row;
-        RowOutcome {
+        RowResult {
             row: self.index + 1,
             name: row.name.as_deref(),
             hours: row.hours.to_string(),
@@ -132,17 +132,17 @@ impl<'p> Row<'p> {
 }
 
 #[derive(Serialize)]
-struct Outcome<'o> {
+struct ResponsibleResult<'o> {
     flag: &'o str,
     at: String,
-    responsible: Option<RowOutcome<'o>>,
-    /// When another row answers; `null` where none does within a week.
+    responsible: Option<RowResult<'o>>,
+    /// The moment from which another row is responsible. `null` if none is within a week.
     until: Option<String>,
-    then: Option<RowOutcome<'o>>,
+    then: Option<RowResult<'o>>,
 }
 
 #[derive(Serialize)]
-struct RowOutcome<'o> {
+struct RowResult<'o> {
     /// From 1.
     row: usize,
     name: Option<&'o str>,

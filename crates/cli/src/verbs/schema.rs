@@ -1,4 +1,4 @@
-//! `schema`: what a document may say, for editors.
+//! `schema`: prints the JSON Schema of plan documents.
 
 use serde::Serialize;
 use stagegate::model;
@@ -14,13 +14,13 @@ pub(crate) fn run(args: &Schema, output: &Output) -> Result<Answer, Failure> {
         Format::Json => {
             let document: serde_json::Value = serde_json::from_str(&schema)
                 .map_err(|error| Failure::Io(format!("the schema cannot be read: {error}")))?;
-            output.json("schema", &Printed { document })?;
+            output.json("schema", &SchemaResult { document })?;
         }
     }
     Ok(Answer::Yes)
 }
 
 #[derive(Serialize)]
-struct Printed {
+struct SchemaResult {
     document: serde_json::Value,
 }

@@ -1,4 +1,4 @@
-//! What no verb may do, whatever it is given: panic, hang, or leave half a file.
+//! Bad input: no verb panics, hangs or leaves half a file.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -35,7 +35,7 @@ const READERS: &[&[&str]] = &[
     &["diff", GOOD, "DOCUMENT", "--format", "json"],
 ];
 
-/// The verbs that read none.
+/// The verbs that read no document.
 const OTHERS: &[&[&str]] = &[
     &["init"],
     &["init", "--format", "json"],
@@ -46,7 +46,7 @@ const OTHERS: &[&[&str]] = &[
     &["man"],
 ];
 
-/// Runs with these arguments, of any bytes, and this input.
+/// Runs `stagegate` with these arguments, which may be any bytes, and this input.
 fn run(arguments: &[OsString], stdin: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_stagegate"))
         .args(arguments)
@@ -71,7 +71,7 @@ fn on(verb: &[&str], document: impl AsRef<OsStr>) -> Vec<OsString> {
         .collect()
 }
 
-/// The run ended with this code by itself, and said nothing of a panic.
+/// Asserts that the run ended with one of these codes and without a panic.
 #[track_caller]
 fn ended(output: &Output, codes: &[i32], with: &dyn std::fmt::Debug) {
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -99,7 +99,7 @@ fn documents() -> Vec<Vec<u8>> {
         "x".repeat(1 << 20).into_bytes(),
         vec![0xff; 1 << 16],
     ];
-    // The good one cut short, and with a byte that is another.
+    // The valid document: cut off, and with one changed byte.
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     for _ in 0..12 {
         state =
@@ -123,7 +123,7 @@ fn any_bytes_are_a_document_for_every_verb() {
         ended(&verdict, &[0, 1], &shown);
         for verb in READERS {
             let output = run(&on(verb, "-"), &document);
-            // A few of them are good all the same: a flag may be gone then, or a date.
+            // Some of them are valid, but may lack the flag or the date.
             let codes: &[i32] = if verdict.status.success() { &[0, 1, 2] } else { &[1] };
             ended(&output, codes, &(verb, &shown));
             if !verdict.status.success() && !verb.contains(&"json") && verb[0] != "check" {
@@ -151,7 +151,7 @@ fn any_bytes_are_a_file_of_users() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told() {
+fn unreadable_files_are_reported() {
     for document in ["no-such-file.toml", "crates", "no-such-directory/plan.toml", "/dev/null"] {
         for verb in READERS {
             let output = run(&on(verb, document), b"");
@@ -196,7 +196,7 @@ fn arguments_need_not_be_utf_8() {
     assert!(output.exists());
 }
 
-/// `stagegate … | head -c 1`: the reader is gone while there is more to write.
+/// `stagegate … | head -c 1`: the reader closes the pipe before the end of the output.
 #[test]
 fn a_closed_pipe_is_no_failure() {
     for verb in READERS.iter().chain(OTHERS) {

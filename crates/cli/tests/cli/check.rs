@@ -1,8 +1,8 @@
-//! `check`: every problem beside its line, and the exit code.
+//! `check`: problems with their lines, and the exit code.
 
 use std::fs;
 
-use crate::harness::{is_on_record, root, stagegate, stagegate_with};
+use crate::harness::{assert_golden, root, stagegate, stagegate_with_stdin};
 
 #[test]
 fn a_good_document() {
@@ -12,7 +12,7 @@ fn a_good_document() {
 }
 
 #[test]
-fn problems_stand_beside_their_lines() {
+fn problems_are_printed_with_their_lines() {
     let document = r#"schema = 1
 [flags.new-checkout]
 stage = "pilto"
@@ -22,25 +22,24 @@ metric = "error_rate"
 above = "5%"
 action = "rollback"
 "#;
-    let run = stagegate_with(&["check", "-"], document).ends(1);
-    is_on_record("check/problems.txt", &run.stdout);
-    let run = stagegate_with(&["check", "-", "--format", "json"], document).ends(1);
-    is_on_record("check/problems.json", &run.stdout);
+    let run = stagegate_with_stdin(&["check", "-"], document).ends(1);
+    assert_golden("check/problems.txt", &run.stdout);
+    let run = stagegate_with_stdin(&["check", "-", "--format", "json"], document).ends(1);
+    assert_golden("check/problems.json", &run.stdout);
 }
 
-/// What a document is told, it is told with its colours taken away.
 #[test]
 fn colours_are_for_terminals() {
     let run = stagegate(&["check", "tests/data/invalid/many-problems.toml"]).ends(1);
     assert!(!run.stdout.contains('\u{1b}'), "{}", run.stdout);
 }
 
-/// A problem of a users file is shown in that file.
+/// A problem in a users file is shown with the lines of that file.
 #[test]
 fn problems_of_a_users_file() {
     let run = stagegate(&["check", "tests/data/invalid/users-file-bad-lines.toml"]).ends(1);
     assert!(run.stdout.contains("bad-lines.txt:"), "{}", run.stdout);
-    is_on_record("check/users-file.txt", &run.stdout);
+    assert_golden("check/users-file.txt", &run.stdout);
 }
 
 #[test]
@@ -61,21 +60,21 @@ fn warnings_fail_only_when_strict() {
     assert!(documents > 0);
 }
 
-/// At the traffic that the document declares, beside what is doubtful anyway.
+/// For the declared traffic, next to the other warnings.
 #[test]
-fn stages_that_are_too_short_are_warned_of() {
+fn stages_that_are_too_short_cause_warnings() {
     let document = "crates/cli/tests/data/check/too-short.toml";
     let run = stagegate(&["check", document]).ends(0);
-    is_on_record("check/too-short.txt", &run.stdout);
+    assert_golden("check/too-short.txt", &run.stdout);
     let run = stagegate(&["check", "--strict", document, "--format", "json"]).ends(1);
-    is_on_record("check/too-short.json", &run.stdout);
+    assert_golden("check/too-short.json", &run.stdout);
     let shown = stagegate(&["show", document, "--format", "json"]).ends(0).json();
     assert_eq!(shown["flags"][0]["warnings"], run.json()["documents"][0]["problems"]);
 }
 
-/// Every document that the library refuses: no panic, the right code, as many problems.
+/// Every document that the library refuses: no panic, exit code 1, and the same problems as text and as JSON.
 #[test]
-fn every_bad_document_on_record() {
+fn every_invalid_document_has_problems() {
     let mut documents = 0;
     for file in fs::read_dir(root().join("tests/data/invalid")).unwrap() {
         let file = file.unwrap().path();
@@ -108,7 +107,7 @@ fn several_documents_are_one_answer() {
 }
 
 #[test]
-fn what_cannot_be_read() {
+fn unreadable_documents_are_reported() {
     let run = stagegate(&["check", "no-such.toml"]).ends(3);
     assert!(run.stderr.starts_with("stagegate: rollout document `no-such.toml` cannot be read: "));
     assert_eq!(run.stdout, "");

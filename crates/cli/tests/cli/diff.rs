@@ -5,7 +5,7 @@ use std::fs;
 
 use stagegate::{Document, Gate, User};
 
-use crate::harness::{Run, is_on_record, root, stagegate, stagegate_with};
+use crate::harness::{Run, assert_golden, root, stagegate, stagegate_with_stdin};
 
 const OLD: &str = "crates/cli/tests/data/people/plan.toml";
 const NEW: &str = "crates/cli/tests/data/people/next.toml";
@@ -16,17 +16,17 @@ fn diff(arguments: &[&str]) -> Run {
 }
 
 #[test]
-fn what_changes_is_told() {
-    is_on_record("people/diff.txt", &diff(&[]).ends(0).stdout);
-    is_on_record("people/diff-users.txt", &diff(&["--users", USERS]).ends(0).stdout);
+fn changes_are_printed() {
+    assert_golden("people/diff.txt", &diff(&[]).ends(0).stdout);
+    assert_golden("people/diff-users.txt", &diff(&["--users", USERS]).ends(0).stdout);
     let json = diff(&["--users", USERS, "--format", "json"]).ends(0);
-    is_on_record("people/diff-users.json", &json.stdout);
+    assert_golden("people/diff-users.json", &json.stdout);
     let back = stagegate(&["diff", NEW, OLD]).ends(0);
-    is_on_record("people/diff-back.txt", &back.stdout);
+    assert_golden("people/diff-back.txt", &back.stdout);
 }
 
 #[test]
-fn a_document_is_like_itself() {
+fn a_document_does_not_differ_from_itself() {
     let run = stagegate(&["diff", OLD, OLD, "--users", USERS]).ends(0);
     assert_eq!(run.stdout, "Nothing changes for users.\n");
     let json = stagegate(&["diff", OLD, OLD, "--format", "json"]).ends(0).json();
@@ -34,9 +34,9 @@ fn a_document_is_like_itself() {
     assert_eq!(json["flags"], serde_json::json!([]));
 }
 
-/// Two gates, asked about each user, are the judge.
+/// Compares with two gates that evaluate each user.
 #[test]
-fn who_enters_and_leaves_is_what_the_gates_say() {
+fn users_who_enter_and_leave_match_the_gates() {
     let users: Vec<(String, &str)> = (0..2000)
         .map(|n| (format!("user-{n}"), ["", "eu-north", "eu-west"][n % 3]))
         .chain(["ana", "ben", "cleo", "dora", "ops-12", "ana-ops"].map(|key| (key.into(), "")))
@@ -48,7 +48,7 @@ fn who_enters_and_leaves_is_what_the_gates_say() {
         writeln!(file, "{key}{attributes}").unwrap();
     }
     let arguments = ["diff", OLD, NEW, "--format", "json", "--users", "-"];
-    let found = stagegate_with(&arguments, file).ends(0).json();
+    let found = stagegate_with_stdin(&arguments, file).ends(0).json();
     assert_eq!(found["users"], users.len());
 
     let gate = |path: &str| Gate::from_document(Document::read(root().join(path)).unwrap());
@@ -83,7 +83,7 @@ fn who_enters_and_leaves_is_what_the_gates_say() {
     }
 }
 
-/// Whatever is edited of whom a flag is for, the flag is asked about.
+/// Every edit that can change a flag's users is reported.
 #[test]
 fn every_edit_of_an_audience_is_seen() {
     let document = |groups: &str, flag: &str| format!("schema = 1\n{groups}\n[flags.a]\n{flag}\n");
@@ -94,14 +94,14 @@ fn every_edit_of_an_audience_is_seen() {
         ("\"u1\"", "\"u3\"", "group `g` lists other users: +1 -1"),
         ("\"2\"]", "\"3\"]", "group `g` matches by other attributes"),
         ("x = [", "y = [", "group `g` matches by other attributes"),
-        ("[\"g\"]", "[\"h\"]", "stage `one`: with `h`, without `g`"),
+        ("[\"g\"]", "[\"h\"]", "stage `one`: adds `h`, removes `g`"),
         ("percent = 50 }", "percent = 49.9999 }", "stage `two`: 50% -> 49.9999%"),
         ("stage = \"two\"", "stage = \"one\"", "two -> one: 50% -> 0% of all users"),
         ("stage = \"two\"", "stage = \"off\"", "two -> off: 50% -> 0% of all users"),
         (
             "stage = \"two\"",
             "stage = \"two\"\nsalt = \"b\"",
-            "another salt: every user is dealt anew",
+            "another salt: every user gets another bucket",
         ),
         (
             "stage = \"two\"",
@@ -111,7 +111,7 @@ fn every_edit_of_an_audience_is_seen() {
         (
             "groups = [\"h\"] }",
             "groups = [\"g\"] }",
-            "stage `three`: with `g`, without `h` (not reached)",
+            "stage `three`: adds `g`, removes `h` (not reached)",
         ),
         (
             "{ name = \"one\"",
@@ -121,7 +121,7 @@ fn every_edit_of_an_audience_is_seen() {
         (
             ", { name = \"three\", percent = 60, groups = [\"h\"] }",
             "",
-            "stage `three` is gone (not reached)",
+            "stage `three` is removed (not reached)",
         ),
     ] {
         assert_eq!(old.matches(from).count(), 1, "{from}");
@@ -129,17 +129,19 @@ fn every_edit_of_an_audience_is_seen() {
         let file = directory.path().join("old.toml");
         fs::write(&file, &old).unwrap();
         let new = old.replace(from, to);
-        let run = stagegate_with(&["diff", file.to_str().unwrap(), "-"], &new).ends(0);
+        let run = stagegate_with_stdin(&["diff", file.to_str().unwrap(), "-"], &new).ends(0);
         assert!(run.stdout.contains(told), "{from} -> {to}: {run:#?}");
-        let back = stagegate_with(&["diff", "-", file.to_str().unwrap(), "--format", "json"], &new);
+        let back =
+            stagegate_with_stdin(&["diff", "-", file.to_str().unwrap(), "--format", "json"], &new);
         assert_eq!(back.ends(0).json()["changes_for_users"], true);
     }
-    // The order of values, attributes, users and tables says nothing.
+    // The order of values, attributes, users and tables does not matter.
     let same = "[groups.h]\nusers = [\"u2\", \"u2\"]\n[groups.g]\nwhere = { x = [\"2\", \"1\"] }\nusers = [\"u1\"]";
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("old.toml");
     fs::write(&file, &old).unwrap();
-    let run = stagegate_with(&["diff", file.to_str().unwrap(), "-"], document(same, flag)).ends(0);
+    let run =
+        stagegate_with_stdin(&["diff", file.to_str().unwrap(), "-"], document(same, flag)).ends(0);
     assert_eq!(run.stdout, "Nothing changes for users.\n");
 }
 
@@ -148,14 +150,15 @@ fn a_skip_reason_lets_a_gate_accept() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("old.toml");
     fs::write(&file, "schema = 1\n[flags.a]\nstage = \"off\"").unwrap();
-    let diff =
-        |new: &str| stagegate_with(&["diff", file.to_str().unwrap(), "-"], new).ends(0).stdout;
+    let diff = |new: &str| {
+        stagegate_with_stdin(&["diff", file.to_str().unwrap(), "-"], new).ends(0).stdout
+    };
     assert_eq!(
         diff("schema = 1\n[flags.a]\nstage = \"ga\""),
         "a
   off -> ga: 0% -> 100% of all users
 
-A running gate refuses this: flags.a.stage: found \"ga\", which skips internal, pilot, expanded: the flag is at \"off\"
+A running gate would refuse this update: flags.a.stage: found \"ga\", which skips internal, pilot, expanded: the flag is at \"off\"
   write \"internal\", or give a `skip_reason` beside `stage`
 "
     );
@@ -169,15 +172,15 @@ A running gate refuses this: flags.a.stage: found \"ga\", which skips internal, 
 }
 
 #[test]
-fn bad_lines_of_users_are_told_by_number() {
-    let run = |users: &[u8]| stagegate_with(&["diff", OLD, NEW, "--users", "-"], users);
+fn invalid_lines_of_users_are_listed_by_number() {
+    let run = |users: &[u8]| stagegate_with_stdin(&["diff", OLD, NEW, "--users", "-"], users);
     let told = run(b"ana\n\x1b[2J \nben\tregion\n").ends(2);
     assert_eq!(
         told.stderr,
-        "stagegate: the file of users has 2 bad lines
-  the standard input:2: `\\u{1b}[2J ` has white space around it
-  the standard input:3: `region` is no attribute NAME=VALUE
-  write one key a line, attributes after it: KEY<TAB>NAME=VALUE
+        "stagegate: the users file has 2 invalid lines
+  (standard input):2: `\\u{1b}[2J ` has white space around it
+  (standard input):3: `region` is not an attribute NAME=VALUE
+  write one key per line, then its attributes: KEY<TAB>NAME=VALUE
 "
     );
     assert_eq!(told.stdout, "");
@@ -187,19 +190,19 @@ fn bad_lines_of_users_are_told_by_number() {
     diff(&["--users", "no-such-file"]).ends(3);
     diff(&["--users", "crates"]).ends(3);
     let both = stagegate(&["diff", "-", "-"]).ends(2);
-    assert_eq!(both.stderr, "stagegate: only one of the files can be the standard input\n");
+    assert_eq!(both.stderr, "stagegate: only one file can be standard input (`-`)\n");
     stagegate(&["diff", OLD, "-", "--users", "-"]).ends(2);
 }
 
-/// A line at a time: memory is for those who enter or leave.
+/// Users are read one line at a time. Only those who enter or leave stay in memory.
 #[test]
-fn a_million_users_are_asked_about() {
+fn a_million_users_are_evaluated() {
     let mut users = String::new();
     for n in 0..1_000_000 {
         writeln!(users, "user-{n}\tregion=eu-north").unwrap();
     }
     let arguments = ["diff", OLD, NEW, "--format", "json", "--users", "-"];
-    let found = stagegate_with(&arguments, users).ends(0).json();
+    let found = stagegate_with_stdin(&arguments, users).ends(0).json();
     assert_eq!(found["users"], 1_000_000);
     let search = &found["flags"][3]["users"];
     assert_eq!(search["before"], 1_000_000);

@@ -1,7 +1,7 @@
-//! A rollout on an etcd: the program that `STAGEGATE_ETCD` names, which `.ci/etcd` brings.
+//! A rollout on a real etcd: the program in `STAGEGATE_ETCD`, which `.ci/etcd` sets, or on the `PATH`.
 
+use crate::etcd_server::EtcdServer;
 use crate::harness::stagegate;
-use crate::real::Real;
 
 const DOCUMENT: &str = r#"schema = 1
 [metrics.queue]
@@ -23,18 +23,18 @@ percent = 100
 "#;
 
 #[test]
-fn an_address_that_is_none_is_refused() {
+fn an_invalid_address_is_refused() {
     for (store, expected) in [
         ("etcd://127.0.0.1:2379", "no prefix; write etcd://HOST:PORT/PREFIX, or etcds:// for TLS"),
         ("etcd:///shop", "no host; write etcd://HOST:PORT/PREFIX, or etcds:// for TLS"),
         (
             "etcds://ana:canary@etcd.example.com/shop",
-            "a user name in the address, where it would be printed: set STAGEGATE_ETCD_USER and \
-             STAGEGATE_ETCD_PASSWORD",
+            "the address contains a user name, which would be printed. Set STAGEGATE_ETCD_USER and \
+             STAGEGATE_ETCD_PASSWORD instead",
         ),
         (
             "etcd://etcd.example.com:2379/shop",
-            "`http://etcd.example.com:2379` is another machine, and `etcd` hides nothing on the way: write `etcds`",
+            "`http://etcd.example.com:2379` is another machine, and `etcd://` is not encrypted. Write `etcds://`",
         ),
     ] {
         let run = stagegate(&["status", "--store", store]).ends(2);
@@ -49,13 +49,13 @@ fn an_address_that_is_none_is_refused() {
 
 #[test]
 fn every_verb_works_on_an_etcd() {
-    let Some(real) = Real::start("the verbs on an etcd") else { return };
+    let Some(real) = EtcdServer::start("the verbs on an etcd") else { return };
     let run = |arguments: &[&str]| real.run(arguments);
     let document = real.write("rollout.toml", DOCUMENT);
     let none = run(&["status"]).ends(3);
     assert!(none.stderr.contains("there is no rollout yet; start one"), "{}", none.stderr);
     let started = run(&["start", &document, "--by", "ana"]).ends(0);
-    assert_eq!(started.stdout, format!("{}: began, with 1 flag\n  a: off\n", real.store));
+    assert_eq!(started.stdout, format!("{}: started with 1 flag\n  a: off\n", real.store));
     run(&["start", &document]).ends(3);
     run(&["promote", "a", "--yes"]).ends(0);
     run(&["hold", "a", "--reason", "wait"]).ends(0);

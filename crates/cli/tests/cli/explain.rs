@@ -2,7 +2,7 @@
 
 use stagegate::{Document, Plan, User};
 
-use crate::harness::{Run, is_on_record, root, stagegate};
+use crate::harness::{Run, assert_golden, root, stagegate};
 
 const PLAN: &str = "crates/cli/tests/data/people/plan.toml";
 
@@ -29,18 +29,18 @@ fn every_reason_has_its_sentence() {
     }
     let default = stagegate(&["explain", "examples/plans/rollout.toml", "user-2", "new-checkout"]);
     text += &default.ends(1).stdout;
-    is_on_record("people/explain.txt", &text);
+    assert_golden("people/explain.txt", &text);
 }
 
 #[test]
-fn json_says_the_same() {
+fn the_json_matches_its_golden_file() {
     let run = explain(&["ana-ops", "checkout", "--attribute", "tear=pro", "--format", "json"]);
-    is_on_record("people/explain.json", &run.ends(1).stdout);
+    assert_golden("people/explain.json", &run.ends(1).stdout);
 }
 
-/// The library is the judge, for whoever asks.
+/// Compares with the library.
 #[test]
-fn answers_are_those_of_the_library() {
+fn the_answers_match_the_library() {
     let plan = Plan::parse(Document::read(root().join(PLAN)).unwrap()).unwrap();
     for flag in plan.flags() {
         for key in (0..12).map(|n| format!("user-{n}")).chain(["ana".into(), "ops-12".into()]) {
@@ -57,7 +57,7 @@ fn answers_are_those_of_the_library() {
                 let found = &found["stages"][row];
                 assert_eq!(found["enabled"], stage.enabled);
                 assert_eq!(found["groups"], serde_json::json!(stage.groups));
-                // The share that is printed decides as the bucket does.
+                // The printed share gives the same decision as the bucket.
                 let ppm = u32::try_from(found_ppm(&explain(&[&key, flag, "--format", "json"])));
                 assert_eq!(stage.by_percent, ppm.unwrap() < stage.percent.ppm());
             }
@@ -77,7 +77,7 @@ fn an_integer_is_its_decimal_text() {
 }
 
 #[test]
-fn a_flag_that_is_not_there_is_a_usage_error() {
+fn an_unknown_flag_is_a_usage_error() {
     let run = explain(&["ana", "chekout"]).ends(2);
     assert_eq!(run.stdout, "");
     assert_eq!(
@@ -89,9 +89,9 @@ fn a_flag_that_is_not_there_is_a_usage_error() {
 }
 
 #[test]
-fn an_attribute_that_no_group_asks_for_is_told() {
+fn an_attribute_that_no_group_uses_is_reported() {
     let run = explain(&["ana", "checkout", "-a", "regoin=eu\u{1b}", "-a", "tier=pro"]).ends(0);
-    assert!(run.stdout.ends_with("\nno group of the flag asks for the attribute `regoin`\n"));
+    assert!(run.stdout.ends_with("\nno group of the flag uses the attribute `regoin`\n"));
 }
 
 #[test]

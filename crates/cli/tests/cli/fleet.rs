@@ -1,4 +1,4 @@
-//! `run` on a real etcd: one leads, the others follow.
+//! `run` on a real etcd: one process leads, the others follow.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::real::Real;
+use crate::etcd_server::EtcdServer;
 use crate::run::{self, get, prometheus, signal};
 
-/// How long anything that has to happen may take.
-const LONG: Duration = Duration::from_secs(120);
+/// The timeout for any event.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 pub(crate) const LEADS: &str = "this process leads";
 const FOLLOWS: &str = "another process leads";
 
-/// A `run` that is killed with the test.
+/// A `run` process that is killed when the test ends.
 pub(crate) struct Process {
     child: Child,
     lines: Receiver<String>,
@@ -25,11 +25,11 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn spawn(real: &Real, more: &[&str]) -> Process {
+    pub(crate) fn spawn(real: &EtcdServer, more: &[&str]) -> Process {
         let arguments = ["run", "--store", &real.store, "--listen", "127.0.0.1:0"];
         let mut command = run::command(&[&arguments, more].concat());
         let env = real.env.iter().map(|(name, value)| (name, value));
-        // Whoever has no use for what it complains about reads none of it.
+        // No test reads standard error, and a full pipe would block the process.
         let mut child = command.envs(env).stderr(Stdio::null()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
@@ -42,12 +42,12 @@ impl Process {
         process
     }
 
-    /// The next line with this in it.
+    /// Waits for the next line that contains this text.
     #[track_caller]
     pub(crate) fn says(&self, what: &str) -> String {
         let begin = Instant::now();
         loop {
-            let left = LONG.saturating_sub(begin.elapsed());
+            let left = TIMEOUT.saturating_sub(begin.elapsed());
             let line = self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("never: {what}"));
             if line.contains(what) {
                 return line;
@@ -63,7 +63,7 @@ impl Process {
         get(&self.address, "/metrics").1
     }
 
-    /// By SIGTERM.
+    /// Ends the process by SIGTERM.
     #[track_caller]
     pub(crate) fn ends(mut self) {
         signal(&self.child, "-TERM");
@@ -82,7 +82,7 @@ impl Drop for Process {
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !is_so() {
-        assert!(begin.elapsed() < LONG, "never: {what}");
+        assert!(begin.elapsed() < TIMEOUT, "never: {what}");
         thread::sleep(Duration::from_millis(5));
     }
 }
@@ -95,10 +95,10 @@ stages = [{ name = "one", percent = 1, advance = "auto" }, { name = "all", perce
 stages = [{ name = "one", percent = 1, advance = "auto" }, { name = "all", percent = 100 }]
 "#;
 
-/// Both see what an operator does; the leader alone acts; when it is killed the other one goes on.
+/// Both processes see an operator's action, and only the leader acts. When it is killed, the other one takes over.
 #[test]
-fn of_two_on_one_etcd_one_ticks_and_the_other_takes_over() {
-    let Some(real) = Real::start("two controllers on one etcd") else { return };
+fn one_of_two_processes_leads_and_the_other_takes_over() {
+    let Some(real) = EtcdServer::start("two controllers on one etcd") else { return };
     real.run(&["start", &real.write("rollout.toml", AUTO)]).ends(0);
     let more = ["--every", "50ms", "--lease", "5s"];
     let leader = Process::spawn(&real, &more);
@@ -121,7 +121,7 @@ fn of_two_on_one_etcd_one_ticks_and_the_other_takes_over() {
     assert!(leader.metrics().contains("stagegate_leads 1\n"));
     assert!(other.metrics().contains("stagegate_leads 0\n"));
 
-    // By a signal that it cannot hear.
+    // By SIGKILL.
     drop(leader);
     other.says(LEADS);
     real.run(&["promote", "b", "--by", "ben", "--yes"]).ends(0);
@@ -135,10 +135,10 @@ fn of_two_on_one_etcd_one_ticks_and_the_other_takes_over() {
     other.ends();
 }
 
-/// With a lease of an hour nobody could wait until it is over. Who leads then reads the metrics and tells.
+/// The lease of an hour would not end within the test. The new leader reads the metrics and notifies.
 #[test]
-fn who_is_told_to_stop_gives_the_lead_to_another() {
-    let Some(real) = Real::start("a lead that is given back") else { return };
+fn a_leader_that_stops_hands_over_the_lead() {
+    let Some(real) = EtcdServer::start("a lead that is given back") else { return };
     real.run(&["start", &real.write("rollout.toml", run::DOCUMENT)]).ends(0);
     let (url, news) = (prometheus(250), real.path("news.jsonl").display().to_string());
     let more = ["--every", "50ms", "--lease", "1h", "--prometheus", &url, "--tell-file", &news];
@@ -149,28 +149,27 @@ fn who_is_told_to_stop_gives_the_lead_to_another() {
     leader.ends();
     other.says(LEADS);
     real.run(&["promote", "a", "--by", "ben", "--yes"]).ends(0);
-    let line = other.says("rolled back");
-    assert!(line.contains("prometheus: a: rolled back (queue > 100 (250)), all -> off"), "{line}");
+    other.says("prometheus: a: rolled back (queue > 100 (250)), all -> off");
     other.ends();
     let news = std::fs::read_to_string(news).unwrap();
     assert_eq!(news.matches("\"kind\":\"rolled_back\"").count(), 1, "{news}");
 }
 
 #[test]
-fn it_outlives_an_etcd_that_does_not_answer() {
-    let Some(mut real) = Real::start("a controller whose etcd dies") else { return };
+fn run_survives_an_etcd_that_does_not_answer() {
+    let Some(mut real) = EtcdServer::start("a controller whose etcd dies") else { return };
     let none = real.run(&["run"]).ends(3);
     assert!(none.stderr.contains("there is no rollout yet; start one"), "{}", none.stderr);
     real.run(&["start", &real.write("rollout.toml", AUTO)]).ends(0);
     let process = Process::spawn(&real, &["--every", "50ms", "--lease", "2s"]);
     process.says(LEADS);
-    real.die();
+    real.kill();
     until("it is not well", || process.health()["healthy"] == false);
     let error = process.health()["error"].to_string();
     assert!(error.contains("does not answer"), "{error}");
     until("it leads no longer", || process.health()["leads"] == false);
     until("the figures say so", || process.metrics().contains("stagegate_store_up 0\n"));
-    real.go_on();
+    real.restart();
     until("it is well", || {
         let health = process.health();
         health["healthy"] == true && health["leads"] == true
@@ -179,7 +178,7 @@ fn it_outlives_an_etcd_that_does_not_answer() {
 }
 
 #[test]
-fn a_lease_that_etcd_does_not_give_is_refused() {
+fn a_lease_that_etcd_does_not_support_is_refused() {
     for lease in ["1s", "2500ms"] {
         let run = crate::harness::stagegate(&[
             "run",
@@ -189,7 +188,7 @@ fn a_lease_that_etcd_does_not_give_is_refused() {
             lease,
         ]);
         let run = run.ends(2);
-        let says = "etcd has leases of whole seconds, 2 at least; write for example 15s";
+        let says = "an etcd lease lasts whole seconds, at least 2; write for example 15s";
         assert!(run.stderr.contains(says), "{}", run.stderr);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Run, is_on_record, root, stagegate, stagegate_with};
+use crate::harness::{Run, assert_golden, root, stagegate, stagegate_with_stdin};
 
 const PLAN: &str = "examples/plans/staged-rollout.toml";
 const HEAD: &str = "time,treatment_requests,treatment_errors,treatment_slow,control_requests,control_errors,control_slow";
@@ -12,15 +12,15 @@ fn replay(metrics: &str, arguments: &[&str]) -> Run {
     stagegate(&[&replay, arguments].concat())
 }
 
-/// Three hours, the second half of them with nine times as many errors and three times as many slow requests.
+/// Three hours. The second half has nine times the errors and three times the slow requests.
 #[test]
-fn a_fault_is_found_at_its_row() {
+fn a_fault_fires_triggers_at_its_row() {
     let file = "crates/cli/tests/data/guard/fault.csv";
     let human = replay(file, &[]).ends(0);
     assert_eq!(human.stderr, "");
-    is_on_record("guard/replay.txt", &human.stdout);
+    assert_golden("guard/replay.txt", &human.stdout);
     let json = replay(file, &["--format", "json"]).ends(0);
-    is_on_record("guard/replay.json", &json.stdout);
+    assert_golden("guard/replay.json", &json.stdout);
     let json = json.json();
     let triggers = json["triggers"].as_array().unwrap();
     let fired = triggers.iter().enumerate();
@@ -32,7 +32,7 @@ fn a_fault_is_found_at_its_row() {
     );
     assert!(row > 90, "not before the fault");
 
-    // Without it nothing fires.
+    // Without the fault, no trigger fires.
     let text = fs::read_to_string(root().join(file)).unwrap();
     let quiet: String = text.split_inclusive('\n').take(90).collect();
     let of = [
@@ -47,19 +47,19 @@ fn a_fault_is_found_at_its_row() {
         "--format",
         "json",
     ];
-    let json = stagegate_with(&of, quiet).ends(0).json();
+    let json = stagegate_with_stdin(&of, quiet).ends(0).json();
     assert_eq!((&json["first_fire"], &json["rows"]), (&serde_json::Value::Null, &89.into()));
 }
 
-/// A trigger with `no_data = "rollback"` did not fire where there never were any data.
+/// A trigger with `no_data = "rollback"` once did not fire if there never was any data.
 #[test]
-fn data_that_never_come_take_back_as_in_a_rollout() {
+fn missing_data_fires_as_in_a_rollout() {
     let replay = |more: &[&str]| {
         let of = ["guard", "replay", "crates/cli/tests/data/guard/silent.toml", "-f", "search"];
         let file = ["--stage", "pilot", "crates/cli/tests/data/guard/silent.csv"];
         stagegate(&[&of[..], &file, more].concat()).ends(0)
     };
-    is_on_record("guard/silent.txt", &replay(&[]).stdout);
+    assert_golden("guard/silent.txt", &replay(&[]).stdout);
     let json = replay(&["--format", "json"]).json();
     assert_eq!(json["first_fire"], serde_json::json!({ "row": 3, "trigger": 1 }));
     let first = &json["triggers"][1];
@@ -67,20 +67,23 @@ fn data_that_never_come_take_back_as_in_a_rollout() {
 }
 
 #[test]
-fn what_is_wrong_with_a_file_is_told_line_by_line() {
+fn problems_of_a_metrics_file_are_listed_by_line() {
     let mut text = String::new();
     for rows in [
         "2026-01-05T09:00:00Z,100,1,2,900,9,8\n2026-01-05T08:59:00Z,100,101,2,900,9,8\nyesterday,1,-1,2,900,9,NaN\n",
         "2026-01-05T09:00:00Z,100,1,2\n",
     ] {
-        let run = stagegate_with(
+        let run = stagegate_with_stdin(
             &["guard", "replay", PLAN, "-f", "new-checkout", "--stage", "pilot", "-"],
             format!("{HEAD}\n{rows}"),
         );
         text += &run.ends(2).stderr;
     }
     let of = |document: &str, flag: &str, stage: &str, input: &str| {
-        stagegate_with(&["guard", "replay", document, "-f", flag, "--stage", stage, "-"], input)
+        stagegate_with_stdin(
+            &["guard", "replay", document, "-f", flag, "--stage", stage, "-"],
+            input,
+        )
     };
     text += &of(PLAN, "new-checkout", "pilot", "time,treatment_requests\n").ends(2).stderr;
     text += &of(PLAN, "new-checkout", "moon", "").ends(2).stderr;
@@ -93,19 +96,19 @@ fn what_is_wrong_with_a_file_is_told_line_by_line() {
     )
     .ends(2)
     .stderr;
-    is_on_record("guard/mistakes.txt", &text);
+    assert_golden("guard/mistakes.txt", &text);
     replay("no-such.csv", &[]).ends(3);
 }
 
 #[test]
-fn what_a_stage_would_find_is_told() {
+fn power_prints_the_detectable_rates_of_each_stage() {
     let plan = "crates/cli/tests/data/guard/worse.toml";
     let traffic = ["--requests-per-minute", "3000", "--base-error-rate", "0.4%"];
     let power = |arguments: &[&str]| {
         stagegate(&[&["guard", "power", plan][..], &traffic, arguments].concat())
     };
-    is_on_record("guard/power.txt", &power(&[]).ends(0).stdout);
-    is_on_record("guard/power.json", &power(&["--format", "json"]).ends(0).stdout);
+    assert_golden("guard/power.txt", &power(&[]).ends(0).stdout);
+    assert_golden("guard/power.json", &power(&["--format", "json"]).ends(0).stdout);
     for wrong in
         [["--base-error-rate", "0"], ["--base-error-rate", "100%"], ["--requests-per-minute", "-1"]]
     {
@@ -119,16 +122,15 @@ fn what_a_stage_would_find_is_told() {
     }
 }
 
-/// What the arguments leave out the document says, or nobody.
 #[test]
-fn traffic_is_the_documents_where_no_argument_says_it() {
+fn traffic_defaults_to_the_documents() {
     let document =
         fs::read_to_string(root().join("crates/cli/tests/data/guard/worse.toml")).unwrap();
     let declared = |traffic: &str| {
         document.replace("[flags.search]\n", &format!("[flags.search]\n{traffic}\n"))
     };
     let power = |document: &str, arguments: &[&str]| {
-        stagegate_with(&[&["guard", "power", "-"], arguments].concat(), document)
+        stagegate_with_stdin(&[&["guard", "power", "-"], arguments].concat(), document)
     };
     let (requests, errors) = (["--requests-per-minute", "3000"], ["--base-error-rate", "0.4%"]);
     let on_record =
@@ -148,7 +150,7 @@ fn traffic_is_the_documents_where_no_argument_says_it() {
         (&errors, "`--requests-per-minute`"),
     ] {
         let expected = format!(
-            "stagegate: the document says nothing of the traffic of `search`; say {missing}, {hint}\n"
+            "stagegate: the document has no `traffic` for `search`. Pass {missing}, {hint}\n"
         );
         assert_eq!(power(&document, arguments).ends(2).stderr, expected);
     }

@@ -1,10 +1,10 @@
-//! Running the built binary, and comparing with what is on record.
+//! Running the built binary, and comparing its output with golden files.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
@@ -13,14 +13,14 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// The output of a run that ended with this code.
+    /// Asserts the exit code and returns the run.
     #[track_caller]
     pub(crate) fn ends(self, code: i32) -> Run {
         assert_eq!(self.code, Some(code), "{self:#?}");
         self
     }
 
-    /// The JSON of a run.
+    /// Parses standard output as JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
@@ -29,16 +29,16 @@ impl Run {
 
 /// Runs `stagegate` with these arguments in the repository's root.
 pub(crate) fn stagegate(arguments: &[&str]) -> Run {
-    stagegate_with(arguments, "")
+    stagegate_with_stdin(arguments, "")
 }
 
-/// The same with these variables set.
+/// Runs `stagegate` with these environment variables.
 pub(crate) fn stagegate_with_env(arguments: &[&str], env: &[(&str, &str)]) -> Run {
     run(arguments, env, b"")
 }
 
-/// The same with this text as the standard input.
-pub(crate) fn stagegate_with(arguments: &[&str], stdin: impl AsRef<[u8]>) -> Run {
+/// Runs `stagegate` with this text as standard input.
+pub(crate) fn stagegate_with_stdin(arguments: &[&str], stdin: impl AsRef<[u8]>) -> Run {
     run(arguments, &[], stdin.as_ref())
 }
 
@@ -65,15 +65,15 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// Compares a text with the file of that name in `tests/data`. `STAGEGATE_BLESS=1` writes the file
-/// anew, for reading in the diff.
+/// Compares a text with the golden file of this name in `tests/data`. `STAGEGATE_BLESS=1` rewrites the
+/// file, so that you can review the diff.
 #[track_caller]
-pub(crate) fn is_on_record(name: &str, found: &str) {
+pub(crate) fn assert_golden(name: &str, found: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
     if std::env::var_os("STAGEGATE_BLESS").is_some() {
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(&file, found).unwrap();
     }
     let expected = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(found == expected, "{name} is not as on record; found:\n{found}");
+    assert!(found == expected, "{name} differs from its golden file; found:\n{found}");
 }

@@ -1,4 +1,4 @@
-//! Every verb, through the built binary, as its users run it.
+//! Tests of every verb through the built binary.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,6 +7,7 @@ mod check;
 mod diff;
 mod edges;
 mod etcd;
+mod etcd_server;
 mod explain;
 #[cfg(unix)]
 mod fleet;
@@ -19,7 +20,6 @@ mod metric;
 mod needs;
 #[cfg(unix)]
 mod publish;
-mod real;
 mod repeated;
 mod responsible;
 mod rollout;
@@ -31,6 +31,6 @@ mod timeline;
 mod tls;
 
 #[test]
-fn what_a_machine_lacks_fails_its_tests_where_everything_is_required() {
-    needs::are_required(&["etcd::", "fleet::", "publish::what_a_fleet", "tls::"], 7);
+fn with_require_all_missing_programs_fail_their_tests() {
+    needs::are_required(&["etcd::", "fleet::", "publish::a_fleet_publishes", "tls::"], 7);
 }

@@ -1,29 +1,29 @@
-//! What is made and not read: documents to start from, the schema, completions, the manual page.
+//! The verbs that generate output: `init`, `schema`, `completions` and `man`.
 
 use std::fs;
 
-use crate::harness::{root, stagegate, stagegate_with};
+use crate::harness::{root, stagegate, stagegate_with_stdin};
 
-/// The three commands a new user begins with.
+/// The first three commands of a new user.
 #[test]
 fn init_check_show() {
     for template in ["staged", "minimal"] {
         let document = stagegate(&["init", "--template", template]).ends(0).stdout;
-        let run = stagegate_with(&["check", "--strict", "-"], &document).ends(0);
+        let run = stagegate_with_stdin(&["check", "--strict", "-"], &document).ends(0);
         assert_eq!(run.stdout, "(standard input): good, 1 flag\n");
-        let run = stagegate_with(&["show", "--format", "markdown", "-"], &document).ends(0);
+        let run = stagegate_with_stdin(&["show", "--format", "markdown", "-"], &document).ends(0);
         assert!(run.stdout.starts_with("# "), "{}", run.stdout);
     }
     assert_eq!(stagegate(&["init"]).stdout, stagegate(&["init", "--template", "staged"]).stdout);
 }
 
-/// The document that spells the built-in plan out says exactly what it says.
+/// The document of `init` has the values of the built-in plan.
 #[test]
 fn init_staged_is_the_built_in_plan() {
     let written = stagegate(&["init", "--template", "staged"]).stdout;
     let built_in = stagegate(&["init", "--template", "minimal"]).stdout;
     let show = |document: &str| {
-        let run = stagegate_with(&["show", "--format", "json", "-"], document).ends(0);
+        let run = stagegate_with_stdin(&["show", "--format", "json", "-"], document).ends(0);
         let mut shown = run.json();
         let flag = &mut shown["flags"][0];
         assert!(flag.as_object_mut().unwrap().remove("plan").is_some());
@@ -52,13 +52,13 @@ fn init_never_overwrites() {
     stagegate(&["init", "--output", name]).ends(0);
     let first = fs::read_to_string(&file).unwrap();
     let run = stagegate(&["init", "--template", "minimal", "--output", name]).ends(3);
-    assert_eq!(run.stderr, format!("stagegate: `{name}` is there already and stays as it is\n"));
+    assert_eq!(run.stderr, format!("stagegate: `{name}` already exists and was not changed\n"));
     assert_eq!(fs::read_to_string(&file).unwrap(), first);
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing else is left");
 }
 
 #[test]
-fn the_schema_is_a_schema() {
+fn the_schema_verb_prints_a_json_schema() {
     let schema = stagegate(&["schema"]).ends(0).json();
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     let result = stagegate(&["schema", "--format", "json"]).ends(0).json();
@@ -114,7 +114,7 @@ fn every_verb_is_documented() {
     let documentation = fs::read_to_string(root().join("docs/cli.md")).unwrap();
     let help = stagegate(&["--help"]).ends(0).stdout;
     let verbs = help.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
-    // Lines that go on from the line before are indented further.
+    // Continuation lines are indented further.
     let verbs = verbs.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
     let verbs: Vec<&str> = verbs.filter(|verb| !verb.is_empty() && *verb != "help").collect();
     assert_eq!(verbs.len(), 28, "{verbs:?}");

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Run, is_on_record, root, stagegate, stagegate_with};
+use crate::harness::{Run, assert_golden, root, stagegate, stagegate_with_stdin};
 
 const PLAN: &str = "crates/cli/tests/data/people/plan.toml";
 
@@ -24,15 +24,15 @@ fn each_moment_has_its_messages() {
         let run = messages(arguments).ends(0);
         text += &format!("$ stagegate messages {}\n{}\n", arguments.join(" "), run.stdout);
     }
-    is_on_record("people/messages-on.txt", &text);
+    assert_golden("people/messages-on.txt", &text);
 }
 
 #[test]
-fn what_is_due_comes_in_order_of_days() {
+fn due_messages_are_in_order_of_days() {
     let due = messages(&["--from", "2026-01-03", "--to", "2026-01-13"]).ends(0);
-    is_on_record("people/messages-due.txt", &due.stdout);
+    assert_golden("people/messages-due.txt", &due.stdout);
     let due = messages(&["--from", "2026-01-05", "--to", "2026-01-05", "--format", "json"]);
-    is_on_record("people/messages-due.json", &due.ends(0).stdout);
+    assert_golden("people/messages-due.json", &due.ends(0).stdout);
     let days = ["--from", "2026-01-03", "--to", "2026-01-13", "--start", "2026-01-12"];
     let later = messages(&[&days[..], &["--format", "json"]].concat()).ends(0).json();
     let dates: Vec<_> = later["messages"].as_array().unwrap().iter().map(|m| &m["date"]).collect();
@@ -40,7 +40,7 @@ fn what_is_due_comes_in_order_of_days() {
 }
 
 #[test]
-fn no_message_is_the_answer_no() {
+fn without_messages_the_exit_code_is_1() {
     let run = messages(&["--on", "internal.end"]).ends(1);
     assert_eq!(run.stdout, "The plan of `checkout` has no message at internal.end.\n");
     let run = messages(&["--from", "2020-01-01", "--to", "2020-01-02"]).ends(1);
@@ -50,9 +50,9 @@ fn no_message_is_the_answer_no() {
     assert_eq!(run.json()["messages"], json!([]));
 }
 
-/// At noon of its day, in Berlin an hour later, the office answers; on a Saturday nobody is there.
+/// 12:00 UTC is 13:00 in Berlin: within office hours on a Friday, but not on a Saturday.
 #[test]
-fn the_contact_is_whoever_answers_at_noon_of_the_day() {
+fn the_contact_is_the_responsible_person_at_noon() {
     let contact = |date: &str| {
         let run = messages(&["--on", "internal.start", "--start", date]).ends(0);
         run.stdout.lines().find_map(|line| line.strip_prefix("Contact: ").map(str::to_owned))
@@ -67,23 +67,26 @@ fn a_variable_without_a_value_is_named() {
     assert_eq!(
         run.stderr,
         "stagegate: variables without a value:
-  reason: why the flag was rolled back; give it with `--set reason=TEXT`\n"
+  reason: why the flag was rolled back. Pass `--set reason=TEXT`\n"
     );
     let document = "schema = 1\n[flags.a]\nmessages = [{ audience = \"user\", when = \"start\", \
                     channel = \"x\", template = \"{{ date }}{{ starts }}{{owner}}{{ contact }}\" }]\n\
                     stages = [{ name = \"one\", percent = 100 }]";
-    let run = stagegate_with(&["messages", "-", "--on", "one.start"], document).ends(2);
+    let run = stagegate_with_stdin(&["messages", "-", "--on", "one.start"], document).ends(2);
     assert_eq!(
         run.stderr,
         "stagegate: variables without a value:
-  contact: who is responsible at the moment of the message; give it with `--set contact=TEXT`
-  date: the day the message is due; give it with `--set date=TEXT` or the day of the first stage with `--start DATE`
-  owner: the flag's owner; give it with `--set owner=TEXT`
-  starts: the day the stage begins at the earliest; give it with `--set starts=TEXT` or the day of the first stage with `--start DATE`\n"
+  contact: who is responsible at the moment of the message. Pass `--set contact=TEXT`
+  date: the day the message is due. Pass `--set date=TEXT` or `--start DATE`
+  owner: the flag's owner. Pass `--set owner=TEXT`
+  starts: the day the stage begins at the earliest. Pass `--set starts=TEXT` or `--start DATE`\n"
     );
     let days = ["messages", "-", "--from", "2026-01-01", "--to", "2026-02-01"];
-    let run = stagegate_with(&days, document).ends(2);
-    assert!(run.stderr.contains("give the day of the first stage with `--start DATE`"), "{run:?}");
+    let run = stagegate_with_stdin(&days, document).ends(2);
+    assert!(
+        run.stderr.contains("Pass the first day of the first stage with `--start DATE`"),
+        "{run:?}"
+    );
 }
 
 #[test]
@@ -91,7 +94,7 @@ fn a_message_without_a_channel_is_shown_and_not_sent() {
     let document = "schema = 1\n[flags.a]";
     let run = |arguments: &[&str]| {
         let arguments = [&["messages", "-", "--set", "status=fixed"], arguments].concat();
-        stagegate_with(&arguments, document).ends(0)
+        stagegate_with_stdin(&arguments, document).ends(0)
     };
     assert_eq!(
         run(&["--on", "pilot.as_needed"]).stdout,
@@ -103,7 +106,7 @@ Subject: Status of a
 
 We are looking into an issue with a. This is its status: fixed.\n"
     );
-    // Without a stage: the one that the flag is in.
+    // Without a stage: the flag's present stage.
     let json = run(&["--on", "as_needed", "--format", "json"]).json();
     let message = &json["messages"][0];
     assert_eq!((&message["stage"], &message["when"]), (&"off".into(), &"as_needed".into()));
@@ -112,14 +115,14 @@ We are looking into an issue with a. This is its status: fixed.\n"
 }
 
 #[test]
-fn a_wrong_question_is_a_usage_error() {
+fn invalid_arguments_are_usage_errors() {
     for (arguments, told) in [
-        (&["--on", "start"][..], "`start` is no moment of a stage"),
+        (&["--on", "start"][..], "`start` is not a moment of a stage"),
         (&["--on", "pilot.strat"], "`strat` is not a time to send a message"),
         (&["--on", "pilto.start"], "no stage `pilto`; it has: `internal`, `pilot`, `ga`"),
         (&["--on", "\u{1b}.start"], r"no stage `\u{1b}`"),
-        (&["--on", ""], "`` is no moment"),
-        (&["--on", "ga.start", "--set", "x=y"], "no message has the variable `x`; there are: `"),
+        (&["--on", ""], "`` is not a moment"),
+        (&["--on", "ga.start", "--set", "x=y"], "no message has the variable `x`. Set one of: `"),
         (&["--on", "ga.start", "--set", "x"], "KEY=VALUE"),
         (&["--from", "2026-01-02", "--to", "2026-01-01"], "--to 2026-01-01 is before --from"),
         (&["--from", "2026-01-02"], "--to"),
@@ -140,7 +143,7 @@ fn hostile_texts_are_escaped_for_people_and_kept_for_programs() {
     let run = stagegate(&arguments).ends(0);
     assert!(!run.stdout.contains(['\u{1b}', '\u{202e}', '\u{9b}', '\r']), "{}", run.stdout);
     assert!(run.stdout.contains(r"Subject: \u{1b}[2J\u{1b}[2Jvariable\u{9b}\nsubject"));
-    // What stands for a variable is no template itself.
+    // The value of a variable is not a template.
     assert!(run.stdout.contains(r"\u{1b}[2Jgoal {{ own }}"), "{}", run.stdout);
     let run = stagegate(&[&arguments[..], &["--format", "json"]].concat()).ends(0);
     let text = run.json()["messages"][0]["text"].as_str().unwrap().to_owned();
@@ -149,10 +152,10 @@ fn hostile_texts_are_escaped_for_people_and_kept_for_programs() {
     );
 }
 
-/// Another reader of such templates makes the same of every message: values are put in as they
-/// are, and one that is missing is an error.
+/// minijinja gives the same result for every message: values are inserted unchanged, and a missing value is
+/// an error.
 #[test]
-fn templates_mean_what_they_mean_elsewhere() {
+fn templates_render_as_in_minijinja() {
     let mut other = minijinja::Environment::new();
     other.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     other.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
@@ -189,7 +192,8 @@ fn templates_mean_what_they_mean_elsewhere() {
             values.iter().flat_map(|(k, v)| ["--set".to_owned(), format!("{k}={v}")]).collect();
         let set: Vec<&str> = set.iter().map(String::as_str).collect();
         let arguments = ["messages", "-", "--on", "one.start", "--format", "json"];
-        let run = stagegate_with(&[&arguments[..], &set].concat(), document.to_string()).ends(0);
+        let run =
+            stagegate_with_stdin(&[&arguments[..], &set].concat(), document.to_string()).ends(0);
         let expected = other.render_str(template, std::collections::BTreeMap::from(values));
         assert_eq!(run.json()["messages"][0]["text"], expected.unwrap());
     }
@@ -202,7 +206,7 @@ fn the_built_in_plan_has_a_text_for_every_moment() {
         for when in ["-3d", "-1d", "start", "weekly", "end", "rollback", "as_needed"] {
             let on = format!("{stage}.{when}");
             let arguments = ["messages", "-", "--on", &on, "--start", "2026-01-05"];
-            let run = stagegate_with(&arguments, document);
+            let run = stagegate_with_stdin(&arguments, document);
             assert!(matches!(run.code, Some(0 | 1)), "{on}: {run:#?}");
             assert!(!run.stdout.contains("{{"), "{on}: {run:#?}");
         }

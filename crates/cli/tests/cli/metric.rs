@@ -1,13 +1,13 @@
-//! Metrics that are decimal numbers, perhaps negative, from the document to the journal.
+//! Metrics with decimal or negative values, from the document to the journal.
 
 use std::fmt::Write as _;
 
-use crate::harness::{is_on_record, stagegate};
+use crate::harness::{assert_golden, stagegate};
 
 const DOCUMENT: &str = "crates/cli/tests/data/metric/numbers.toml";
 
 #[test]
-fn numbers_are_entered_and_judged_as_on_record() {
+fn numbers_are_entered_and_judged_as_in_the_transcript() {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("store").display().to_string();
     let mut transcript = String::new();
@@ -37,7 +37,7 @@ fn numbers_are_entered_and_judged_as_on_record() {
     assert!(history.contains("7.9 with the flag, 10.25 without"), "{history}");
     assert!(history.contains("-10.250001"), "{history}");
     let json = transcript.find("$ stagegate status --flag search --format json").unwrap();
-    is_on_record("metric/transcript.txt", &transcript[..json]);
+    assert_golden("metric/transcript.txt", &transcript[..json]);
 }
 
 #[test]

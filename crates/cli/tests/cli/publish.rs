@@ -1,4 +1,4 @@
-//! `publish`, and `run --publish`: a file that instances follow.
+//! `publish` and `run --publish`: a file that instances follow.
 
 use std::fs;
 use std::path::Path;
@@ -11,9 +11,9 @@ use stagegate::rollout::Rollout;
 use stagegate::source::{File, FollowOptions, Follower};
 use stagegate::store::Directory;
 
+use crate::etcd_server::EtcdServer;
 use crate::fleet::{LEADS, Process};
 use crate::harness::stagegate;
-use crate::real::Real;
 use crate::run;
 
 const DOCUMENT: &str = r#"schema = 1
@@ -23,8 +23,8 @@ users_file = "team.txt"
 stages = [{ name = "team", groups = ["team"] }, { name = "half", percent = 50 }, { name = "all", percent = 100 }]
 "#;
 
-/// How long anything that has to happen may take.
-const LONG: Duration = Duration::from_secs(120);
+/// The timeout for any event.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 fn start(directory: &Path, store: &str) {
     let document = directory.join("rollout.toml").display().to_string();
@@ -35,19 +35,19 @@ fn start(directory: &Path, store: &str) {
 }
 
 fn act(store: &str, arguments: &[&str]) {
-    // A directory may be somebody else's for a moment.
+    // Another process may hold the directory for a moment.
     let begin = Instant::now();
     loop {
         let run = stagegate(&[arguments, &["--store", store, "--by", "ana"]].concat());
         if run.code == Some(0) {
             return;
         }
-        assert!(run.stderr.contains("acting") && begin.elapsed() < LONG, "{run:#?}");
+        assert!(run.stderr.contains("acting") && begin.elapsed() < TIMEOUT, "{run:#?}");
     }
 }
 
 #[test]
-fn what_is_published_answers_as_the_store_does() {
+fn a_published_document_gives_the_answers_of_the_store() {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("store").display().to_string();
     let path = |name: &str| directory.path().join(name).display().to_string();
@@ -55,7 +55,7 @@ fn what_is_published_answers_as_the_store_does() {
     start(directory.path(), &store);
     let out = path("out.toml");
     assert_eq!(publish(&out).ends(0).stdout, format!("{out}: written, with 1 flag\n  a: off\n"));
-    assert_eq!(publish(&out).ends(0).stdout, format!("{out}: as it was, with 1 flag\n  a: off\n"));
+    assert_eq!(publish(&out).ends(0).stdout, format!("{out}: unchanged, with 1 flag\n  a: off\n"));
     for (verb, more) in
         [("promote", &[][..]), ("promote", &[]), ("rollback", &["--reason", "slow"])]
     {
@@ -76,13 +76,13 @@ fn what_is_published_answers_as_the_store_does() {
     stagegate(&["check", "--strict", &out]).ends(0);
 
     let other = publish(&path("out.json")).ends(2);
-    let says = "the document in force is TOML: write a name that ends in `.toml`\n";
+    let says = "the document in force is TOML. Use a name that ends in `.toml`\n";
     assert!(other.stderr.ends_with(says), "{}", other.stderr);
     let nowhere = publish(&path("nowhere/out.toml")).ends(3);
     assert!(nowhere.stderr.contains("cannot write"), "{}", nowhere.stderr);
 }
 
-/// What `start` takes, `publish` can write and an instance can read: also lists that no document has room for.
+/// The list is longer than a document may be, so it gets a file of its own.
 #[test]
 fn a_list_of_a_million_users_is_published_and_followed() {
     let directory = tempfile::tempdir().unwrap();
@@ -96,14 +96,14 @@ fn a_list_of_a_million_users_is_published_and_followed() {
     stagegate(&["start", &text("rollout.toml"), "--store", &store, "--by", "ana"]).ends(0);
     let published = stagegate(&["publish", "--store", &store, "--out", &out]).ends(0).stdout;
     let lists = text("pub.toml.lists");
-    let says = format!("  a: team\n  lists of users: {lists}, to be kept beside it\n");
+    let says = format!("  a: team\n  user lists: {lists} (keep it next to the file)\n");
     assert_eq!(published, format!("{out}: written, with 1 flag\n{says}"));
     assert_eq!(fs::read_dir(lists).unwrap().count(), 1);
 
     let file = File::new(&out).settle(Duration::ZERO);
     let (gate, _follower) = Follower::start(file, FollowOptions::new().by_hand()).unwrap();
-    let looking = Directory::read_only(&store).unwrap();
-    let rollout = Rollout::open(looking, SystemClock::new()).unwrap();
+    let store = Directory::read_only(&store).unwrap();
+    let rollout = Rollout::open(store, SystemClock::new()).unwrap();
     for number in [0, 1, 499_999, 999_999, 1_000_000, 1_000_001, 7_000_000] {
         let user = format!("user-{number}");
         let (here, there) = (gate.evaluate(&*user, "a"), rollout.gate().evaluate(&*user, "a"));
@@ -113,10 +113,10 @@ fn a_list_of_a_million_users_is_published_and_followed() {
 }
 
 #[test]
-fn a_document_that_cannot_be_published_is_told_on_lines_of_its_own() {
+fn a_document_that_is_too_long_is_not_published() {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("store").display().to_string();
-    // Within the limit as it is written, and beyond it with a stage for each flag.
+    // The document is within the size limit, but exceeds it with a stage for each flag.
     let mut document = String::from("schema = 1\n");
     for number in 0..100_000 {
         document += &format!("[flags.flag-{number}]\ndescription = \"{}\"\n", "x".repeat(125));
@@ -128,17 +128,17 @@ fn a_document_that_cannot_be_published_is_told_on_lines_of_its_own() {
     let run = stagegate(&["publish", "--store", &store, "--out", &out]).ends(3);
     assert_eq!(
         run.stderr,
-        "stagegate: the document is not published: it has 17488901 bytes with the stage of each flag, more than 16777216\n  \
+        "stagegate: the document was not published: it has 17488901 bytes with the stage of each flag, more than 16777216\n  \
          leave out descriptions and other texts, or split the flags between two stores\n",
     );
     assert!(!Path::new(&out).exists());
 }
 
-/// An instance that has the file alone, from the first promotion to the roll-back.
+/// Follows the file from the first promotion to the rollback.
 fn is_followed(store: &str, out: &str) {
     let begin = Instant::now();
     while !Path::new(out).exists() {
-        assert!(begin.elapsed() < LONG);
+        assert!(begin.elapsed() < TIMEOUT);
     }
     let file = File::new(out).settle(Duration::from_millis(10));
     let (gate, follower) = Follower::start(file, FollowOptions::new()).unwrap();
@@ -146,7 +146,7 @@ fn is_followed(store: &str, out: &str) {
     let mut until = |gate: &Gate, stage: &str| {
         let begin = Instant::now();
         while &*gate.status().flags[0].stage != stage {
-            let left = LONG.saturating_sub(begin.elapsed());
+            let left = TIMEOUT.saturating_sub(begin.elapsed());
             assert!(changed.wait(left).is_some(), "never at {stage}: {:?}", follower.status());
         }
     };
@@ -154,7 +154,7 @@ fn is_followed(store: &str, out: &str) {
     act(store, &["promote", "a", "--yes"]);
     until(&gate, "team");
     assert!(gate.is_enabled("ana", "a"));
-    // Two at once, which a document of its own would need a reason for.
+    // Two stages at once: a plain update would need a `skip_reason`.
     act(store, &["promote", "a", "--force", "--to", "all", "--reason", "decided", "--yes"]);
     until(&gate, "all");
     act(store, &["rollback", "a", "--reason", "slow", "--yes"]);
@@ -162,7 +162,7 @@ fn is_followed(store: &str, out: &str) {
     assert!(!gate.is_enabled("ana", "a"));
 }
 
-/// Killed with the test.
+/// A process that is killed when the test ends.
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -173,7 +173,7 @@ impl Drop for Killed {
 }
 
 #[test]
-fn what_run_publishes_is_followed() {
+fn a_document_published_by_run_is_followed() {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("store").display().to_string();
     start(directory.path(), &store);
@@ -183,10 +183,10 @@ fn what_run_publishes_is_followed() {
     is_followed(&store, &out);
 }
 
-/// Also by one that does not lead; and a file that cannot be written is complained about.
+/// A follower publishes, too. A file that cannot be written is reported.
 #[test]
-fn what_a_fleet_publishes_is_followed() {
-    let Some(real) = Real::start("a fleet that publishes") else { return };
+fn a_fleet_publishes_a_document_that_is_followed() {
+    let Some(real) = EtcdServer::start("a fleet that publishes") else { return };
     start(&real.path(""), &real.store);
     let leader = Process::spawn(&real, &["--publish", "/nowhere/out.toml"]);
     leader.says(LEADS);

@@ -1,4 +1,4 @@
-//! Commands that are repeated: a job that runs twice, a double click, six people at once.
+//! Repeated commands: a job that runs twice, a double click, six people at once.
 
 use std::fs;
 use std::thread;
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Run, stagegate_with_env};
 
-/// Four stages that ask for nothing.
+/// Four stages without conditions.
 const DOCUMENT: &str = "schema = 1\n[flags.f]\nstages = [{ name = \"p\", percent = 10 }, { name = \"q\", percent = 25 }, \
                         { name = \"r\", percent = 50 }, { name = \"ga\", percent = 100 }]\n";
 
@@ -45,7 +45,7 @@ fn six_promotions_to_one_stage_at_once_are_one() {
         runs.into_iter().map(|run| run.join().unwrap()).collect()
     });
     for run in &runs {
-        // The others find it there, or the store taken.
+        // The others find the flag at the stage, or the store locked.
         let is_taken = run.code == Some(3) && run.stderr.contains("another process");
         assert!(run.code == Some(0) || is_taken, "{run:#?}");
     }
@@ -58,7 +58,7 @@ fn six_promotions_to_one_stage_at_once_are_one() {
 fn a_job_that_runs_twice_goes_one_stage_up() {
     let shop = Shop::new();
     shop.promote(&["--to", "p"]).ends(0);
-    assert_eq!(shop.promote(&["--to", "p"]).ends(0).stdout, "f is at `p` already\n");
+    assert_eq!(shop.promote(&["--to", "p"]).ends(0).stdout, "f is already at `p`\n");
     let again = shop.promote(&["--to", "p", "--format", "json"]).ends(0).json();
     assert_eq!((&again["done"], &again["stage"]), (&true.into(), &"p".into()));
     shop.promote(&["--from", "p"]).ends(0);
@@ -72,20 +72,20 @@ fn a_job_that_runs_twice_goes_one_stage_up() {
     );
     shop.promote(&["--to", "ga"]).ends(1);
     assert_eq!(shop.promotions(), 2);
-    // By force, too.
+    // Also with `--force`.
     let forced = ["--force", "--reason", "decided", "--to", "ga"];
     shop.promote(&forced).ends(0);
-    assert_eq!(shop.promote(&forced).ends(0).stdout, "f is at `ga` already\n");
+    assert_eq!(shop.promote(&forced).ends(0).stdout, "f is already at `ga`\n");
 }
 
 #[test]
-fn a_step_of_an_incident_that_is_said_twice_is_one_step() {
+fn a_repeated_step_of_an_incident_is_one_step() {
     let shop = Shop::new();
     shop.promote(&[]).ends(0);
     shop.run(&["incident", "report", "f", "security", "--by", "ana"]).ends(0);
     let step = |phase: &str| shop.run(&["incident", "step", "f", "--by", "ana", "--phase", phase]);
     step("decide").ends(0);
-    assert_eq!(step("decide").ends(0).stdout, "f has `decide` behind it already\n");
+    assert_eq!(step("decide").ends(0).stdout, "f has already passed `decide`\n");
     let early = step("verify").ends(1);
     assert_eq!(
         early.stderr,
@@ -93,7 +93,7 @@ fn a_step_of_an_incident_that_is_said_twice_is_one_step() {
     );
     let unknown = step("verfy").ends(2);
     assert!(
-        unknown.stderr.contains("no phase `verfy`: write one of decide, execute, "),
+        unknown.stderr.contains("no phase `verfy`. Write one of: decide, execute, "),
         "{unknown:#?}"
     );
 }

@@ -1,6 +1,6 @@
 //! `responsible`
 
-use crate::harness::{Run, is_on_record, stagegate, stagegate_with};
+use crate::harness::{Run, assert_golden, stagegate, stagegate_with_stdin};
 
 const PLAN: &str = "crates/cli/tests/data/people/plan.toml";
 
@@ -9,7 +9,7 @@ fn responsible(arguments: &[&str]) -> Run {
 }
 
 #[test]
-fn the_row_and_the_time_are_told() {
+fn the_row_and_the_time_are_printed() {
     let mut text = String::new();
     for at in [
         "2026-01-05T08:59:30+01:00",
@@ -22,16 +22,16 @@ fn the_row_and_the_time_are_told() {
         let run = responsible(&["--at", at]).ends(0);
         text += &format!("$ stagegate responsible plan.toml --at {at}\n{}\n", run.stdout);
     }
-    is_on_record("people/responsible.txt", &text);
+    assert_golden("people/responsible.txt", &text);
     let json = responsible(&["--at", "2026-01-05T12:00:00Z", "--format", "json"]).ends(0);
-    is_on_record("people/responsible.json", &json.stdout);
+    assert_golden("people/responsible.json", &json.stdout);
 }
 
 #[test]
 fn a_row_for_every_hour_has_no_end() {
     let document = "schema = 1\n[flags.a]\nresponsibility = [{ contact = \"Jana\" }]";
     let at = ["--at", "2026-01-05T12:00:00Z"];
-    let run = stagegate_with(&[&["responsible", "-"][..], &at].concat(), document).ends(0);
+    let run = stagegate_with_stdin(&[&["responsible", "-"][..], &at].concat(), document).ends(0);
     assert_eq!(
         run.stdout,
         "Jana
@@ -39,13 +39,13 @@ fn a_row_for_every_hour_has_no_end() {
 row:        1
 hours:      Mon-Sun, UTC
 local time: Mon 2026-01-05 12:00 +00:00
-until:      no end within a week
+until:      no change within a week
 "
     );
 }
 
 #[test]
-fn a_plan_without_a_table_is_told() {
+fn without_a_responsibility_table_the_exit_code_is_1() {
     let run = stagegate(&["responsible", PLAN, "--flag", "search"]).ends(1);
     assert_eq!(run.stdout, "The plan of `search` has no responsibility table.\n");
     let run = stagegate(&["responsible", PLAN, "--flag", "search", "--format", "json"]).ends(1);
@@ -53,7 +53,7 @@ fn a_plan_without_a_table_is_told() {
 }
 
 #[test]
-fn the_ends_of_time_are_moments_too() {
+fn moments_far_in_the_past_and_the_future_are_accepted() {
     for at in ["-009999-01-03T00:00:00Z", "1969-12-31T23:59:59Z", "9999-12-30T00:00:00Z"] {
         responsible(&[&format!("--at={at}")]).ends(0);
     }

@@ -1,4 +1,4 @@
-//! A rollout by the command line alone: every verb, every exit code, on a store in a directory.
+//! A rollout on a directory by the command line alone: every verb and every exit code.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -9,7 +9,7 @@ use stagegate::rollout::{Rollout, RolloutOptions};
 use stagegate::store::{Directory, File, Files, SystemFiles};
 use tempfile::TempDir;
 
-use crate::harness::{Run, is_on_record, root, stagegate, stagegate_with_env};
+use crate::harness::{Run, assert_golden, root, stagegate, stagegate_with_env};
 
 const DOCUMENT: &str = r#"schema = 1
 [groups.team]
@@ -46,7 +46,7 @@ escalation = ["lead"]
 stages = [{ name = "all", percent = 100 }]
 "#;
 
-/// A store in a directory that is gone with the test, and a moment.
+/// A store in a temporary directory, a moment, and the transcript of all commands.
 struct Shop {
     directory: TempDir,
     at: &'static str,
@@ -60,8 +60,8 @@ impl Shop {
         Shop { directory, at: "2026-01-05T09:00:00Z", transcript: String::new() }
     }
 
-    /// A shop whose rollout has begun.
-    fn begun() -> Shop {
+    /// Starts the rollout.
+    fn started() -> Shop {
         let mut shop = Shop::new();
         let document = shop.path("rollout.toml");
         shop.run(0, &["start", document.to_str().unwrap(), "--by", "ana"]);
@@ -76,7 +76,7 @@ impl Shop {
         self.path("store").display().to_string()
     }
 
-    /// Runs a verb on the store at the moment, and writes down what it said.
+    /// Runs a verb on the store at the moment, and adds its output to the transcript.
     #[track_caller]
     fn run(&mut self, code: i32, arguments: &[&str]) -> Run {
         let store = self.store();
@@ -109,7 +109,7 @@ impl Shop {
     }
 }
 
-/// Every file of a directory with its content.
+/// Returns every file of a directory with its content.
 fn files(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(path).unwrap() {
@@ -124,8 +124,8 @@ fn files(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn a_rollout_from_start_to_end_reads_as_on_record() {
-    let mut shop = Shop::begun();
+fn a_rollout_from_start_to_end_matches_its_transcript() {
+    let mut shop = Shop::started();
     let document = shop.path("rollout.toml").display().to_string();
     let users = shop.path("users.txt").display().to_string();
     let keys: String = (0..1000).map(|number| format!("user-{number}\tregion=eu\n")).collect();
@@ -206,12 +206,12 @@ fn a_rollout_from_start_to_end_reads_as_on_record() {
         &["history", "--flag", "search", "--since", "2026-01-12T09:16:00Z", "--from", "16"],
     );
     shop.run(0, &["verify"]);
-    is_on_record("rollout/transcript.txt", &shop.transcript);
+    assert_golden("rollout/transcript.txt", &shop.transcript);
 }
 
 #[test]
-fn every_verb_says_the_same_to_programs() {
-    let mut shop = Shop::begun();
+fn every_verb_has_the_same_content_as_json() {
+    let mut shop = Shop::started();
     let status = shop.json(&["status"]);
     let search = &status["flags"][1];
     assert_eq!(
@@ -256,8 +256,8 @@ fn every_verb_says_the_same_to_programs() {
 }
 
 #[test]
-fn a_past_decision_is_answered_as_it_was() {
-    let mut shop = Shop::begun();
+fn explain_answers_for_a_past_moment() {
+    let mut shop = Shop::started();
     shop.run(0, &["promote", "other", "--by", "ana", "--yes"]);
     shop.at = "2026-01-06T09:00:00Z";
     shop.run(0, &["rollback", "other", "--reason", "slow", "--by", "ana", "--yes"]);
@@ -276,14 +276,14 @@ fn a_past_decision_is_answered_as_it_was() {
     let error = at("2026-01-01T09:00:00Z", 3).stderr;
     assert!(error.contains("there is no rollout yet"), "{error}");
     stagegate(&["explain", &store, "user-42", "another"]).ends(1);
-    // The document of that time is kept.
+    // The store keeps past documents.
     let kept = shop.run(0, &["document", "--at", "2026-01-06T00:00:00Z"]).stdout;
     assert_eq!(kept, DOCUMENT);
 }
 
 #[test]
-fn a_journal_that_was_tampered_with_is_found_and_kept() {
-    let mut shop = Shop::begun();
+fn a_tampered_journal_is_detected_and_not_changed() {
+    let mut shop = Shop::started();
     for _ in 0..3 {
         shop.run(0, &["hold", "search", "--reason", "wait", "--by", "ana"]);
         shop.run(0, &["resume", "search", "--by", "ana"]);
@@ -307,27 +307,24 @@ fn a_journal_that_was_tampered_with_is_found_and_kept() {
     }
     assert_eq!(files(&shop.path("store")), before);
 
-    // What was cut off is told by who has noted the head.
+    // Records that were cut off are detected by a noted head.
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     fs::write(&journal, lines[..5].concat()).unwrap();
     shop.run(0, &["verify"]);
     let run = shop.run(1, &["verify", "--head", &head]);
-    assert!(run.stdout.contains(&format!("record {head} is not in it")), "{}", run.stdout);
+    assert!(run.stdout.contains(&format!("record {head} is not in the journal")), "{}", run.stdout);
     fs::write(&journal, text).unwrap();
     shop.run(0, &["verify", "--head", &head]);
 }
 
 #[test]
-fn a_torn_end_is_put_right_by_who_acts_and_told() {
-    let mut shop = Shop::begun();
+fn a_torn_end_is_repaired_by_an_action_and_reported() {
+    let mut shop = Shop::started();
     let journal = shop.path("store/journal.jsonl");
     let whole = fs::read_to_string(&journal).unwrap();
     fs::write(&journal, format!("{whole}{{\"seq\":2,\"at\"")).unwrap();
     shop.run(0, &["status"]);
-    assert!(
-        fs::read_to_string(&journal).unwrap().ends_with("\"at\""),
-        "looking puts nothing right"
-    );
+    assert!(fs::read_to_string(&journal).unwrap().ends_with("\"at\""), "reading repairs nothing");
     let run = shop.run(0, &["promote", "search", "--by", "ana", "--yes"]);
     assert!(run.stderr.contains("the last 13 bytes of "), "{}", run.stderr);
     assert!(fs::read_to_string(&journal).unwrap().starts_with(&whole));
@@ -336,17 +333,17 @@ fn a_torn_end_is_put_right_by_who_acts_and_told() {
 }
 
 #[test]
-fn mistakes_change_nothing_and_say_what_to_do() {
+fn mistakes_change_nothing_and_name_the_remedy() {
     let mut shop = Shop::new();
     let (document, store) = (shop.path("rollout.toml"), shop.store());
     let document = document.to_str().unwrap();
     shop.run(3, &["status"]);
     shop.run(3, &["promote", "search", "--by", "ana", "--yes"]);
-    assert!(!shop.path("store").exists(), "looking for a store makes none");
+    assert!(!shop.path("store").exists(), "reading creates no store");
     let bad = shop.path("bad.toml").display().to_string();
     fs::write(&bad, "schema = 1\n[flags.a]\nstage = \"nowhere\"\n").unwrap();
     shop.run(1, &["start", &bad, "--by", "ana"]);
-    assert!(!shop.path("store").exists(), "nothing is made for what is no plan");
+    assert!(!shop.path("store").exists(), "an invalid plan creates no store");
     shop.run(0, &["start", document, "--by", "ana"]);
     let before = files(&shop.path("store"));
     shop.run(3, &["start", document, "--by", "ana"]);
@@ -360,18 +357,17 @@ fn mistakes_change_nothing_and_say_what_to_do() {
     shop.run(2, &["promote", "search", "--yes", "--by", " "]);
     shop.run(2, &["status", "--flag", "nothing"]);
     shop.run(2, &["document", "--at", "yesterday"]);
-    // A rehearsal is no rollout, nor the other way round.
+    // A rehearsal refuses real time.
     let run = stagegate(&["promote", "search", "--yes", "--by", "ana", "--store", &store]).ends(2);
     assert!(run.stderr.contains("this rollout is a rehearsal"), "{}", run.stderr);
     assert_eq!(files(&shop.path("store")), before, "nothing was written");
-    is_on_record("rollout/mistakes.txt", &shop.transcript);
+    assert_golden("rollout/mistakes.txt", &shop.transcript);
 }
 
-/// What is asked is asked before the store is taken: a question that nobody answers at night must not
-/// be in the way of whoever rolls back.
+/// The question comes before the lock: an unanswered question must not delay a rollback.
 #[test]
-fn a_question_that_waits_for_an_answer_holds_up_nobody() {
-    let mut shop = Shop::begun();
+fn an_unanswered_question_does_not_lock_the_store() {
+    let mut shop = Shop::started();
     shop.run(0, &["promote", "search", "--by", "ana", "--yes"]);
     let path = shop.path("rollout.toml").display().to_string();
     let taken = Directory::open(shop.store()).unwrap();
@@ -381,9 +377,9 @@ fn a_question_that_waits_for_an_answer_holds_up_nobody() {
     ];
     for question in questions {
         let run = shop.run(2, question);
-        assert!(run.stderr.ends_with("say `--yes` if that is meant\n"), "{}", run.stderr);
+        assert!(run.stderr.ends_with("pass `--yes` to confirm\n"), "{}", run.stderr);
         let run = shop.run(3, &[question, &["--yes"]].concat());
-        assert!(run.stderr.contains("another process has"), "{}", run.stderr);
+        assert!(run.stderr.contains("is locked by another process"), "{}", run.stderr);
     }
     drop(taken);
     for question in questions {
@@ -391,10 +387,9 @@ fn a_question_that_waits_for_an_answer_holds_up_nobody() {
     }
 }
 
-/// The variables of the environment stand for arguments.
 #[test]
 fn the_store_and_the_name_may_come_from_the_environment() {
-    let shop = Shop::begun();
+    let shop = Shop::started();
     let run = |arguments: &[&str]| {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_stagegate"))
             .args(arguments)
@@ -412,7 +407,7 @@ fn the_store_and_the_name_may_come_from_the_environment() {
 }
 
 #[test]
-fn the_document_says_how_many_users_a_move_is_about() {
+fn the_document_declares_the_number_of_users() {
     let mut shop = Shop::new();
     let document = shop.path("rollout.toml").display().to_string();
     let traffic = "traffic = { requests_per_minute = 3000, error_rate = \"1%\", users = 120_000 }";
@@ -425,19 +420,19 @@ fn the_document_says_how_many_users_a_move_is_about() {
     let mut asked = |arguments: &[&str]| shop.run(2, &[&promote, arguments].concat()).stderr;
     assert_eq!(
         asked(&[]),
-        "stagegate: search: off -> pilot, from 0% to 10% of users; about 12000 of 120000 gain it\n\
-         say `--yes` if that is meant\n"
+        "stagegate: search: off -> pilot, from 0% to 10% of users; about 12000 of 120000 users gain the flag\n\
+         pass `--yes` to confirm\n"
     );
-    assert!(asked(&["--traffic", "50"]).contains("; about 5 of 50 gain it\n"));
-    assert!(asked(&["--users", &users]).contains("% of users; of 1 users "));
+    assert!(asked(&["--traffic", "50"]).contains("; about 5 of 50 users gain the flag\n"));
+    assert!(asked(&["--users", &users]).contains("% of users; of 1 users, "));
     shop.run(0, &[&promote[..], &["--yes"]].concat());
     let back = shop.run(0, &["rollback", "search", "--reason", "no", "--by", "ana"]).stderr;
-    assert!(back.contains("; about 12000 of 120000 lose it\n"), "{back}");
+    assert!(back.contains("; about 12000 of 120000 users lose the flag\n"), "{back}");
 }
 
-/// Whoever is told hears of what is done, and of the messages that are due; that somebody cannot be told changes nothing.
+/// Sinks get actions and due messages. A failed delivery does not change the exit code.
 #[test]
-fn others_are_told() {
+fn notifications_are_sent() {
     let mut shop = Shop::new();
     let document = shop.path("told.toml");
     let messages = "[flags.a]\nstages = [{ name = \"all\", percent = 100 }]\n\
@@ -448,12 +443,16 @@ fn others_are_told() {
     let file = ["--tell-file", news.to_str().unwrap()];
     shop.run(0, &[&["promote", "a", "--by", "ana", "--yes"][..], &file].concat());
     let quiet = shop.run(0, &["tick"]);
-    assert_eq!(quiet.stdout, "nothing is due\n", "nobody would send it");
+    assert_eq!(quiet.stdout, "nothing is due\n", "no sink would send it");
     let tick = shop.json(&[&["tick"][..], &file].concat());
     assert_eq!(tick["messages"][0]["text"], "a!");
     let failing = ["--tell-command", "/nowhere/at-all", "--by", "ana", "--yes"];
     let run = shop.run(0, &[&["rollback", "a", "--reason", "slow"][..], &failing].concat());
-    assert!(run.stderr.starts_with("stagegate: not told by --tell-command: "), "{}", run.stderr);
+    assert!(
+        run.stderr.starts_with("stagegate: notifications were not delivered by --tell-command: "),
+        "{}",
+        run.stderr
+    );
     let told = fs::read_to_string(news).unwrap();
     let told = told.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let told: Vec<_> = told.map(|it| (it["kind"].clone(), it["stage"].clone())).collect();
@@ -463,10 +462,9 @@ fn others_are_told() {
     );
 }
 
-/// At night, from a script, with nothing at hand but the flag's name.
 #[test]
-fn a_rollback_needs_no_reason_and_no_consent_without_a_terminal() {
-    let mut shop = Shop::begun();
+fn a_rollback_needs_no_reason_and_no_confirmation_without_a_terminal() {
+    let mut shop = Shop::started();
     shop.run(0, &["promote", "search", "--by", "ana", "--yes"]);
     let run = shop.run(0, &["rollback", "search", "--by", "ana"]);
     assert!(
@@ -475,9 +473,9 @@ fn a_rollback_needs_no_reason_and_no_consent_without_a_terminal() {
     );
     assert_eq!(
         run.stderr,
-        "stagegate: search: internal -> off, from 0% to 0% of users, without team\n"
+        "stagegate: search: internal -> off, from 0% to 0% of users, without group team\n"
     );
-    // Not even a name.
+    // Nor a user name.
     shop.run(0, &["promote", "other", "--by", "ana", "--yes"]);
     let (store, nobody) = (shop.store(), [("USER", ""), ("STAGEGATE_BY", "")]);
     let arguments = ["rollback", "other", "--store", &store, "--clock", shop.at];
@@ -488,7 +486,7 @@ fn a_rollback_needs_no_reason_and_no_consent_without_a_terminal() {
     );
 }
 
-/// A directory whose journal takes nothing more.
+/// A directory whose disk is full.
 #[derive(Debug)]
 struct Full(SystemFiles);
 
@@ -543,10 +541,9 @@ impl File for FullFile {
     }
 }
 
-/// What another program could not record is recorded by the next command.
 #[test]
 fn intents_are_recorded_by_the_next_command_that_can_write() {
-    let mut shop = Shop::begun();
+    let mut shop = Shop::started();
     shop.run(0, &["promote", "search", "--by", "ana", "--yes"]);
     let intents = shop.path("intents").display().to_string();
     let store = Directory::open_with(shop.store(), Full(SystemFiles)).unwrap();
@@ -559,7 +556,7 @@ fn intents_are_recorded_by_the_next_command_that_can_write() {
     let tick = shop.run(0, &["tick", "--intents", &intents]);
     assert!(tick.stdout.contains("ben: search: rolled back (slow), internal -> off"), "{tick:?}");
     assert!(!shop.path("intents").exists());
-    // What is wrong with the file bars nothing, and is said.
+    // A damaged file is reported and prevents nothing.
     fs::write(shop.path("intents"), "?").unwrap();
     let tick = shop.run(0, &["tick", "--intents", &intents]);
     assert!(tick.stderr.contains("it does not begin with `stagegate-intents 1`"), "{tick:?}");

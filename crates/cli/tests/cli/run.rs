@@ -1,4 +1,4 @@
-//! `run`, as a service manager runs it.
+//! `run` under a service manager.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -31,7 +31,7 @@ fn start(directory: &Path) -> String {
     store
 }
 
-/// The program, as something begins it that reads what it says.
+/// Returns the command with its output piped.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stagegate"));
     command.args(arguments).current_dir(root()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -61,7 +61,7 @@ pub(crate) fn get(address: &str, path: &str) -> (String, String) {
     (head.lines().next().unwrap().to_owned(), body.to_owned())
 }
 
-/// Answers each query with that value, as Prometheus would.
+/// Starts a server that answers each query with this value, as Prometheus would. Returns its URL.
 pub(crate) fn prometheus(value: u32) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -93,9 +93,10 @@ pub(crate) fn prometheus(value: u32) -> String {
     url
 }
 
-/// It says when it is ready, lets others act, sends messages, takes back by a metric, says that it is well, and ends.
+/// `run` reports when it is ready, lets other processes act, sends notifications, rolls back by a metric, reports its
+/// health, and ends.
 #[test]
-fn it_does_what_is_due_until_it_is_told_to_stop() {
+fn run_does_due_work_until_a_signal() {
     let directory = tempfile::tempdir().unwrap();
     let store = start(directory.path());
     let notify = directory.path().join("notify");
@@ -119,7 +120,7 @@ fn it_does_what_is_due_until_it_is_told_to_stop() {
     assert!(metrics.contains("stagegate_flag_users_ratio{flag=\"a\"} 0\n"), "{metrics}");
     assert!(metrics.contains("stagegate_outbox_lost_total{outbox=\"file\"} 0\n"), "{metrics}");
 
-    // Somebody else acts: the store is free, or is so in a moment.
+    // Another process acts. It may have to retry while `run` holds the store.
     let promote = ["promote", "a", "--store", &store, "--by", "ben", "--yes"];
     while stagegate(&promote).code != Some(0) {}
     let line = loop {
@@ -137,14 +138,14 @@ fn it_does_what_is_due_until_it_is_told_to_stop() {
 }
 
 #[test]
-fn what_cannot_run_says_so_and_ends() {
+fn run_refuses_bad_arguments_and_missing_stores() {
     let directory = tempfile::tempdir().unwrap();
     let nothing = directory.path().join("nothing").display().to_string();
     let run = stagegate(&["run", "--store", &nothing]).ends(3);
     assert!(run.stderr.contains("nothing"), "{}", run.stderr);
     let store = start(directory.path());
     for (argument, value, says) in [
-        ("--listen", "0.0.0.0:9464", "others would see it"),
+        ("--listen", "0.0.0.0:9464", "not a loopback address, so other machines could connect"),
         ("--listen", "here", "not an address and a port"),
         ("--every", "soon", "write for example 30s"),
         ("--prometheus", "http://metrics.example.com", "--prometheus: "),
@@ -154,9 +155,9 @@ fn what_cannot_run_says_so_and_ends() {
     }
 }
 
-/// A store that is damaged while it runs is complained about and not given up.
+/// A store that becomes unreadable is reported and tried again.
 #[test]
-fn it_outlives_a_store_that_cannot_be_read() {
+fn run_survives_an_unreadable_store() {
     let directory = tempfile::tempdir().unwrap();
     let store = start(directory.path());
     let notify = directory.path().join("notify");
@@ -177,9 +178,9 @@ fn it_outlives_a_store_that_cannot_be_read() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
-/// Somebody keeps the lock: for a moment that is nothing, for ever it is a fault.
+/// A lock that another process holds for too long is a fault.
 #[test]
-fn a_lock_that_is_never_let_go_is_not_healthy() {
+fn a_lock_that_is_never_released_is_unhealthy() {
     let directory = tempfile::tempdir().unwrap();
     let store = start(directory.path());
     let notify = directory.path().join("notify");
@@ -203,7 +204,7 @@ fn a_lock_that_is_never_let_go_is_not_healthy() {
             break body;
         }
     };
-    let locked = "s: another process has `";
+    let locked = " is locked by another process: ";
     assert!(body.contains("nothing was read or recorded for ") && body.contains(locked), "{body}");
     assert!(get(&address, "/metrics").1.contains("\nstagegate_store_up 0\n"));
     drop(taken);

@@ -1,13 +1,13 @@
-//! `show`, in every form, and that its Markdown says all that the document says.
+//! `show` in every format. The Markdown must contain everything that the document contains.
 
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
-use super::harness::{is_on_record, root, stagegate, stagegate_with};
+use super::harness::{assert_golden, root, stagegate, stagegate_with_stdin};
 
 const COMPLETE: &str = "examples/plans/staged-rollout.toml";
 const HOSTILE: &str = include_str!("../data/hostile.toml");
 
-/// The sections of every flag, in the template's order; the last two are not of the template.
+/// The sections of every flag, in the template's order. The last two are not in the template.
 const SECTIONS: [&str; 8] = [
     "Overview",
     "Rollout Stages",
@@ -19,7 +19,7 @@ const SECTIONS: [&str; 8] = [
     "Metrics",
 ];
 
-/// What a reader of Markdown may take for something else than text.
+/// Texts that a Markdown parser could take for markup.
 const ATTACKS: [&str; 8] = [
     " | cut | in | cells |",
     " `code` ``two`` ```",
@@ -32,24 +32,24 @@ const ATTACKS: [&str; 8] = [
 ];
 
 #[test]
-fn the_summary_is_on_record() {
+fn the_summary_matches_its_golden_file() {
     let run = stagegate(&["show", COMPLETE, "--flag", "new-checkout"]).ends(0);
-    is_on_record("show/new-checkout.txt", &run.stdout);
+    assert_golden("show/new-checkout.txt", &run.stdout);
     let run = stagegate(&["show", COMPLETE]).ends(0);
-    is_on_record("show/flags.txt", &run.stdout);
+    assert_golden("show/flags.txt", &run.stdout);
 }
 
 #[test]
-fn the_markdown_is_on_record() {
+fn the_markdown_matches_its_golden_file() {
     let run = stagegate(&["show", COMPLETE, "--format", "markdown"]).ends(0);
-    is_on_record("show/staged-rollout.md", &run.stdout);
+    assert_golden("show/staged-rollout.md", &run.stdout);
 }
 
 #[test]
-fn the_json_is_on_record() {
+fn the_json_matches_its_golden_file() {
     let run = stagegate(&["show", COMPLETE, "--format", "json"]).ends(0);
     assert_eq!(run.json()["verb"], "show");
-    is_on_record("show/staged-rollout.json", &run.stdout);
+    assert_golden("show/staged-rollout.json", &run.stdout);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn markdown_has_the_sections_in_order() {
     for document in [document, std::fs::read_to_string(root().join(COMPLETE)).unwrap()] {
         let document = document.replace("users_file = \"power-users.txt\"", "users = [\"x\"]");
         let document = document.replace("may_be_empty = false", "");
-        let run = stagegate_with(&["show", "--format", "markdown", "-"], document).ends(0);
+        let run = stagegate_with_stdin(&["show", "--format", "markdown", "-"], document).ends(0);
         let (mut sections, mut plans) = (Vec::new(), 0);
         for (level, heading) in headings(&run.stdout) {
             match level {
@@ -78,12 +78,12 @@ fn markdown_has_the_sections_in_order() {
     }
 }
 
-/// The built-in plan as a team reads it that knows the template.
+/// A team that knows the template reads the built-in plan in this form.
 #[test]
-fn the_built_in_plan_is_on_record() {
+fn the_built_in_plan_matches_its_golden_file() {
     let document = stagegate(&["init"]).ends(0).stdout;
-    let run = stagegate_with(&["show", "--format", "markdown", "-"], document).ends(0);
-    is_on_record("show/built-in.md", &run.stdout);
+    let run = stagegate_with_stdin(&["show", "--format", "markdown", "-"], document).ends(0);
+    assert_golden("show/built-in.md", &run.stdout);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_variable_is_filled_in_or_named_and_never_shown_as_a_tag() {
     let document = "schema = 1\n[flags.search]\nvariables = { team = \"the shop\" }\nmessages = [\n\
         { audience = \"user\", stage = \"pilot\", when = \"start\", subject = \"{{ flag }} at {{percent}}%\", template = \"{{ team }}, {{ starts }}\" },\n\
         { audience = \"user\", when = \"rollback\", template = \"{{ stage }}: {{ reason }}, {{ contact }}\" }]\n";
-    let run = stagegate_with(&["show", "--format", "markdown", "-"], document).ends(0);
+    let run = stagegate_with_stdin(&["show", "--format", "markdown", "-"], document).ends(0);
     for text in
         ["**search at 10%**", r"> the shop, \[starts\]", r"> \[stage\]: \[reason\], \[contact\]"]
     {
@@ -101,7 +101,7 @@ fn a_variable_is_filled_in_or_named_and_never_shown_as_a_tag() {
 }
 
 #[test]
-fn markdown_misses_nothing_of_the_document() {
+fn markdown_contains_everything_in_the_document() {
     let text = std::fs::read_to_string(root().join(COMPLETE)).unwrap();
     let document: toml::Table = text.parse().unwrap();
     let flags = document["flags"].as_table().unwrap();
@@ -126,7 +126,7 @@ fn markdown_misses_nothing_of_the_document() {
             }
         }
         for text in said {
-            // A flag's own variable stands in the place of its plan's.
+            // A flag's own variable replaces its plan's.
             if text == "the new version" {
                 continue;
             }
@@ -143,7 +143,7 @@ fn markdown_misses_nothing_of_the_document() {
 fn hostile_texts_change_nothing_but_the_text() {
     let shown = |attack: &str| {
         let document = HOSTILE.replace('@', &attack.replace('\\', "\\\\").replace("\\\\u", "\\u"));
-        let run = stagegate_with(&["show", "--format", "markdown", "-"], &document).ends(0);
+        let run = stagegate_with_stdin(&["show", "--format", "markdown", "-"], &document).ends(0);
         (document, run.stdout)
     };
     let (_, benign) = shown("");
@@ -154,50 +154,50 @@ fn hostile_texts_change_nothing_but_the_text() {
         let expected = squeezed(&attack.replace("\\u001b", "\\u{1b}").replace("\\u0007", "\\u{7}"));
         let expected = expected.replace("\\u202e", "\\u{202e}");
         let count = text.matches(&expected).count();
-        // A tag is filled in within a subject and a template.
+        // In a subject and a template, `{{ flag }}` is filled in.
         let filled = if attack.contains("{{") { 2 } else { 0 };
-        // Each once at the least; an owner stands in more places.
+        // Each text appears at least once; an owner appears in several places.
         let least = HOSTILE.matches('@').count() - 1 - filled;
         assert!(count >= least, "{attack}: {count} of them in {text}");
     }
 }
 
 #[test]
-fn a_hostile_text_of_lines_stays_in_its_place() {
+fn a_hostile_text_of_several_lines_stays_one_text() {
     let attack = r"\n# no heading\n\n- no item\n1. no item\n> no quote\n```\n    no code\n---";
     let shown = |attack: &str| {
         let document = HOSTILE.replace('@', attack);
-        stagegate_with(&["show", "--format", "markdown", "-"], document).ends(0).stdout
+        stagegate_with_stdin(&["show", "--format", "markdown", "-"], document).ends(0).stdout
     };
     let (benign, attacked) = (shown(""), shown(attack));
     assert_eq!(headings(&benign), headings(&attacked));
     let lists = |text: &str| structure(text).iter().filter(|tag| tag.contains("Item")).count();
     assert_eq!(lists(&benign), lists(&attacked));
-    let run = stagegate_with(&["show", "-"], HOSTILE.replace('@', r"\u001b[2J\r\n")).ends(0);
+    let run = stagegate_with_stdin(&["show", "-"], HOSTILE.replace('@', r"\u001b[2J\r\n")).ends(0);
     assert!(!run.stdout.contains(|c: char| c.is_control() && c != '\n'), "{}", run.stdout);
 }
 
 #[test]
-fn what_is_not_there_is_told() {
+fn missing_flags_and_files_are_reported() {
     let run = stagegate(&["show", COMPLETE, "--flag", "nobody"]).ends(2);
     assert_eq!(
         run.stderr,
         "stagegate: the document has no flag `nobody`; it has: new-checkout, retry-payments\n"
     );
     assert_eq!(run.stdout, "");
-    let run = stagegate_with(&["show", "-"], "schema = 1\n[flags.a]\nstage = \"pilto\"").ends(1);
+    let run =
+        stagegate_with_stdin(&["show", "-"], "schema = 1\n[flags.a]\nstage = \"pilto\"").ends(1);
     assert!(run.stderr.contains("not a stage of this flag"), "{}", run.stderr);
-    let run = stagegate_with(&["show", "--format", "json", "-"], "schema = 2").ends(1);
+    let run = stagegate_with_stdin(&["show", "--format", "json", "-"], "schema = 2").ends(1);
     assert!(run.json()["problems"].as_array().is_some_and(|problems| !problems.is_empty()));
     stagegate(&["show", "no/such/file.toml"]).ends(3);
     for bytes in [&b"\xff\xfe\x00"[..], b"[[[[", b"{\"schema\": 1", b"\0\0\0\0"] {
-        stagegate_with(&["show", "-"], bytes).ends(1);
+        stagegate_with_stdin(&["show", "-"], bytes).ends(1);
     }
 }
 
 #[test]
-fn warnings_are_shown_with_the_flag_they_are_about() {
-    // The groups' other names are no warnings; a percentage above the last stage's is none either.
+fn warnings_are_shown_with_their_flag() {
     let run = stagegate(&["show", COMPLETE, "--format", "json"]).ends(0);
     let flags = run.json()["flags"].as_array().unwrap().clone();
     for flag in flags {
@@ -210,16 +210,16 @@ fn warnings_are_shown_with_the_flag_they_are_about() {
     }
 }
 
-/// The texts, names, numbers and days of a value, as they are printed.
+/// Collects the texts, names, numbers and days of a value, as they are printed.
 fn collect(field: &str, value: &toml::Value, said: &mut Vec<String>) {
-    /// Tables of which the keys are names.
+    /// The tables whose keys are names.
     const NAMES: [&str; 4] = ["metrics", "hold_back", "owners", "variables"];
     match value {
-        // Where something stands says it: a trigger in its section, a plan's start in its table.
+        // The section of a trigger shows its action.
         toml::Value::String(_) if matches!(field, "action") => {}
         toml::Value::String(text) if field == "phase" => said.push(text.to_uppercase()),
         toml::Value::String(text) if matches!(&**text, "internal" | "client" | "user") => {
-            // As an audience it is a heading; as a stage it is a name.
+            // An audience is a heading; a stage is a name.
             if field != "audience" {
                 said.push(text.clone());
             }
@@ -241,7 +241,7 @@ fn collect(field: &str, value: &toml::Value, said: &mut Vec<String>) {
     }
 }
 
-/// As it is printed: `as_needed` in words, and the rest as the document writes it.
+/// Returns the printed form of a text: `as_needed` becomes words, and any other text stays.
 fn as_printed(text: &str) -> &str {
     if text == "as_needed" { "as needed" } else { text }
 }
@@ -252,7 +252,7 @@ fn parse(markdown: &str) -> Parser<'_> {
     Parser::new_ext(markdown, options | Options::ENABLE_MATH)
 }
 
-/// The text as a reader sees it.
+/// Returns the text of Markdown without its markup.
 fn plain(markdown: &str) -> String {
     let mut text = String::new();
     for event in parse(markdown) {
@@ -270,7 +270,7 @@ fn squeezed(text: &str) -> String {
     text.split_whitespace().collect()
 }
 
-/// All but the text.
+/// Returns the markup of Markdown without its text.
 fn structure(markdown: &str) -> Vec<String> {
     let events = parse(markdown);
     let tags = events.filter_map(|event| match event {
@@ -299,20 +299,20 @@ fn headings(markdown: &str) -> Vec<(HeadingLevel, String)> {
     headings
 }
 
-/// A table of many flags is cheap; their whole plans would be gigabytes.
+/// A table of many flags is cheap. Their whole plans would take gigabytes.
 #[test]
 fn a_document_of_many_flags() {
     let flags: String = (0..20_000).map(|flag| format!("[flags.f{flag}]\n")).collect();
     let document = format!("schema = 1\n{flags}");
-    let run = stagegate_with(&["show", "-"], &document).ends(0);
+    let run = stagegate_with_stdin(&["show", "-"], &document).ends(0);
     assert_eq!(run.stdout.lines().count(), 20_000 + 3);
     for format in ["markdown", "json"] {
-        let run = stagegate_with(&["show", "-", "--format", format], &document).ends(2);
+        let run = stagegate_with_stdin(&["show", "-", "--format", format], &document).ends(2);
         assert_eq!(
             run.stderr,
-            "stagegate: the document has 20000 flags, more than the 1000 whose whole plans are shown \
-             at once; say which with `--flag`\n",
+            "stagegate: the document has 20000 flags, but at most 1000 whole plans are shown at once. \
+             Choose a flag with `--flag`\n",
         );
-        stagegate_with(&["show", "-", "--format", format, "--flag", "f7"], &document).ends(0);
+        stagegate_with_stdin(&["show", "-", "--format", format, "--flag", "f7"], &document).ends(0);
     }
 }

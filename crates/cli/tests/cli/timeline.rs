@@ -1,4 +1,4 @@
-//! `timeline`, in every form; what independent readers make of the calendar file and the chart.
+//! `timeline` in every format. Independent parsers read the calendar file and the chart.
 
 use std::collections::HashSet;
 
@@ -6,17 +6,17 @@ use icalendar::parser::{Component, read_calendar, unfold};
 use serde_json::Value;
 use stagegate::model::Date;
 
-use super::harness::{Run, is_on_record, stagegate, stagegate_with};
+use super::harness::{Run, assert_golden, stagegate, stagegate_with_stdin};
 
 const COMPLETE: &str = "examples/plans/staged-rollout.toml";
 const HOSTILE: &str = include_str!("../data/hostile.toml");
-/// No backslash before an `n`: the other reader takes `\\\\n` for a line end.
 /// Dated activities of every kind, for `HOSTILE`.
 const DATED: &str = r#"activities = [
     { text = "First@", at = "start" }, { text = "Each day@", at = "daily", owner = "Eve@" },
     { text = "Each week@", at = "weekly" }, { text = "Last@", at = "end" },"#;
 /// A flag that follows the built-in plan.
 const BUILT_IN: &str = "schema = 1\n[flags.search]\nowner = \"Ana\"\n";
+/// No backslash before an `n`: the parser takes `\\\\n` for a line end.
 const ATTACKS: [&str; 4] = [
     r"\r\nEND:VEVENT\r\nBEGIN:VEVENT\nX;Y,Z:\\x\\",
     r"<script>alert('1')</script> & \u0001 ]]> -->",
@@ -30,7 +30,7 @@ fn timeline(format: &str, more: &[&str]) -> String {
 }
 
 #[test]
-fn every_form_is_on_record() {
+fn every_format_matches_its_golden_file() {
     for (format, file) in [
         ("table", "table.txt"),
         ("markdown", "timeline.md"),
@@ -38,22 +38,22 @@ fn every_form_is_on_record() {
         ("svg", "timeline.svg"),
         ("json", "timeline.json"),
     ] {
-        is_on_record(&format!("timeline/{file}"), &timeline(format, &[]));
+        assert_golden(&format!("timeline/{file}"), &timeline(format, &[]));
     }
     assert_eq!(timeline("human", &[]), timeline("table", &[]));
 }
 
 #[test]
-fn a_start_is_needed_and_outweighs_the_documents() {
+fn a_start_is_required_and_replaces_the_documents() {
     let minimal = "schema = 1\n[flags.a]";
-    let run = stagegate_with(&["timeline", "-"], minimal).ends(2);
+    let run = stagegate_with_stdin(&["timeline", "-"], minimal).ends(2);
     assert_eq!(
         run.stderr,
-        "stagegate: the plan of `a` has no start: say `--start 2026-01-05`, or write \
+        "stagegate: the plan of `a` has no start. Pass `--start 2026-01-05`, or write \
          `timeline = { start = \"2026-01-05\" }` in `[flags.a]`\n"
     );
-    stagegate_with(&["timeline", "-", "--start", "2026-01-05"], minimal).ends(0);
-    let run = stagegate_with(&["timeline", "-", "--start", "2026-02-30"], minimal).ends(2);
+    stagegate_with_stdin(&["timeline", "-", "--start", "2026-01-05"], minimal).ends(0);
+    let run = stagegate_with_stdin(&["timeline", "-", "--start", "2026-02-30"], minimal).ends(2);
     assert!(run.stderr.contains("write for example 2026-01-05"), "{}", run.stderr);
     let json: Value = serde_json::from_str(&timeline("json", &["--start", "2027-02-01"])).unwrap();
     assert_eq!(json["start"], "2027-02-01");
@@ -61,20 +61,20 @@ fn a_start_is_needed_and_outweighs_the_documents() {
 }
 
 #[test]
-fn what_is_not_there_is_told() {
+fn missing_flags_and_files_are_reported() {
     let run = stagegate(&["timeline", COMPLETE]).ends(2);
-    let asked = "stagegate: which flag? Say `--flag` and one of: new-checkout, retry-payments\n";
-    assert_eq!(run.stderr, asked);
+    let expected = "stagegate: the document has several flags. Pass `--flag` with one of: new-checkout, retry-payments\n";
+    assert_eq!(run.stderr, expected);
     stagegate(&["timeline", COMPLETE, "--flag", "x"]).ends(2);
     stagegate(&["timeline", "no/such/file.toml"]).ends(3);
-    stagegate_with(&["timeline", "-"], b"\xff\0").ends(1);
-    let run = stagegate_with(&["timeline", "-", "--format", "json"], "schema = 2").ends(1);
+    stagegate_with_stdin(&["timeline", "-"], b"\xff\0").ends(1);
+    let run = stagegate_with_stdin(&["timeline", "-", "--format", "json"], "schema = 2").ends(1);
     assert_eq!(run.json()["verb"], "timeline");
 }
 
 fn built_in(document: &str, format: &str) -> Run {
     let arguments = ["timeline", "-", "--start", "2026-01-05", "--format", format];
-    stagegate_with(&arguments, document).ends(0)
+    stagegate_with_stdin(&arguments, document).ends(0)
 }
 
 #[test]
@@ -126,14 +126,14 @@ fn the_built_in_plan_has_the_rows_of_the_template() {
 }
 
 #[test]
-fn every_form_of_the_built_in_plan_is_on_record() {
+fn every_format_of_the_built_in_plan_matches_its_golden_file() {
     for (format, file) in [
         ("table", "built-in.txt"),
         ("markdown", "built-in.md"),
         ("ics", "built-in.ics"),
         ("svg", "built-in.svg"),
     ] {
-        is_on_record(&format!("timeline/{file}"), &built_in(BUILT_IN, format).stdout);
+        assert_golden(&format!("timeline/{file}"), &built_in(BUILT_IN, format).stdout);
     }
 }
 
@@ -153,7 +153,7 @@ fn an_unknown_owner_or_value_is_named() {
             assert!(!text.contains("{{"), "{text}");
         }
     }
-    let ics = stagegate_with(
+    let ics = stagegate_with_stdin(
         &["timeline", "-", "--format", "ics", "--start", "2026-01-05"],
         "schema = 1\n[flags.a]\nstages = [{ name = \"all\", percent = 100 }]\n\
          messages = [{ audience = \"user\", when = \"start\", subject = \"{{ flag }} on {{ date }}\", \
@@ -186,12 +186,12 @@ fn the_last_stage_ends_with_its_own_activity_or_with_the_completion() {
 }
 
 #[test]
-fn the_calendar_file_says_what_the_json_says() {
+fn the_calendar_file_matches_the_json() {
     let json: Value = serde_json::from_str(&timeline("json", &[])).unwrap();
     agrees(&timeline("ics", &[]), &json);
 }
 
-/// Reads a calendar file with another reader than ours, and compares it with the JSON.
+/// Reads a calendar file with an independent parser, and compares it with the JSON.
 #[track_caller]
 fn agrees(ics: &str, json: &Value) {
     for line in ics.split_terminator("\r\n") {
@@ -263,7 +263,7 @@ fn agrees(ics: &str, json: &Value) {
     assert_eq!(of("MESSAGE").count(), messages.len());
 }
 
-/// A text as the reader gives it back: what no text may have is shown.
+/// Returns a text as the parser returns it: with visible control characters.
 fn shown(text: &str) -> String {
     let mut shown = String::new();
     for c in text.replace("\r\n", "\n").chars() {
@@ -290,7 +290,7 @@ fn hostile_texts_stay_texts() {
         let hostile = HOSTILE.replace("activities = [", DATED);
         let document = hostile.replace('@', attack);
         let run = |format: &str| {
-            stagegate_with(&["timeline", "-", "--format", format], &document).ends(0)
+            stagegate_with_stdin(&["timeline", "-", "--format", format], &document).ends(0)
         };
         agrees(&run("ics").stdout, &run("json").json());
         let svg = run("svg").stdout;
@@ -299,7 +299,7 @@ fn hostile_texts_stay_texts() {
         let elements = chart.descendants().filter(roxmltree::Node::is_element);
         assert!(elements.clone().all(|node| known.contains(&node.tag_name().name())));
         let benign =
-            stagegate_with(&["timeline", "-", "--format", "svg"], hostile.replace('@', ""));
+            stagegate_with_stdin(&["timeline", "-", "--format", "svg"], hostile.replace('@', ""));
         let benign = benign.ends(0).stdout;
         let benign = roxmltree::Document::parse(&benign).unwrap();
         let count = benign.descendants().filter(roxmltree::Node::is_element).count();
@@ -330,7 +330,7 @@ fn the_chart_has_a_bar_for_each_stage_where_its_days_are() {
     let stages = json["stages"].as_array().unwrap();
     assert_eq!(bars.len(), stages.len());
     assert!(bars.windows(2).all(|two| two[0].0 <= two[1].0 && two[0].2 < two[1].2), "{bars:?}");
-    // The same number of pixels a day, as near as whole pixels allow.
+    // Every day has the same width, up to rounding to whole pixels.
     let day = |value: &Value| -> i64 {
         let date: Date = value.as_str().unwrap().parse().unwrap();
         i64::from("2026-01-01".parse::<Date>().unwrap().days_until(date))
@@ -383,7 +383,7 @@ fn charts_of_a_week_and_of_years_have_whole_numbers_within_the_picture() {
         )
         .replace("that-is-quite-lon", "of-31-b");
         let run = ["timeline", "-", "--format", "svg", "--start", "2026-01-05"];
-        let svg = stagegate_with(&run, &document).ends(0).stdout;
+        let svg = stagegate_with_stdin(&run, &document).ends(0).stdout;
         let chart = roxmltree::Document::parse(&svg).unwrap();
         let mut labels = Vec::new();
         for node in chart.descendants() {

@@ -1,4 +1,4 @@
-//! An etcd with TLS, by certificates that `openssl` makes.
+//! An etcd with TLS, with certificates from `openssl`.
 
 use std::io::Read;
 use std::net::TcpListener;
@@ -8,10 +8,10 @@ use std::{fs, thread};
 
 use tempfile::TempDir;
 
+use crate::etcd_server::EtcdServer;
 use crate::fleet::{LEADS, Process};
 use crate::harness::stagegate_with_env;
 use crate::needs;
-use crate::real::Real;
 
 const DOCUMENT: &str = r#"schema = 1
 [flags.a]
@@ -28,7 +28,7 @@ fn openssl(directory: &Path, arguments: &str) -> Option<()> {
 
 const KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
 
-/// An authority, as `ca.pem`, and another one that has signed nothing, as `other.pem`.
+/// Creates an authority, `ca.pem`, and another one that signs nothing, `other.pem`.
 fn authorities(directory: &Path) -> Option<()> {
     for name in ["ca", "other"] {
         openssl(
@@ -39,7 +39,7 @@ fn authorities(directory: &Path) -> Option<()> {
     Some(())
 }
 
-/// A certificate of that authority for a server of these names, as `server.pem`.
+/// Creates a certificate of that authority for a server with these names, `server.pem`.
 fn certificate(directory: &Path, names: &str) -> Option<()> {
     fs::write(
         directory.join("names"),
@@ -56,15 +56,15 @@ fn certificate(directory: &Path, names: &str) -> Option<()> {
     )
 }
 
-fn real(names: &str) -> Option<Real> {
+fn real(names: &str) -> Option<EtcdServer> {
     let scratch: TempDir = tempfile::tempdir().unwrap();
     authorities(scratch.path())?;
     certificate(scratch.path(), names)?;
-    Real::start_with_tls("an etcd with TLS", scratch, "server")
+    EtcdServer::start_with_tls("an etcd with TLS", scratch, "server")
 }
 
 #[test]
-fn an_etcd_with_tls_is_a_store_for_who_trusts_it() {
+fn an_etcd_with_tls_needs_a_trusted_certificate() {
     let Some(real) = real("IP:127.0.0.1,DNS:localhost") else { return };
     let document = real.write("rollout.toml", DOCUMENT);
     let trusting = |ca: Option<&str>| {
@@ -72,18 +72,18 @@ fn an_etcd_with_tls_is_a_store_for_who_trusts_it() {
         env.extend(ca.map(|ca| ("STAGEGATE_ETCD_CA", real.path(ca).display().to_string())));
         env
     };
-    // One that has not signed it, and those of the web.
+    // Another authority, and the default ones.
     for ca in [Some("other.pem"), None] {
         for verb in [&["status"][..], &["start", &document]] {
             let run = real.run_with(verb, &trusting(ca)).ends(3);
             let expected = "does not answer: invalid peer certificate: UnknownIssuer; set STAGEGATE_ETCD_CA to the \
-                            PEM file of the authority that has signed it\n";
+                            PEM file of the authority that signed the certificate\n";
             assert!(run.stderr.ends_with(expected), "{}", run.stderr);
         }
     }
     fs::write(real.path("none.pem"), "no certificate").unwrap();
     for (ca, code, expected) in [
-        ("none.pem", 2, "no certificate in `PATH`: write the path of a PEM file"),
+        ("none.pem", 2, "no certificate in `PATH`. Write the path of a PEM file"),
         ("nothing.pem", 3, "PATH: No such file or directory (os error 2)"),
     ] {
         let run = real.run_with(&["status"], &trusting(Some(ca))).ends(code);
@@ -91,12 +91,12 @@ fn an_etcd_with_tls_is_a_store_for_who_trusts_it() {
         let expected = format!("stagegate: STAGEGATE_ETCD_CA: {expected}\n");
         assert_eq!(run.stderr.replace(&path, "PATH"), expected);
     }
-    // Of all of this nothing has come to it.
+    // None of these runs has written to the store.
     let none = real.run(&["status"]).ends(3);
     assert!(none.stderr.contains("there is no rollout yet; start one"), "{}", none.stderr);
 
     let started = real.run(&["start", &document]).ends(0);
-    assert!(started.stdout.starts_with(&format!("{}: began", real.store)), "{}", started.stdout);
+    assert!(started.stdout.starts_with(&format!("{}: started", real.store)), "{}", started.stdout);
     let process = Process::spawn(&real, &["--every", "1h"]);
     process.says(LEADS);
     real.run(&["promote", "a", "--yes"]).ends(0);
@@ -111,7 +111,7 @@ fn an_etcd_with_tls_is_a_store_for_who_trusts_it() {
 }
 
 #[test]
-fn a_server_of_another_name_or_without_tls_is_told_nothing() {
+fn a_server_with_another_name_or_without_tls_gets_no_data() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let store = format!("etcds://{}/canary", listener.local_addr().unwrap());
     let heard = thread::spawn(move || {
@@ -125,7 +125,7 @@ fn a_server_of_another_name_or_without_tls_is_told_nothing() {
     let run = stagegate_with_env(&["status", "--store", &store], &env).ends(3);
     assert!(run.stderr.contains("does not answer"), "{}", run.stderr);
     let heard = heard.join().unwrap();
-    // The beginning of a handshake.
+    // The first byte of a TLS handshake.
     assert_eq!(heard[0], 22);
     assert!(!heard.windows(6).any(|six| six == b"canary"));
 

@@ -1,4 +1,4 @@
-//! From the events of the parser to a tree.
+//! Builds the document tree from parser events.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -8,56 +8,62 @@ use toml_parser::decoder::{Encoding, ScalarKind};
 use toml_parser::parser::EventReceiver;
 use toml_parser::{ErrorSink, ParseError, Raw, Span};
 
-use super::mistake::Mistake;
-use super::tables::{Id, Key, Tables};
+use super::structure_error::StructureError;
+use super::tables::{SimpleKey, TableId, Tables};
 use crate::plan::limits::{MAX_DEPTH, MAX_PROBLEMS};
 use crate::plan::node::{Node, Value};
 
+/// Receives parser events and builds the tables of the document.
+///
+/// It goes on after an error, so that one pass reports every error.
 pub(super) struct Builder<'a> {
     text: &'a str,
     tables: Tables<'a>,
-    /// The table of the last header, if that was a sound one.
-    current: Option<Id>,
+    /// The table of the last header; `None` if that header was invalid.
+    current: Option<TableId>,
     header: Header,
-    /// The keys of the dotted key that is read, at most one more than may be inside one another.
-    path: Vec<Key<'a>>,
-    /// Whether the next key is one more of `path`.
+    /// The keys of the current dotted key, at most `MAX_DEPTH` + 1: enough to detect one that is too deep.
+    path: Vec<SimpleKey<'a>>,
+    /// Whether the next key continues `path`: a dot came before it.
     is_dotted: bool,
-    /// Where the next value goes that is no item of an array. It goes nowhere after a mistake.
+    /// The field that the next value belongs to. `None` in an array and after an error: the value is dropped.
     target: Option<Target<'a>>,
-    /// Arrays and tables in braces that are not closed yet, the innermost last.
-    open: Vec<Open<'a>>,
-    /// Whether the parser leaves out something in brackets that it took for no value: it tells of
-    /// the end and not of the beginning.
+    /// The arrays and inline tables that are not closed yet, the innermost last.
+    open: Vec<OpenContainer<'a>>,
+    /// Whether the parser skips a bracketed value where it expected a key. It sends no event for the
+    /// opening bracket, but one for the closing bracket.
     is_skipping: bool,
-    pub(super) mistakes: Vec<Mistake>,
+    pub(super) structure_errors: Vec<StructureError>,
     pub(super) unlisted: usize,
 }
 
-/// A header that is read.
+/// The table header that is being read.
 #[derive(Default)]
 struct Header {
     start: usize,
-    is_item: bool,
+    /// Whether it has two brackets: `[[name]]`.
+    is_array: bool,
 }
 
+/// The field that a value belongs to.
 struct Target<'a> {
-    table: Id,
-    key: Key<'a>,
+    table: TableId,
+    key: SimpleKey<'a>,
 }
 
-struct Open<'a> {
+/// An array or inline table whose closing bracket has not come yet.
+struct OpenContainer<'a> {
     start: usize,
     depth: usize,
     content: Content<'a>,
-    /// Where it goes itself.
+    /// The field that the container itself belongs to.
     target: Option<Target<'a>>,
 }
 
 enum Content<'a> {
     Items(Vec<Node<'a>>),
-    Fields(Id),
-    /// Too deep to read on.
+    Fields(TableId),
+    /// Too deep: its content is not read.
     Refused,
 }
 
@@ -73,20 +79,20 @@ impl<'a> Builder<'a> {
             target: None,
             open: Vec::new(),
             is_skipping: false,
-            mistakes: Vec::new(),
+            structure_errors: Vec::new(),
             unlisted: 0,
         }
     }
 
-    /// The document.
+    /// Returns the tree of the whole document.
     pub(super) fn into_root(mut self) -> Node<'a> {
         Node { span: 0..0, value: Value::Table(self.tables.finish(0)) }
     }
 
-    fn mistake(&mut self, mistake: Mistake) {
-        // Every byte can be one.
-        if self.mistakes.len() < MAX_PROBLEMS {
-            self.mistakes.push(mistake);
+    fn add_error(&mut self, error: StructureError) {
+        // Each byte of a document can be an error, so the list needs a limit.
+        if self.structure_errors.len() < MAX_PROBLEMS {
+            self.structure_errors.push(error);
         } else {
             self.unlisted += 1;
         }
@@ -137,74 +143,82 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn begin_header(&mut self, span: Span, is_item: bool) {
-        self.header = Header { start: span.start(), is_item };
+    fn begin_header(&mut self, span: Span, is_array: bool) {
+        self.header = Header { start: span.start(), is_array };
         self.path.clear();
         self.is_dotted = false;
-        // Until the header is complete, which it may never be.
+        // `None` until the closing bracket, which may never come.
         self.current = None;
     }
 
     fn end_header(&mut self, span: Span) {
-        let Header { start, is_item } = self.header;
-        self.current = match self.tables.header(&self.path, start..span.end(), is_item) {
+        let Header { start, is_array } = self.header;
+        self.current = match self.tables.header(&self.path, start..span.end(), is_array) {
             Ok(table) => Some(table),
-            Err((mistake, table)) => {
-                self.mistake(mistake);
+            Err((error, table)) => {
+                self.add_error(error);
                 table
             }
         };
     }
 
-    /// Tables and arrays that the next value is inside of.
+    /// Returns the number of tables and arrays around the next value.
     fn depth(&self) -> usize {
         match (self.open.last(), &self.target) {
-            (Some(Open { content: Content::Items(_), depth, .. }), _) => depth + 1,
+            (Some(OpenContainer { content: Content::Items(_), depth, .. }), _) => depth + 1,
             (_, Some(target)) => self.tables.depth(target.table) + 1,
             (Some(open), None) => open.depth + 1,
             (None, None) => 1,
         }
     }
 
-    /// Whether a value may be as deep as the next one is; a mistake if not.
-    fn fits(&mut self, span: Span) -> bool {
-        let fits = self.depth() <= MAX_DEPTH;
-        // Of a table's field the key has been told.
-        if !fits && matches!(self.open.last(), Some(Open { content: Content::Items(_), .. })) {
-            self.mistake(Mistake::too_deep(span.start()..span.end()));
+    /// Returns whether the next value is within [`MAX_DEPTH`]. Reports an array item that is not.
+    fn check_depth(&mut self, span: Span) -> bool {
+        let is_within = self.depth() <= MAX_DEPTH;
+        // A field that is too deep has been reported at its key.
+        if !is_within
+            && matches!(self.open.last(), Some(OpenContainer { content: Content::Items(_), .. }))
+        {
+            self.add_error(StructureError::too_deep(span.start()..span.end()));
         }
-        fits
+        is_within
     }
 
-    fn begin(&mut self, span: Span, is_table: bool) -> bool {
-        let (fits, depth) = (self.fits(span), self.depth());
-        let content = match (fits, is_table) {
+    /// Opens an array or an inline table. Returns whether the parser should read its content.
+    fn open_container(&mut self, span: Span, is_table: bool) -> bool {
+        let (is_within, depth) = (self.check_depth(span), self.depth());
+        let content = match (is_within, is_table) {
             (false, _) => Content::Refused,
             (true, true) => Content::Fields(self.tables.begin(depth)),
             (true, false) => Content::Items(Vec::new()),
         };
-        self.open.push(Open { start: span.start(), depth, content, target: self.target.take() });
-        fits
+        self.open.push(OpenContainer {
+            start: span.start(),
+            depth,
+            content,
+            target: self.target.take(),
+        });
+        is_within
     }
 
-    fn end(&mut self, span: Span) {
+    fn close_container(&mut self, span: Span) {
         if self.is_skipping {
             self.is_skipping = false;
             return;
         }
-        let Some(Open { start, content, target, .. }) = self.open.pop() else { return };
+        let Some(OpenContainer { start, content, target, .. }) = self.open.pop() else { return };
         self.target = target;
         let value = match content {
             Content::Items(items) => Value::Array(items),
             Content::Fields(id) => Value::Table(self.tables.finish(id)),
             Content::Refused => Value::Other,
         };
-        self.place(start..span.end(), value);
+        self.store_value(start..span.end(), value);
     }
 
-    fn place(&mut self, span: Range<usize>, value: Value<'a>) {
+    fn store_value(&mut self, span: Range<usize>, value: Value<'a>) {
         let node = Node { span, value };
-        if let Some(Open { content: Content::Items(items), .. }) = self.open.last_mut() {
+        if let Some(OpenContainer { content: Content::Items(items), .. }) = self.open.last_mut() {
             items.push(node);
         } else if let Some(Target { table, key }) = self.target.take() {
             self.tables.add(table, key, node);
@@ -230,19 +244,19 @@ impl EventReceiver for Builder<'_> {
     }
 
     fn inline_table_open(&mut self, span: Span, _: &mut dyn ErrorSink) -> bool {
-        self.begin(span, true)
+        self.open_container(span, true)
     }
 
     fn inline_table_close(&mut self, span: Span, _: &mut dyn ErrorSink) {
-        self.end(span);
+        self.close_container(span);
     }
 
     fn array_open(&mut self, span: Span, _: &mut dyn ErrorSink) -> bool {
-        self.begin(span, false)
+        self.open_container(span, false)
     }
 
     fn array_close(&mut self, span: Span, _: &mut dyn ErrorSink) {
-        self.end(span);
+        self.close_container(span);
     }
 
     fn simple_key(&mut self, span: Span, encoding: Option<Encoding>, errors: &mut dyn ErrorSink) {
@@ -251,9 +265,9 @@ impl EventReceiver for Builder<'_> {
         }
         self.is_dotted = false;
         let text = self.key(span, encoding, errors);
-        // One too many is enough to be refused.
+        // One key more than `MAX_DEPTH` is enough to refuse the dotted key.
         if self.path.len() <= MAX_DEPTH {
-            self.path.push(Key { text, span: span.start()..span.end() });
+            self.path.push(SimpleKey { text, span: span.start()..span.end() });
         }
     }
 
@@ -265,20 +279,20 @@ impl EventReceiver for Builder<'_> {
         self.target = None;
         let table = match self.open.last() {
             None => self.current,
-            Some(Open { content: Content::Fields(id), .. }) => Some(*id),
+            Some(OpenContainer { content: Content::Fields(id), .. }) => Some(*id),
             Some(_) => None,
         };
         let Some(table) = table else { return };
         match self.tables.parent_of(table, &self.path) {
             Ok(table) => self.target = self.path.pop().map(|key| Target { table, key }),
-            Err(mistake) => self.mistake(mistake),
+            Err(error) => self.add_error(error),
         }
     }
 
     fn scalar(&mut self, span: Span, encoding: Option<Encoding>, errors: &mut dyn ErrorSink) {
         let value = self.value(span, encoding, errors);
-        if self.fits(span) {
-            self.place(span.start()..span.end(), value);
+        if self.check_depth(span) {
+            self.store_value(span.start()..span.end(), value);
         }
     }
 
@@ -291,15 +305,16 @@ impl EventReceiver for Builder<'_> {
     }
 
     fn error(&mut self, span: Span, _: &mut dyn ErrorSink) {
-        let in_table = matches!(self.open.last(), Some(Open { content: Content::Fields(_), .. }));
+        let in_table =
+            matches!(self.open.last(), Some(OpenContainer { content: Content::Fields(_), .. }));
         if in_table && matches!(self.text(span), "[" | "{") {
             self.is_skipping = true;
         }
     }
 }
 
-/// The content of a quoted string in which every character stands for itself. The parser decodes
-/// any string; most are such, and need no more than this look.
+/// Returns the content of a quoted string without escapes, line breaks and inner quotes. `None` for any other
+/// string, which the parser must decode. A fast path: most strings are plain.
 fn plain_string(text: &str, encoding: Option<Encoding>) -> Option<&str> {
     let quote = match encoding? {
         Encoding::BasicString => '"',

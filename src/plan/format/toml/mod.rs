@@ -1,8 +1,9 @@
-//! TOML: the lexer and the grammar of `toml_parser`, whose events go straight into a tree. It keeps
-//! places and the text of numbers, and reads on after an error.
+//! The TOML reader: the lexer and parser of `toml_parser`, whose events build the document tree.
+//!
+//! The tree keeps the position of each key and value, and the text of numbers. The reader goes on after an error.
 
 mod build;
-mod mistake;
+mod structure_error;
 mod tables;
 
 use std::fmt::Write;
@@ -13,7 +14,7 @@ use toml_parser::parser::parse_document;
 use toml_parser::{ErrorSink, Expected, ParseError, Source};
 
 use self::build::Builder;
-use self::mistake::Mistake;
+use self::structure_error::StructureError;
 use crate::plan::error::Excerpt;
 use crate::plan::fields::Path;
 use crate::plan::limits::MAX_PROBLEMS;
@@ -21,44 +22,48 @@ use crate::plan::node::Node;
 use crate::plan::report::Report;
 
 pub(super) fn parse<'a>(text: &'a str, report: &mut Report<'a>) -> Option<Node<'a>> {
-    match read(text, PIECE) {
+    match read(text, MIN_CHUNK_TOKENS) {
         Ok(root) => Some(root),
         Err(errors) => {
-            errors.tell(text, report);
-            // What could be recovered is not the document: problems of it might be of our own
-            // making.
+            errors.report_to(text, report);
+            // Do not check the part that could be read: the syntax errors may cause its problems.
             None
         }
     }
 }
 
-fn read(text: &str, piece: usize) -> Result<Node<'_>, Errors> {
+/// Reads a text, at least `min_tokens` tokens at a time.
+fn read(text: &str, min_tokens: usize) -> Result<Node<'_>, Errors> {
     let mut builder = Builder::new(text);
-    let mut syntax = Syntax::default();
-    parse_in_pieces(text, piece, &mut builder, &mut syntax);
-    if syntax.errors.is_empty() && builder.mistakes.is_empty() {
+    let mut syntax = SyntaxErrors::default();
+    parse_in_chunks(text, min_tokens, &mut builder, &mut syntax);
+    if syntax.errors.is_empty() && builder.structure_errors.is_empty() {
         return Ok(builder.into_root());
     }
     let unlisted = syntax.unlisted + builder.unlisted;
-    Err(Errors { syntax: syntax.errors, mistakes: builder.mistakes, unlisted })
+    Err(Errors { syntax: syntax.errors, structure_errors: builder.structure_errors, unlisted })
 }
 
-/// Tokens of a piece, at least.
-const PIECE: usize = 4096;
+/// The smallest number of tokens that the parser gets at a time.
+const MIN_CHUNK_TOKENS: usize = 4096;
 
-/// Has the parser see some lines at a time: the tokens of all would take more memory than the tree.
+/// Parses a text some lines at a time. The tokens of the whole text would take more memory than the tree.
 ///
-/// A text may be cut where a line ends with no bracket open: there the parser knows no more than at
-/// the beginning. Where brackets do not match, so that one is open after all, the text is refused
-/// either way.
-fn parse_in_pieces(text: &str, piece: usize, builder: &mut Builder<'_>, syntax: &mut Syntax) {
+/// A chunk ends at a line end outside all brackets. The parser has no state there, so chunks do not change the result.
+/// If brackets do not match, a chunk may end while a bracket is open. The text is invalid then with or without chunks.
+fn parse_in_chunks(
+    text: &str,
+    min_tokens: usize,
+    builder: &mut Builder<'_>,
+    syntax: &mut SyntaxErrors,
+) {
     let (mut tokens, mut open) = (Vec::new(), 0_i32);
     for token in Source::new(text).lex() {
         tokens.push(token);
         match token.kind() {
             TokenKind::LeftSquareBracket | TokenKind::LeftCurlyBracket => open += 1,
             TokenKind::RightSquareBracket | TokenKind::RightCurlyBracket => open -= 1,
-            TokenKind::Newline if open == 0 && tokens.len() >= piece => {
+            TokenKind::Newline if open == 0 && tokens.len() >= min_tokens => {
                 parse_document(&tokens, builder, syntax);
                 tokens.clear();
             }
@@ -68,15 +73,15 @@ fn parse_in_pieces(text: &str, piece: usize, builder: &mut Builder<'_>, syntax: 
     parse_document(&tokens, builder, syntax);
 }
 
-/// What the parser refuses.
+/// Collects the syntax errors of the parser.
 #[derive(Default)]
-struct Syntax {
-    /// As many as a report may list: every byte can be one.
+struct SyntaxErrors {
+    /// At most [`MAX_PROBLEMS`]: each byte of a document can be an error.
     errors: Vec<ParseError>,
     unlisted: usize,
 }
 
-impl ErrorSink for Syntax {
+impl ErrorSink for SyntaxErrors {
     fn report_error(&mut self, error: ParseError) {
         if self.errors.len() < MAX_PROBLEMS {
             self.errors.push(error);
@@ -86,40 +91,44 @@ impl ErrorSink for Syntax {
     }
 }
 
-/// Why a text is no TOML.
+/// The errors of a text that is not valid TOML.
 #[derive(Debug)]
 struct Errors {
     syntax: Vec<ParseError>,
-    mistakes: Vec<Mistake>,
+    structure_errors: Vec<StructureError>,
     unlisted: usize,
 }
 
 impl Errors {
-    fn tell(self, text: &str, report: &mut Report<'_>) {
+    fn report_to(self, text: &str, report: &mut Report<'_>) {
         for error in &self.syntax {
             let span = error.unexpected().map(|span| span.start()..span.end());
             let span = span.unwrap_or(text.len()..text.len());
             let message = describe(error, text, &span);
-            report.problem(span, &Path::root(), message, "mend the syntax here, or just before");
+            report.problem(span, &Path::root(), message, "fix the syntax here or just before");
         }
-        for mistake in &self.mistakes {
-            let (message, hint) = mistake.describe(report);
-            report.problem(mistake.span.clone(), &Path::root(), message, hint);
+        for error in &self.structure_errors {
+            let (message, hint) = error.describe(report);
+            report.problem(error.span.clone(), &Path::root(), message, hint);
         }
-        report.count(self.unlisted);
+        report.count_unlisted(self.unlisted);
     }
 }
 
+/// Returns the message of a syntax error.
 fn describe(error: &ParseError, text: &str, span: &Range<usize>) -> String {
     let mut found = text.get(span.clone()).unwrap_or_default().trim_end();
     if found.is_empty() {
-        // The parser points before what it did not expect.
+        // The span is empty and comes before the unexpected character.
         let rest = text.get(span.start..).unwrap_or_default().trim_start_matches([' ', '\t']);
         let next = rest.chars().next().filter(|next| !matches!(next, '\r' | '\n'));
-        found = next.and_then(|next| rest.get(..next.len_utf8())).unwrap_or("the end");
+        found = next.and_then(|next| rest.get(..next.len_utf8())).unwrap_or_default();
     }
-    let found = Excerpt(found);
-    let mut message = format!("found {found}, which is no TOML: {}", error.description());
+    let place = match found {
+        "" => "the end of the line".to_owned(),
+        _ => format!("`{}`", Excerpt(found)),
+    };
+    let mut message = format!("invalid TOML at {place}: {}", error.description());
     for (index, expected) in error.expected().unwrap_or_default().iter().enumerate() {
         message += if index == 0 { ", expected " } else { ", " };
         // Writing to a string does not fail.
@@ -133,6 +142,6 @@ fn describe(error: &ParseError, text: &str, span: &Range<usize>) -> String {
     message
 }
 
-// Last: what stands after it would count as a test's.
+// Last: the test `layering` takes the next braces after `#[cfg(test)]` for test code.
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! `messages`: who is told what, and when.
+//! `messages`: the communication plan.
 
 pub(super) mod occasion;
 pub(super) mod template;
@@ -25,24 +25,24 @@ use crate::plan::report::Report;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Message {
-    /// To whom.
+    /// The recipients.
     pub audience: Audience,
-    /// About which stage; `None`: about each.
+    /// The stage that the message is about. `None`: each stage.
     pub stage: Option<StageName>,
-    /// When.
+    /// The time at which it is due.
     pub when: When,
-    /// The channel to send it to: `"#releases"`, `"email"`. `None`: the message is shown, and never sent.
+    /// The channel to send it to: `"#releases"`, `"email"`. `None`: the message is shown but never sent.
     pub channel: Option<Box<str>>,
     /// How the team delivers it, in words: `"Call/Email"`.
     pub method: Option<Box<str>>,
     /// The subject line.
     pub subject: Option<Template>,
-    /// The text.
+    /// The text of the message.
     pub template: Template,
 }
 
 words! {
-    /// To whom a message goes. Printed, and read, as a document writes it.
+    /// The recipients of a message. Printed and parsed as in a document.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
     #[non_exhaustive]
     pub enum Audience: "not an audience" {
@@ -58,13 +58,13 @@ words! {
 impl FromStr for Audience {
     type Err = ParseAudienceError;
 
-    /// Reads `internal`, `client` or `user`.
+    /// Parses `internal`, `client` or `user`.
     fn from_str(text: &str) -> Result<Audience, ParseAudienceError> {
         Audience::of_word(text).ok_or(ParseAudienceError(()))
     }
 }
 
-/// Text that is no [`Audience`].
+/// The error for a text that is not an [`Audience`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("not `internal`, `client` or `user`")]
 pub struct ParseAudienceError(());

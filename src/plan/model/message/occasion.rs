@@ -1,4 +1,4 @@
-//! What each variable of a message stands for.
+//! The values of the variables in messages.
 
 use std::time::SystemTime;
 
@@ -8,24 +8,24 @@ use crate::plan::model::flag::FlagPlan;
 use crate::plan::model::stage::Stage;
 use crate::plan::model::time::date::Date;
 
-/// The occasion of a message: what it is about, and when it is sent.
+/// The occasion of a message: its stage and its time. The values of variables depend on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Occasion {
-    /// About which stage, or `off`.
+    /// The stage that the message is about, or `off`.
     pub stage: StageName,
-    /// The moment by which somebody is responsible.
+    /// The time of the message. It decides the value of `contact`.
     pub at: SystemTime,
-    /// The day it is due.
+    /// The day on which the message is due.
     pub date: Option<Date>,
-    /// The day on which the stage begins, and that on which it ends at the latest.
+    /// The first day of the stage, and the latest last day.
     pub period: Option<(Date, Date)>,
-    /// Why the flag was rolled back.
+    /// The reason of a rollback.
     pub reason: Option<Box<str>>,
 }
 
 impl Occasion {
-    /// One about a stage at a moment, of which nothing else is known.
+    /// Creates an occasion with a stage and a time. Every other field is `None`.
     #[must_use]
     pub fn new(stage: StageName, at: SystemTime) -> Occasion {
         Occasion { stage, at, date: None, period: None, reason: None }
@@ -33,8 +33,8 @@ impl Occasion {
 }
 
 impl FlagPlan<'_> {
-    /// What a variable of the flag's messages stands for: one of the plan's own, or of
-    /// [`VARIABLES`](super::template::VARIABLES). `None` where the occasion does not tell.
+    /// Returns the value of a variable: one of the plan's own, or one of [`VARIABLES`](super::template::VARIABLES).
+    /// `None` if there is no such variable, or the occasion has no value for it.
     ///
     /// # Example
     ///
@@ -67,7 +67,7 @@ impl FlagPlan<'_> {
             "description" => self.description().map(str::to_owned),
             "owner" => self.owner().map(str::to_owned),
             "stage" => Some(occasion.stage.to_string()),
-            // Before the first stage nobody has the flag.
+            // At `off` no user has the flag.
             "percent" => Some(stage.map_or(Percent::NONE, Stage::percent).to_string()),
             "goal" => stage?.details().goal.as_deref().map(str::to_owned),
             "previous_stage" => {

@@ -1,4 +1,4 @@
-//! Texts with variables.
+//! Templates: texts with variables.
 
 use std::fmt::{self, Write};
 use std::ops::Range;
@@ -9,8 +9,7 @@ use crate::plan::model::message::variables::{Variables, is_name};
 use crate::plan::node::Node;
 use crate::plan::report::Report;
 
-/// The variables every template has, and what each stands for. A plan adds its own with
-/// `variables`.
+/// The variables of every template, each with a description. A plan adds its own with `variables`.
 pub const VARIABLES: &[(&str, &str)] = &[
     ("flag", "the flag's key"),
     ("description", "the flag's description"),
@@ -27,28 +26,29 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("reason", "why the flag was rolled back"),
 ];
 
-/// A text in which `{{ name }}` stands for a variable; nothing else in it is more than text.
+/// A text in which `{{ name }}` stands for a variable. It has no other syntax.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     text: Box<str>,
-    /// In order of their first use.
+    /// In the order of first use.
     variables: Box<[Box<str>]>,
 }
 
 impl Template {
-    /// The text as the document has it.
+    /// Returns the text as in the document.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The variables it uses, each once, in order of their first use.
+    /// Returns the variables that the text uses, each once, in the order of first use.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.variables.iter().map(|name| &**name)
     }
 
-    /// The text with each variable's value in its place. Values are put in as they are, and where
-    /// there is none for a name, `{{ name }}` stays.
+    /// Returns the text with each variable replaced by its value.
+    ///
+    /// Values are inserted unchanged. A variable without a value stays as `{{ name }}`.
     ///
     /// # Example
     ///
@@ -77,10 +77,10 @@ impl Template {
     pub fn render<V: fmt::Display>(&self, mut value: impl FnMut(&str) -> Option<V>) -> String {
         let (mut rendered, mut done) = (String::with_capacity(self.text.len()), 0);
         for tag in tags(&self.text) {
-            let Tag { range, inside: Inside::Name(name) } = tag else { continue };
+            let Tag { range, content: TagContent::Name(name) } = tag else { continue };
             let Some(value) = value(name) else { continue };
             rendered.push_str(self.text.get(done..range.start).unwrap_or_default());
-            // Writing to a `String` does not fail.
+            // Writing to a `String` never fails.
             let _ = write!(rendered, "{value}");
             done = range.end;
         }
@@ -88,10 +88,11 @@ impl Template {
         rendered
     }
 
-    pub(in crate::plan::model) fn literal(text: &str) -> Template {
+    /// Creates a template without checking its variables.
+    pub(in crate::plan::model) fn new(text: &str) -> Template {
         let mut variables: Vec<Box<str>> = Vec::new();
         for tag in tags(text) {
-            if let Inside::Name(name) = tag.inside
+            if let TagContent::Name(name) = tag.content
                 && !variables.iter().any(|known| **known == *name)
             {
                 variables.push(name.into());
@@ -101,8 +102,7 @@ impl Template {
     }
 }
 
-/// The template of a document that a text is; every variable of it is known. `node` is where the
-/// text stands.
+/// Reads a template. Reports unknown variables and invalid syntax. `node` is the value that has the text.
 pub(in crate::plan::model) fn read<'a>(
     text: &str,
     node: &Node<'a>,
@@ -111,41 +111,50 @@ pub(in crate::plan::model) fn read<'a>(
     report: &mut Report<'a>,
 ) -> Option<Template> {
     let mut is_good = true;
-    for Tag { range, inside } in tags(text) {
-        let (wrong, hint) = match inside {
-            Inside::Name(name) if variables.has(name) || is_built_in(name) => continue,
-            Inside::Name(name) => ("not a variable of this plan", known(name, variables)),
-            Inside::Other => ("not the name of a variable", ONLY_NAMES.to_owned()),
-            Inside::Unclosed => ("which nothing closes", "write }} after the name".to_owned()),
-            Inside::Statement => ("which a template does not have", ONLY_NAMES.to_owned()),
+    for Tag { range, content } in tags(text) {
+        let (wrong, hint) = match content {
+            TagContent::Name(name) if variables.has(name) || is_built_in(name) => continue,
+            TagContent::Name(name) => {
+                ("not a variable of this plan", variable_hint(name, variables))
+            }
+            TagContent::NotAName => ("not the name of a variable", ONLY_NAMES_HINT.to_owned()),
+            TagContent::Unclosed => ("which is not closed", "write }} after the name".to_owned()),
+            TagContent::Statement => ("which templates do not support", ONLY_NAMES_HINT.to_owned()),
         };
         is_good = false;
-        if !report.count_only() {
+        if !report.count_if_full() {
             let found = text.get(range.clone()).unwrap_or_default();
-            let span = place(found, range.start, text, node, report);
+            let span = span_in_document(found, range.start, text, node, report);
             let message = format!("found {}, {wrong}", Excerpt(found));
             report.problem(span, path, message, hint);
         }
     }
-    is_good.then(|| Template::literal(text))
+    is_good.then(|| Template::new(text))
 }
 
-const ONLY_NAMES: &str = "write names only, as in {{ stage }}";
+const ONLY_NAMES_HINT: &str = "write names only, as in {{ stage }}";
 
-/// Whether every template has a variable of that name.
+/// Returns whether every template has a variable with this name.
 pub(in crate::plan::model) fn is_built_in(name: &str) -> bool {
     VARIABLES.iter().any(|(known, _)| *known == name)
 }
 
-/// A plan's own names first: the others stand in the documentation.
-fn known(name: &str, variables: &Variables) -> String {
+/// Returns the hint for an unknown variable. The plan's own names come first, because the documentation lists the
+/// others.
+fn variable_hint(name: &str, variables: &Variables) -> String {
     let own = variables.iter().map(|(name, _)| name).filter(|name| is_name(name));
     one_of(name, own.chain(VARIABLES.iter().map(|(name, _)| *name)))
 }
 
-/// The bytes of the document where a piece of a text stands, or the whole value where an escape
-/// hides them.
-fn place(piece: &str, at: usize, text: &str, node: &Node<'_>, report: &Report<'_>) -> Range<usize> {
+/// Returns the span of a piece of a text in the document. If escapes hide the piece, returns the span of the whole
+/// value.
+fn span_in_document(
+    piece: &str,
+    at: usize,
+    text: &str,
+    node: &Node<'_>,
+    report: &Report<'_>,
+) -> Range<usize> {
     let before = text.get(..at).unwrap_or_default().matches(piece).count();
     let raw = report.slice(&node.span);
     let is_plain = raw.matches(piece).count() == text.matches(piece).count();
@@ -159,18 +168,18 @@ fn place(piece: &str, at: usize, text: &str, node: &Node<'_>, report: &Report<'_
     )
 }
 
-/// What is more than text in a template.
+/// A part of a template that is not plain text.
 struct Tag<'t> {
-    /// Its bytes in the text.
+    /// The byte range in the text.
     range: Range<usize>,
-    inside: Inside<'t>,
+    content: TagContent<'t>,
 }
 
-enum Inside<'t> {
+enum TagContent<'t> {
     /// `{{ name }}`
     Name(&'t str),
     /// `{{ anything else }}`
-    Other,
+    NotAName,
     /// `{{` and no `}}`
     Unclosed,
     /// `{%` or `{#`
@@ -192,14 +201,14 @@ fn next_tag(text: &str, from: usize) -> Option<Tag<'_>> {
     let offset = rest.as_bytes().windows(2).position(begins)?;
     let start = from + offset;
     let rest = rest.get(offset..)?;
-    let tag = |len, inside| Some(Tag { range: start..start + len, inside });
-    let Some(inside) = rest.strip_prefix("{{") else { return tag(2, Inside::Statement) };
-    let Some(end) = inside.find("}}") else { return tag(2, Inside::Unclosed) };
-    let name = inside.get(..end)?.trim();
-    tag(end + 4, if looks_like_name(name) { Inside::Name(name) } else { Inside::Other })
+    let tag = |len, content| Some(Tag { range: start..start + len, content });
+    let Some(content) = rest.strip_prefix("{{") else { return tag(2, TagContent::Statement) };
+    let Some(end) = content.find("}}") else { return tag(2, TagContent::Unclosed) };
+    let name = content.get(..end)?.trim();
+    tag(end + 4, if looks_like_name(name) { TagContent::Name(name) } else { TagContent::NotAName })
 }
 
-/// Whether it is a name, if perhaps one that no variable has.
+/// Returns whether the text could be a name. Names of variables are a subset: see [`is_name`].
 fn looks_like_name(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
     !text.is_empty() && text.bytes().all(allowed)
@@ -210,7 +219,7 @@ mod tests {
     use super::*;
 
     fn render(text: &str) -> String {
-        Template::literal(text).render(|name| (name != "none").then(|| format!("<{name}>")))
+        Template::new(text).render(|name| (name != "none").then(|| format!("<{name}>")))
     }
 
     #[test]
@@ -219,13 +228,13 @@ mod tests {
         assert_eq!(render("{{ none }} {{ a }}"), "{{ none }} <a>");
         assert_eq!(render("{ a } }} {a} 100% \u{1f600}{{ä"), "{ a } }} {a} 100% \u{1f600}{{ä");
         assert_eq!(render(""), "");
-        let template = Template::literal("{{ b }}{{ a }}{{ b }}");
+        let template = Template::new("{{ b }}{{ a }}{{ b }}");
         assert_eq!(template.variables().collect::<Vec<_>>(), ["b", "a"]);
     }
 
     #[test]
     fn values_are_not_templates() {
-        let rendered = Template::literal("{{ a }}").render(|_| Some("{{ a }}"));
+        let rendered = Template::new("{{ a }}").render(|_| Some("{{ a }}"));
         assert_eq!(rendered, "{{ a }}");
     }
 }

@@ -1,4 +1,4 @@
-//! `variables`: a plan's own words for its messages.
+//! `variables`: a plan's own variables for its messages.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,10 +10,9 @@ use crate::plan::model::message::template::is_built_in;
 use crate::plan::node::{Entry, Node};
 use crate::plan::report::Report;
 
-/// Names and what they stand for: a flag's own, and below them those of the plan it follows, which
-/// it shares.
+/// Variables with their texts: a flag's own ones, then the ones of its plan, which flags share.
 ///
-/// One that could not be read is there all the same, so that using it is no second problem.
+/// An invalid variable is in the map too, so that a template that uses it is not a second problem.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::plan) struct Variables {
     own: BTreeMap<Box<str>, Box<str>>,
@@ -21,8 +20,8 @@ pub(in crate::plan) struct Variables {
 }
 
 impl Variables {
-    /// These, and `base` where these have no such name.
-    pub(in crate::plan::model) fn over(self, base: &Arc<Variables>) -> Variables {
+    /// Adds the variables of `base`. For the same name, the own variable wins.
+    pub(in crate::plan::model) fn with_fallback(self, base: &Arc<Variables>) -> Variables {
         Variables { own: self.own, base: Some(Arc::clone(base)) }
     }
 
@@ -31,7 +30,7 @@ impl Variables {
         self.base.as_deref()
     }
 
-    /// In order of their names.
+    /// Returns the names and texts, sorted by name.
     pub(in crate::plan) fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         let mut all = BTreeMap::new();
         for level in std::iter::successors(Some(self), |level| level.base.as_deref()) {
@@ -84,13 +83,13 @@ fn check_name(entry: &Entry<'_>, path: &Path<'_>, report: &mut Report<'_>) {
     } else {
         return;
     };
-    if !report.count_only() {
+    if !report.count_if_full() {
         let message = format!("found `{}`, {wrong}", Excerpt(name));
         report.problem(entry.key_span.clone(), path, message, hint);
     }
 }
 
-/// Whether a template can name it.
+/// Returns whether a text is a valid name of a variable.
 pub(in crate::plan::model) fn is_name(text: &str) -> bool {
     let is_letter = |b: u8| b.is_ascii_lowercase() || b == b'_';
     text.bytes().next().is_some_and(is_letter)

@@ -1,4 +1,4 @@
-//! When a message of the communication plan is sent.
+//! `when`: the time at which a message is sent.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use crate::plan::fields::{Path, string};
 use crate::plan::node::Node;
 use crate::plan::report::Report;
 
-/// When a message is sent. Printed, and read, as a document writes it.
+/// The time at which a message is sent. Printed and parsed as in a document.
 ///
 /// # Example
 ///
@@ -24,40 +24,41 @@ use crate::plan::report::Report;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum When {
-    /// That many days before (negative, `"-3d"`) or after (`"+1d"`) the stage begins; never 0.
+    /// A number of days before (negative, `"-3d"`) or after (`"+1d"`) the stage begins. Never 0.
     Days(i32),
     /// When the stage begins (`start`).
     Start,
-    /// Each week that the stage lasts (`weekly`).
+    /// Each week of the stage (`weekly`).
     Weekly,
     /// When the stage ends (`end`).
     End,
     /// When the flag is rolled back (`rollback`).
-    RollBack,
-    /// When people decide to (`as_needed`). It has no day and is never sent by itself.
+    Rollback,
+    /// When a person decides to send it (`as_needed`). It has no date and is never sent automatically.
     AsNeeded,
 }
 
-/// Days that a message may be away from its stage: ten years, as any duration of a plan.
+/// The largest number of days: ten years, as for every duration of a plan.
 const MAX_DAYS: i32 = 3650;
 
 impl FromStr for When {
     type Err = ParseWhenError;
 
-    /// Reads `start`, `weekly`, `end`, `rollback`, `as_needed`, or days with a sign: `-3d`, `+1d`.
+    /// Parses `start`, `weekly`, `end`, `rollback`, `as_needed`, or days with a sign: `-3d`, `+1d`.
     fn from_str(text: &str) -> Result<When, ParseWhenError> {
         Ok(match text {
             "start" => When::Start,
             "weekly" => When::Weekly,
             "end" => When::End,
-            "rollback" => When::RollBack,
+            "rollback" => When::Rollback,
             "as_needed" => When::AsNeeded,
-            _ => When::Days(days(text)?),
+            _ => When::Days(parse_days(text)?),
         })
     }
 }
 
-fn days(text: &str) -> Result<i32, ParseWhenError> {
+/// Parses `-3d` or `+1d`.
+fn parse_days(text: &str) -> Result<i32, ParseWhenError> {
     let is_before = text.starts_with('-');
     let digits = text.strip_prefix(['-', '+']).and_then(|rest| rest.strip_suffix('d'));
     let is_number =
@@ -70,7 +71,7 @@ fn days(text: &str) -> Result<i32, ParseWhenError> {
     }
 }
 
-/// As `-3d` or `start`.
+/// Writes the text of the document: `-3d`, `start`.
 impl fmt::Display for When {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -78,20 +79,20 @@ impl fmt::Display for When {
             When::Start => f.pad("start"),
             When::Weekly => f.pad("weekly"),
             When::End => f.pad("end"),
-            When::RollBack => f.pad("rollback"),
+            When::Rollback => f.pad("rollback"),
             When::AsNeeded => f.pad("as_needed"),
         }
     }
 }
 
-/// Why a text is no [`When`].
+/// The error for a text that is not a [`When`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ParseWhenError {
-    /// Neither one of the words nor days with a sign.
+    /// Neither a known word nor a number of days with a sign.
     #[error("not a time to send a message")]
     Form,
-    /// No days at all.
+    /// Zero days.
     #[error("neither before nor after the stage begins")]
     Zero,
     /// More than 3,650 days.

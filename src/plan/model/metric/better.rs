@@ -1,4 +1,4 @@
-//! Which values of a metric are the good ones.
+//! The direction of a metric.
 
 use crate::plan::model::metric::quantity::Bound;
 use crate::plan::model::word::words;
@@ -35,12 +35,12 @@ words! {
 }
 
 impl Better {
-    /// Whether the good values are those within a bound.
-    pub(in crate::plan::model) fn is_within(self, bound: Bound) -> bool {
+    /// Returns whether the values within a bound are the good ones.
+    pub(in crate::plan::model) fn has_good_values_within(self, bound: Bound) -> bool {
         bound.is_upper() == (self == Better::Less)
     }
 
-    /// The opposite direction.
+    /// Returns the opposite direction.
     pub(in crate::plan::model) fn opposite(self) -> Better {
         match self {
             Better::Less => Better::More,

@@ -1,10 +1,10 @@
-//! The metrics that every document has.
+//! Built-in metrics, which every document has.
 
 use crate::plan::model::metric::better::Better;
 use crate::plan::model::metric::quantity::Unit;
 use crate::plan::model::metric::{Metric, MetricSource};
 
-/// What a hint lists of the metrics that every document has.
+/// The built-in metrics that hints list.
 pub(super) const SUGGESTED: [&str; 9] = [
     "error_rate",
     "latency_p50",
@@ -17,16 +17,17 @@ pub(super) const SUGGESTED: [&str; 9] = [
     "nps",
 ];
 
-/// A metric that every document has.
-pub(super) struct BuiltIn {
+/// A built-in metric.
+pub(super) struct BuiltInMetric {
     pub(super) title: Box<str>,
     pub(super) unit: Unit,
     pub(super) better: Better,
     pub(super) source: MetricSource,
 }
 
-impl BuiltIn {
-    pub(super) fn of(name: &str) -> Option<BuiltIn> {
+impl BuiltInMetric {
+    /// Returns the built-in metric with this name.
+    pub(super) fn of(name: &str) -> Option<BuiltInMetric> {
         let (title, unit) = match name {
             "error_rate" => ("Error rate", Unit::Percent),
             "cpu" => ("CPU usage", Unit::Percent),
@@ -46,17 +47,18 @@ impl BuiltIn {
             _ if name == "error_rate" || unit == Unit::Duration => MetricSource::Application,
             _ => MetricSource::People,
         };
-        Some(BuiltIn { title, unit, better, source })
+        Some(BuiltInMetric { title, unit, better, source })
     }
 
     pub(super) fn metric(self, name: &str) -> Metric {
-        let BuiltIn { title, unit, better, source } = self;
+        let BuiltInMetric { title, unit, better, source } = self;
         let (better, stale_after) = (Some(better), source.stale_after());
         Metric { name: name.into(), title, unit, better, source, description: None, stale_after }
     }
 }
 
-/// `latency_p1` to `latency_p99`, each written in one way only.
+/// Returns whether the name is `latency_p1` to `latency_p99`. Leading zeros are not allowed, so each percentile has one
+/// name.
 fn is_percentile(name: &str) -> bool {
     let number = name.strip_prefix("latency_p").unwrap_or_default();
     let is_plain = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');

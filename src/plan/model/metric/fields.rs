@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::key::Key;
 use crate::plan::fields::{Fields, Path, text};
-use crate::plan::model::metric::built_in::BuiltIn;
+use crate::plan::model::metric::built_in::BuiltInMetric;
 use crate::plan::model::metric::{Metric, MetricSource};
 use crate::plan::model::time::duration;
 use crate::plan::model::word::{self, Word};
@@ -14,7 +14,7 @@ use crate::plan::report::Report;
 /// Reads a metric. `every` is the metric that every document has under that name.
 pub(super) fn read<'a>(
     name: &Key,
-    every: Option<BuiltIn>,
+    every: Option<BuiltInMetric>,
     node: &Node<'a>,
     path: &Path<'_>,
     report: &mut Report<'a>,
@@ -23,7 +23,7 @@ pub(super) fn read<'a>(
     let title = fields.take_text("title", report).map(Box::from);
     let own = every.as_ref();
     let hint = match own {
-        Some(BuiltIn { unit, .. }) => format!("write `unit = \"{unit}\"`"),
+        Some(BuiltInMetric { unit, .. }) => format!("write `unit = \"{unit}\"`"),
         None => "write `unit = \"percent\"`, \"duration\", \"count\" or \"number\"".to_owned(),
     };
     let unit = fields.required("unit", hint, report, |node, path, report| {

@@ -1,14 +1,14 @@
-//! By how much users with a flag may fare worse than those without.
+//! The limit of a comparison between treatment and control.
 
 use std::fmt;
 
 use crate::percent;
-use crate::plan::model::metric::quantity::{NoQuantity, parse_percent};
+use crate::plan::model::metric::quantity::{QuantityError, parse_percent};
 
-/// By how much treatment may be worse than control, relative to control.
+/// The share of control's value by which treatment may be worse than control.
 ///
-/// Where less is better, `"50%"` allows half as much again as control, and `"150%"` two and a half
-/// times as much. Where more is better, `"50%"` allows half as much as control.
+/// If less is better, `"50%"` allows 1.5 times control's value, and `"150%"` 2.5 times. If more is better, `"50%"`
+/// allows half of control's value.
 ///
 /// # Units
 ///
@@ -18,12 +18,11 @@ pub struct Increase {
     ppm: u32,
 }
 
-/// The largest [`Increase`] in percent, a hundred times as much again.
+/// The largest [`Increase`], in percent.
 const MAX_INCREASE: u32 = 10_000;
 
 impl Increase {
-    /// The increase by that many parts per million; `None` for none at all, and above 100,000,000,
-    /// which is 10,000%.
+    /// Returns the increase with this many parts per million. `None` for 0, and above 100,000,000 (10,000%).
     #[must_use]
     pub const fn from_ppm(ppm: u32) -> Option<Increase> {
         if 0 < ppm && ppm <= MAX_INCREASE * (percent::PPM / 100) {
@@ -33,12 +32,13 @@ impl Increase {
         }
     }
 
-    /// Reads `50%`.
-    pub(in crate::plan::model) fn parse(text: &str) -> Result<Increase, NoQuantity> {
+    /// Parses `50%`.
+    pub(in crate::plan::model) fn parse(text: &str) -> Result<Increase, QuantityError> {
         let ppm = parse_percent(text, MAX_INCREASE)?;
-        Increase::from_ppm(ppm).ok_or(NoQuantity::NoIncrease)
+        Increase::from_ppm(ppm).ok_or(QuantityError::ZeroIncrease)
     }
-    /// Parts per million of control's value: 500,000 is `"50%"`.
+
+    /// Returns parts per million of control's value: 500,000 for `"50%"`.
     #[must_use]
     pub const fn ppm(self) -> u32 {
         self.ppm
@@ -47,7 +47,7 @@ impl Increase {
 
 impl fmt::Display for Increase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        percent::write(self.ppm, f)?;
+        percent::write_percent(self.ppm, f)?;
         f.write_str("%")
     }
 }

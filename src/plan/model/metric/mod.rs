@@ -1,4 +1,4 @@
-//! `[metrics.NAME]` and what a stage asks of a metric.
+//! `[metrics.NAME]`, and the metrics of a stage.
 
 pub(super) mod better;
 mod built_in;
@@ -17,7 +17,7 @@ use crate::plan::Excerpt;
 use crate::plan::fields::{Path, named, one_of, string};
 use crate::plan::limits::MAX_ITEMS;
 use crate::plan::model::metric::better::Better;
-use crate::plan::model::metric::built_in::{BuiltIn, SUGGESTED};
+use crate::plan::model::metric::built_in::{BuiltInMetric, SUGGESTED};
 use crate::plan::model::metric::quantity::{Bound, Unit};
 use std::time::Duration;
 
@@ -25,12 +25,11 @@ use crate::plan::model::time::duration::WrittenDuration;
 use crate::plan::node::{Entry, Node};
 use crate::plan::report::Report;
 
-/// A metric of the document, or one that every document has.
+/// A metric that the document declares, or a built-in one.
 ///
-/// `error_rate` (percent) and `latency_p1` to `latency_p99` (duration) are measured by the
-/// application itself. People enter `cpu` and `memory` (percent), `complaints` and
-/// `support_tickets` (count) and `nps` (number), unless the document declares another source.
-/// Of `nps` more is better, of the others less.
+/// The application records the built-in metrics `error_rate` (percent) and `latency_p1` to `latency_p99` (duration).
+/// People enter the built-in metrics `cpu`, `memory` (percent), `complaints`, `support_tickets` (count) and `nps`
+/// (number), unless the document declares another source. For `nps`, more is better. For the others, less is better.
 ///
 /// # Example
 ///
@@ -59,41 +58,40 @@ use crate::plan::report::Report;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metric {
-    /// By which criteria and triggers refer to it.
+    /// The name that criteria and triggers use.
     pub name: Box<str>,
-    /// The name for people: "Revenue per user". A metric without a title has its name here.
+    /// The name for people: "Revenue per user". Without a title, the metric's name.
     pub title: Box<str>,
-    /// What it is measured in.
+    /// The unit of its values.
     pub unit: Unit,
-    /// Whether less or more of it is better. `None` only for a metric that the document declares
-    /// and compares with nothing.
+    /// Whether less or more is better. `None` only for a metric of the document that no target, alert or trigger names.
     pub better: Option<Better>,
-    /// Where its values come from.
+    /// The source of its values.
     pub source: MetricSource,
-    /// What it is, for people.
+    /// The description for people.
     pub description: Option<Box<str>>,
-    /// How old a reading may be and still count (`stale_after`): ten minutes unless the document
-    /// says otherwise, a day for what people enter.
+    /// The age up to which a reading counts (`stale_after`). The default is ten minutes, or a day for values that
+    /// people enter.
     pub stale_after: WrittenDuration,
 }
 
-/// Who records a metric.
+/// The source of a metric's values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetricSource {
-    /// The application, through this crate: known for treatment and control apart.
+    /// The application records it through this crate. Known for treatment and control separately.
     Application,
     /// People enter it.
     People,
     /// A query to a Prometheus server.
     Prometheus {
-        /// In Prometheus' query language.
+        /// The query, in `PromQL`.
         query: Box<str>,
     },
 }
 
 impl MetricSource {
-    /// How old a reading may be where the document does not say.
+    /// Returns the default of `stale_after`.
     fn stale_after(&self) -> WrittenDuration {
         let time = match self {
             MetricSource::People => Duration::from_secs(24 * 60 * 60),
@@ -103,36 +101,36 @@ impl MetricSource {
     }
 }
 
-/// A metric to track in a stage. Its target must hold for the flag to leave the stage.
+/// A metric that a stage tracks. The flag leaves the stage only if the target holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StageMetric {
-    /// Which one.
+    /// The metric.
     pub metric: Arc<Metric>,
-    /// Where it has to be: `"< 1%"`.
+    /// The bound that its value has to be within: `"< 1%"`.
     pub target: Bound,
-    /// From where on somebody is told: `"> 2%"`.
+    /// The bound that raises an alert when a value is within it: `"> 2%"`.
     pub alert: Option<Bound>,
-    /// For how long the target must have held (`for`); `None`: now.
+    /// The time for which the target must have held (`for`). `None`: the last value counts.
     pub sustained: Option<WrittenDuration>,
 }
 
-/// The metrics a document may refer to: those it declares, and those every document has.
+/// The metrics that a document may refer to: its own and the built-in ones.
 ///
-/// One that could not be read is there all the same, so that naming it is no second problem.
+/// An invalid metric is in the map too, so that a criterion that names it is not a second problem.
 #[derive(Debug, Default)]
-pub(in crate::plan) struct Metrics(BTreeMap<Key, Declared>);
+pub(in crate::plan) struct Metrics(BTreeMap<Key, DeclaredMetric>);
 
-/// A metric of the document.
+/// A metric of the document. `metric` is `None` if its declaration is invalid.
 #[derive(Debug)]
-struct Declared {
+struct DeclaredMetric {
     metric: Option<Arc<Metric>>,
-    /// Where its name stands.
+    /// The span of its name.
     span: Range<usize>,
 }
 
 impl Metrics {
-    /// `[metrics]` of a document.
+    /// Reads `[metrics]` of a document.
     pub(in crate::plan) fn read<'a>(
         node: Option<&Node<'a>>,
         root: &Path<'_>,
@@ -143,29 +141,29 @@ impl Metrics {
         let mut metrics = BTreeMap::new();
         for (name, entry) in entries {
             let path = path.field(&entry.key);
-            let every = BuiltIn::of(name.as_str());
-            if every.as_ref().is_some_and(|every| every.source == MetricSource::Application) {
+            let built_in = BuiltInMetric::of(name.as_str());
+            if built_in.as_ref().is_some_and(|metric| metric.source == MetricSource::Application) {
                 let message = format!("found `{}`, a metric of every document", name.as_str());
-                let hint = "leave it out: criteria and triggers may name it as it is";
+                let hint = "leave it out: criteria and triggers can use it without a declaration";
                 report.problem(entry.key_span.clone(), &path, message, hint);
             } else {
-                let metric = fields::read(&name, every, &entry.node, &path, report);
+                let metric = fields::read(&name, built_in, &entry.node, &path, report);
                 let (metric, span) = (metric.map(Arc::new), entry.key_span.clone());
-                metrics.insert(name, Declared { metric, span });
+                metrics.insert(name, DeclaredMetric { metric, span });
             }
         }
         Metrics(metrics)
     }
 
-    /// The metric of that name, whether the document declares it or every document has it.
+    /// Returns the metric with this name, declared or built-in.
     pub(in crate::plan::model) fn get(&self, name: &str) -> Option<Arc<Metric>> {
         match self.0.get(name) {
             Some(declared) => declared.metric.clone(),
-            None => BuiltIn::of(name).map(|built_in| Arc::new(built_in.metric(name))),
+            None => BuiltInMetric::of(name).map(|built_in| Arc::new(built_in.metric(name))),
         }
     }
 
-    /// The metric that a value names; a problem when nothing records it.
+    /// Returns the metric that a value names. Reports a problem if there is no such metric.
     pub(in crate::plan::model) fn find<'a>(
         &self,
         node: &Node<'a>,
@@ -179,7 +177,7 @@ impl Metrics {
         self.get(name)
     }
 
-    /// The same for a name that is a key of the document and not a value.
+    /// Like [`find`](Metrics::find), for a name that is a key of a table.
     pub(in crate::plan::model) fn find_key(
         &self,
         entry: &Entry<'_>,
@@ -193,25 +191,26 @@ impl Metrics {
         self.get(&entry.key)
     }
 
-    /// Those that the document declares, in order of their names.
+    /// Returns the metrics that the document declares, sorted by name.
     pub(in crate::plan) fn declared(&self) -> impl Iterator<Item = &Arc<Metric>> {
         self.0.values().filter_map(|declared| declared.metric.as_ref())
     }
 
-    /// The direction of a metric that the value at `user` is compared with. A metric without one is
-    /// a problem where it is declared, once, however many values are compared with it.
+    /// Returns the direction of a metric, which the value at `used_at` needs.
+    ///
+    /// Reports a metric without a direction at its declaration, and only once.
     pub(in crate::plan::model) fn direction(
         &self,
         metric: &Metric,
-        user: &Path<'_>,
+        used_at: &Path<'_>,
         report: &mut Report<'_>,
     ) -> Option<Better> {
         if metric.better.is_none()
-            && let Some(Declared { span, .. }) = self.0.get(&*metric.name)
+            && let Some(DeclaredMetric { span, .. }) = self.0.get(&*metric.name)
         {
             let (root, name) = (Path::root(), &metric.name);
             let metrics = root.field("metrics");
-            let message = || format!("found no `better`, which `{user}` needs");
+            let message = || format!("found no `better`, which `{used_at}` needs");
             let hint = format!(
                 "write `better = \"less\"` or `better = \"more\"` in `[{}]`",
                 metrics.field(name)
@@ -221,11 +220,12 @@ impl Metrics {
         metric.better
     }
 
-    /// Whether there is one of that name, read or not.
+    /// Returns whether there is a metric with this name, valid or not.
     fn is_known(&self, name: &str) -> bool {
-        self.0.contains_key(name) || BuiltIn::of(name).is_some()
+        self.0.contains_key(name) || BuiltInMetric::of(name).is_some()
     }
 
+    /// Returns the hint for an unknown name.
     fn hint(&self, name: &str) -> String {
         let declared = self.0.keys().map(Key::as_str);
         let known = one_of(name, declared.chain(SUGGESTED));

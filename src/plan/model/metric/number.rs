@@ -1,19 +1,19 @@
-//! Decimal numbers that may be negative, as whole millionths.
+//! Decimal numbers in whole millionths. They may be negative.
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-/// A decimal number, perhaps negative, in whole millionths.
+/// A decimal number in whole millionths. It may be negative.
 ///
-/// Read from decimal text without passing through a float, so `-3.5` means exactly -3,500,000
-/// millionths on every platform and in every file format.
+/// It is parsed from decimal text, never through a float. So `-3.5` is exactly -3,500,000 millionths on every platform
+/// and in every file format.
 ///
 /// # Units
 ///
-/// [`millionths`](Number::millionths) gives millionths: 1,500,000 is `1.5`. One millionth is the
-/// finest step. Numbers go from -1,000,000,000,000 to 1,000,000,000,000.
+/// [`millionths`](Number::millionths) returns millionths: 1,500,000 for `1.5`. One millionth is the smallest step. The
+/// range is -1,000,000,000,000 to 1,000,000,000,000.
 ///
 /// # Example
 ///
@@ -34,10 +34,10 @@ pub struct Number {
 /// Millionths in 1.
 const ONE: i64 = 1_000_000;
 
-/// Decimal digits after the point that a millionth can carry.
+/// The number of digits after the point.
 const FRACTION_DIGITS: usize = 6;
 
-/// The largest whole number, and negative the smallest: a million million.
+/// The largest whole number. The smallest one is `-MAX`.
 const MAX: i64 = 1_000_000_000_000;
 
 impl Number {
@@ -50,7 +50,7 @@ impl Number {
     /// The largest number: 1,000,000,000,000.
     pub const MAX: Number = Number { millionths: MAX * ONE };
 
-    /// Returns the number of that many millionths; `None` below [`Number::MIN`] and above [`Number::MAX`].
+    /// Returns the number with this many millionths. `None` below [`Number::MIN`] and above [`Number::MAX`].
     ///
     /// # Example
     ///
@@ -79,13 +79,13 @@ impl Number {
 impl FromStr for Number {
     type Err = ParseNumberError;
 
-    /// Reads a plain decimal: perhaps a minus sign, digits, and if need be a point and more digits.
-    /// Digits of the whole part may have `_` between them, as in TOML.
+    /// Parses a plain decimal: an optional minus sign, digits, and an optional point with more digits. The digits
+    /// before the point may have `_` between them, as in TOML.
     ///
     /// # Errors
     ///
-    /// [`ParseNumberError`] for a plus sign, an exponent, `nan`, anything beyond a million million,
-    /// and anything finer than one millionth. Zeros at the end change nothing and are accepted.
+    /// [`ParseNumberError`] for a plus sign, an exponent, `nan`, a number out of range, and a number finer than one
+    /// millionth. Trailing zeros are accepted.
     fn from_str(text: &str) -> Result<Number, ParseNumberError> {
         let (is_negative, digits) = match text.strip_prefix('-') {
             Some(digits) => (true, digits),
@@ -118,7 +118,7 @@ fn push_digit(number: i64, digit: u8) -> Option<i64> {
     number.checked_mul(10)?.checked_add(i64::from(digit - b'0'))
 }
 
-/// The shortest decimal that reads back as the same number.
+/// Writes the shortest decimal that parses to the same number.
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.millionths < 0 { "-" } else { "" };
@@ -132,7 +132,7 @@ impl fmt::Display for Number {
     }
 }
 
-/// Why a text is no [`Number`].
+/// The error for a text that is not a [`Number`].
 ///
 /// # Example
 ///
@@ -176,7 +176,7 @@ mod tests {
             .prop_map(|millionths| Number::from_millionths(millionths).expect("in range"))
     }
 
-    /// The order of two decimals, digit by digit: no arithmetic.
+    /// Compares two decimals as texts, digit by digit, without arithmetic.
     fn naive(a: &str, b: &str) -> Ordering {
         let digits = |text: &str| {
             let text = text.trim_start_matches('-');

@@ -1,4 +1,4 @@
-//! Numbers with their units, as thresholds are written.
+//! Quantities (numbers with a unit) and bounds, as documents write them.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -12,22 +12,22 @@ use crate::plan::model::time::duration::{ParseDurationError, WrittenDuration};
 use crate::plan::model::word::words;
 
 words! {
-    /// What a metric is measured in.
+    /// The unit of a metric.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[non_exhaustive]
     pub enum Unit: "not a unit of a metric" {
         /// A share of 0% to 100%: `"1%"`.
         Percent = "percent",
-        /// A time: `"2s"`, `"250ms"`, `"1m"`.
+        /// A length of time: `"2s"`, `"250ms"`, `"1m"`.
         Duration = "duration",
-        /// A whole number of something: `"20"`.
+        /// A whole number: `"20"`.
         Count = "count",
         /// A decimal number, perhaps negative: `"-3.5"`.
         Number = "number",
     }
 }
 
-/// A number with its unit. Printed as a document writes it.
+/// A number with its unit. Printed as in a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Quantity {
@@ -41,16 +41,16 @@ pub enum Quantity {
     Number(Number),
 }
 
-/// On which side of a number a metric has to be: `"< 1%"`.
+/// A condition for the value of a metric: `"< 1%"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bound {
-    /// The side.
+    /// The comparison that must hold.
     pub comparison: Comparison,
-    /// The number.
+    /// The quantity to compare with.
     pub value: Quantity,
 }
 
-/// How a metric compares with a bound's value.
+/// The comparison of a metric's value with a bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Comparison {
     /// `<`
@@ -63,23 +63,23 @@ pub enum Comparison {
     AtLeast,
 }
 
-/// The largest count that a document may write: a million million.
+/// The largest count in a document.
 pub(in crate::plan::model) const MAX_COUNT: u64 = 1_000_000_000_000;
 
 impl Quantity {
-    /// Reads `1%`, `2s`, `20` or `-3.5`, as the unit asks.
+    /// Parses `1%`, `2s`, `20` or `-3.5`, depending on the unit.
     ///
     /// # Errors
     ///
-    /// [`ParseQuantityError`] when it is none, says another unit, or is too large.
+    /// [`ParseQuantityError`] if the text is not a quantity, has another unit, or is out of range.
     pub fn parse(text: &str, unit: Unit) -> Result<Quantity, ParseQuantityError> {
         Ok(Quantity::read(text, unit)?)
     }
 
-    fn read(text: &str, unit: Unit) -> Result<Quantity, NoQuantity> {
+    fn read(text: &str, unit: Unit) -> Result<Quantity, QuantityError> {
         match unit {
             Unit::Percent => parse_percent(text, 100)
-                .and_then(|ppm| Percent::from_ppm(ppm).ok_or(NoQuantity::Percent(100)))
+                .and_then(|ppm| Percent::from_ppm(ppm).ok_or(QuantityError::PercentTooLarge(100)))
                 .map(Quantity::Percent),
             Unit::Duration => Ok(Quantity::Duration(*WrittenDuration::parse(text)?)),
             Unit::Count => parse_count(text).map(Quantity::Count),
@@ -107,7 +107,7 @@ impl Quantity {
         }
     }
 
-    /// Which of two is more; `None` where their units differ.
+    /// Compares two quantities. `None` if their units differ.
     pub(crate) fn compare(self, other: Quantity) -> Option<Ordering> {
         match (self, other) {
             (Quantity::Percent(a), Quantity::Percent(b)) => Some(a.cmp(&b)),
@@ -120,18 +120,18 @@ impl Quantity {
 }
 
 impl Bound {
-    /// Reads a comparison and a quantity: `< 1%`, `>=2s`.
-    pub(in crate::plan::model) fn parse(text: &str, unit: Unit) -> Result<Bound, NoQuantity> {
+    /// Parses a comparison and a quantity: `< 1%`, `>=2s`.
+    pub(in crate::plan::model) fn parse(text: &str, unit: Unit) -> Result<Bound, QuantityError> {
         let text = text.trim();
         let (comparison, value) =
             [Comparison::AtMost, Comparison::AtLeast, Comparison::Below, Comparison::Above]
                 .into_iter()
                 .find_map(|comparison| Some((comparison, text.strip_prefix(comparison.sign())?)))
-                .ok_or(NoQuantity::NoComparison)?;
+                .ok_or(QuantityError::MissingComparison)?;
         Ok(Bound { comparison, value: Quantity::read(value.trim_start(), unit)? })
     }
 
-    /// Whether a quantity of the same unit is within it. Of another unit, none is.
+    /// Returns whether a quantity is within the bound. False if it has another unit.
     #[must_use]
     pub fn holds(&self, value: Quantity) -> bool {
         let ordering = value.compare(self.value);
@@ -143,7 +143,7 @@ impl Bound {
         })
     }
 
-    /// Whether small numbers are within it.
+    /// Returns whether the bound is an upper limit, so that small numbers are within it.
     pub(in crate::plan::model) fn is_upper(&self) -> bool {
         matches!(self.comparison, Comparison::Below | Comparison::AtMost)
     }
@@ -184,15 +184,15 @@ impl fmt::Display for Bound {
     }
 }
 
-/// Why a text is no quantity of the unit it should have.
+/// The error for a text that is not a quantity of the expected unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(transparent)]
-pub struct ParseQuantityError(#[from] NoQuantity);
+pub struct ParseQuantityError(#[from] QuantityError);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(in crate::plan::model) enum NoQuantity {
+pub(in crate::plan::model) enum QuantityError {
     #[error("without a comparison")]
-    NoComparison,
+    MissingComparison,
     #[error("not a percentage")]
     NotPercent,
     #[error("a percentage that is not a plain decimal number")]
@@ -200,7 +200,7 @@ pub(in crate::plan::model) enum NoQuantity {
     #[error("negative")]
     Negative,
     #[error("more than {0}%")]
-    Percent(u32),
+    PercentTooLarge(u32),
     #[error("finer than 0.0001%, one part per million")]
     TooFine,
     #[error("{0}")]
@@ -208,35 +208,35 @@ pub(in crate::plan::model) enum NoQuantity {
     #[error("not a whole number")]
     NotCount,
     #[error("more than {MAX_COUNT}")]
-    Count,
+    CountTooLarge,
     #[error("{0}")]
     Number(#[from] ParseNumberError),
     #[error("no increase at all")]
-    NoIncrease,
+    ZeroIncrease,
 }
 
-/// Parts per million of a decimal with its percent sign.
-pub(super) fn parse_percent(text: &str, max: u32) -> Result<u32, NoQuantity> {
-    let decimal = text.trim().strip_suffix('%').ok_or(NoQuantity::NotPercent)?;
-    percent::read(decimal.trim_end(), max).map_err(|error| match error {
-        DecimalError::NotDecimal => NoQuantity::NotDecimal,
-        DecimalError::Negative => NoQuantity::Negative,
-        DecimalError::TooLarge => NoQuantity::Percent(max),
-        DecimalError::TooFine => NoQuantity::TooFine,
+/// Parses a decimal with a percent sign and returns parts per million. `max` is in percent.
+pub(super) fn parse_percent(text: &str, max: u32) -> Result<u32, QuantityError> {
+    let decimal = text.trim().strip_suffix('%').ok_or(QuantityError::NotPercent)?;
+    percent::parse_ppm(decimal.trim_end(), max).map_err(|error| match error {
+        DecimalError::NotDecimal => QuantityError::NotDecimal,
+        DecimalError::Negative => QuantityError::Negative,
+        DecimalError::TooLarge => QuantityError::PercentTooLarge(max),
+        DecimalError::TooFine => QuantityError::TooFine,
     })
 }
 
-/// Digits only, perhaps with `_` between them, as TOML has it: neither a sign nor a point.
-pub(in crate::plan::model) fn parse_count(text: &str) -> Result<u64, NoQuantity> {
+/// Parses a whole number: digits, with `_` between them as in TOML. No sign and no point.
+pub(in crate::plan::model) fn parse_count(text: &str) -> Result<u64, QuantityError> {
     let text = text.trim();
     let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     if !text.split('_').all(is_digits) {
         let rest = text.strip_prefix('-').unwrap_or_default();
         let is_negative = rest.starts_with(|c: char| c.is_ascii_digit());
-        return Err(if is_negative { NoQuantity::Negative } else { NoQuantity::NotCount });
+        return Err(if is_negative { QuantityError::Negative } else { QuantityError::NotCount });
     }
     let count = text.replace('_', "").parse().ok().filter(|count| *count <= MAX_COUNT);
-    count.ok_or(NoQuantity::Count)
+    count.ok_or(QuantityError::CountTooLarge)
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! Reading what a criterion, a metric or a trigger says of a metric's value.
+//! Reading of bounds, limits and counts in criteria, stage metrics and triggers.
 
 use crate::percent::Percent;
 use crate::plan::fields::{Path, text};
 use crate::plan::model::metric::better::Better;
-use crate::plan::model::metric::built_in::BuiltIn;
+use crate::plan::model::metric::built_in::BuiltInMetric;
 use crate::plan::model::metric::increase::Increase;
 use crate::plan::model::metric::number::Number;
 use crate::plan::model::metric::quantity::{Bound, Comparison, Quantity, Unit};
@@ -12,7 +12,7 @@ use crate::plan::model::metric::{Metric, Metrics};
 use crate::plan::node::Node;
 use crate::plan::report::Report;
 
-/// What a bound is for.
+/// The purpose of a bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::plan::model) enum Purpose {
     /// Good values are within it.
@@ -22,7 +22,7 @@ pub(in crate::plan::model) enum Purpose {
 }
 
 impl Purpose {
-    /// How values within a bound of this purpose compare with it.
+    /// Returns the comparison of a bound with this purpose.
     fn side(self, better: Better) -> Comparison {
         match (self, better) {
             (Purpose::Target, Better::Less) | (Purpose::Alert, Better::More) => Comparison::Below,
@@ -31,7 +31,9 @@ impl Purpose {
     }
 }
 
-/// A bound in the metric's unit, which a value may be within or not, on the side of its purpose.
+/// Reads a bound in the metric's unit.
+///
+/// Reports a bound that every value or no value is within, and a bound on the wrong side for its purpose.
 pub(in crate::plan::model) fn bound<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
@@ -40,7 +42,7 @@ pub(in crate::plan::model) fn bound<'a>(
     report: &mut Report<'a>,
 ) -> Option<Bound> {
     let example = metric.better.map_or(Comparison::Below, |better| purpose.side(better));
-    let hint = hint(metric, &format!("{example} "));
+    let hint = value_hint(metric, &format!("{example} "));
     let bound = match Bound::parse(quoted(node, path, &hint, report)?, metric.unit) {
         Ok(bound) => bound,
         Err(error) => {
@@ -52,29 +54,37 @@ pub(in crate::plan::model) fn bound<'a>(
         Comparison::AtLeast | Comparison::AtMost => true,
         Comparison::Below | Comparison::Above => false,
     };
-    let end = if bound.is_upper() == always { is_most(bound.value) } else { is_least(bound.value) };
+    let end =
+        if bound.is_upper() == always { is_maximum(bound.value) } else { is_minimum(bound.value) };
     if end {
         let wrong = if always { "which always holds" } else { "which never holds" };
-        let hint = format!("write a bound that `{}` can be within and beyond", metric.name);
+        let hint =
+            format!("write a bound that some values of `{}` meet and others do not", metric.name);
         report.found(node, path, wrong, hint);
         return None;
     }
     let better = metrics.direction(metric, path, report);
-    if let Some(better) = better.filter(|it| it.is_within(bound) != (purpose == Purpose::Target)) {
+    if let Some(better) =
+        better.filter(|it| it.has_good_values_within(bound) != (purpose == Purpose::Target))
+    {
         let (what, side) = match purpose {
             Purpose::Target => ("a target", "bad"),
             Purpose::Alert => ("an alert", "good"),
         };
         let comparison = purpose.side(better);
         let wrong = wrong_side(what, side, metric, better);
-        let hint = format!("write \"{comparison} {}\"{}", bound.value, or_turn(metric, better));
+        let hint = format!(
+            "write \"{comparison} {}\"{}",
+            bound.value,
+            or_change_direction(metric, better)
+        );
         report.found(node, path, wrong, hint);
         return None;
     }
     Some(bound)
 }
 
-/// The error for a value on the wrong side.
+/// Returns the message for a value on the wrong side.
 pub(in crate::plan::model) fn wrong_side(
     what: &str,
     side: &str,
@@ -84,9 +94,9 @@ pub(in crate::plan::model) fn wrong_side(
     format!("{what} on the {side} side of `{}`: {better} is better", metric.name)
 }
 
-/// The end of a hint: a metric of the document may have the other direction.
-pub(in crate::plan::model) fn or_turn(metric: &Metric, better: Better) -> String {
-    if BuiltIn::of(&metric.name).is_some() {
+/// Returns the end of a hint: change the metric's direction. Empty for a built-in metric, whose direction is fixed.
+pub(in crate::plan::model) fn or_change_direction(metric: &Metric, better: Better) -> String {
+    if BuiltInMetric::of(&metric.name).is_some() {
         return String::new();
     }
     let (root, opposite) = (Path::root(), better.opposite());
@@ -94,7 +104,7 @@ pub(in crate::plan::model) fn or_turn(metric: &Metric, better: Better) -> String
     format!(", or `better = \"{opposite}\"` in `[{}]`", metrics.field(&metric.name))
 }
 
-/// A trigger's limit in the metric's unit; a count and a number may stand without quotes.
+/// Reads a trigger's limit in the metric's unit. Counts and numbers may be without quotes.
 pub(in crate::plan::model) fn quantity<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
@@ -104,35 +114,35 @@ pub(in crate::plan::model) fn quantity<'a>(
     let text = if node.is_number() && matches!(metric.unit, Unit::Count | Unit::Number) {
         report.slice(&node.span)
     } else {
-        quoted(node, path, &hint(metric, ""), report)?
+        quoted(node, path, &value_hint(metric, ""), report)?
     };
     match Quantity::parse(text, metric.unit) {
         Ok(quantity) => Some(quantity),
         Err(error) => {
-            report.found(node, path, error, hint(metric, ""));
+            report.found(node, path, error, value_hint(metric, ""));
             None
         }
     }
 }
 
-/// By how much treatment may be worse than control.
+/// Reads `worse_than_control_by`.
 pub(in crate::plan::model) fn increase<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
     (metric, better): (&Metric, Better),
     report: &mut Report<'a>,
 ) -> Option<Increase> {
-    // A value that is never negative cannot be 100% lower than control.
-    let is_whole_too_much = better == Better::More && metric.unit != Unit::Number;
-    let most = if is_whole_too_much { "less than 100%" } else { "at most 10000%" };
+    // A value that is never negative cannot be more than 100% lower than control.
+    let is_limited = better == Better::More && metric.unit != Unit::Number;
+    let most = if is_limited { "less than 100%" } else { "at most 10000%" };
     let half = match better {
         Better::Less => "half as much again as control",
         Better::More => "half as much as control",
     };
     let hint = format!("write more than 0% and {most}, for example \"50%\": {half}");
     let wrong = match Increase::parse(quoted(node, path, &hint, report)?) {
-        Ok(increase) if is_whole_too_much && increase.ppm() >= Percent::ALL.ppm() => {
-            format!("by which no `{}` is lower than control", metric.name)
+        Ok(increase) if is_limited && increase.ppm() >= Percent::ALL.ppm() => {
+            format!("but `{}` cannot be that much lower than control", metric.name)
         }
         Ok(increase) => return Some(increase),
         Err(error) => error.to_string(),
@@ -141,7 +151,7 @@ pub(in crate::plan::model) fn increase<'a>(
     None
 }
 
-/// A number of something of which there has to be one; `none`: what a 0 is called.
+/// Reads a whole number from 1. `none` is the message for 0.
 pub(in crate::plan::model) fn count_from_one<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
@@ -162,7 +172,7 @@ pub(in crate::plan::model) fn count_from_one<'a>(
     None
 }
 
-/// A text; of a number without quotes is told what to write, beyond the quotes.
+/// Returns the text of a value. For a number without quotes, reports a problem with `hint`, which shows the whole form.
 fn quoted<'n, 'a>(
     node: &'n Node<'a>,
     path: &Path<'_>,
@@ -176,19 +186,19 @@ fn quoted<'n, 'a>(
     text(node, path, report)
 }
 
-/// No value is more.
-pub(in crate::plan::model) fn is_most(value: Quantity) -> bool {
+/// Returns whether no value of the unit is larger.
+pub(in crate::plan::model) fn is_maximum(value: Quantity) -> bool {
     value == Quantity::Percent(Percent::ALL) || value == Quantity::Number(Number::MAX)
 }
 
-/// No value is less.
-pub(in crate::plan::model) fn is_least(value: Quantity) -> bool {
+/// Returns whether no value of the unit is smaller.
+pub(in crate::plan::model) fn is_minimum(value: Quantity) -> bool {
     let is_zero = value == Quantity::Percent(Percent::NONE) || value == Quantity::Count(0);
     is_zero || value == Quantity::Number(Number::MIN)
 }
 
-/// What to write for a value of the metric.
-fn hint(metric: &Metric, comparison: &str) -> String {
+/// Returns a hint with an example of the metric's unit.
+fn value_hint(metric: &Metric, comparison: &str) -> String {
     let (is, example) = match metric.unit {
         Unit::Percent => ("a percentage", "1%"),
         Unit::Duration => ("a duration", "2s"),

@@ -1,4 +1,4 @@
-//! `activities`: what the team does in a stage.
+//! `activities`: the tasks of the team in a stage.
 
 use crate::plan::fields::{Fields, Path, text};
 use crate::plan::model::list;
@@ -35,16 +35,16 @@ use crate::plan::report::Report;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Activity {
-    /// What to do.
+    /// The task.
     pub text: Box<str>,
-    /// On which days of the stage (`at`). `None`: the timeline does not date it.
+    /// The days of the stage (`at`). `None`: the timeline does not date the activity.
     pub at: Option<ActivityDay>,
     /// The person or role that does it. `None`: the owner of the stage.
     pub owner: Option<Box<str>>,
 }
 
 words! {
-    /// The days of a stage on which an activity takes place. Printed as a document writes it.
+    /// The days of a stage on which an activity takes place. Printed as in a document.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
     #[non_exhaustive]
     pub enum ActivityDay: "not a day of an activity" {
@@ -59,7 +59,7 @@ words! {
     }
 }
 
-/// Reads a list whose items are texts or tables.
+/// Reads a list of texts and tables.
 pub(super) fn read<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> Vec<Activity> {
     let hint = "write a list of texts, or of tables: \
                 [{ text = \"Monitor error rates\", at = \"daily\" }]";

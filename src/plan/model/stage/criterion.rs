@@ -1,4 +1,4 @@
-//! `criteria` and `checklist`: the conditions of leaving a stage.
+//! `criteria` and `checklist`: the conditions for leaving a stage.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::plan::model::time::duration::WrittenDuration;
 use crate::plan::node::Node;
 use crate::plan::report::Report;
 
-/// A condition of leaving a stage: a success criterion, or an item of the go/no-go checklist.
+/// A condition for leaving a stage: a success criterion, or an item of the go/no-go checklist.
 ///
 /// # Example
 ///
@@ -53,28 +53,28 @@ pub enum Criterion {
         target: Bound,
         /// How long the value has to stay within the bound (`for`). `None`: the last value counts.
         sustained: Option<WrittenDuration>,
-        /// What the bound stands for (`text`): "Positive user feedback".
+        /// The meaning of the target (`text`): "Positive user feedback".
         text: Option<Box<str>>,
     },
     /// A statement that a person signs.
     Manual {
-        /// The name to sign it by. No other condition of the stage has it.
+        /// The name to sign the condition by. It is unique in the stage.
         id: Box<str>,
         /// The statement.
         text: Box<str>,
         /// The person or role that signs.
         owner: Option<Box<str>>,
-        /// How long a signature counts (`expires`). `None`: until the flag leaves the stage.
+        /// The time for which a signature counts (`expires`). `None`: until the flag leaves the stage.
         expires: Option<WrittenDuration>,
     },
 }
 
-const HINT: &str = "write `metric` and `target` for the data to decide, \
+const KIND_HINT: &str = "write `metric` and `target` for the data to decide, \
                     or `id` and `text` for a person";
-const SIGNED: &str = "write what is signed: `text = \"The load test passed\"`";
-pub(super) const TARGET: &str = "write where the metric has to be: `target = \"< 1%\"`";
+const TEXT_HINT: &str = "write what is signed: `text = \"The load test passed\"`";
+pub(super) const TARGET_HINT: &str = "write where the metric has to be: `target = \"< 1%\"`";
 
-/// Reads a list of conditions. `ids` are the names that the stage has so far.
+/// Reads a list of conditions. `ids` are the ids that the stage has so far.
 pub(super) fn read<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
@@ -104,8 +104,8 @@ fn read_one<'a>(
     let of_metric = metric.or(target).or(sustained).is_some();
     let of_person = id.or(expires).or(owner_node).is_some();
     if of_metric == of_person && (of_metric || words.is_none()) {
-        let wrong = if of_metric { "of two kinds" } else { "that asks for nothing" };
-        report.problem(node.span.clone(), path, format!("found a condition {wrong}"), HINT);
+        let wrong = if of_metric { "a condition of two kinds" } else { "an empty condition" };
+        report.problem(node.span.clone(), path, format!("found {wrong}"), KIND_HINT);
         return None;
     }
     if of_metric {
@@ -116,7 +116,7 @@ fn read_one<'a>(
             fields.missing("metric", hint, report);
         }
         if target.is_none() {
-            fields.missing("target", TARGET, report);
+            fields.missing("target", TARGET_HINT, report);
         }
         let metric = metrics.find(metric?, &path.field("metric"), report)?;
         let (path, of) = (path.field("target"), (&*metric, metrics));
@@ -125,14 +125,14 @@ fn read_one<'a>(
         return Some(Criterion::Metric { metric, target, sustained, text });
     }
     let id = read_id(&fields, id, ids, report);
-    let words = fields.required_text("text", SIGNED, report);
+    let words = fields.required_text("text", TEXT_HINT, report);
     let owner = owner_node.and_then(|node| text(node, &path.field("owner"), report));
     let expires = expires.and_then(|node| duration::read(node, &path.field("expires"), report));
     let owner = owner.map(Box::from);
     Some(Criterion::Manual { id: id?.into(), text: words?.into(), owner, expires })
 }
 
-/// An id that no other condition of the stage has.
+/// Reads an id. Reports an id that another condition of the stage has.
 fn read_id<'n, 'a>(
     fields: &Fields<'_, 'a>,
     node: Option<&'n Node<'a>>,

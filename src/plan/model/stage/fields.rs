@@ -8,7 +8,7 @@ use crate::plan::limits::MAX_ITEMS;
 use crate::plan::model::metric::quantity::Bound;
 use crate::plan::model::metric::threshold::{self, Purpose};
 use crate::plan::model::metric::{Metrics, StageMetric};
-use crate::plan::model::stage::criterion::TARGET;
+use crate::plan::model::stage::criterion::TARGET_HINT;
 use crate::plan::model::stage::{StageDetails, Watch};
 use crate::plan::model::time::duration::WrittenDuration;
 use crate::plan::model::{list, time::duration, word};
@@ -105,7 +105,7 @@ fn read_metrics<'a>(
         let sustained = fields.take("for");
         fields.finish(report);
         if target.is_none() {
-            fields.missing("target", TARGET, report);
+            fields.missing("target", TARGET_HINT, report);
         }
         let sustained = read_sustained(sustained, &path, report);
         let metric = metric?;

@@ -1,4 +1,4 @@
-//! What a stage asks beyond whom it lets in.
+//! Stages and the rules for leaving them.
 
 pub(super) mod activity;
 pub(super) mod criterion;
@@ -23,8 +23,8 @@ pub struct Stage<'p> {
     pub(in crate::plan::model) details: &'p StageDetails,
 }
 
-/// What a stage is for, and what has to hold before the flag leaves it: the minimum time, each
-/// metric's target, every criterion and every item of the checklist.
+/// The goal of a stage, and the conditions for leaving it: the minimum time, each metric's target, every criterion and
+/// every item of the checklist.
 ///
 /// # Example
 ///
@@ -66,42 +66,42 @@ pub struct Stage<'p> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StageDetails {
-    /// What a heading calls the stage: "Internal testing". `None`: the stage's name.
+    /// The heading for people: "Internal testing". `None`: the stage's name.
     pub title: Option<Box<str>>,
-    /// What the stage is to show.
+    /// The goal of the stage.
     pub goal: Option<Box<str>>,
-    /// Whom the stage is for, in words.
+    /// The users whom the stage is for, in words.
     pub audience: Vec<Box<str>>,
-    /// By which criteria the users of the stage are selected, in words.
+    /// The criteria by which these users are selected, in words.
     pub selection: Vec<Box<str>>,
-    /// The most users that the stage's own groups may list. A document that lists more is refused.
+    /// The largest number of users that the stage's own groups may list. A document that lists more is refused.
     pub at_most: Option<u64>,
-    /// The time a flag has to be in the stage.
+    /// The time that a flag has to be in the stage.
     pub min_duration: Option<WrittenDuration>,
-    /// The time after which it is overdue. Never less than `min_duration`.
+    /// The time after which the flag is overdue. Never less than `min_duration`.
     pub max_duration: Option<WrittenDuration>,
-    /// Success criteria.
+    /// The success criteria.
     pub criteria: Vec<Criterion>,
-    /// What the team does in the stage.
+    /// The tasks of the team.
     pub activities: Vec<Activity>,
     /// The go/no-go checklist.
     pub checklist: Vec<Criterion>,
-    /// What is tracked.
+    /// The tracked metrics.
     pub metrics: Vec<StageMetric>,
-    /// How closely the flag is watched once it is in its last stage.
+    /// The watch of the last stage.
     pub watch: Option<Watch>,
-    /// Whether the flag leaves the stage by itself once every condition holds.
+    /// Whether the flag leaves the stage automatically once every condition holds.
     pub advance: Advance,
 }
 
 words! {
-    /// How a flag leaves a stage. Printed as a document writes it.
+    /// How a flag leaves a stage. Printed as in a document.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub enum Advance: "not a way to leave a stage" {
-        /// Somebody promotes it (`manual`).
+        /// A person or program promotes it (`manual`).
         #[default]
         Manual = "manual",
-        /// By itself, once every condition holds (`auto`).
+        /// Automatically, once every condition holds (`auto`).
         Auto = "auto",
     }
 }
@@ -110,21 +110,21 @@ words! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Watch {
-    /// How long it lasts (`for`).
+    /// The length of the watch (`for`).
     pub lasts: WrittenDuration,
-    /// The time from one check to the next; no longer than the watch.
+    /// The time from one check to the next. Never longer than the watch.
     pub every: WrittenDuration,
-    /// What the team does meanwhile, in words.
+    /// The tasks of the team during the watch, in words.
     pub activities: Vec<Box<str>>,
 }
 
 impl StageDetails {
-    /// The success criteria, then the items of the checklist.
+    /// Returns the success criteria, then the items of the checklist.
     pub fn conditions(&self) -> impl Iterator<Item = &Criterion> {
         self.criteria.iter().chain(&self.checklist)
     }
 
-    /// Every metric that the stage tracks or that a condition names. A metric may come more than once.
+    /// Returns every metric that the stage tracks or that a condition names. A metric may come more than once.
     pub fn tracked_metrics(&self) -> impl Iterator<Item = &Metric> {
         let of_conditions = self.conditions().filter_map(|condition| match condition {
             Criterion::Metric { metric, .. } => Some(&**metric),
@@ -135,48 +135,48 @@ impl StageDetails {
 }
 
 impl<'p> Stage<'p> {
-    /// The stage's name.
+    /// Returns the stage's name.
     #[must_use]
     pub fn name(&self) -> StageName {
         *self.compiled.name()
     }
 
-    /// The share of all users it is for, those of the stages before included.
+    /// Returns the percentage of all users. It includes the percentage of the stages before.
     #[must_use]
     pub fn percent(&self) -> Percent {
         self.compiled.percent
     }
 
-    /// The names of the groups it adds.
+    /// Returns the names of the groups that the stage adds.
     pub fn groups(&self) -> impl Iterator<Item = &'p str> + use<'p> {
         self.compiled.groups.iter().map(|group| group.name.as_str())
     }
 
-    /// Its goal, durations, criteria, checklist and metrics.
+    /// Returns the goal, durations, criteria, checklist and metrics.
     #[must_use]
     pub fn details(&self) -> &'p StageDetails {
         self.details
     }
 }
 
-/// The stages of a plan: compiled for asking, and what they ask. Flags share them.
+/// The stages of a plan: compiled for evaluation, and the details of each. Flags share them.
 #[derive(Clone, Debug)]
 pub(in crate::plan) struct Stages {
     pub(in crate::plan) compiled: Arc<[eval::Stage]>,
-    /// One for each stage, or none at all where no stage says anything.
+    /// One for each stage. Empty if no stage has details.
     details: Arc<[StageDetails]>,
 }
 
 impl Stages {
     pub(in crate::plan) fn new(compiled: Vec<eval::Stage>, details: Vec<StageDetails>) -> Stages {
-        let nothing = StageDetails::default();
-        let says_nothing = details.iter().all(|details| *details == nothing);
-        let details = if says_nothing { Vec::new() } else { details };
+        let empty = StageDetails::default();
+        let all_empty = details.iter().all(|details| *details == empty);
+        let details = if all_empty { Vec::new() } else { details };
         Stages { compiled: compiled.into(), details: details.into() }
     }
 
     pub(in crate::plan) fn details(&self, index: usize) -> &StageDetails {
-        static NOTHING: StageDetails = StageDetails {
+        static EMPTY: StageDetails = StageDetails {
             title: None,
             goal: None,
             audience: Vec::new(),
@@ -191,6 +191,6 @@ impl Stages {
             watch: None,
             advance: Advance::Manual,
         };
-        self.details.get(index).unwrap_or(&NOTHING)
+        self.details.get(index).unwrap_or(&EMPTY)
     }
 }

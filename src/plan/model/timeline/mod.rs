@@ -334,7 +334,7 @@ fn due<'p>(stages: &[StagePeriod<'p>], messages: &'p [Message]) -> (Vec<Due<'p>>
                 When::Days(days) => (begin.plus_days(days), 1),
                 When::End => (ends.earliest, 1),
                 When::Weekly => (begin.plus_days(7), (begin.days_until(ends.earliest) - 1) / 7),
-                When::RollBack | When::AsNeeded => continue,
+                When::Rollback | When::AsNeeded => continue,
             };
             let room = MAX_DUE_MESSAGES - all.len();
             let listed = usize::try_from(count).unwrap_or(0).min(room);

@@ -1,4 +1,4 @@
-//! What the triggers of one list must not be to one another.
+//! Checks across the triggers of a list: duplicates, and decisions that come too late.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -9,20 +9,20 @@ use crate::plan::model::trigger::{Action, Limit, Trigger, TriggerCause};
 use crate::plan::node::Node;
 use crate::plan::report::Report;
 
-/// A trigger and where the list has it.
-pub(in crate::plan::model) struct Written<'n, 'a> {
+/// A trigger and its place in the list.
+pub(in crate::plan::model) struct ListedTrigger<'n, 'a> {
     pub(in crate::plan::model) trigger: Trigger,
     pub(in crate::plan::model) index: usize,
     pub(in crate::plan::model) node: &'n Node<'a>,
 }
 
-/// No trigger stands twice, and no incident fires two.
+/// Reports duplicate triggers, and a second trigger for an incident.
 pub(in crate::plan::model) fn check_repeated<'a>(
-    triggers: &[Written<'_, 'a>],
+    triggers: &[ListedTrigger<'_, 'a>],
     path: &Path<'_>,
     report: &mut Report<'a>,
 ) {
-    for (count, Written { trigger, index, node }) in triggers.iter().enumerate() {
+    for (count, ListedTrigger { trigger, index, node }) in triggers.iter().enumerate() {
         let mut earlier = triggers.iter().take(count).map(|written| &written.trigger);
         let message = match &trigger.cause {
             TriggerCause::Incident(kind) => earlier
@@ -38,16 +38,16 @@ pub(in crate::plan::model) fn check_repeated<'a>(
     }
 }
 
-/// No automatic trigger fires whenever a decision would be due: nobody would ever be asked.
+/// Reports decisions that can never be asked for, because an automatic trigger always fires first.
 pub(in crate::plan::model) fn check_decisions<'a>(
-    triggers: &[Written<'_, 'a>],
+    triggers: &[ListedTrigger<'_, 'a>],
     path: &Path<'_>,
     report: &mut Report<'a>,
 ) {
-    let mut automatic: Vec<Threshold<'_>> = Vec::new();
+    let mut automatic: Vec<FiringCondition<'_>> = Vec::new();
     let mut decisions = Vec::new();
     for written in triggers {
-        let Some(threshold) = Threshold::of(&written.trigger) else { continue };
+        let Some(threshold) = FiringCondition::of(&written.trigger) else { continue };
         match written.trigger.action {
             Action::RollBack => automatic.push(threshold),
             Action::Decide => decisions.push((written, threshold)),
@@ -59,26 +59,26 @@ pub(in crate::plan::model) fn check_decisions<'a>(
                 "found a decision at {decision}, where `{}` is rolled back automatically at {first}",
                 decision.metric
             );
-            let hint =
-                "ask before the automatic trigger fires: as it is, nobody would ever be asked";
+            let hint = "give the decision a limit that is reached earlier: the automatic rollback always comes first";
             report.problem(written.node.span.clone(), &path.index(written.index), message, hint);
         }
     }
 }
 
-/// When a metric's trigger fires.
-struct Threshold<'t> {
+/// The condition under which a metric's trigger fires.
+struct FiringCondition<'t> {
     metric: &'t str,
     limit: Limit,
     sustained: Option<WrittenDuration>,
     minimum_sample: Option<u64>,
 }
 
-impl<'t> Threshold<'t> {
+impl<'t> FiringCondition<'t> {
+    /// Returns the condition of a trigger. `None` for a trigger on an incident.
     fn of(trigger: &'t Trigger) -> Option<Self> {
         match &trigger.cause {
             TriggerCause::Metric { metric, limit, sustained, minimum_sample, .. } => {
-                Some(Threshold {
+                Some(FiringCondition {
                     metric: &metric.name,
                     limit: *limit,
                     sustained: *sustained,
@@ -89,9 +89,9 @@ impl<'t> Threshold<'t> {
         }
     }
 
-    /// Whether it fires whenever `other` does: its limit is no further out, and it waits neither
-    /// for longer nor for more samples.
-    fn covers(&self, other: &Threshold<'_>) -> bool {
+    /// Returns whether this condition holds whenever `other` does: its limit is equal or stricter, and it does not need
+    /// more time or more samples.
+    fn covers(&self, other: &FiringCondition<'_>) -> bool {
         let order = match (self.limit, other.limit) {
             (Limit::Above(own), Limit::Above(other)) => own.compare(other),
             (Limit::Below(own), Limit::Below(other)) => other.compare(own),
@@ -108,8 +108,8 @@ impl<'t> Threshold<'t> {
     }
 }
 
-/// As `> 5% for 1h`.
-impl fmt::Display for Threshold<'_> {
+/// Writes `> 5% for 1h`.
+impl fmt::Display for FiringCondition<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.limit.fmt(f)?;
         match self.sustained {

@@ -9,7 +9,7 @@ use crate::plan::model::metric::better::Better;
 use crate::plan::model::metric::{Metric, MetricSource, Metrics};
 use crate::plan::model::sections::Context;
 use crate::plan::model::stage::fields::read_sustained;
-use crate::plan::model::trigger::checks::{Written, check_decisions, check_repeated};
+use crate::plan::model::trigger::checks::{ListedTrigger, check_decisions, check_repeated};
 use crate::plan::model::trigger::{IncidentKind, Limit, Trigger, TriggerCause};
 use crate::plan::model::{list, metric::threshold, word};
 use crate::plan::node::Node;
@@ -27,7 +27,7 @@ pub(in crate::plan::model) fn read<'a>(
     let mut triggers = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let trigger = read_trigger(item, &path.index(index), context.metrics, report);
-        triggers.extend(trigger.map(|trigger| Written { trigger, index, node: item }));
+        triggers.extend(trigger.map(|trigger| ListedTrigger { trigger, index, node: item }));
     }
     check_repeated(&triggers, path, report);
     check_decisions(&triggers, path, report);
@@ -185,9 +185,9 @@ impl<'n, 'a> MetricFields<'n, 'a> {
         let better = metrics.direction(metric, &path, report);
         let value = threshold::quantity(node, &path, metric, report)?;
         let (limit, end) = if name == "above" {
-            (Limit::Above(value), threshold::is_most(value))
+            (Limit::Above(value), threshold::is_maximum(value))
         } else {
-            (Limit::Below(value), threshold::is_least(value))
+            (Limit::Below(value), threshold::is_minimum(value))
         };
         if end {
             let hint = format!("write a limit that `{}` can pass", metric.name);
@@ -200,7 +200,7 @@ impl<'n, 'a> MetricFields<'n, 'a> {
         });
         if let Some((better, bad)) = bad.filter(|(_, bad)| *bad != name) {
             let wrong = threshold::wrong_side("a limit", "good", metric, better);
-            let turn = threshold::or_turn(metric, better);
+            let turn = threshold::or_change_direction(metric, better);
             report.found(node, &path, wrong, format!("write `{bad} = \"{value}\"`{turn}"));
             return None;
         }

@@ -1,4 +1,4 @@
-//! `triggers`: what takes a flag back.
+//! `triggers`: the conditions for a rollback, or for a decision about one.
 
 pub(super) mod checks;
 pub(super) mod fields;
@@ -15,7 +15,7 @@ use crate::plan::model::time::duration::WrittenDuration;
 pub(in crate::plan::model) use crate::plan::model::trigger::fields::read;
 use crate::plan::model::word::words;
 
-/// What takes a flag back, at once or by decision.
+/// A condition that rolls a flag back, at once or by decision.
 ///
 /// # Example
 ///
@@ -48,27 +48,27 @@ use crate::plan::model::word::words;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trigger {
-    /// What fires it.
+    /// The condition.
     pub cause: TriggerCause,
-    /// What happens then.
+    /// The action when it fires.
     pub action: Action,
 }
 
-/// What fires a trigger.
+/// The condition under which a trigger fires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TriggerCause {
     /// A metric beyond a limit.
     Metric {
-        /// Which one.
+        /// The metric.
         metric: Arc<Metric>,
-        /// Beyond what.
+        /// The limit.
         limit: Limit,
-        /// For how long (`for`); `None`: at once.
+        /// The time for which the metric has to be beyond the limit (`for`). `None`: fires at once.
         sustained: Option<WrittenDuration>,
-        /// Samples without which nothing is decided.
+        /// The number of samples that the trigger needs.
         minimum_sample: Option<u64>,
-        /// What no data means.
+        /// The reaction to missing data.
         no_data: NoData,
     },
     /// An incident that a person or a program reports.
@@ -85,31 +85,31 @@ pub enum Limit {
     Below(Quantity),
     /// Treatment worse than control (`worse_than_control_by`).
     WorseThanControlBy {
-        /// By more than this share of control's value.
+        /// The share of control's value that treatment has to be worse by.
         by: Increase,
-        /// The metric's direction: worse is more where less is better, and less where more is.
+        /// The metric's direction. With `Less`, worse means a larger value. With `More`, a smaller one.
         better: Better,
     },
 }
 
 words! {
-    /// What a trigger does.
+    /// The action of a trigger.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub enum Action: "not an action of a trigger" {
-        /// Takes the flag back at once (`rollback`).
+        /// Roll the flag back at once (`rollback`).
         RollBack = "rollback",
-        /// Asks whoever is responsible now (`decide`).
+        /// Ask the person responsible for a decision (`decide`).
         Decide = "decide",
     }
 }
 
 words! {
-    /// What a trigger makes of missing data.
+    /// The reaction of a trigger to missing data.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub enum NoData: "not what a trigger makes of no data" {
-        /// The flag stays where it is and is not promoted (`hold`).
+    pub enum NoData: "not a reaction to missing data" {
+        /// The flag stays in its stage and is not promoted (`hold`).
         Hold = "hold",
-        /// The flag is taken back (`rollback`).
+        /// A tick rolls the flag back (`rollback`).
         RollBack = "rollback",
     }
 }
@@ -124,13 +124,14 @@ pub enum IncidentKind {
     DataIntegrity,
     /// `critical_bug`
     CriticalBug,
-    /// A name of the team's own.
+    /// Another kind, which a trigger of the plan names.
     Own(Box<str>),
 }
 
 impl Limit {
-    /// Whether a value is beyond the limit; `control` is what it is for users without the flag. Of
-    /// another unit, or where control is needed and not known, none is.
+    /// Returns whether a value is beyond the limit. `control` is the value for users without the flag.
+    ///
+    /// False if a unit differs, or if the limit is a comparison and `control` is `None`.
     ///
     /// # Example
     ///
@@ -162,13 +163,13 @@ impl Limit {
     }
 }
 
-/// Whether `value` is worse than `control` by more than `ppm` parts per million of control's
-/// magnitude, in whole numbers.
+/// Returns whether `value` is worse than `control` by more than `ppm` parts per million of control's magnitude.
+/// Computes with integers only.
 fn is_worse(value: Quantity, control: Quantity, ppm: u32, better: Better) -> bool {
     if value.unit() != control.unit() {
         return false;
     }
-    let (value, control) = (whole(value), whole(control));
+    let (value, control) = (in_smallest_steps(value), in_smallest_steps(control));
     let worse_by = match better {
         Better::Less => value.saturating_sub(control),
         Better::More => control.saturating_sub(value),
@@ -176,8 +177,8 @@ fn is_worse(value: Quantity, control: Quantity, ppm: u32, better: Better) -> boo
     worse_by.saturating_mul(1_000_000) > control.saturating_abs().saturating_mul(i128::from(ppm))
 }
 
-/// The smallest parts of its unit that a quantity has.
-fn whole(quantity: Quantity) -> i128 {
+/// Returns a quantity in the smallest steps of its unit.
+fn in_smallest_steps(quantity: Quantity) -> i128 {
     match quantity {
         Quantity::Percent(percent) => i128::from(percent.ppm()),
         Quantity::Duration(time) => i128::try_from(time.as_nanos()).unwrap_or(i128::MAX),
@@ -186,7 +187,7 @@ fn whole(quantity: Quantity) -> i128 {
     }
 }
 
-/// As people read it: `error_rate > 2% for 1h`, `incident security`.
+/// Writes the cause for people: `error_rate > 2% for 1h`, `incident security`.
 impl fmt::Display for TriggerCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -217,11 +218,11 @@ impl fmt::Display for IncidentKind {
 }
 
 impl IncidentKind {
-    /// Those that every plan knows.
+    /// The kinds that every plan has.
     pub(crate) const KNOWN: &[IncidentKind] =
         &[IncidentKind::Security, IncidentKind::DataIntegrity, IncidentKind::CriticalBug];
 
-    /// The name in a document.
+    /// Returns the name in a document.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {

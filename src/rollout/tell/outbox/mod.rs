@@ -1,12 +1,10 @@
-//! A queue and a thread, so that nobody who acts waits for a network.
+//! Delivery of notifications in a background thread, so that a rollout never waits for a network.
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::BuildHasher;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,72 +14,75 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::{Notification, Sink};
+use crate::background::{Backoff, random};
 
-/// Brings notifications somewhere, in its own time.
+/// Delivers notifications, for example to a file or a server. An [`Outbox`] calls it.
 ///
-/// An implementation has a deadline of its own: what hangs for ever holds up all that comes after, though nobody
-/// who acts.
+/// An implementation needs its own deadline. A delivery that hangs delays all later notifications, though never the
+/// rollout.
 pub trait Delivery: Send {
-    /// Brings one there.
+    /// Delivers a notification.
     ///
     /// # Errors
     ///
-    /// [`Undelivered`] when it did not arrive. No secret stands in its text.
-    fn deliver(&mut self, notification: &Notification) -> Result<(), Undelivered>;
+    /// [`DeliveryError`] if it was not delivered. The text must contain no secret.
+    fn deliver(&mut self, notification: &Notification) -> Result<(), DeliveryError>;
 }
 
-/// Why a notification did not arrive.
+/// Why a notification was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{message}")]
-pub struct Undelivered {
+pub struct DeliveryError {
     message: String,
-    is_final: bool,
+    is_permanent: bool,
 }
 
-impl Undelivered {
-    /// Another attempt may succeed.
+impl DeliveryError {
+    /// Creates the error: a retry may succeed.
     #[must_use]
-    pub fn for_now(message: impl Into<String>) -> Undelivered {
-        Undelivered { message: message.into(), is_final: false }
+    pub fn temporary(message: impl Into<String>) -> DeliveryError {
+        DeliveryError { message: message.into(), is_permanent: false }
     }
 
-    /// None will.
+    /// Creates the error: no retry can succeed.
     #[must_use]
-    pub fn for_ever(message: impl Into<String>) -> Undelivered {
-        Undelivered { message: message.into(), is_final: true }
+    pub fn permanent(message: impl Into<String>) -> DeliveryError {
+        DeliveryError { message: message.into(), is_permanent: true }
     }
 
-    /// Whether no other attempt makes sense.
+    /// Returns whether no retry can succeed.
     #[must_use]
-    pub fn is_final(&self) -> bool {
-        self.is_final
+    pub fn is_permanent(&self) -> bool {
+        self.is_permanent
     }
 }
 
-/// How often a delivery is tried, and how long is waited in between: any time up to a bound that doubles with
-/// each attempt ("full jitter"), so that a server that comes back is not asked by everybody at once.
+/// How often to try a delivery, and how long to wait between attempts.
+///
+/// Each wait is a random time up to a bound that doubles with each attempt ("full jitter"). So a server that comes back
+/// does not get all retries at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// Attempts in all: at least 1.
+    /// The maximum number of attempts, at least 1.
     pub attempts: u32,
     /// The bound of the first wait.
-    pub first: Duration,
-    /// What no bound exceeds.
-    pub most: Duration,
+    pub first_wait: Duration,
+    /// The highest bound.
+    pub max_wait: Duration,
 }
 
-/// Eight attempts; half a second, then double that, up to a minute: about a minute in all.
+/// Eight attempts in about a minute. The bound of the waits doubles from half a second up to a minute.
 impl Default for Retry {
     fn default() -> Retry {
-        let (first, most) = (Duration::from_millis(500), Duration::from_secs(60));
-        Retry { attempts: 8, first, most }
+        let (first_wait, max_wait) = (Duration::from_millis(500), Duration::from_secs(60));
+        Retry { attempts: 8, first_wait, max_wait }
     }
 }
 
-/// A [`Sink`] that hands on what it is told to a [`Delivery`], in a thread of its own and in order.
+/// A [`Sink`] that passes notifications to a [`Delivery`], in order and in its own thread.
 ///
-/// At most 1,000 notifications wait; then the oldest goes, and is counted. Dropping it delivers what waits, for
-/// two seconds at most, and tries nothing twice.
+/// At most 1,000 notifications wait. Then the oldest is dropped and counted. Dropping the outbox delivers waiting
+/// notifications, for two seconds at most and without retries.
 ///
 /// # Example
 ///
@@ -89,13 +90,13 @@ impl Default for Retry {
 /// use std::sync::mpsc;
 /// use std::time::{Duration, SystemTime};
 /// use stagegate::StageName;
-/// use stagegate::rollout::{Delivery, Notification, NotificationKind, Outbox, Sink, Undelivered};
+/// use stagegate::rollout::{Delivery, Notification, NotificationKind, Outbox, Sink, DeliveryError};
 ///
 /// struct Channel(mpsc::Sender<String>);
 ///
 /// impl Delivery for Channel {
-///     fn deliver(&mut self, notification: &Notification) -> Result<(), Undelivered> {
-///         self.0.send(notification.text.clone()).map_err(|_| Undelivered::for_ever("nobody listens"))
+///     fn deliver(&mut self, notification: &Notification) -> Result<(), DeliveryError> {
+///         self.0.send(notification.text.clone()).map_err(|_| DeliveryError::permanent("nobody listens"))
 ///     }
 /// }
 ///
@@ -112,57 +113,57 @@ pub struct Outbox {
     shared: Arc<Shared>,
 }
 
-/// What an [`Outbox`] has done.
+/// The counters of an [`Outbox`], and its last error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutboxStatus {
-    /// How many wait, that on its way included.
+    /// Notifications that wait, including the one in delivery.
     pub waiting: usize,
-    /// How many have arrived.
+    /// Delivered notifications.
     pub delivered: u64,
-    /// How many never will: too many waited, or every attempt failed.
+    /// Lost notifications: dropped because too many were waiting, or because every attempt failed.
     pub lost: u64,
-    /// Why the last attempt failed, until one succeeds.
-    pub last_error: Option<Undelivered>,
+    /// Why the last attempt failed. `None` after a success.
+    pub last_error: Option<DeliveryError>,
 }
 
 struct Shared {
     name: Box<str>,
     retry: Retry,
     queue: Mutex<Queue>,
-    /// Something waits, or it is over.
+    /// Signals a new notification or the stop.
     changed: Condvar,
-    /// Something has arrived or is lost, or the thread has ended.
+    /// Signals that a notification was delivered or lost, or that the thread has ended.
     done: Condvar,
 }
 
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Notification>,
-    /// Whether the first that waits is on its way.
-    under_way: bool,
+    /// Whether the first waiting notification is in delivery.
+    in_delivery: bool,
     status: OutboxStatus,
     stopped: bool,
     ended: bool,
 }
 
-/// Notifications that wait at the most.
+/// The maximum number of waiting notifications.
 const CAPACITY: usize = 1_000;
 
-/// What dropping an outbox waits at the most.
-const LINGER: Duration = Duration::from_secs(2);
+/// The longest time that dropping an outbox waits.
+const DROP_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Outbox {
-    /// Begins to deliver, with the usual [`Retry`]. The thread is called `stagegate-NAME`.
+    /// Starts an outbox with the default [`Retry`]. The name of its thread is `stagegate-NAME`.
     ///
     /// # Errors
     ///
-    /// When the system gives no thread.
+    /// The operating system cannot start a thread.
     pub fn spawn(name: &str, delivery: impl Delivery + 'static) -> io::Result<Outbox> {
         Outbox::spawn_with(name, delivery, Retry::default())
     }
 
-    /// The same, tried as often as that.
+    /// Starts an outbox with these retries.
     ///
     /// # Errors
     ///
@@ -179,21 +180,21 @@ impl Outbox {
             changed: Condvar::new(),
             done: Condvar::new(),
         });
-        let theirs = Arc::clone(&shared);
-        // The system takes no name with a NUL.
+        let thread_shared = Arc::clone(&shared);
+        // A thread's name must not contain NUL.
         let thread = format!("stagegate-{}", name.replace('\0', ""));
         let thread = thread::Builder::new().name(thread);
-        thread.spawn(move || theirs.run(delivery))?;
+        thread.spawn(move || thread_shared.run(delivery))?;
         Ok(Outbox { shared })
     }
 
-    /// Waits until nothing waits any more; whether that came within the time.
+    /// Waits until no notification is waiting, at most for this time. Returns whether that is so.
     #[must_use]
     pub fn flush(&self, time: Duration) -> bool {
         self.shared.wait_until(time, |queue| queue.waiting.is_empty())
     }
 
-    /// What it has done.
+    /// Returns the counters and the last error.
     #[must_use]
     pub fn status(&self) -> OutboxStatus {
         let queue = self.shared.queue();
@@ -205,8 +206,8 @@ impl Sink for Outbox {
     fn tell(&self, notification: &Notification) {
         let mut queue = self.shared.queue();
         if queue.waiting.len() >= CAPACITY {
-            // What is on its way stays: it will be taken out when it has arrived.
-            let oldest = usize::from(queue.under_way);
+            // Keep the first one if it is in delivery: the thread removes it afterwards.
+            let oldest = usize::from(queue.in_delivery);
             queue.waiting.remove(oldest);
             queue.status.lost += 1;
         }
@@ -220,13 +221,13 @@ impl Drop for Outbox {
     fn drop(&mut self) {
         self.shared.queue().stopped = true;
         self.shared.changed.notify_all();
-        // A delivery that hangs is left to itself: its thread ends when it returns.
-        let _ = self.shared.wait_until(LINGER, |queue| queue.ended);
+        // Do not wait longer for a delivery that hangs. Its thread ends when it returns.
+        let _ = self.shared.wait_until(DROP_TIMEOUT, |queue| queue.ended);
     }
 }
 
 impl Shared {
-    /// Nothing panics while the lock is held, so a poisoned one has sound content.
+    /// No code panics while it holds the lock, so the content is valid even if the lock is poisoned.
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -239,11 +240,11 @@ impl Shared {
 
     fn run(&self, mut delivery: impl Delivery) {
         while let Some(notification) = self.next() {
-            let arrived = self.bring(&mut delivery, &notification);
+            let delivered = self.deliver_with_retries(&mut delivery, &notification);
             let mut queue = self.queue();
-            queue.under_way = false;
+            queue.in_delivery = false;
             queue.waiting.pop_front();
-            *(if arrived { &mut queue.status.delivered } else { &mut queue.status.lost }) += 1;
+            *(if delivered { &mut queue.status.delivered } else { &mut queue.status.lost }) += 1;
             drop(queue);
             self.done.notify_all();
         }
@@ -251,47 +252,42 @@ impl Shared {
         self.done.notify_all();
     }
 
-    /// The first that waits, which goes on waiting until it has arrived; `None` when all is over.
+    /// Waits for a notification and returns it. It stays in the queue until it is delivered. Returns `None` when the
+    /// outbox has stopped and the queue is empty.
     fn next(&self) -> Option<Notification> {
         let nothing = |queue: &mut Queue| queue.waiting.is_empty() && !queue.stopped;
         let waited = self.changed.wait_while(self.queue(), nothing);
         let mut queue = waited.unwrap_or_else(PoisonError::into_inner);
-        queue.under_way = true;
+        queue.in_delivery = true;
         queue.waiting.front().cloned()
     }
 
-    fn bring(&self, delivery: &mut impl Delivery, notification: &Notification) -> bool {
-        let mut bound = self.retry.first;
+    fn deliver_with_retries(
+        &self,
+        delivery: &mut impl Delivery,
+        notification: &Notification,
+    ) -> bool {
+        let mut backoff = Backoff::new(self.retry.first_wait, self.retry.max_wait);
         for attempt in 1.. {
-            let brought = catch_unwind(AssertUnwindSafe(|| delivery.deliver(notification)));
-            let brought = brought.unwrap_or_else(|_| Err(Undelivered::for_now("it panicked")));
-            let error = brought.err();
-            let is_final = error.as_ref().is_none_or(Undelivered::is_final);
-            let arrived = error.is_none();
+            let result = catch_unwind(AssertUnwindSafe(|| delivery.deliver(notification)));
+            let result = result.unwrap_or_else(|_| Err(DeliveryError::temporary("it panicked")));
+            let error = result.err();
+            let is_final = error.as_ref().is_none_or(DeliveryError::is_permanent);
+            let delivered = error.is_none();
             self.queue().status.last_error = error;
-            if is_final || attempt >= self.retry.attempts || self.is_stopped_after(bound) {
-                return arrived;
+            let is_last = is_final || attempt >= self.retry.attempts;
+            if is_last || self.is_stopped_after(backoff.after_failure(random())) {
+                return delivered;
             }
-            bound = bound.saturating_mul(2).min(self.retry.most);
         }
         false
     }
 
-    /// Waits for any time up to a bound; whether it is over.
-    fn is_stopped_after(&self, bound: Duration) -> bool {
-        let waited =
-            self.changed.wait_timeout_while(self.queue(), jittered(bound), |queue| !queue.stopped);
+    /// Waits for this time. Returns early, with `true`, when the outbox is dropped.
+    fn is_stopped_after(&self, time: Duration) -> bool {
+        let waited = self.changed.wait_timeout_while(self.queue(), time, |queue| !queue.stopped);
         waited.unwrap_or_else(PoisonError::into_inner).0.stopped
     }
-}
-
-/// Any time up to a bound, another one each time.
-fn jittered(bound: Duration) -> Duration {
-    // Each `RandomState` has keys of its own.
-    let random = u128::from(RandomState::new().hash_one(()));
-    let bound = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
-    let nanos = (u128::from(bound) * random) >> 64;
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 impl fmt::Debug for Outbox {

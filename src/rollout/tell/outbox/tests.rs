@@ -1,4 +1,4 @@
-//! An outbox beside deliveries that fail, hang and panic.
+//! An outbox with deliveries that fail, hang and panic.
 
 use std::sync::mpsc;
 use std::time::SystemTime;
@@ -7,16 +7,16 @@ use super::*;
 use crate::eval::StageName;
 use crate::rollout::NotificationKind;
 
-/// Fails as often as it is told to, then takes what comes.
+/// Fails with each of these errors in turn, then succeeds.
 struct Flaky {
-    failures: VecDeque<Undelivered>,
+    failures: VecDeque<DeliveryError>,
     taken: mpsc::Sender<String>,
-    /// What it waits for before each attempt.
+    /// Before each attempt, waits for a value.
     gate: Option<mpsc::Receiver<()>>,
 }
 
 impl Delivery for Flaky {
-    fn deliver(&mut self, notification: &Notification) -> Result<(), Undelivered> {
+    fn deliver(&mut self, notification: &Notification) -> Result<(), DeliveryError> {
         if let Some(gate) = &self.gate {
             let _ = gate.recv();
         }
@@ -31,7 +31,7 @@ fn notification(text: &str) -> Notification {
 }
 
 fn at_once(attempts: u32) -> Retry {
-    Retry { attempts, first: Duration::ZERO, most: Duration::ZERO }
+    Retry { attempts, first_wait: Duration::ZERO, max_wait: Duration::ZERO }
 }
 
 const LONG: Duration = Duration::from_secs(60);
@@ -40,9 +40,9 @@ const LONG: Duration = Duration::from_secs(60);
 fn what_fails_is_tried_again_in_order_and_what_never_will_is_not() {
     let (taken, told) = mpsc::channel();
     let failures = VecDeque::from([
-        Undelivered::for_now("busy"),
-        Undelivered::for_now("busy"),
-        Undelivered::for_ever("no such address"),
+        DeliveryError::temporary("busy"),
+        DeliveryError::temporary("busy"),
+        DeliveryError::permanent("no such address"),
     ]);
     let flaky = Flaky { failures, taken, gate: None };
     let outbox = Outbox::spawn_with("test", flaky, at_once(3)).expect("a thread");
@@ -56,12 +56,12 @@ fn what_fails_is_tried_again_in_order_and_what_never_will_is_not() {
 #[test]
 fn patience_ends_and_the_next_goes_on() {
     let (taken, told) = mpsc::channel();
-    let failures = (0..3).map(|_| Undelivered::for_now("busy")).collect();
+    let failures = (0..3).map(|_| DeliveryError::temporary("busy")).collect();
     let flaky = Flaky { failures, taken, gate: None };
     let outbox = Outbox::spawn_with("test", flaky, at_once(3)).expect("a thread");
     outbox.tell(&notification("one"));
     assert!(outbox.flush(LONG));
-    assert_eq!(outbox.status().last_error, Some(Undelivered::for_now("busy")));
+    assert_eq!(outbox.status().last_error, Some(DeliveryError::temporary("busy")));
     outbox.tell(&notification("two"));
     assert!(outbox.flush(LONG));
     assert_eq!(told.try_iter().collect::<Vec<_>>(), ["one", "one", "one", "two"]);
@@ -75,7 +75,7 @@ fn whoever_tells_never_waits_and_the_oldest_goes() {
     let flaky = Flaky { failures: VecDeque::new(), taken, gate: Some(gate) };
     let outbox = Outbox::spawn_with("test", flaky, at_once(1)).expect("a thread");
     outbox.tell(&notification("under way"));
-    while !outbox.shared.queue().under_way {
+    while !outbox.shared.queue().in_delivery {
         thread::yield_now();
     }
     (0..CAPACITY + 10).for_each(|number| outbox.tell(&notification(&number.to_string())));
@@ -90,7 +90,7 @@ fn whoever_tells_never_waits_and_the_oldest_goes() {
 fn a_panic_is_a_failure_and_dropping_delivers_what_waits() {
     struct Panics(mpsc::Sender<String>, bool);
     impl Delivery for Panics {
-        fn deliver(&mut self, notification: &Notification) -> Result<(), Undelivered> {
+        fn deliver(&mut self, notification: &Notification) -> Result<(), DeliveryError> {
             if std::mem::take(&mut self.1) {
                 std::panic::resume_unwind(Box::new(()));
             }
@@ -105,13 +105,4 @@ fn a_panic_is_a_failure_and_dropping_delivers_what_waits() {
     outbox.tell(&notification("two"));
     drop(outbox);
     assert_eq!(told.iter().collect::<Vec<_>>(), ["one", "two"]);
-}
-
-#[test]
-fn waits_are_spread_over_the_whole_bound() {
-    let bound = Duration::from_secs(1);
-    let waits: Vec<Duration> = (0..1_000).map(|_| jittered(bound)).collect();
-    assert!(waits.iter().all(|wait| *wait < bound));
-    let early = waits.iter().filter(|wait| **wait < bound / 4).count();
-    assert!((150..350).contains(&early), "{early}");
 }

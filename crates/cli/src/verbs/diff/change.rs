@@ -1,4 +1,4 @@
-//! One thing that changes for users.
+//! A change that users may notice.
 
 use std::fmt;
 
@@ -14,23 +14,23 @@ use crate::terminal::quoted;
 pub(super) enum Change<'p> {
     /// The flag is new.
     FlagAdded { stage: String, percent: Amount },
-    /// The flag is gone: nobody has it any more.
+    /// The flag is removed, so no user has it.
     FlagRemoved { stage: String, percent: Amount },
     /// The flag is at another stage.
     Stage { from: String, to: String, from_percent: Amount, to_percent: Amount },
     /// Every user gets another bucket.
     Salt,
-    /// A stage that was not there.
+    /// A new stage.
     StageAdded { stage: String, percent: Amount, groups: Vec<&'p str>, reached: bool },
-    /// A stage that is not there any more.
+    /// A removed stage.
     StageRemoved { stage: String, reached: bool },
-    /// The stages that both have, in another order.
+    /// The stages that both documents have are in another order.
     StagesReordered { stages: Vec<String> },
-    /// A stage is for another share of users.
+    /// A stage has another percentage.
     Percent { stage: String, from: Amount, to: Amount, reached: bool },
-    /// A stage adds other groups.
+    /// A stage has other groups.
     Groups { stage: String, added: Vec<&'p str>, removed: Vec<&'p str>, reached: bool },
-    /// A group waits for another stage, or does so no longer (`null`).
+    /// A group waits until another stage, or no longer waits (`null`).
     HoldBack { group: &'p str, from: Option<String>, to: Option<String> },
     /// A group lists other users.
     GroupUsers { group: &'p str, added: usize, removed: usize },
@@ -45,12 +45,12 @@ impl fmt::Display for Change<'_> {
                 write!(f, "new flag, at `{stage}` ({percent} of all users)")
             }
             Change::FlagRemoved { stage, percent } => {
-                write!(f, "the flag is gone; it was at `{stage}` ({percent} of all users)")
+                write!(f, "the flag is removed; it was at `{stage}` ({percent} of all users)")
             }
             Change::Stage { from, to, from_percent, to_percent } => {
                 write!(f, "{from} -> {to}: {from_percent} -> {to_percent} of all users")
             }
-            Change::Salt => f.write_str("another salt: every user is dealt anew"),
+            Change::Salt => f.write_str("another salt: every user gets another bucket"),
             Change::StageAdded { stage, percent, groups, reached } => {
                 write!(f, "new stage `{stage}`: {percent}")?;
                 if !groups.is_empty() {
@@ -59,17 +59,17 @@ impl fmt::Display for Change<'_> {
                 f.write_str(not_reached(*reached))
             }
             Change::StageRemoved { stage, reached } => {
-                write!(f, "stage `{stage}` is gone{}", not_reached(*reached))
+                write!(f, "stage `{stage}` is removed{}", not_reached(*reached))
             }
             Change::StagesReordered { stages } => {
                 let order = quoted(stages.iter().map(String::as_str));
-                write!(f, "stages in another order: {order}")
+                write!(f, "new order of stages: {order}")
             }
             Change::Percent { stage, from, to, reached } => {
                 write!(f, "stage `{stage}`: {from} -> {to}{}", not_reached(*reached))
             }
             Change::Groups { stage, added, removed, reached } => {
-                let lists = [("with", added), ("without", removed)];
+                let lists = [("adds", added), ("removes", removed)];
                 let lists = lists.into_iter().filter(|(_, groups)| !groups.is_empty());
                 let lists = lists
                     .map(|(word, groups)| format!("{word} {}", quoted(groups.iter().copied())));

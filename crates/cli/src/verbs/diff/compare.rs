@@ -1,4 +1,4 @@
-//! The differences of two plans, for users and otherwise.
+//! The differences between two plans: those that users notice, and others.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -8,20 +8,20 @@ use stagegate::{Percent, Plan, StageName};
 use super::change::Change;
 use crate::amount::Amount;
 
-/// What differs between two plans.
+/// The differences between two plans.
 pub(super) struct Comparison<'p> {
-    /// The flags with a difference, in order of their keys.
+    /// The flags with a difference, in order of key.
     pub(super) flags: Vec<FlagComparison<'p>>,
-    /// Whether the document declares other metrics, which no user notices.
+    /// Whether the declared metrics differ. No user notices that.
     pub(super) metrics: bool,
 }
 
-/// What differs between a flag of two plans.
+/// The differences of one flag between two plans.
 pub(super) struct FlagComparison<'p> {
     pub(super) key: &'p str,
-    /// What a user may notice.
+    /// The changes that a user may notice.
     pub(super) changes: Vec<Change<'p>>,
-    /// The sections that are edited and change nothing for users.
+    /// The edited sections that change nothing for users.
     pub(super) without_effect: Vec<String>,
 }
 
@@ -46,7 +46,7 @@ impl<'p> Comparison<'p> {
         Comparison { flags, metrics: !old.metrics().eq(new.metrics()) }
     }
 
-    /// Whether a user may notice.
+    /// Returns whether a user may notice a change.
     pub(super) fn is_for_users(&self) -> bool {
         self.flags.iter().any(|flag| !flag.changes.is_empty())
     }
@@ -60,7 +60,7 @@ fn removed<'p>(old: FlagPlan<'p>) -> Change<'p> {
     Change::FlagRemoved { stage: old.stage().to_string(), percent: Amount::percent(percent(old)) }
 }
 
-/// The percentage at which a flag is.
+/// Returns the percentage of a flag's present stage.
 fn percent(flag: FlagPlan<'_>) -> Percent {
     let now = flag.stages().find(|stage| stage.name() == flag.stage());
     now.map_or(Percent::NONE, |stage| stage.percent())
@@ -92,7 +92,7 @@ fn for_users<'p>(old: FlagPlan<'p>, new: FlagPlan<'p>, groups: &mut Groups<'p>) 
 }
 
 fn stages<'p>(old: FlagPlan<'p>, new: FlagPlan<'p>, changes: &mut Vec<Change<'p>>) {
-    let (before, after) = (ByName::of(old), ByName::of(new));
+    let (before, after) = (StageList::of(old), StageList::of(new));
     for stage in old.stages().filter(|stage| after.find(stage.name()).is_none()) {
         let reached = before.is_reached(stage.name());
         changes.push(Change::StageRemoved { stage: stage.name().to_string(), reached });
@@ -122,7 +122,7 @@ fn stages<'p>(old: FlagPlan<'p>, new: FlagPlan<'p>, changes: &mut Vec<Change<'p>
             changes.push(Change::Groups { stage: name, added, removed, reached });
         }
     }
-    let common = |of: &ByName<'p>, other: &ByName<'p>| -> Vec<StageName> {
+    let common = |of: &StageList<'p>, other: &StageList<'p>| -> Vec<StageName> {
         let names = of.stages.iter().map(Stage::name);
         names.filter(|name| other.find(*name).is_some()).collect()
     };
@@ -133,15 +133,15 @@ fn stages<'p>(old: FlagPlan<'p>, new: FlagPlan<'p>, changes: &mut Vec<Change<'p>
     }
 }
 
-/// The stages of a flag. There are at most 64.
-struct ByName<'p> {
+/// The stages of a flag, searched by name. A flag has at most 64 stages.
+struct StageList<'p> {
     stages: Vec<Stage<'p>>,
     now: StageName,
 }
 
-impl<'p> ByName<'p> {
-    fn of(flag: FlagPlan<'p>) -> ByName<'p> {
-        ByName { stages: flag.stages().collect(), now: flag.stage() }
+impl<'p> StageList<'p> {
+    fn of(flag: FlagPlan<'p>) -> StageList<'p> {
+        StageList { stages: flag.stages().collect(), now: flag.stage() }
     }
 
     fn index(&self, name: StageName) -> Option<usize> {
@@ -152,7 +152,7 @@ impl<'p> ByName<'p> {
         self.stages.get(self.index(name)?)
     }
 
-    /// Whether the flag is at that stage or beyond.
+    /// Returns whether the flag is at this stage or beyond.
     fn is_reached(&self, name: StageName) -> bool {
         self.index(self.now).is_some_and(|now| self.index(name).is_some_and(|index| index <= now))
     }
@@ -171,7 +171,7 @@ fn hold_back<'p>(old: FlagPlan<'p>, new: FlagPlan<'p>, changes: &mut Vec<Change<
     }
 }
 
-/// The differences of groups by name: flags share them, and there may be a million users in one.
+/// A cache of group differences by name. Flags share groups, and a group may have a million users.
 #[derive(Default)]
 struct Groups<'p>(HashMap<&'p str, Vec<Change<'p>>>);
 
@@ -196,46 +196,46 @@ impl<'p> Groups<'p> {
     }
 }
 
-/// The sections that differ and that no user notices, in the order of the document.
+/// Returns the edited sections that no user notices, in the order of the document.
 fn without_effect(old: FlagPlan<'_>, new: FlagPlan<'_>) -> Vec<String> {
     let mut sections = Vec::new();
-    let mut differ = |name: &str, differs: bool| {
+    let mut add_if = |name: &str, differs: bool| {
         if differs {
             sections.push(name.to_owned());
         }
     };
-    differ("owner", old.owner() != new.owner());
-    differ("description", old.description() != new.description());
-    differ("plan", old.plan() != new.plan());
-    differ("skip_reason", old.skip_reason() != new.skip_reason());
-    for (name, is_alike) in DETAILS {
-        let alike = |stage: &Stage<'_>| {
+    add_if("owner", old.owner() != new.owner());
+    add_if("description", old.description() != new.description());
+    add_if("plan", old.plan() != new.plan());
+    add_if("skip_reason", old.skip_reason() != new.skip_reason());
+    for (name, is_equal) in DETAILS {
+        let is_same = |stage: &Stage<'_>| {
             let before = old.stages().find(|before| before.name() == stage.name());
-            before.is_none_or(|before| is_alike(before.details(), stage.details()))
+            before.is_none_or(|before| is_equal(before.details(), stage.details()))
         };
-        let others: Vec<String> = new
+        let changed: Vec<String> = new
             .stages()
-            .filter(|stage| !alike(stage))
+            .filter(|stage| !is_same(stage))
             .map(|stage| stage.name().to_string())
             .collect();
-        differ(&format!("{name} ({})", others.join(", ")), !others.is_empty());
+        add_if(&format!("{name} ({})", changed.join(", ")), !changed.is_empty());
     }
-    differ("triggers", old.triggers() != new.triggers());
-    differ("rollback", old.rollback() != new.rollback());
-    differ("responsibility", old.responsibility() != new.responsibility());
-    differ("variables", !old.variables().eq(new.variables()));
-    differ("messages", old.messages() != new.messages());
+    add_if("triggers", old.triggers() != new.triggers());
+    add_if("rollback", old.rollback() != new.rollback());
+    add_if("responsibility", old.responsibility() != new.responsibility());
+    add_if("variables", !old.variables().eq(new.variables()));
+    add_if("messages", old.messages() != new.messages());
     let timeline = old.start() != new.start() || !old.stage_owners().eq(new.stage_owners());
-    differ("timeline", timeline);
-    differ("calendar", old.calendar() != new.calendar());
-    differ("risks", old.risks() != new.risks());
-    differ("traffic", old.traffic() != new.traffic());
+    add_if("timeline", timeline);
+    add_if("calendar", old.calendar() != new.calendar());
+    add_if("risks", old.risks() != new.risks());
+    add_if("traffic", old.traffic() != new.traffic());
     sections
 }
 
-type IsAlike = fn(&StageDetails, &StageDetails) -> bool;
+type IsEqual = fn(&StageDetails, &StageDetails) -> bool;
 
-const DETAILS: [(&str, IsAlike); 13] = [
+const DETAILS: [(&str, IsEqual); 13] = [
     ("title", |a, b| a.title == b.title),
     ("goal", |a, b| a.goal == b.goal),
     ("audience", |a, b| a.audience == b.audience),

@@ -1,4 +1,4 @@
-//! `diff`: what changes for users from one document to another.
+//! `diff`: prints the changes for users between two documents.
 
 mod change;
 mod compare;
@@ -38,13 +38,13 @@ pub(crate) fn run(args: &Diff, output: &Output) -> Result<Answer, Failure> {
     Ok(Answer::Yes)
 }
 
-/// What changes for users from one plan to another, as people read it.
-pub(crate) fn between(old: &Plan, new: &Plan) -> String {
+/// Returns the changes for users between two plans, as text.
+pub(crate) fn summary(old: &Plan, new: &Plan) -> String {
     let comparison = Comparison::of(old, new);
     report::human(&comparison, None, &[])
 }
 
-/// Asks both documents about every user, for the flags that a user may see a change of.
+/// Evaluates every user of a file in both documents, for the flags with changes that users may notice.
 fn evaluate<'p>(
     file: &Path,
     old: &Plan,
@@ -61,7 +61,7 @@ fn only_one_from_stdin(args: &Diff) -> Result<(), Failure> {
     let files = [Some(&args.old), Some(&args.new), args.users.as_ref()];
     let from_stdin = files.into_iter().flatten().filter(|file| file.as_os_str() == "-");
     if from_stdin.count() > 1 {
-        return Err(Failure::Usage("only one of the files can be the standard input".to_owned()));
+        return Err(Failure::Usage("only one file can be standard input (`-`)".to_owned()));
     }
     Ok(())
 }

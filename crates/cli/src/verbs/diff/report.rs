@@ -1,4 +1,4 @@
-//! Differences, printed.
+//! The output of `diff`, as text and as JSON.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -12,17 +12,17 @@ use super::change::Change;
 use super::compare::Comparison;
 use super::tally::{FlagTally, Tally};
 use crate::args::Format;
-use crate::document::Finding;
+use crate::document::ProblemView;
 use crate::escape::terminal;
 use crate::failure::Failure;
 use crate::output::Output;
 
 pub(super) struct Report<'r, 'p> {
-    /// The files, the old one first.
+    /// The old and the new file.
     pub(super) names: (&'r PathBuf, &'r PathBuf),
     pub(super) comparison: &'r Comparison<'p>,
     pub(super) tally: Option<&'r Tally<'p>>,
-    /// Why a gate with the old document would refuse the new one.
+    /// The reasons why a gate with the old document would refuse the new one.
     pub(super) refused: &'r [Problem],
 }
 
@@ -30,36 +30,36 @@ impl<'r, 'p> Report<'r, 'p> {
     pub(super) fn print(&self, format: Format, output: &Output) -> Result<(), Failure> {
         match format {
             Format::Human => output.text(&human(self.comparison, self.tally, self.refused)),
-            Format::Json => output.json("diff", &self.outcome()),
+            Format::Json => output.json("diff", &self.result()),
         }
     }
 
-    fn outcome(&self) -> Outcome<'r> {
+    fn result(&self) -> DiffResult<'r> {
         let counts = counts(self.tally);
-        let flags = self.comparison.flags.iter().map(|flag| FlagOutcome {
+        let flags = self.comparison.flags.iter().map(|flag| FlagResult {
             flag: flag.key,
             changes: &flag.changes,
             without_effect: &flag.without_effect,
-            users: counts.get(flag.key).map(|counted| Counts {
+            users: counts.get(flag.key).map(|counted| UserCounts {
                 before: counted.before,
                 after: counted.after,
                 enter: counted.enter.iter().map(Rc::as_ref).collect(),
                 leave: counted.leave.iter().map(Rc::as_ref).collect(),
             }),
         });
-        Outcome {
+        DiffResult {
             old: self.names.0.display().to_string(),
             new: self.names.1.display().to_string(),
             changes_for_users: self.comparison.is_for_users(),
             users: self.tally.map(|tally| tally.users),
             flags: flags.collect(),
             metrics: self.comparison.metrics,
-            refused: self.refused.iter().map(Finding::error).collect(),
+            refused: self.refused.iter().map(ProblemView::error).collect(),
         }
     }
 }
 
-/// For people.
+/// Formats a comparison as text.
 pub(super) fn human(
     comparison: &Comparison<'_>,
     tally: Option<&Tally<'_>>,
@@ -77,7 +77,7 @@ pub(super) fn human(
             let _ = writeln!(text, "  changes nothing for users: {sections}");
         }
         if let (Some(tally), Some(counted)) = (tally, counts.get(flag.key)) {
-            people(tally.users, counted, &mut text);
+            user_counts(tally.users, counted, &mut text);
         }
         text += "\n";
     }
@@ -89,7 +89,7 @@ pub(super) fn human(
     }
     for problem in refused {
         let (path, message) = (problem.path(), problem.message());
-        let _ = writeln!(text, "A running gate refuses this: {path}: {message}");
+        let _ = writeln!(text, "A running gate would refuse this update: {path}: {message}");
         let _ = writeln!(text, "  {}", problem.hint());
     }
     text.truncate(text.trim_end().len());
@@ -101,7 +101,7 @@ fn counts<'p, 't>(tally: Option<&'t Tally<'p>>) -> HashMap<&'p str, &'t FlagTall
     flags.iter().map(|flag| (flag.key, flag)).collect()
 }
 
-fn people(users: u64, counted: &FlagTally<'_>, text: &mut String) {
+fn user_counts(users: u64, counted: &FlagTally<'_>, text: &mut String) {
     let FlagTally { before, after, enter, leave, .. } = counted;
     let of = |count: u64| format!("{count} ({})", share(count, users));
     let _ = writeln!(text, "  of {users} users: {} before, {} after", of(*before), of(*after));
@@ -115,7 +115,7 @@ fn people(users: u64, counted: &FlagTally<'_>, text: &mut String) {
     }
 }
 
-/// A count as a percentage, rounded down to a part per million.
+/// Returns a count as a percentage, rounded down to a part per million.
 fn share(count: u64, of: u64) -> String {
     let ppm = (u128::from(count) * 1_000_000).checked_div(u128::from(of)).unwrap_or(0);
     let percent = u32::try_from(ppm).ok().and_then(Percent::from_ppm).unwrap_or(Percent::ALL);
@@ -126,32 +126,31 @@ fn share(count: u64, of: u64) -> String {
 }
 
 #[derive(Serialize)]
-struct Outcome<'o> {
+struct DiffResult<'o> {
     old: String,
     new: String,
     changes_for_users: bool,
-    /// How many were asked about.
+    /// The number of users evaluated.
     users: Option<u64>,
-    flags: Vec<FlagOutcome<'o>>,
-    /// Whether the document declares other metrics.
+    flags: Vec<FlagResult<'o>>,
+    /// Whether the declared metrics differ.
     metrics: bool,
-    /// Why a gate that has the old document in force would refuse the new one; empty if it would
-    /// not.
-    refused: Vec<Finding<'o>>,
+    /// The reasons why a gate with the old document would refuse the new one. Empty if it would accept it.
+    refused: Vec<ProblemView<'o>>,
 }
 
 #[derive(Serialize)]
-struct FlagOutcome<'o> {
+struct FlagResult<'o> {
     flag: &'o str,
     changes: &'o [Change<'o>],
-    /// Edits that no user notices.
+    /// The edited sections that no user notices.
     without_effect: &'o [String],
-    /// `null` without a file of users, or where no user can notice.
-    users: Option<Counts<'o>>,
+    /// `null` without a users file, or if no user can notice a change.
+    users: Option<UserCounts<'o>>,
 }
 
 #[derive(Serialize)]
-struct Counts<'o> {
+struct UserCounts<'o> {
     before: u64,
     after: u64,
     enter: Vec<&'o str>,
@@ -163,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_has_no_float_in_it() {
+    fn a_share_is_computed_exactly() {
         assert_eq!(share(0, 0), "0%");
         assert_eq!(share(1, 3), "33.3333%");
         assert_eq!(share(3, 3), "100%");

@@ -1,4 +1,4 @@
-//! Users of a file, asked about in both documents.
+//! The users of a file, evaluated in both documents.
 
 use std::rc::Rc;
 
@@ -6,7 +6,7 @@ use stagegate::{FlagHandle, Gate, Pinned, Plan};
 
 use crate::users::UserLine;
 
-/// Who enters and who leaves, flag by flag.
+/// The users who enter and leave, by flag.
 pub(super) struct Tally<'p> {
     pub(super) users: u64,
     pub(super) flags: Vec<FlagTally<'p>>,
@@ -14,7 +14,7 @@ pub(super) struct Tally<'p> {
     new: Pinned,
 }
 
-/// Who enters and who leaves one flag, in the order of the file.
+/// The users who enter and leave one flag, in the order of the file.
 pub(super) struct FlagTally<'p> {
     pub(super) key: &'p str,
     pub(super) before: u64,
@@ -28,7 +28,7 @@ pub(super) struct FlagTally<'p> {
 impl<'p> Tally<'p> {
     pub(super) fn new(old: &Plan, new: &Plan, flags: impl Iterator<Item = &'p str>) -> Tally<'p> {
         let (old, new) = (Gate::from_plan(old), Gate::from_plan(new));
-        // A flag that one of them does not have is off there.
+        // A flag that a document does not have is off there.
         let flags = flags.map(|key| FlagTally {
             key,
             before: 0,
@@ -43,7 +43,7 @@ impl<'p> Tally<'p> {
 
     pub(super) fn count(&mut self, line: &UserLine<'_>) {
         self.users += 1;
-        // One copy of a key, however many flags list it.
+        // All flags share one copy of the key.
         let mut shared: Option<Rc<str>> = None;
         for flag in &mut self.flags {
             let was = flag.old.is_enabled_in(&self.old, &line.user);

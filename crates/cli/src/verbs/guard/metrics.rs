@@ -1,4 +1,4 @@
-//! Figures of the past from a CSV file.
+//! Past metrics from a CSV file.
 
 use std::fs::File;
 use std::io::Read;
@@ -13,13 +13,13 @@ use stagegate::model::{FlagPlan, Metric, Quantity};
 use crate::escape::terminal;
 use crate::failure::Failure;
 
-/// A row: what was counted since the one before.
+/// A row: the counts since the row before.
 pub(super) struct Row {
     pub(super) time: Timestamp,
     pub(super) look: Look,
 }
 
-/// What every file has, in any order.
+/// The required columns, in any order.
 const COLUMNS: [&str; 7] = [
     "time",
     "treatment_requests",
@@ -30,14 +30,17 @@ const COLUMNS: [&str; 7] = [
     "control_slow",
 ];
 
-/// Bad fields that are told, beyond which they are counted.
-const MAX_TOLD: usize = 20;
+/// The most problems that an error lists. Further problems are counted.
+const MAX_LISTED: usize = 20;
 
-/// Reads the rows, one after the other; `-` is the standard input. What is wrong in any of them is an
-/// error that tells all of it; then nothing is to be made of those that were read.
+/// Passes each row of a file to `each`. `-` is standard input.
+///
+/// # Errors
+///
+/// One error lists all problems. `each` may then have seen some rows: discard them.
 pub(super) fn read(path: &Path, flag: FlagPlan<'_>, each: impl FnMut(Row)) -> Result<(), Failure> {
     if path.as_os_str() == "-" {
-        return read_from(std::io::stdin().lock(), "the standard input", flag, each);
+        return read_from(std::io::stdin().lock(), "(standard input)", flag, each);
     }
     let name = path.display().to_string();
     let name = terminal(&name);
@@ -53,12 +56,12 @@ fn read_from(
     mut each: impl FnMut(Row),
 ) -> Result<(), Failure> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
-    let mut problems = Problems { name, told: Vec::new(), count: 0 };
+    let mut problems = Problems { name, listed: Vec::new(), count: 0 };
     let columns = match reader.headers() {
         Ok(head) => Columns::of(head, flag, &mut problems),
         Err(error) => return Err(problems.of_csv(&error)),
     };
-    problems.end("write a head with these columns, and a row a look below it")?;
+    problems.finish("write a header with these columns, then one row per look")?;
     let (mut record, mut begin, mut before) = (StringRecord::new(), None, None);
     loop {
         match reader.read_record(&mut record) {
@@ -74,33 +77,33 @@ fn read_from(
             each(row);
         }
     }
-    problems.end("write whole numbers, and times such as 2026-01-05T09:00:00Z, each no earlier than the one before")
+    problems.finish("write whole numbers, and times such as 2026-01-05T09:00:00Z, each no earlier than the one before")
 }
 
-/// Which column has what.
+/// The positions of the columns.
 struct Columns<'p> {
-    places: [usize; COLUMNS.len()],
-    /// Metrics, with the columns of treatment and of control.
+    positions: [usize; COLUMNS.len()],
+    /// Metrics with their columns: treatment, and control if given.
     metrics: Vec<(&'p Metric, usize, Option<usize>)>,
 }
 
 impl<'p> Columns<'p> {
     fn of(head: &StringRecord, flag: FlagPlan<'p>, problems: &mut Problems<'_>) -> Columns<'p> {
-        let place = |name: &str| head.iter().position(|column| column == name);
-        let places = COLUMNS.map(|name| {
-            place(name).unwrap_or_else(|| {
-                problems.add(1, &format!("there is no column `{name}`"));
+        let position = |name: &str| head.iter().position(|column| column == name);
+        let positions = COLUMNS.map(|name| {
+            position(name).unwrap_or_else(|| {
+                problems.add(1, &format!("found no column `{name}`"));
                 0
             })
         });
         let mut metrics: Vec<(&Metric, usize, Option<usize>)> = Vec::new();
         for metric in flag.tracked_metrics() {
             let is_new = !metrics.iter().any(|(known, ..)| known.name == metric.name);
-            if let Some(column) = place(&metric.name).filter(|_| is_new) {
-                metrics.push((metric, column, place(&format!("control_{}", metric.name))));
+            if let Some(column) = position(&metric.name).filter(|_| is_new) {
+                metrics.push((metric, column, position(&format!("control_{}", metric.name))));
             }
         }
-        Columns { places, metrics }
+        Columns { positions, metrics }
     }
 
     fn row(
@@ -112,7 +115,7 @@ impl<'p> Columns<'p> {
         problems: &mut Problems<'_>,
     ) -> Option<Row> {
         let field = |column: usize| record.get(column).unwrap_or_default();
-        let [time, counts @ ..] = self.places.map(field);
+        let [time, counts @ ..] = self.positions.map(field);
         let time = match time.parse::<Timestamp>() {
             Ok(time) if before.is_none_or(|before| before <= time) => Some(time),
             Ok(_) => {
@@ -120,7 +123,7 @@ impl<'p> Columns<'p> {
                 None
             }
             Err(_) => {
-                problems.add(line, &format!("`{}` is no time", terminal(time)));
+                problems.add(line, &format!("`{}` is not a time", terminal(time)));
                 None
             }
         };
@@ -128,8 +131,10 @@ impl<'p> Columns<'p> {
             let text = counts.get(index).copied().unwrap_or_default();
             text.parse::<u64>().unwrap_or_else(|_| {
                 let column = COLUMNS.get(index + 1).copied().unwrap_or_default();
-                problems
-                    .add(line, &format!("`{}` in `{column}` is no whole number", terminal(text)));
+                problems.add(
+                    line,
+                    &format!("`{}` in `{column}` is not a whole number", terminal(text)),
+                );
                 0
             })
         };
@@ -172,25 +177,25 @@ impl<'p> Columns<'p> {
                 .ok()
             };
             if let Some(value) = quantity(*column) {
-                look.values.insert(metric.name.clone(), (value, control.and_then(quantity)));
+                look.readings.insert(metric.name.clone(), (value, control.and_then(quantity)));
             }
         }
         Some(Row { time, look })
     }
 }
 
-/// What is wrong with a file, line by line.
+/// The problems of a file, by line.
 struct Problems<'n> {
     name: &'n str,
-    told: Vec<String>,
+    listed: Vec<String>,
     count: usize,
 }
 
 impl Problems<'_> {
     fn add(&mut self, line: u64, what: &str) {
         self.count += 1;
-        if self.told.len() < MAX_TOLD {
-            self.told.push(format!("{}:{line}: {what}", self.name));
+        if self.listed.len() < MAX_LISTED {
+            self.listed.push(format!("{}:{line}: {what}", self.name));
         }
     }
 
@@ -201,31 +206,32 @@ impl Problems<'_> {
             }
             csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
                 let line = pos.as_ref().map_or(0, csv::Position::line);
-                self.add(line, &format!("{len} fields, where the head has {expected_len}"));
-                self.end("write as many fields in each row").err().unwrap_or(Failure::BadDocument)
+                self.add(line, &format!("{len} fields, but the header has {expected_len}"));
+                let hint = "write the same number of fields in each row";
+                self.finish(hint).err().unwrap_or(Failure::InvalidDocument)
             }
             csv::ErrorKind::Utf8 { pos, .. } => {
                 self.add(pos.as_ref().map_or(0, csv::Position::line), "not UTF-8");
-                self.end("write UTF-8").err().unwrap_or(Failure::BadDocument)
+                self.finish("write UTF-8").err().unwrap_or(Failure::InvalidDocument)
             }
-            _ => Failure::Usage(format!("`{}` is no CSV file", self.name)),
+            _ => Failure::Usage(format!("`{}` is not a CSV file", self.name)),
         }
     }
 
-    fn end(&self, hint: &str) -> Result<(), Failure> {
+    fn finish(&self, hint: &str) -> Result<(), Failure> {
         if self.count == 0 {
             return Ok(());
         }
         let mut text = format!(
-            "the file of figures has {} problem{}",
+            "the metrics file has {} problem{}",
             self.count,
             if self.count == 1 { "" } else { "s" }
         );
-        for line in &self.told {
+        for line in &self.listed {
             text = text + "\n  " + line;
         }
-        if self.count > MAX_TOLD {
-            text += &format!("\n  and {} more", self.count - MAX_TOLD);
+        if self.count > MAX_LISTED {
+            text += &format!("\n  and {} more", self.count - MAX_LISTED);
         }
         Err(Failure::Usage(format!("{text}\n  {hint}")))
     }

@@ -1,4 +1,4 @@
-//! `guard`: what triggers make of figures.
+//! `guard`: tests triggers on metrics.
 
 mod metrics;
 mod power;
@@ -20,15 +20,15 @@ pub(super) fn run(verb: &Guard, output: &Output) -> Result<Answer, Failure> {
 }
 
 fn judge(flag: FlagPlan<'_>, stage: &str) -> Result<Judge, Failure> {
-    // A file has counts of errors and of slow requests, and values of all else.
+    // A file has counts of errors and slow requests, and values of all other metrics.
     let is_counted = |name: &str| name == "error_rate" || name.starts_with("latency_p");
     let names = flag.tracked_metrics().map(|metric| &*metric.name);
     let read: Vec<&str> = names.filter(|name| !is_counted(name)).collect();
-    Judge::reading(&flag, stage, &read).ok_or_else(|| {
+    Judge::with_readings(&flag, stage, &read).ok_or_else(|| {
         let names: Vec<_> = flag.stages().map(|stage| stage.name()).collect();
         let known = quoted(names.iter().map(stagegate::StageName::as_str));
         Failure::Usage(format!(
-            "`{}` has no stage `{}`; it has {known}",
+            "`{}` has no stage `{}`; it has: {known}",
             flag.key(),
             stage.escape_debug()
         ))

@@ -1,11 +1,11 @@
-//! `guard power`: what triggers find, and how soon.
+//! `guard power`: estimates which error rates triggers detect, and how soon.
 
 use std::time::Duration;
 
 use serde::Serialize;
 use stagegate::guard::Traffic;
 use stagegate::model::{FlagPlan, Stage, WrittenDuration};
-use stagegate::rollout::Spent;
+use stagegate::rollout::HumanDuration;
 
 use crate::amount::Amount;
 use crate::args::Format;
@@ -16,17 +16,17 @@ use crate::output::Output;
 use crate::terminal::Rows;
 
 pub(super) fn run(args: &Power, output: &Output) -> Result<Answer, Failure> {
-    let plan = document::plan(&args.of.document, "guard power", args.format, output)?;
-    let flag = document::flag(&plan, args.of.flag.as_deref())?;
+    let plan = document::plan(&args.input.document, "guard power", args.format, output)?;
+    let flag = document::flag(&plan, args.input.flag.as_deref())?;
     let traffic = traffic(args, flag)?;
     let mut found = Vec::new();
     for stage in flag.stages() {
-        let lasts = lasts(stage);
+        let lasts = stage_time(stage);
         let judge = super::judge(flag, &stage.name())?;
         for power in judge.power(lasts.map(|lasts| *lasts).unwrap_or_default(), traffic) {
             let trigger = flag.triggers().get(power.trigger);
             let trigger = trigger.map(|trigger| trigger.cause.to_string()).unwrap_or_default();
-            found.push(Found {
+            found.push(Detection {
                 stage: stage.name().to_string(),
                 lasts: lasts.map(Amount::duration),
                 trigger,
@@ -39,12 +39,12 @@ pub(super) fn run(args: &Power, output: &Output) -> Result<Answer, Failure> {
     }
     match args.format {
         Format::Human => output.text(&human(&found))?,
-        Format::Json => output.json("guard power", &Outcome { flag: flag.key(), found })?,
+        Format::Json => output.json("guard power", &PowerResult { flag: flag.key(), found })?,
     }
     Ok(Answer::Yes)
 }
 
-/// The arguments', and the document's where they say nothing.
+/// Returns the traffic of the arguments, or else the document's.
 fn traffic(args: &Power, flag: FlagPlan<'_>) -> Result<Traffic, Failure> {
     let declared = flag.traffic().map(Traffic::from);
     let requests = args.requests_per_minute.or(declared.map(|it| it.requests_per_minute));
@@ -60,7 +60,7 @@ fn traffic(args: &Power, flag: FlagPlan<'_>) -> Result<Traffic, Failure> {
             ];
             let missing: Vec<&str> = missing.into_iter().flatten().collect();
             Err(Failure::Usage(format!(
-                "the document says nothing of the traffic of `{}`; say {}, or write in the document: \
+                "the document has no `traffic` for `{}`. Pass {}, or write in the document: \
                  traffic = {{ requests_per_minute = 3000, error_rate = \"0.4%\" }}",
                 flag.key(),
                 missing.join(" and "),
@@ -69,14 +69,14 @@ fn traffic(args: &Power, flag: FlagPlan<'_>) -> Result<Traffic, Failure> {
     }
 }
 
-/// To the thousandth: it is an estimate.
+/// Rounds an estimate to three decimals.
 #[expect(clippy::float_arithmetic, reason = "for people to read")]
 fn rounded(times: f64) -> f64 {
     (times * 1e3).round() / 1e3
 }
 
-/// The time a stage has.
-fn lasts(stage: Stage<'_>) -> Option<WrittenDuration> {
+/// Returns the time that a stage has.
+fn stage_time(stage: Stage<'_>) -> Option<WrittenDuration> {
     let details = stage.details();
     details
         .max_duration
@@ -85,13 +85,13 @@ fn lasts(stage: Stage<'_>) -> Option<WrittenDuration> {
 }
 
 #[derive(Serialize)]
-struct Outcome<'p> {
+struct PowerResult<'p> {
     flag: &'p str,
-    found: Vec<Found>,
+    found: Vec<Detection>,
 }
 
 #[derive(Serialize)]
-struct Found {
+struct Detection {
     stage: String,
     lasts: Option<Amount>,
     trigger: String,
@@ -104,7 +104,7 @@ struct Found {
     time: Option<WrittenDuration>,
 }
 
-fn human(found: &[Found]) -> String {
+fn human(found: &[Detection]) -> String {
     if found.is_empty() {
         return "No trigger on errors compares at once.\n".to_owned();
     }
@@ -112,8 +112,8 @@ fn human(found: &[Found]) -> String {
         "stage",
         "lasts",
         "trigger",
-        "smallest error rate found",
-        "twice the limit after",
+        "smallest error rate detected",
+        "twice the limit detected after",
     ]);
     for found in found {
         let none = || "never".to_owned();
@@ -122,7 +122,7 @@ fn human(found: &[Found]) -> String {
             found.time.map_or_else(|| "?".to_owned(), |time| time.to_string()),
             found.trigger.clone(),
             found.smallest.map_or_else(none, |times| format!("{times:.2} times the base")),
-            found.after.map_or_else(none, |time| Spent(time).to_string()),
+            found.after.map_or_else(none, |time| HumanDuration(time).to_string()),
         ]);
     }
     rows.to_string()

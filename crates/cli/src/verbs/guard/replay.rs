@@ -1,4 +1,4 @@
-//! `guard replay`: when triggers would have fired.
+//! `guard replay`: prints when triggers would have fired.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -15,46 +15,47 @@ use crate::failure::{Answer, Failure};
 use crate::guard_args::Replay;
 use crate::output::Output;
 
-/// What became of a trigger.
-struct Told<'p> {
+/// A trigger and its result.
+struct Replayed<'p> {
     trigger: &'p Trigger,
-    /// The row it fired at, from 1 below the head, and when.
+    /// The row at which it fired, from 1 below the header, and its time.
     fired: Option<(usize, Timestamp)>,
-    /// At that row; else at the last.
+    /// The verdict at that row, or else at the last row.
     verdict: Verdict,
 }
 
 pub(super) fn run(args: &Replay, output: &Output) -> Result<Answer, Failure> {
-    let plan = document::plan(&args.of.document, "guard replay", args.format, output)?;
-    let flag = document::flag(&plan, args.of.flag.as_deref())?;
+    let plan = document::plan(&args.input.document, "guard replay", args.format, output)?;
+    let flag = document::flag(&plan, args.input.flag.as_deref())?;
     let mut judge = super::judge(flag, &args.stage)?;
     let triggers = flag.triggers().iter();
-    let mut told: Vec<Told<'_>> =
-        triggers.map(|trigger| Told { trigger, fired: None, verdict: Verdict::NoData }).collect();
+    let mut replayed: Vec<Replayed<'_>> = triggers
+        .map(|trigger| Replayed { trigger, fired: None, verdict: Verdict::NoData })
+        .collect();
     let mut rows = 0;
     metrics::read(&args.metrics, flag, |row| {
         rows += 1;
-        for (told, finding) in told.iter_mut().zip(judge.look(&row.look)) {
-            if told.fired.is_none() {
-                let fires = fires(told.trigger, &finding.verdict, row.look.at);
-                told.fired = fires.then_some((rows, row.time));
-                told.verdict = finding.verdict;
+        for (replayed, finding) in replayed.iter_mut().zip(judge.look(&row.look)) {
+            if replayed.fired.is_none() {
+                let fires = fires(replayed.trigger, &finding.verdict, row.look.at);
+                replayed.fired = fires.then_some((rows, row.time));
+                replayed.verdict = finding.verdict;
             }
         }
     })?;
     match args.format {
-        Format::Human => output.text(&human(flag, args, rows, &told))?,
+        Format::Human => output.text(&human(flag, args, rows, &replayed))?,
         Format::Json => {
-            let outcome = Outcome::new(flag, args, rows, &told);
+            let outcome = ReplayResult::new(flag, args, rows, &replayed);
             output.json("guard replay", &outcome)?;
         }
     }
     Ok(Answer::Yes)
 }
 
-/// Whether a trigger does what it does, so long after the first row: on a breach, and where it says so when
-/// data stay away. If there never were any, the first row is what they are missing since, as in a rollout the
-/// begin of the stage.
+/// Returns whether a trigger fires: on a breach, and for missing data if it has `no_data = "rollback"`. `spent` is the
+/// time since the first row. If there never was data, it is missing since the first row. In a rollout, that is the
+/// beginning of the stage.
 fn fires(trigger: &Trigger, verdict: &Verdict, spent: Duration) -> bool {
     let TriggerCause::Metric { metric, no_data: NoData::RollBack, .. } = &trigger.cause else {
         return verdict.is_breach();
@@ -66,32 +67,32 @@ fn fires(trigger: &Trigger, verdict: &Verdict, spent: Duration) -> bool {
     }
 }
 
-fn human(flag: FlagPlan<'_>, args: &Replay, rows: usize, told: &[Told<'_>]) -> String {
+fn human(flag: FlagPlan<'_>, args: &Replay, rows: usize, replayed: &[Replayed<'_>]) -> String {
     let noun = if rows == 1 { "row" } else { "rows" };
     let mut text = format!("{} in {}, {rows} {noun}\n", flag.key(), args.stage);
-    for told in told {
-        let Trigger { cause, action, .. } = told.trigger;
-        let _ = match told.fired {
+    for replayed in replayed {
+        let Trigger { cause, action, .. } = replayed.trigger;
+        let _ = match replayed.fired {
             Some((row, time)) => {
-                write!(text, "\n{cause}: {action} at row {row}, {time}\n  {}\n", told.verdict)
+                write!(text, "\n{cause}: {action} at row {row}, {time}\n  {}\n", replayed.verdict)
             }
-            None => write!(text, "\n{cause}: does not fire\n  {}\n", told.verdict),
+            None => write!(text, "\n{cause}: does not fire\n  {}\n", replayed.verdict),
         };
     }
     text
 }
 
 #[derive(Serialize)]
-struct Outcome<'p> {
+struct ReplayResult<'p> {
     flag: &'p str,
     stage: &'p str,
     rows: usize,
-    first_fire: Option<First>,
+    first_fire: Option<FirstFire>,
     triggers: Vec<TriggerResult<'p>>,
 }
 
 #[derive(Serialize)]
-struct First {
+struct FirstFire {
     row: usize,
     trigger: usize,
 }
@@ -108,13 +109,18 @@ struct TriggerResult<'p> {
     detail: String,
 }
 
-impl<'p> Outcome<'p> {
-    fn new(flag: FlagPlan<'p>, args: &'p Replay, rows: usize, told: &[Told<'p>]) -> Outcome<'p> {
-        let fired = told.iter().enumerate();
-        let fired = fired.filter_map(|(trigger, told)| Some((told.fired?.0, trigger)));
-        let first_fire = fired.min().map(|(row, trigger)| First { row, trigger });
-        let triggers = told.iter().map(|told| {
-            let (metric, incident) = match &told.trigger.cause {
+impl<'p> ReplayResult<'p> {
+    fn new(
+        flag: FlagPlan<'p>,
+        args: &'p Replay,
+        rows: usize,
+        replayed: &[Replayed<'p>],
+    ) -> ReplayResult<'p> {
+        let fired = replayed.iter().enumerate();
+        let fired = fired.filter_map(|(trigger, replayed)| Some((replayed.fired?.0, trigger)));
+        let first_fire = fired.min().map(|(row, trigger)| FirstFire { row, trigger });
+        let triggers = replayed.iter().map(|replayed| {
+            let (metric, incident) = match &replayed.trigger.cause {
                 TriggerCause::Metric { metric, .. } => (Some(&*metric.name), None),
                 TriggerCause::Incident(kind) => (None, Some(kind.as_str())),
                 _ => (None, None),
@@ -122,15 +128,15 @@ impl<'p> Outcome<'p> {
             TriggerResult {
                 metric,
                 incident,
-                trigger: told.trigger.cause.to_string(),
-                action: told.trigger.action.to_string(),
-                row: told.fired.map(|(row, _)| row),
-                time: told.fired.map(|(_, time)| time.to_string()),
-                verdict: told.verdict.name(),
-                detail: told.verdict.to_string(),
+                trigger: replayed.trigger.cause.to_string(),
+                action: replayed.trigger.action.to_string(),
+                row: replayed.fired.map(|(row, _)| row),
+                time: replayed.fired.map(|(_, time)| time.to_string()),
+                verdict: replayed.verdict.name(),
+                detail: replayed.verdict.to_string(),
             }
         });
-        Outcome {
+        ReplayResult {
             flag: flag.key(),
             stage: &args.stage,
             rows,

@@ -1,4 +1,4 @@
-//! `messages`: what is to be sent, with every variable filled in.
+//! `messages`: prints the messages to send, with every variable filled in.
 
 mod moment;
 mod values;
@@ -21,8 +21,8 @@ use values::Values;
 pub(crate) use values::occasion;
 
 pub(crate) fn run(args: &Messages, output: &Output) -> Result<Answer, Failure> {
-    let plan = document::plan(&args.of.document, "messages", args.format, output)?;
-    let flag = document::flag(&plan, args.of.flag.as_deref())?;
+    let plan = document::plan(&args.input.document, "messages", args.format, output)?;
+    let flag = document::flag(&plan, args.input.flag.as_deref())?;
     check_names(flag, &args.set)?;
     let start = args.start.or_else(|| flag.start());
     let (due, what) = match (args.from, args.to) {
@@ -42,22 +42,22 @@ pub(crate) fn run(args: &Messages, output: &Output) -> Result<Answer, Failure> {
         }
         Format::Human => output.text(&human(&messages))?,
         Format::Json => {
-            output.json("messages", &Outcome { flag: flag.key(), messages: &messages })?;
+            output.json("messages", &MessagesResult { flag: flag.key(), messages: &messages })?;
         }
     }
     Ok(if messages.is_empty() { Answer::No } else { Answer::Yes })
 }
 
-/// A message that is to be sent.
+/// A message to send.
 struct Due<'p> {
     message: &'p Message,
-    /// About which stage, or `off`.
+    /// The stage that the message is about, or `off`.
     stage: stagegate::StageName,
-    /// On which day, where that is known.
+    /// The day, if known.
     date: Option<Date>,
 }
 
-/// All that is due between two days, both included, in order of days.
+/// Returns the messages due between two days, both included, in order of days.
 fn between(
     flag: FlagPlan<'_>,
     from: Date,
@@ -69,15 +69,14 @@ fn between(
     }
     let Some(start) = start else {
         return Err(Failure::Usage(
-            "the document does not say when the rollout starts; give the day of the first stage \
-             with `--start DATE`"
+            "the document has no start. Pass the first day of the first stage with `--start DATE`"
                 .to_owned(),
         ));
     };
     let timeline = flag.timeline(start);
     if timeline.unlisted_messages > 0 {
         return Err(Failure::Usage(format!(
-            "the rollout has {} messages more than a timeline lists; ask for those of a moment with \
+            "the rollout has {} messages more than a timeline lists. Select a moment with \
              `--on STAGE.WHEN`",
             timeline.unlisted_messages
         )));
@@ -92,25 +91,25 @@ fn templates(message: &Message) -> impl Iterator<Item = &Template> {
     message.subject.iter().chain([&message.template])
 }
 
-/// A variable that no message uses is misspelt.
+/// Refuses a variable that no message uses. It is probably misspelt.
 fn check_names(flag: FlagPlan<'_>, given: &[(String, String)]) -> Result<(), Failure> {
     let used: BTreeSet<&str> =
         flag.messages().iter().flat_map(templates).flat_map(Template::variables).collect();
     match given.iter().find(|(name, _)| !used.contains(&**name)) {
         None => Ok(()),
         Some((name, _)) if used.is_empty() => Err(Failure::Usage(format!(
-            "no message has a variable, so none is `{}`",
+            "no message has a variable, so `--set {}` changes nothing",
             terminal(name)
         ))),
         Some((name, _)) => Err(Failure::Usage(format!(
-            "no message has the variable `{}`; there are: {}",
+            "no message has the variable `{}`. Set one of: {}",
             terminal(name),
             quoted(used)
         ))),
     }
 }
 
-/// Every message with its variables filled in; every variable without a value is told at once.
+/// Fills in the variables of every message. One error lists all variables without a value.
 fn render_all<'p>(
     flag: FlagPlan<'p>,
     due: &[Due<'p>],
@@ -149,15 +148,15 @@ fn render_all<'p>(
 fn without_value(missing: &BTreeMap<String, &str>, start: Option<Date>) -> Failure {
     let mut text = String::from("variables without a value:");
     for (name, meaning) in missing {
-        let _ = write!(text, "\n  {name}: {meaning}; give it with `--set {name}=TEXT`");
+        let _ = write!(text, "\n  {name}: {meaning}. Pass `--set {name}=TEXT`");
         if start.is_none() && matches!(&**name, "date" | "starts" | "ends") {
-            text += " or the day of the first stage with `--start DATE`";
+            text += " or `--start DATE`";
         }
     }
     Failure::Usage(text)
 }
 
-/// The channel of a message that has none.
+/// The text for a message without a channel.
 const NOT_SENT: &str = "none, so stagegate does not send it";
 
 fn human(messages: &[Rendered<'_>]) -> String {
@@ -186,12 +185,12 @@ fn human(messages: &[Rendered<'_>]) -> String {
 }
 
 #[derive(Serialize)]
-struct Outcome<'o> {
+struct MessagesResult<'o> {
     flag: &'o str,
     messages: &'o [Rendered<'o>],
 }
 
-/// A message as it is to be sent.
+/// A message to send, as JSON.
 #[derive(Serialize)]
 struct Rendered<'p> {
     /// `null` for `rollback` and `as_needed`, and if the rollout has no start.
@@ -199,9 +198,9 @@ struct Rendered<'p> {
     stage: String,
     when: String,
     audience: String,
-    /// `null`: it is not sent.
+    /// `null` if stagegate does not send it.
     channel: Option<&'p str>,
-    /// How people mean to tell it, in words.
+    /// How people will deliver it, in words.
     method: Option<&'p str>,
     subject: Option<String>,
     text: String,

@@ -1,4 +1,4 @@
-//! A moment of a rollout, as `--on` names it.
+//! A moment of a rollout: the value of `--on`.
 
 use stagegate::StageName;
 use stagegate::model::{Date, FlagPlan, When};
@@ -8,26 +8,26 @@ use crate::escape::terminal;
 use crate::failure::Failure;
 use crate::terminal::quoted;
 
-/// A stage and a moment of it.
+/// A stage and a moment within it.
 pub(super) struct Moment {
     pub(super) stage: StageName,
     pub(super) when: When,
 }
 
 impl Moment {
-    /// Parses `pilot.start`, `pilot.-3d` or `pilot.rollback`. `rollback` and `as_needed` may stand
-    /// alone: the stage is then the one that the flag is in.
+    /// Parses `pilot.start`, `pilot.-3d` or `pilot.rollback`. `rollback` and `as_needed` without a stage
+    /// refer to the flag's present stage.
     pub(super) fn parse(flag: FlagPlan<'_>, text: &str) -> Result<Moment, Failure> {
-        const FORM: &str = "write a stage and start, end, weekly, rollback, as_needed or days as \
-                            in -3d: `pilot.start`; or `rollback` or `as_needed` alone";
+        const FORM: &str = "write STAGE.WHEN, where WHEN is start, end, weekly, rollback, \
+                            as_needed or days such as -3d; or write rollback or as_needed alone";
         let usage = |wrong: String| Failure::Usage(format!("--on: {wrong}; {FORM}"));
-        if let Ok(when @ (When::RollBack | When::AsNeeded)) = text.parse() {
+        if let Ok(when @ (When::Rollback | When::AsNeeded)) = text.parse() {
             return Ok(Moment { stage: flag.stage(), when });
         }
-        // A stage's name may have a `.`, a moment has none.
+        // Only the name of a stage may contain a `.`.
         let (stage, when) = text
             .rsplit_once('.')
-            .ok_or_else(|| usage(format!("`{}` is no moment of a stage", terminal(text))))?;
+            .ok_or_else(|| usage(format!("`{}` is not a moment of a stage", terminal(text))))?;
         let when: When =
             when.parse().map_err(|error| usage(format!("`{}` is {error}", terminal(when))))?;
         let names: Vec<StageName> = flag.stages().map(|stage| stage.name()).collect();
@@ -42,8 +42,8 @@ impl Moment {
         }
     }
 
-    /// The messages of the moment, in the order of the document. Where one comes several times, its
-    /// day is the first.
+    /// Returns the messages of the moment, in the order of the document. A message that repeats has its
+    /// first day.
     pub(super) fn due<'p>(&self, flag: FlagPlan<'p>, start: Option<Date>) -> Vec<Due<'p>> {
         let dated = start.map(|start| flag.timeline(start).messages).unwrap_or_default();
         let mine = flag.messages().iter().filter(|message| {
@@ -51,8 +51,8 @@ impl Moment {
         });
         mine.map(|message| {
             let date = match self.when {
-                // The plan has no day for these.
-                When::RollBack | When::AsNeeded => None,
+                // No plan can foretell the day of these.
+                When::Rollback | When::AsNeeded => None,
                 _ => dated
                     .iter()
                     .find(|due| due.stage == self.stage && std::ptr::eq(due.message, message))

@@ -1,4 +1,4 @@
-//! What each variable of a message stands for.
+//! The values of the variables in messages.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -8,16 +8,15 @@ use stagegate::model::{Date, FlagPlan, Occasion, StagePeriod, TimeZone, VARIABLE
 
 use super::Due;
 
-/// The values of one flag's variables; those about a message are those of the last
-/// [`at`](Values::at).
+/// The values of a flag's variables for one message, which [`at`](Values::at) selects.
 pub(super) struct Values<'p, 'g> {
     flag: FlagPlan<'p>,
-    /// Empty where the rollout has no start.
+    /// Empty if the rollout has no start.
     periods: Vec<StagePeriod<'p>>,
     given: &'g BTreeMap<&'g str, &'g str>,
     stage: StageName,
     date: Option<Date>,
-    /// Whether it is sent on any day, as soon as something happens.
+    /// Whether the message is sent as soon as something happens, on any day.
     is_at_once: bool,
 }
 
@@ -31,13 +30,13 @@ impl<'p, 'g> Values<'p, 'g> {
         Values { flag, periods, given, stage: StageName::OFF, date: None, is_at_once: true }
     }
 
-    /// From now on they are about this message.
+    /// Selects a message. Later values are for it.
     pub(super) fn at(&mut self, due: &Due<'_>) {
         (self.stage, self.date) = (due.stage, due.date);
-        self.is_at_once = matches!(due.message.when, When::RollBack | When::AsNeeded);
+        self.is_at_once = matches!(due.message.when, When::Rollback | When::AsNeeded);
     }
 
-    /// What is given outweighs what the document says.
+    /// Returns the value of a variable. A value from `--set` wins over the document's.
     pub(super) fn value(&self, name: &str) -> Option<String> {
         if let Some(value) = self.given.get(name) {
             return Some((*value).to_owned());
@@ -48,20 +47,20 @@ impl<'p, 'g> Values<'p, 'g> {
         self.flag.variable(name, &occasion)
     }
 
-    /// The message's day; today where it is sent at once.
+    /// Returns the message's day, or today for a message that is sent at once.
     fn day(&self) -> Option<Date> {
         let today = || Date::of(SystemTime::now(), &TimeZone::UTC);
         self.date.or_else(|| self.is_at_once.then(today))
     }
 
-    /// Noon of the message's day, or of the one given in its place. A message without a day: now.
+    /// Returns noon of the given `date` or else of the message's day. Without a day, returns now.
     fn moment(&self) -> SystemTime {
         let given = self.given.get("date").and_then(|date| date.parse().ok());
         given.or(self.date).and_then(noon).unwrap_or_else(SystemTime::now)
     }
 }
 
-/// The occasion of a message about a stage on a day.
+/// Returns the occasion of a message about a stage on a day.
 pub(crate) fn occasion(stage: StageName, date: Date, periods: &[StagePeriod<'_>]) -> Occasion {
     let mut occasion = Occasion::new(stage, noon(date).unwrap_or(SystemTime::UNIX_EPOCH));
     occasion.date = Some(date);
@@ -69,13 +68,13 @@ pub(crate) fn occasion(stage: StageName, date: Date, periods: &[StagePeriod<'_>]
     occasion
 }
 
-/// The day a stage begins at the earliest, and the day it ends at the latest.
+/// Returns the earliest day on which a stage begins, and the latest day on which it ends.
 fn days_of(stage: StageName, periods: &[StagePeriod<'_>]) -> Option<(Date, Date)> {
     let period = periods.iter().find(|period| period.stage == stage)?;
     Some((period.begins.earliest, period.ends.latest))
 }
 
-/// 12:00 UTC of a day.
+/// Returns 12:00 UTC of a day.
 fn noon(date: Date) -> Option<SystemTime> {
     let first: Date = "1970-01-01".parse().ok()?;
     let days = u64::try_from(first.days_until(date)).ok()?;
@@ -83,7 +82,7 @@ fn noon(date: Date) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
-/// What a variable is, in words.
+/// Returns the meaning of a variable, in words.
 pub(super) fn meaning(name: &str) -> &'static str {
     let known = VARIABLES.iter().find(|(known, _)| *known == name);
     known.map_or("a variable of the plan", |(_, meaning)| meaning)

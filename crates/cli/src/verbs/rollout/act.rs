@@ -1,4 +1,4 @@
-//! One event on one flag.
+//! The verbs that apply one event to one flag.
 
 use std::io::IsTerminal;
 
@@ -6,57 +6,59 @@ use serde::Serialize;
 use stagegate::model::{FlagPlan, Metric, Phase, Quantity};
 use stagegate::rollout::{Event, FlagReport, Outcome, Reading, Rollout, RolloutError};
 
-use super::consent;
-use super::opened::{self, failed};
+use super::confirm;
+use super::open::{self, rollout_failure};
 use super::record::{AlertResult, RecordResult, alert_line, line};
 use crate::args::Format;
 use crate::escape::terminal;
 use crate::failure::{Answer, Failure};
 use crate::output::Output;
 use crate::rollout_args::{
-    Acting, Close, Promote, Reasoned, Report, Resume, Rollback, Set, Sign, Step,
+    ActionArgs, Close, Hold, Promote, Report, Resume, Rollback, Set, Sign, Step,
 };
 
-/// Bound to the stage that was named, shown or read: a second command like it never goes one stage further.
+/// Promotes only from the stage that was named, shown or read, so that a repeated command never promotes twice.
 pub(super) fn promote(args: &Promote, output: &Output) -> Result<Answer, Failure> {
-    let seen = agree(&args.acting, &args.flag, args.consent.yes, |rollout, report| {
-        // What will be refused need not be asked about.
-        let may_go = args.force || report.unmet.is_empty();
-        let named = args.to.as_deref().map(|to| stage(rollout, &args.flag, to)).transpose()?;
-        let is_next = args.force || named.is_none() || named == report.next;
-        let to = named.or(report.next).filter(|_| may_go && is_next);
-        to.map(|to| consent::of_move(rollout, report, to, &args.consent)).transpose()
-    })?;
-    let rollout = opened::acting(&args.acting.store, &args.acting.telling)?;
-    let now = report_of(&rollout, &args.flag)?;
+    let seen =
+        confirm_unless_yes(&args.action, &args.flag, args.confirm.yes, |rollout, report| {
+            // The rollout will refuse this, so there is no need to ask.
+            let may_go = args.force || report.unmet.is_empty();
+            let named = args.to.as_deref().map(|to| stage(rollout, &args.flag, to)).transpose()?;
+            let is_next = args.force || named.is_none() || named == report.next;
+            let to = named.or(report.next).filter(|_| may_go && is_next);
+            to.map(|to| confirm::describe_move(rollout, report, to, &args.confirm)).transpose()
+        })?;
+    let rollout = open::writable(&args.action.store, &args.action.notifications)?;
+    let now = flag_report(&rollout, &args.flag)?;
     let (flag, at) = (&args.flag, now.state.stage);
     let to = args.to.as_deref().map(|to| stage(&rollout, flag, to)).transpose()?;
     let from = args.from.as_deref().map(|from| stage(&rollout, flag, from)).transpose()?;
     if let Some(to) = to.filter(|to| *to == at) {
-        let verb = ("promote", args.acting.store.format);
-        return already(flag, &format!("is at `{to}`"), &now, verb, output);
+        let verb = ("promote", args.action.store.format);
+        return print_unchanged(flag, &format!("is already at `{to}`"), &now, verb, output);
     }
     if let Some(from) = from.filter(|from| *from != at) {
-        return moved(&format!("{flag} is at `{at}`, not at `{from}`"));
+        return not_done(&format!("{flag} is at `{at}`, not at `{from}`"));
     }
-    // A stage that is named says enough: the rollout compares it.
+    // With `--to`, the rollout compares the stages.
     if to.is_none() && seen.state.stage != at {
-        return moved(&format!("{flag} has gone from `{}` to `{at}` meanwhile", seen.state.stage));
+        let from = &seen.state.stage;
+        return not_done(&format!("{flag} has meanwhile moved from `{from}` to `{at}`"));
     }
     let event = match (&args.reason, to) {
         (Some(reason), to) => Event::Force { to: to.or(now.next), reason: reason.clone() },
         (None, Some(to)) => Event::PromoteTo { to },
         (None, None) => Event::Promote,
     };
-    act(&rollout, &args.acting, flag, &event, "promote", output)
+    act(&rollout, &args.action, flag, &event, "promote", output)
 }
 
-fn moved(found: &str) -> Result<Answer, Failure> {
+fn not_done(found: &str) -> Result<Answer, Failure> {
     Err(Failure::No(format!("{found}; nothing was done")))
 }
 
-/// What was asked for is so: a command that is repeated changes nothing.
-fn already(
+/// Reports success for a repeated command that has nothing left to do.
+fn print_unchanged(
     flag: &str,
     what: &str,
     report: &FlagReport,
@@ -64,14 +66,14 @@ fn already(
     output: &Output,
 ) -> Result<Answer, Failure> {
     match format {
-        Format::Human => output.text(&format!("{flag} {what} already\n"))?,
+        Format::Human => output.text(&format!("{flag} {what}\n"))?,
         Format::Json => output.json(
             verb,
-            &Done {
+            &ActionResult {
                 done: true,
                 flag,
                 stage: &report.state.stage,
-                standing: report.standing.to_string(),
+                standing: report.progress.to_string(),
                 records: Vec::new(),
                 alerts: Vec::new(),
             },
@@ -80,52 +82,52 @@ fn already(
     Ok(Answer::Yes)
 }
 
-/// Nothing bars the way back: a reason is kept where there is one, and only somebody at a terminal is asked.
+/// Rolls a flag back. Needs no reason, and asks only on a terminal.
 pub(super) fn rollback(args: &Rollback, output: &Output) -> Result<Answer, Failure> {
-    if !args.consent.yes {
-        match (going_back(args), std::io::stdin().is_terminal()) {
-            (Ok(what), true) => consent::ask(&what)?,
+    if !args.confirm.yes {
+        match (describe_rollback(args), std::io::stdin().is_terminal()) {
+            (Ok(what), true) => confirm::ask(&what)?,
             (Ok(what), false) => anstream::eprintln!("stagegate: {what}"),
-            // The act itself says what is wrong, if anything is.
+            // The action below reports the error.
             (Err(_), _) => {}
         }
     }
-    let rollout = opened::acting(&args.acting.store, &args.acting.telling)?;
+    let rollout = open::writable(&args.action.store, &args.action.notifications)?;
     let to = args.to.as_deref().map(|to| stage(&rollout, &args.flag, to)).transpose()?;
     let event = Event::RollBack { to, reason: args.reason.clone() };
-    act(&rollout, &args.acting, &args.flag, &event, "rollback", output)
+    act(&rollout, &args.action, &args.flag, &event, "rollback", output)
 }
 
-/// What a rollback means for users.
-fn going_back(args: &Rollback) -> Result<String, Failure> {
-    let rollout = opened::for_looking(&args.acting.store)?;
-    let report = report_of(&rollout, &args.flag)?;
+/// Describes what a rollback means for users.
+fn describe_rollback(args: &Rollback) -> Result<String, Failure> {
+    let rollout = open::read_only(&args.action.store)?;
+    let report = flag_report(&rollout, &args.flag)?;
     let to = args.to.as_deref().map(|to| stage(&rollout, &args.flag, to)).transpose()?;
-    consent::of_move(&rollout, &report, to.unwrap_or(report.roll_back_to), &args.consent)
+    confirm::describe_move(&rollout, &report, to.unwrap_or(report.rollback_target), &args.confirm)
 }
 
-/// Asks whether what `what` says of the flag as it stands is meant, unless that was answered before. Returns what was seen.
-/// Nothing is locked meanwhile: a question that nobody answers holds up no roll-back.
-fn agree(
-    acting: &Acting,
+/// Asks for confirmation of the effect that `what` describes, unless `yes`. Returns the flag's report from before the
+/// question. Holds no lock, because an unanswered question must not delay a rollback.
+fn confirm_unless_yes(
+    action: &ActionArgs,
     flag: &str,
     yes: bool,
     what: impl FnOnce(&Rollout, &FlagReport) -> Result<Option<String>, Failure>,
 ) -> Result<FlagReport, Failure> {
-    let rollout = opened::for_looking(&acting.store)?;
-    let report = report_of(&rollout, flag)?;
+    let rollout = open::read_only(&action.store)?;
+    let report = flag_report(&rollout, flag)?;
     if !yes && let Some(what) = what(&rollout, &report)? {
-        consent::ask(&what)?;
+        confirm::ask(&what)?;
     }
     Ok(report)
 }
 
-pub(super) fn hold(args: Reasoned, output: &Output) -> Result<Answer, Failure> {
-    open_and_act(&args.acting, &args.flag, &Event::Hold { why: args.reason }, "hold", output)
+pub(super) fn hold(args: Hold, output: &Output) -> Result<Answer, Failure> {
+    open_and_act(&args.action, &args.flag, &Event::Hold { why: args.reason }, "hold", output)
 }
 
 pub(super) fn resume(args: Resume, output: &Output) -> Result<Answer, Failure> {
-    open_and_act(&args.acting, &args.flag, &Event::Resume { why: args.reason }, "resume", output)
+    open_and_act(&args.action, &args.flag, &Event::Resume { why: args.reason }, "resume", output)
 }
 
 pub(super) fn sign(args: Sign, output: &Output) -> Result<Answer, Failure> {
@@ -134,61 +136,63 @@ pub(super) fn sign(args: Sign, output: &Output) -> Result<Answer, Failure> {
         true => Event::Unsign { item, why: reason },
         false => Event::Sign { item, evidence },
     };
-    open_and_act(&args.acting, &args.flag, &event, "sign", output)
+    open_and_act(&args.action, &args.flag, &event, "sign", output)
 }
 
 pub(super) fn report(args: Report, output: &Output) -> Result<Answer, Failure> {
     let event = Event::Report { kind: args.kind, note: args.note };
-    open_and_act(&args.acting, &args.flag, &event, "incident report", output)
+    open_and_act(&args.action, &args.flag, &event, "incident report", output)
 }
 
 pub(super) fn step(args: Step, output: &Output) -> Result<Answer, Failure> {
     let phase_of = |report: &FlagReport| report.state.incident.as_ref().map(|it| it.phase);
-    let seen = phase_of(&report_of(&opened::for_looking(&args.acting.store)?, &args.flag)?);
-    let rollout = opened::acting(&args.acting.store, &args.acting.telling)?;
-    let now = report_of(&rollout, &args.flag)?;
+    let seen = phase_of(&flag_report(&open::read_only(&args.action.store)?, &args.flag)?);
+    let rollout = open::writable(&args.action.store, &args.action.notifications)?;
+    let now = flag_report(&rollout, &args.flag)?;
     let (flag, present) = (&args.flag, phase_of(&now));
-    let named = args.phase.as_deref().map(phase).transpose()?;
+    let named = args.phase.as_deref().map(parse_phase).transpose()?;
     if let (Some(named), Some(present)) = (named, present) {
         if named < present {
-            let what = format!("has `{named}` behind it");
-            let verb = ("incident step", args.acting.store.format);
-            return already(flag, &what, &now, verb, output);
+            let what = format!("has already passed `{named}`");
+            let verb = ("incident step", args.action.store.format);
+            return print_unchanged(flag, &what, &now, verb, output);
         }
         if named > present {
-            return moved(&format!("the incident of {flag} is at `{present}`, not at `{named}`"));
+            return not_done(&format!(
+                "the incident of {flag} is at `{present}`, not at `{named}`"
+            ));
         }
     }
     if seen != present {
-        return moved(&format!("the incident of {flag} has gone on meanwhile"));
+        return not_done(&format!("the incident of {flag} has meanwhile changed its phase"));
     }
     let event = Event::Step { note: args.note, overriding: args.overriding };
-    act(&rollout, &args.acting, flag, &event, "incident step", output)
+    act(&rollout, &args.action, flag, &event, "incident step", output)
 }
 
-/// The phase of an incident that is called so.
-fn phase(name: &str) -> Result<Phase, Failure> {
+/// Parses the name of an incident's phase.
+fn parse_phase(name: &str) -> Result<Phase, Failure> {
     const ALL: [Phase; 5] =
         [Phase::Decide, Phase::Execute, Phase::Verify, Phase::Communicate, Phase::Investigate];
     let found = ALL.into_iter().find(|phase| phase.to_string() == name);
     found.ok_or_else(|| {
         let names = ALL.map(|phase| phase.to_string()).join(", ");
-        Failure::Usage(format!("no phase `{}`: write one of {names}", name.escape_debug()))
+        Failure::Usage(format!("no phase `{}`. Write one of: {names}", name.escape_debug()))
     })
 }
 
 pub(super) fn close(args: Close, output: &Output) -> Result<Answer, Failure> {
-    agree(&args.acting, &args.flag, args.yes, |_, report| {
+    confirm_unless_yes(&args.action, &args.flag, args.yes, |_, report| {
         Ok(report.state.incident.as_ref().map(|incident| {
             let (number, about) = (incident.number, terminal(&incident.about));
             format!(
-                "incident {number} of {} ({about}) is closed; the flag may be promoted again",
+                "close incident {number} of {} ({about}); the flag may then be promoted",
                 args.flag
             )
         }))
     })?;
     open_and_act(
-        &args.acting,
+        &args.action,
         &args.flag,
         &Event::Close { note: args.note },
         "incident close",
@@ -197,15 +201,15 @@ pub(super) fn close(args: Close, output: &Output) -> Result<Answer, Failure> {
 }
 
 pub(super) fn measure(args: Set, output: &Output) -> Result<Answer, Failure> {
-    let rollout = opened::acting(&args.acting.store, &args.acting.telling)?;
+    let rollout = open::writable(&args.action.store, &args.action.notifications)?;
     let plan = rollout.plan();
     let unit = plan.flag(&args.flag).and_then(|flag| metric(flag, &args.name)).map(|it| it.unit);
     let parse = |text: &str| match unit {
         Some(unit) => Quantity::parse(text, unit).map(Some).map_err(|error| {
             let text = text.escape_debug();
-            Failure::Usage(format!("`{text}`: {error}; `{}` is a {unit}", args.name))
+            Failure::Usage(format!("`{text}`: {error}; the unit of `{}` is {unit}", args.name))
         }),
-        // What is unknown is refused with what is known.
+        // The rollout refuses an unknown metric and lists the known ones.
         None => Ok(None),
     };
     let reading = match &*args.value {
@@ -214,64 +218,64 @@ pub(super) fn measure(args: Set, output: &Output) -> Result<Answer, Failure> {
     };
     let control = args.control.as_deref().map(parse).transpose()?.flatten();
     let event = Event::Measure { metric: args.name, reading, control, samples: args.samples };
-    act(&rollout, &args.acting, &args.flag, &event, "metric set", output)
+    act(&rollout, &args.action, &args.flag, &event, "metric set", output)
 }
 
-/// The metric of that name in a flag's stages and triggers.
+/// Finds a metric by name in a flag's stages and triggers.
 fn metric<'p>(flag: FlagPlan<'p>, name: &str) -> Option<&'p Metric> {
     flag.tracked_metrics().find(|metric| *metric.name == *name)
 }
 
 fn open_and_act(
-    acting: &Acting,
+    action: &ActionArgs,
     flag: &str,
     event: &Event,
     verb: &str,
     output: &Output,
 ) -> Result<Answer, Failure> {
-    let rollout = opened::acting(&acting.store, &acting.telling)?;
-    act(&rollout, acting, flag, event, verb, output)
+    let rollout = open::writable(&action.store, &action.notifications)?;
+    act(&rollout, action, flag, event, verb, output)
 }
 
 fn act(
     rollout: &Rollout,
-    acting: &Acting,
+    action: &ActionArgs,
     flag: &str,
     event: &Event,
     verb: &str,
     output: &Output,
 ) -> Result<Answer, Failure> {
-    let by = match (opened::who(acting), event) {
-        // No name is no reason to stay up.
+    let by = match (open::user_name(action), event) {
+        // A missing name must not prevent a rollback.
         (Err(_), Event::RollBack { .. } | Event::Report { .. }) => "unknown".to_owned(),
         (by, _) => by?,
     };
     match rollout.by(&by).act(flag, event) {
         Ok(outcome) => {
-            tell(&outcome, flag, acting.store.format, verb, output)?;
+            print_outcome(&outcome, flag, action.store.format, verb, output)?;
             match &outcome.unrecorded {
                 Some(error) => {
                     let error = terminal(&error.to_string());
-                    let what = match &acting.store.intents {
+                    let what = match &action.store.intents {
                         Some(file) => format!(
-                            "it is kept in `{}`, and the next command with `--intents` that can write records it",
+                            "it is kept in `{}`; the next command with this `--intents` that can write records it",
                             terminal(&file.display().to_string())
                         ),
-                        None => "nothing keeps it: run the command again, or with `--intents FILE`"
+                        None => "it is lost. Run the command again; `--intents FILE` would keep it"
                             .to_owned(),
                     };
                     Err(Failure::Io(format!(
-                        "the rollback of {flag} is not recorded: {error}; {what}"
+                        "the rollback of {flag} was not recorded: {error}; {what}"
                     )))
                 }
                 None => Ok(Answer::Yes),
             }
         }
-        Err(error) => refused(&error, acting.store.format, verb, output),
+        Err(error) => print_refusal(&error, action.store.format, verb, output),
     }
 }
 
-fn tell(
+fn print_outcome(
     outcome: &Outcome,
     flag: &str,
     format: Format,
@@ -289,11 +293,11 @@ fn tell(
         }
         Format::Json => output.json(
             verb,
-            &Done {
+            &ActionResult {
                 done: true,
                 flag,
                 stage: &outcome.state.stage,
-                standing: outcome.state.standing().to_string(),
+                standing: outcome.state.progress().to_string(),
                 records: outcome.records.iter().map(RecordResult::new).collect(),
                 alerts: outcome.alerts.iter().map(|it| AlertResult::new(flag, it)).collect(),
             },
@@ -302,7 +306,7 @@ fn tell(
 }
 
 #[derive(Serialize)]
-struct Done<'d> {
+struct ActionResult<'d> {
     done: bool,
     flag: &'d str,
     stage: &'d str,
@@ -311,15 +315,15 @@ struct Done<'d> {
     alerts: Vec<AlertResult<'d>>,
 }
 
-/// A refusal is an answer; anything else is a failure.
-pub(super) fn refused(
+/// Prints a refusal, which is an answer. Returns any other error as a failure.
+pub(super) fn print_refusal(
     error: &RolloutError,
     format: Format,
     verb: &str,
     output: &Output,
 ) -> Result<Answer, Failure> {
     if !error.is_refused() {
-        return Err(failed(error));
+        return Err(rollout_failure(error));
     }
     match format {
         Format::Human => {
@@ -333,14 +337,14 @@ pub(super) fn refused(
                 flag: &refusal.flag,
                 unmet: refusal.unmet.iter().map(UnmetResult::new).collect(),
             });
-            output.json(verb, &Refused { done: false, refusals: refusals.collect() })?;
+            output.json(verb, &RefusedResult { done: false, refusals: refusals.collect() })?;
         }
     }
     Ok(Answer::No)
 }
 
 #[derive(Serialize)]
-struct Refused<'r> {
+struct RefusedResult<'r> {
     done: bool,
     refusals: Vec<RefusalResult<'r>>,
 }
@@ -351,7 +355,7 @@ struct RefusalResult<'r> {
     unmet: Vec<UnmetResult<'r>>,
 }
 
-/// A condition that is not met, as JSON.
+/// An unmet condition, as JSON.
 #[derive(Serialize)]
 pub(super) struct UnmetResult<'u> {
     kind: &'static str,
@@ -367,10 +371,10 @@ impl<'u> UnmetResult<'u> {
     }
 }
 
-fn report_of(rollout: &Rollout, flag: &str) -> Result<FlagReport, Failure> {
-    rollout.report(flag).map_err(|error| failed(&error))
+fn flag_report(rollout: &Rollout, flag: &str) -> Result<FlagReport, Failure> {
+    rollout.report(flag).map_err(|error| rollout_failure(&error))
 }
 
 fn stage(rollout: &Rollout, flag: &str, name: &str) -> Result<stagegate::StageName, Failure> {
-    rollout.stage(flag, name).map_err(|error| failed(&error))
+    rollout.stage(flag, name).map_err(|error| rollout_failure(&error))
 }

@@ -1,12 +1,12 @@
-//! `document`: the document in force.
+//! `document`: prints the document in force.
 
 use serde::Serialize;
 
-use super::opened::{self, failed};
+use super::open::{self, rollout_failure};
 use crate::args::Format;
 use crate::failure::{Answer, Failure};
 use crate::output::Output;
-use crate::rollout_args::Kept;
+use crate::rollout_args::Document;
 
 #[derive(Serialize)]
 struct DocumentResult<'d> {
@@ -15,12 +15,12 @@ struct DocumentResult<'d> {
     text: &'d str,
 }
 
-pub(super) fn run(args: &Kept, output: &Output) -> Result<Answer, Failure> {
-    let rollout = opened::for_looking(&args.store)?;
+pub(super) fn run(args: &Document, output: &Output) -> Result<Answer, Failure> {
+    let rollout = open::read_only(&args.store)?;
     let (plan, hash) = match args.at {
         None => (rollout.plan(), rollout.status().document),
         Some(at) => {
-            let past = rollout.at(at).map_err(|error| failed(&error))?;
+            let past = rollout.at(at).map_err(|error| rollout_failure(&error))?;
             (past.plan, past.record.document)
         }
     };

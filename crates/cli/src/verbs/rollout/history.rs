@@ -1,9 +1,9 @@
-//! `history`: the journal.
+//! `history`: prints the journal.
 
 use serde::Serialize;
 use stagegate::rollout::Record;
 
-use super::opened::{self, failed};
+use super::open::{self, rollout_failure};
 use super::record::{RecordResult, line};
 use crate::args::Format;
 use crate::failure::{Answer, Failure};
@@ -16,8 +16,8 @@ struct HistoryResult<'h> {
 }
 
 pub(super) fn run(args: &History, output: &Output) -> Result<Answer, Failure> {
-    let rollout = opened::for_looking(&args.store)?;
-    let mut records = rollout.records(args.from).map_err(|error| failed(&error))?;
+    let rollout = open::read_only(&args.store)?;
+    let mut records = rollout.records(args.from).map_err(|error| rollout_failure(&error))?;
     let since = |record: &Record| args.since.is_none_or(|since| record.at >= since);
     let of_flag = |record: &Record| match (&args.flag, &record.flag) {
         (Some(wanted), Some(flag)) => **wanted == **flag,

@@ -1,10 +1,10 @@
-//! The verbs that act on a rollout, or look at one.
+//! The verbs that act on a rollout or read one.
 
 mod act;
-mod consent;
+mod confirm;
 mod document;
 mod history;
-mod opened;
+mod open;
 mod publish;
 mod record;
 mod run;
@@ -13,32 +13,32 @@ mod status;
 mod tick;
 mod verify;
 
-pub(super) use opened::{failed, looking};
+pub(super) use open::{read_only_directory, rollout_failure};
 pub(super) use record::moment_text;
 
 use crate::failure::{Answer, Failure};
 use crate::output::Output;
-use crate::rollout_args::{Incident, Metric, Verb};
+use crate::rollout_args::{Incident, Metric, RolloutVerb};
 
-pub(super) fn run(verb: Verb, output: &Output) -> Result<Answer, Failure> {
+pub(super) fn run(verb: RolloutVerb, output: &Output) -> Result<Answer, Failure> {
     match verb {
-        Verb::Start(args) => start::start(&args, output),
-        Verb::Update(args) => start::update(&args, output),
-        Verb::Status(args) => status::run(&args, output),
-        Verb::Promote(args) => act::promote(&args, output),
-        Verb::Hold(args) => act::hold(args, output),
-        Verb::Resume(args) => act::resume(args, output),
-        Verb::Rollback(args) => act::rollback(&args, output),
-        Verb::Sign(args) => act::sign(args, output),
-        Verb::Incident(Incident::Report(args)) => act::report(args, output),
-        Verb::Incident(Incident::Step(args)) => act::step(args, output),
-        Verb::Incident(Incident::Close(args)) => act::close(args, output),
-        Verb::Metric(Metric::Set(args)) => act::measure(args, output),
-        Verb::History(args) => history::run(&args, output),
-        Verb::Verify(args) => verify::run(&args, output),
-        Verb::Tick(args) => tick::run(&args, output),
-        Verb::Run(args) => run::run(&args),
-        Verb::Publish(args) => publish::run(&args, output),
-        Verb::Document(args) => document::run(&args, output),
+        RolloutVerb::Start(args) => start::start(&args, output),
+        RolloutVerb::Update(args) => start::update(&args, output),
+        RolloutVerb::Status(args) => status::run(&args, output),
+        RolloutVerb::Promote(args) => act::promote(&args, output),
+        RolloutVerb::Hold(args) => act::hold(args, output),
+        RolloutVerb::Resume(args) => act::resume(args, output),
+        RolloutVerb::Rollback(args) => act::rollback(&args, output),
+        RolloutVerb::Sign(args) => act::sign(args, output),
+        RolloutVerb::Incident(Incident::Report(args)) => act::report(args, output),
+        RolloutVerb::Incident(Incident::Step(args)) => act::step(args, output),
+        RolloutVerb::Incident(Incident::Close(args)) => act::close(args, output),
+        RolloutVerb::Metric(Metric::Set(args)) => act::measure(args, output),
+        RolloutVerb::History(args) => history::run(&args, output),
+        RolloutVerb::Verify(args) => verify::run(&args, output),
+        RolloutVerb::Tick(args) => tick::run(&args, output),
+        RolloutVerb::Run(args) => run::run(&args),
+        RolloutVerb::Publish(args) => publish::run(&args, output),
+        RolloutVerb::Document(args) => document::run(&args, output),
     }
 }

@@ -1,4 +1,4 @@
-//! Records and alerts, for people and for programs.
+//! Records and alerts, as text and as JSON.
 
 use std::time::SystemTime;
 
@@ -71,24 +71,25 @@ fn kind(kind: AlertKind) -> &'static str {
     }
 }
 
-/// A moment to the second, in UTC.
+/// Formats a moment in UTC, to the second.
 pub(crate) fn moment_text(at: SystemTime) -> String {
     let bound = if at < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
     format!("{:.0}", Timestamp::try_from(at).unwrap_or(bound))
 }
 
-/// A record in a line.
+/// Formats a record as one line.
 pub(super) fn line(record: &Record) -> String {
     terminal(&record.to_string()) + "\n"
 }
 
-/// An alert in a line.
+/// Formats an alert as one line.
 pub(super) fn alert_line(flag: &str, alert: &Alert) -> String {
     let who =
-        alert.responsible.as_deref().map_or_else(|| "whoever is responsible".to_owned(), terminal);
-    format!("! tell {who}: {flag}: {}\n", terminal(&alert.text))
+        alert.responsible.as_deref().map_or_else(|| "the responsible person".to_owned(), terminal);
+    format!("! notify {who}: {flag}: {}\n", terminal(&alert.text))
 }
 
+/// Formats a count with its noun.
 pub(super) fn count(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

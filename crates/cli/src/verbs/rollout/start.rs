@@ -1,45 +1,46 @@
-//! `start` and `update`: a document for a rollout.
+//! `start` and `update`: put a document in force.
 
 use serde::Serialize;
 use stagegate::Plan;
 
-use super::act::refused;
-use super::consent;
-use super::opened::{self, failed};
+use super::act::print_refusal;
+use super::confirm;
+use super::open::{self, rollout_failure};
 use super::record::count;
 use crate::args::Format;
 use crate::document;
 use crate::escape::terminal;
 use crate::failure::{Answer, Failure};
 use crate::output::Output;
-use crate::rollout_args::{Document, Update};
+use crate::rollout_args::{Start, Update};
 use crate::verbs;
 
 #[derive(Serialize)]
-struct Started<'s> {
+struct StartResult<'s> {
     store: String,
     document: String,
-    flags: Vec<StartedFlag<'s>>,
+    flags: Vec<FlagResult<'s>>,
 }
 
 #[derive(Serialize)]
-struct StartedFlag<'s> {
+struct FlagResult<'s> {
     flag: &'s str,
     stage: &'s str,
 }
 
-pub(super) fn start(args: &Document, output: &Output) -> Result<Answer, Failure> {
-    let format = args.acting.store.format;
-    let by = opened::who(&args.acting)?;
+pub(super) fn start(args: &Start, output: &Output) -> Result<Answer, Failure> {
+    let format = args.action.store.format;
+    let by = open::user_name(&args.action)?;
     let document = document::read(&args.document)?;
-    // Nothing is made for what is no plan.
+    // Checked first: an invalid document creates no store.
     document::parse(&document, "start", format, output)?;
-    let rollout = opened::started(&args.acting, document, &by)?.map_err(|error| failed(&error))?;
+    let rollout =
+        open::new_rollout(&args.action, document, &by)?.map_err(|error| rollout_failure(&error))?;
     let status = rollout.status();
     match format {
         Format::Human => {
             let mut text = format!(
-                "{}: began, with {}\n",
+                "{}: started with {}\n",
                 terminal(&status.store),
                 count(status.flags.len(), "flag")
             );
@@ -50,17 +51,16 @@ pub(super) fn start(args: &Document, output: &Output) -> Result<Answer, Failure>
         }
         Format::Json => {
             let flags = status.flags.iter();
-            let flags =
-                flags.map(|flag| StartedFlag { flag: &flag.flag, stage: &flag.state.stage });
+            let flags = flags.map(|flag| FlagResult { flag: &flag.flag, stage: &flag.state.stage });
             let (store, document) = (status.store.clone(), status.document.to_string());
-            output.json("start", &Started { store, document, flags: flags.collect() })?;
+            output.json("start", &StartResult { store, document, flags: flags.collect() })?;
         }
     }
     Ok(Answer::Yes)
 }
 
 #[derive(Serialize)]
-struct Updated<'u> {
+struct UpdateResult<'u> {
     done: bool,
     document: String,
     changes: Vec<ChangeResult<'u>>,
@@ -71,7 +71,7 @@ struct ChangeResult<'u> {
     flag: &'u str,
     stage: Option<&'u str>,
     new: bool,
-    /// Whether an earlier document had removed it.
+    /// Whether an earlier document had removed the flag.
     back: bool,
     audience: Vec<&'u str>,
     reason: Option<&'u str>,
@@ -79,16 +79,16 @@ struct ChangeResult<'u> {
 }
 
 pub(super) fn update(args: &Update, output: &Output) -> Result<Answer, Failure> {
-    let format = args.acting.store.format;
-    let by = opened::who(&args.acting)?;
+    let format = args.action.store.format;
+    let by = open::user_name(&args.action)?;
     let document = document::read(&args.document)?;
     document::parse(&document, "update", format, output)?;
     if !args.yes {
-        // Not locked: a question that nobody answers holds up no roll-back.
-        let rollout = opened::for_looking(&args.acting.store)?;
+        // Not locked: an unanswered question must not delay a rollback.
+        let rollout = open::read_only(&args.action.store)?;
         let changes = match rollout.preview(document.clone()) {
             Ok(changes) => changes,
-            Err(error) => return refused(&error, format, "update", output),
+            Err(error) => return print_refusal(&error, format, "update", output),
         };
         let changes = changes.iter().map(|change| terminal(&change.to_string()) + "\n");
         let changes: String = changes.collect();
@@ -96,15 +96,15 @@ pub(super) fn update(args: &Update, output: &Output) -> Result<Answer, Failure> 
             "" => "the document changes no flag's state",
             changes => changes.trim_end(),
         };
-        // The same words as `diff`: people consent to what users will notice, and to what the rollout does about it.
+        // As in `diff`: people confirm what changes for users and what the rollout resets.
         let plan = Plan::parse(document.clone()).map_err(|error| Failure::Io(error.to_string()))?;
-        let users = verbs::diff::between(&rollout.plan(), &plan);
-        consent::ask(&format!("{}\n{changes}", users.trim_end()))?;
+        let users = verbs::diff::summary(&rollout.plan(), &plan);
+        confirm::ask(&format!("{}\n{changes}", users.trim_end()))?;
     }
-    let rollout = opened::acting(&args.acting.store, &args.acting.telling)?;
+    let rollout = open::writable(&args.action.store, &args.action.notifications)?;
     let changes = match rollout.by(&by).update(document) {
         Ok(changes) => changes,
-        Err(error) => return refused(&error, format, "update", output),
+        Err(error) => return print_refusal(&error, format, "update", output),
     };
     match format {
         Format::Human => {
@@ -127,7 +127,7 @@ pub(super) fn update(args: &Update, output: &Output) -> Result<Answer, Failure> 
                 reset: change.reset.iter().map(|what| &**what).collect(),
             });
             let changes = changes.collect();
-            output.json("update", &Updated { done: true, document, changes })?;
+            output.json("update", &UpdateResult { done: true, document, changes })?;
         }
     }
     Ok(Answer::Yes)

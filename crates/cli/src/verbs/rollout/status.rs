@@ -1,12 +1,12 @@
-//! `status`: where every flag is, and what is in its way.
+//! `status`: prints each flag's stage and unmet conditions.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use stagegate::rollout::{FlagReport, RolloutStatus, Spent};
+use stagegate::rollout::{FlagReport, HumanDuration, RolloutStatus};
 
 use super::act::UnmetResult;
-use super::opened;
+use super::open;
 use super::record::moment_text;
 use crate::amount::Amount;
 use crate::args::Format;
@@ -17,11 +17,11 @@ use crate::rollout_args::Status;
 use crate::terminal::Rows;
 
 pub(super) fn run(args: &Status, output: &Output) -> Result<Answer, Failure> {
-    let rollout = opened::for_looking(&args.store)?;
+    let rollout = open::read_only(&args.store)?;
     let mut status = rollout.status();
     if let Some(flag) = &args.flag {
-        // Names what there is where there is no such flag.
-        rollout.report(flag).map_err(|error| opened::failed(&error))?;
+        // Fails with the known flags if there is no such flag.
+        rollout.report(flag).map_err(|error| open::rollout_failure(&error))?;
         status.flags.retain(|report| *report.flag == **flag);
     }
     match args.store.format {
@@ -37,11 +37,10 @@ fn human(status: &RolloutStatus, whole: bool) -> String {
         let _ = writeln!(text, "! {}", terminal(notice));
     }
     text.push('\n');
-    let mut rows =
-        Rows::new(&["flag", "state", "stage", "for", "next", "in the way", "responsible"]);
+    let mut rows = Rows::new(&["flag", "state", "stage", "for", "next", "unmet", "responsible"]);
     for flag in &status.flags {
-        let blocked = match &*flag.unmet {
-            // Nothing is left for anything to be in the way of.
+        let unmet = match &*flag.unmet {
+            // No further promotion.
             _ if flag.state.complete => String::new(),
             [] => "nothing".to_owned(),
             [unmet] => terminal(&unmet.found),
@@ -49,11 +48,11 @@ fn human(status: &RolloutStatus, whole: bool) -> String {
         };
         rows.add([
             flag.flag.to_string(),
-            flag.standing.to_string(),
+            flag.progress.to_string(),
             flag.state.stage.to_string(),
-            Spent(flag.spent).to_string(),
+            HumanDuration(flag.time_in_stage).to_string(),
             flag.next.map(|next| next.to_string()).unwrap_or_default(),
-            blocked,
+            unmet,
             flag.responsible.as_deref().map(terminal).unwrap_or_default(),
         ]);
     }
@@ -72,7 +71,7 @@ fn human(status: &RolloutStatus, whole: bool) -> String {
 fn details(flag: &FlagReport, text: &mut String) {
     let state = &flag.state;
     let _ = writeln!(text, "\nsince:    {}", moment_text(state.since.at));
-    let _ = writeln!(text, "document: starts it at {}", flag.declared);
+    let _ = writeln!(text, "document: starts at {}", flag.declared);
     if let Some(hold) = &state.hold {
         let _ = writeln!(text, "held:     by {}: {}", terminal(&hold.by), terminal(&hold.why));
     }
@@ -86,8 +85,8 @@ fn details(flag: &FlagReport, text: &mut String) {
     for (name, evidence) in &state.evidence {
         let value = evidence.value.map_or_else(|| "no data".to_owned(), |it| it.to_string());
         let control = evidence.control.map(|it| format!(" with the flag, {it} without"));
-        let (control, at) = (control.unwrap_or_default(), moment_text(evidence.read.at));
-        let _ = writeln!(text, "read:     {name} {value}{control} at {at}");
+        let (control, at) = (control.unwrap_or_default(), moment_text(evidence.read_at.at));
+        let _ = writeln!(text, "reading:  {name} {value}{control} at {at}");
     }
     for unmet in &flag.unmet {
         let (found, hint) = (terminal(&unmet.found), terminal(&unmet.hint));
@@ -160,12 +159,12 @@ impl<'s> FlagResult<'s> {
         let state = &flag.state;
         FlagResult {
             flag: &flag.flag,
-            state: flag.standing.to_string(),
+            state: flag.progress.to_string(),
             stage: &state.stage,
             serving: &flag.serving,
             declared: &flag.declared,
             since: moment_text(state.since.at),
-            spent: Amount::duration(flag.spent),
+            spent: Amount::duration(flag.time_in_stage),
             next: flag.next.as_deref(),
             held: state.hold.as_ref().map(|hold| HoldResult {
                 by: &hold.by,

@@ -1,9 +1,9 @@
-//! `tick`: what is due.
+//! `tick`: runs due work once.
 
 use serde::Serialize;
-use stagegate::rollout::Letter;
+use stagegate::rollout::RenderedMessage;
 
-use super::opened::{self, failed};
+use super::open::{self, rollout_failure};
 use super::record::{AlertResult, RecordResult, alert_line, line};
 use crate::args::Format;
 use crate::escape::terminal;
@@ -16,10 +16,10 @@ struct TickResult<'t> {
     records: Vec<RecordResult<'t>>,
     alerts: Vec<AlertResult<'t>>,
     messages: Vec<MessageResult<'t>>,
-    overdue: Vec<Overdue<'t>>,
+    overdue: Vec<OverdueResult<'t>>,
 }
 
-/// A message that was due.
+/// A due message, as JSON.
 #[derive(Serialize)]
 struct MessageResult<'t> {
     flag: &'t str,
@@ -32,27 +32,27 @@ struct MessageResult<'t> {
 }
 
 impl<'t> MessageResult<'t> {
-    fn new((flag, letter): &'t (Box<str>, Letter)) -> MessageResult<'t> {
+    fn new((flag, message): &'t (Box<str>, RenderedMessage)) -> MessageResult<'t> {
         MessageResult {
             flag,
-            stage: &letter.stage,
-            when: letter.when.to_string(),
-            audience: letter.audience.to_string(),
-            channel: &letter.channel,
-            subject: letter.subject.as_deref(),
-            text: &letter.text,
+            stage: &message.stage,
+            when: message.when.to_string(),
+            audience: message.audience.to_string(),
+            channel: &message.channel,
+            subject: message.subject.as_deref(),
+            text: &message.text,
         }
     }
 }
 
 #[derive(Serialize)]
-struct Overdue<'t> {
+struct OverdueResult<'t> {
     flag: &'t str,
     what: &'t str,
 }
 
 pub(super) fn run(args: &Tick, output: &Output) -> Result<Answer, Failure> {
-    let rollout = opened::acting(&args.store, &args.telling)?;
+    let rollout = open::writable(&args.store, &args.notifications)?;
     let report = rollout.tick();
     match args.store.format {
         Format::Human => {
@@ -71,13 +71,17 @@ pub(super) fn run(args: &Tick, output: &Output) -> Result<Answer, Failure> {
             &TickResult {
                 records: report.records.iter().map(RecordResult::new).collect(),
                 alerts: report.alerts.iter().map(|(f, it)| AlertResult::new(f, it)).collect(),
-                messages: report.letters.iter().map(MessageResult::new).collect(),
-                overdue: report.overdue.iter().map(|(flag, what)| Overdue { flag, what }).collect(),
+                messages: report.messages.iter().map(MessageResult::new).collect(),
+                overdue: report
+                    .overdue
+                    .iter()
+                    .map(|(flag, what)| OverdueResult { flag, what })
+                    .collect(),
             },
         )?,
     }
     match report.error {
-        Some(error) => Err(failed(&error)),
+        Some(error) => Err(rollout_failure(&error)),
         None => Ok(Answer::Yes),
     }
 }

@@ -1,9 +1,9 @@
-//! `verify`: whether the journal is what was written.
+//! `verify`: proves that the journal is intact.
 
 use serde::Serialize;
 use stagegate::rollout::{Record, RolloutError};
 
-use super::opened::{self, failed};
+use super::open::{self, rollout_failure};
 use super::record::count;
 use crate::args::Format;
 use crate::escape::terminal;
@@ -12,21 +12,21 @@ use crate::output::Output;
 use crate::rollout_args::Verify;
 
 #[derive(Serialize)]
-struct Outcome {
+struct VerifyResult {
     whole: bool,
     records: usize,
-    /// As `--head` takes it.
+    /// The last record, in the notation of `--head`.
     head: Option<String>,
-    /// Whether the head that was noted is in the journal.
+    /// Whether the journal contains the head that was passed as `--head`.
     noted: Option<bool>,
     error: Option<String>,
 }
 
 pub(super) fn run(args: &Verify, output: &Output) -> Result<Answer, Failure> {
-    let outcome = match opened::proved(&args.store)? {
-        Ok(records) => whole(&records, args.head.as_deref()),
-        Err(error) if error.is_damaged() => broken(&error),
-        Err(error) => return Err(failed(&error)),
+    let outcome = match open::verified_records(&args.store)? {
+        Ok(records) => intact(&records, args.head.as_deref()),
+        Err(error) if error.is_damaged() => damaged(&error),
+        Err(error) => return Err(rollout_failure(&error)),
     };
     match args.store.format {
         Format::Human => output.text(&human(&outcome, args.head.as_deref()))?,
@@ -40,8 +40,8 @@ fn head(record: &Record) -> String {
     format!("{}:{}", record.seq, record.hash)
 }
 
-fn whole(records: &[Record], noted: Option<&str>) -> Outcome {
-    Outcome {
+fn intact(records: &[Record], noted: Option<&str>) -> VerifyResult {
+    VerifyResult {
         whole: true,
         records: records.len(),
         head: records.last().map(head),
@@ -50,24 +50,24 @@ fn whole(records: &[Record], noted: Option<&str>) -> Outcome {
     }
 }
 
-fn broken(error: &RolloutError) -> Outcome {
+fn damaged(error: &RolloutError) -> VerifyResult {
     let error = Some(error.to_string());
-    Outcome { whole: false, records: 0, head: None, noted: None, error }
+    VerifyResult { whole: false, records: 0, head: None, noted: None, error }
 }
 
-fn human(outcome: &Outcome, noted: Option<&str>) -> String {
+fn human(outcome: &VerifyResult, noted: Option<&str>) -> String {
     if let Some(error) = &outcome.error {
         return format!("{}\n", terminal(error));
     }
-    let mut text = format!("whole: {}\n", count(outcome.records, "record"));
+    let mut text = format!("intact: {}\n", count(outcome.records, "record"));
     if let Some(head) = &outcome.head {
-        text += &format!("head:  {head}\n");
+        text += &format!("head:   {head}\n");
     }
     match (outcome.noted, noted) {
-        (Some(true), _) => text += "the noted head is in it\n",
+        (Some(true), _) => text += "the noted head is in the journal\n",
         (Some(false), Some(noted)) => {
             text += &format!(
-                "record {} is not in it: lines were cut off, or it is another journal\n",
+                "record {} is not in the journal: lines were cut off, or it is another journal\n",
                 terminal(noted)
             );
         }

@@ -5,31 +5,31 @@ use std::fmt::Write as _;
 use stagegate::Plan;
 
 use super::view::{DocumentView, FlagView};
-use crate::document::Finding;
+use crate::document::ProblemView;
 use crate::escape::terminal;
 use crate::terminal::{Rows, heading};
 
-/// Flags with their stages: one, as far as anybody asks for a summary.
-pub(super) fn of_one(view: &DocumentView<'_>) -> String {
-    let mut text: String = view.flags.iter().map(of_flag).collect();
+/// Formats a summary of each flag in the view. In practice the view has one flag.
+pub(super) fn summary(view: &DocumentView<'_>) -> String {
+    let mut text: String = view.flags.iter().map(flag_summary).collect();
     warnings(&view.other_warnings, &mut text);
     text
 }
 
-/// A row for each of several flags. Their plans are not looked at: there may be 100,000.
-pub(super) fn of_several(plan: &Plan, warnings: usize) -> String {
+/// Formats a table with a row for each flag. Does not build their views, because there may be 100,000 flags.
+pub(super) fn flag_table(plan: &Plan, warnings: usize) -> String {
     let mut rows = Rows::new(&["flag", "stage", "share", "plan", "owner"]);
     for flag in plan.flags().filter_map(|key| plan.flag(key)) {
         let now = flag.stages().find(|stage| stage.name() == flag.stage());
         rows.add([
             flag.key().to_owned(),
             flag.stage().to_string(),
-            now.map_or("nobody".to_owned(), |stage| format!("{}%", stage.percent())),
+            now.map_or("0%".to_owned(), |stage| format!("{}%", stage.percent())),
             flag.plan().unwrap_or("its own").to_owned(),
             terminal(flag.owner().unwrap_or("–")),
         ]);
     }
-    let mut text = format!("{rows}{} flags; `--flag` shows one of them\n", plan.flags().count());
+    let mut text = format!("{rows}{} flags; `--flag FLAG` shows one\n", plan.flags().count());
     if warnings > 0 {
         let s = if warnings == 1 { "" } else { "s" };
         let _ = writeln!(text, "{warnings} warning{s}: see `stagegate check`");
@@ -37,7 +37,7 @@ pub(super) fn of_several(plan: &Plan, warnings: usize) -> String {
     text
 }
 
-fn of_flag(flag: &FlagView<'_>) -> String {
+fn flag_summary(flag: &FlagView<'_>) -> String {
     let mut text = heading(flag.key, None, flag.owner);
     let plan = flag.plan.map_or("stages of its own".to_owned(), |plan| format!("plan `{plan}`"));
     let _ = writeln!(text, "stage {}, {}; {plan}\n", flag.stage, share(flag));
@@ -59,7 +59,7 @@ fn of_flag(flag: &FlagView<'_>) -> String {
     }
     let _ = writeln!(text, "{rows}");
     for held in &flag.hold_back {
-        let _ = writeln!(text, "waits until {}: {}", held.until, held.group);
+        let _ = writeln!(text, "held back until {}: {}", held.until, held.group);
     }
     if let Some(traffic) = &flag.traffic {
         let _ = writeln!(text, "traffic: {traffic}");
@@ -69,7 +69,7 @@ fn of_flag(flag: &FlagView<'_>) -> String {
     text
 }
 
-/// How much of the rest there is.
+/// Counts the sections that the summary does not show.
 fn counts(flag: &FlagView<'_>) -> String {
     let with = |action| flag.triggers.iter().filter(|trigger| trigger.action == action).count();
     let counts = [
@@ -86,13 +86,13 @@ fn counts(flag: &FlagView<'_>) -> String {
     format!("{}\n`--format markdown` shows the whole plan\n", words.join(", "))
 }
 
-fn warnings(warnings: &[Finding<'_>], text: &mut String) {
+fn warnings(warnings: &[ProblemView<'_>], text: &mut String) {
     for warning in warnings {
-        let (place, message) = (terminal(warning.path), terminal(warning.message));
-        let _ = writeln!(text, "warning: {place}: {message} ({})", terminal(warning.hint));
+        let (path, message) = (terminal(warning.path), terminal(warning.message));
+        let _ = writeln!(text, "warning: {path}: {message} ({})", terminal(warning.hint));
     }
 }
 
 fn share(flag: &FlagView<'_>) -> String {
-    flag.percent.as_ref().map_or("nobody".to_owned(), |percent| percent.text.clone())
+    flag.percent.as_ref().map_or("0%".to_owned(), |percent| percent.text.clone())
 }

@@ -1,4 +1,4 @@
-//! Markdown, from templates over what is shown: every text is escaped unless a filter has done it.
+//! Markdown from templates over the views. Every text is escaped, here or by a filter.
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -19,22 +19,22 @@ const TEMPLATES: [(&str, &str); 4] = [
     ("calendar.md", include_str!("../timeline/calendar.md.jinja")),
 ];
 
-/// What stands for nothing.
+/// The text for a missing value.
 const NONE: &str = "–";
 
-/// The plans of a document, one after another.
+/// Formats the plans of a document, one after another.
 pub(super) fn plans(view: &DocumentView<'_>) -> Result<String, Failure> {
     render("plan.md", &Value::from(Serde(view)))
 }
 
-/// The timeline of a flag.
+/// Formats the timeline of a flag.
 pub(crate) fn timeline(view: &TimelineView<'_>) -> Result<String, Failure> {
     render("timeline.md", &context! { timeline => Value::from(Serde(view)) })
 }
 
 fn render(name: &str, view: &Value) -> Result<String, Failure> {
     let rendered = || environment()?.get_template(name)?.render(view);
-    rendered().map_err(|error| Failure::Io(format!("the Markdown cannot be written: {error}")))
+    rendered().map_err(|error| Failure::Io(format!("cannot generate the Markdown: {error}")))
 }
 
 fn environment() -> Result<Environment<'static>, Error> {
@@ -68,7 +68,7 @@ fn write(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(
     out.write_str(&text).map_err(|_| Error::new(ErrorKind::WriteFailure, "cannot be written"))
 }
 
-/// The text of a value, each of its items escaped.
+/// Returns the text of a value with each of its items escaped.
 fn each(value: &Value, escape: fn(&str) -> String) -> String {
     if value.is_none() || value.is_undefined() {
         return NONE.to_owned();
@@ -82,7 +82,7 @@ fn each(value: &Value, escape: fn(&str) -> String) -> String {
     }
 }
 
-/// The durations of a stage: `1d–2d`.
+/// Returns the durations of a stage: `1d–2d`.
 fn durations(stage: &Value) -> Result<Option<String>, Error> {
     let text = |name: &str| {
         let amount = stage.get_attr(name)?;
@@ -91,11 +91,11 @@ fn durations(stage: &Value) -> Result<Option<String>, Error> {
         }
         Ok::<_, Error>(Some(amount.get_attr("text")?.to_string()))
     };
-    Ok(between(text("min_duration")?, text("max_duration")?))
+    Ok(duration_range(text("min_duration")?, text("max_duration")?))
 }
 
-/// From a least and a greatest, where there are such.
-pub(super) fn between(min: Option<String>, max: Option<String>) -> Option<String> {
+/// Formats an optional minimum and an optional maximum.
+pub(super) fn duration_range(min: Option<String>, max: Option<String>) -> Option<String> {
     match (min, max) {
         (Some(min), Some(max)) if min == max => Some(min),
         (Some(min), Some(max)) => Some(format!("{min}–{max}")),
@@ -105,7 +105,7 @@ pub(super) fn between(min: Option<String>, max: Option<String>) -> Option<String
     }
 }
 
-/// The rules of a group: `region: eu-west or eu-north; tier: enterprise`.
+/// Formats the rules of a group: `region: eu-west or eu-north; tier: enterprise`.
 fn rules(rules: &Value) -> Result<Option<String>, Error> {
     let rule = |rule: Value| {
         let values = rule.get_attr("values")?;
@@ -116,7 +116,7 @@ fn rules(rules: &Value) -> Result<Option<String>, Error> {
     Ok((!rules.is_empty()).then(|| rules.join("; ")))
 }
 
-/// When a message is sent, in words: `3 days before`.
+/// Formats the time of a message in words: `3 days before`.
 fn when(when: &str) -> String {
     match when.parse() {
         Ok(When::Days(days)) => {
@@ -128,12 +128,12 @@ fn when(when: &str) -> String {
     }
 }
 
-/// A day with its weekday: `Mon 2026-01-05`.
+/// Formats a day with its weekday: `Mon 2026-01-05`.
 fn day(date: &str) -> String {
     date.parse::<Date>().map_or(date.to_owned(), |day| format!("{} {day}", day.weekday()))
 }
 
-/// Two days, or one where they are the same.
+/// Formats the earliest and the latest day, or one day if they are equal.
 fn days(days: &Value) -> Result<String, Error> {
     let of = |name: &str| Ok::<_, Error>(day(&days.get_attr(name)?.to_string()));
     let (earliest, latest) = (of("earliest")?, of("latest")?);

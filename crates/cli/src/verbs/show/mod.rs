@@ -1,4 +1,4 @@
-//! `show`: the plan of a flag, for people and for programs.
+//! `show`: prints a flag's plan, for people and for programs.
 
 mod human;
 pub(crate) mod markdown;
@@ -13,7 +13,7 @@ use crate::output::Output;
 
 use view::DocumentView;
 
-/// Flags whose whole plans are shown at once: each is some ten kilobytes.
+/// The most flags whose whole plans are shown at once. A plan takes about ten kilobytes.
 const MAX_WHOLE_PLANS: usize = 1000;
 
 pub(crate) fn run(args: &Show, output: &Output) -> Result<Answer, Failure> {
@@ -29,18 +29,18 @@ pub(crate) fn run(args: &Show, output: &Output) -> Result<Answer, Failure> {
     let warnings = document::warnings(&plan);
     let shown = if only.is_some() { 1 } else { plan.flags().count() };
     if args.format == ShowFormat::Human && shown > 1 {
-        output.text(&human::of_several(&plan, warnings.len()))?;
+        output.text(&human::flag_table(&plan, warnings.len()))?;
         return Ok(Answer::Yes);
     }
     if shown > MAX_WHOLE_PLANS {
         return Err(Failure::Usage(format!(
-            "the document has {shown} flags, more than the {MAX_WHOLE_PLANS} whose whole plans are \
-             shown at once; say which with `--flag`"
+            "the document has {shown} flags, but at most {MAX_WHOLE_PLANS} whole plans are shown at \
+             once. Choose a flag with `--flag`"
         )));
     }
     let view = DocumentView::of(&plan, only, &warnings);
     match args.format {
-        ShowFormat::Human => output.text(&human::of_one(&view))?,
+        ShowFormat::Human => output.text(&human::summary(&view))?,
         ShowFormat::Markdown => output.text(&markdown::plans(&view)?)?,
         ShowFormat::Json => output.json("show", &view)?,
     }

@@ -1,4 +1,4 @@
-//! Triggers, roll-back, responsibility, messages and risks, as they are shown.
+//! The views of triggers, rollback, responsibility, messages, risks and traffic.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -6,12 +6,12 @@ use std::time::SystemTime;
 use serde::Serialize;
 use stagegate::model::{
     DeclaredTraffic, FlagPlan, Limit, Message, Occasion, ProcedureStep, Responsibility, Risk,
-    RollBack, Template, Trigger, TriggerCause,
+    Rollback, Template, Trigger, TriggerCause,
 };
 
 use crate::amount::Amount;
 
-/// What takes a flag back: a metric beyond a limit, or an incident.
+/// A trigger: a metric beyond a limit, or an incident.
 #[derive(Serialize)]
 pub(super) struct TriggerView<'p> {
     /// `rollback` or `decide`.
@@ -38,7 +38,7 @@ enum CauseView<'p> {
     },
 }
 
-/// A limit: its text, and its number under the name the document has for it.
+/// A limit: its text, and its value under the document's field name.
 #[derive(Serialize)]
 struct LimitView {
     text: String,
@@ -51,7 +51,7 @@ struct LimitView {
 }
 
 #[derive(Serialize)]
-pub(super) struct RollBackView<'p> {
+pub(super) struct RollbackView<'p> {
     /// `off` or `previous`.
     target: String,
     steps: Vec<StepView<'p>>,
@@ -79,16 +79,16 @@ pub(super) struct ResponsibilityView<'p> {
 pub(super) struct MessageView<'p> {
     /// `internal`, `client` or `user`.
     audience: String,
-    /// None: every stage.
+    /// `None` means every stage.
     stage: Option<String>,
     when: String,
-    /// None: it is not sent.
+    /// `None` if stagegate does not send it.
     channel: Option<&'p str>,
     method: Option<&'p str>,
-    /// With the variables as they are.
+    /// With its variables unfilled.
     subject: Option<&'p str>,
     template: &'p str,
-    /// The same with the variables that the plan knows filled in, and the others as `[name]`.
+    /// The same with the variables filled in. A variable without a fixed value becomes `[name]`.
     filled: FilledView,
 }
 
@@ -155,10 +155,10 @@ impl LimitView {
     }
 }
 
-impl<'p> RollBackView<'p> {
-    pub(super) fn of(rollback: &'p RollBack) -> RollBackView<'p> {
+impl<'p> RollbackView<'p> {
+    pub(super) fn of(rollback: &'p Rollback) -> RollbackView<'p> {
         let steps = rollback.steps.iter().map(StepView::of).collect();
-        RollBackView { target: rollback.target.to_string(), steps }
+        RollbackView { target: rollback.target.to_string(), steps }
     }
 }
 
@@ -205,12 +205,12 @@ impl<'p> MessageView<'p> {
     }
 }
 
-/// What a variable of a message stands for on every day, or its name in brackets.
+/// Returns the value of a variable if it is the same on every day, or else its name in brackets.
 fn known(flag: FlagPlan<'_>, message: &Message, name: &str) -> String {
     let is_own = flag.variables().any(|(own, _)| own == name);
     let depends_on_stage =
         !matches!(name, "flag" | "description" | "owner") && !is_own && message.stage.is_none();
-    // Who is responsible depends on the hour.
+    // The responsible person depends on the hour.
     let depends_on_day = name == "contact" && !is_own;
     let occasion = Occasion::new(message.stage.unwrap_or(flag.stage()), SystemTime::UNIX_EPOCH);
     let value = flag.variable(name, &occasion).filter(|_| !depends_on_stage && !depends_on_day);
@@ -245,12 +245,12 @@ impl TrafficView {
     }
 }
 
-/// As people read it.
+/// Formats the traffic for people.
 impl fmt::Display for TrafficView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TrafficView { requests_per_minute, error_rate, users } = self;
-        write!(f, "{requests_per_minute} requests a minute, ")?;
-        write!(f, "{error_rate} of which fail when all is well")?;
+        write!(f, "{requests_per_minute} requests per minute, ")?;
+        write!(f, "error rate {error_rate} when healthy")?;
         users.map_or(Ok(()), |users| write!(f, "; {users} users"))
     }
 }

@@ -1,33 +1,33 @@
-//! A stage, as it is shown.
+//! The view of a stage.
 
 use serde::Serialize;
 use stagegate::model::{Activity, Criterion, FlagPlan, Stage, StageMetric};
 
-use super::markdown::between;
+use super::markdown::duration_range;
 use super::view::MetricView;
 use crate::amount::{Amount, BoundView};
 
-/// A stage: whom it lets in, and what has to hold before the flag leaves it.
+/// A stage: the users it admits, and the conditions for leaving it.
 #[derive(Serialize)]
 pub(super) struct StageView<'p> {
     pub(super) name: String,
-    /// What a heading calls it.
+    /// The name for headings.
     title: String,
     pub(super) percent: Amount,
-    /// The groups it adds.
+    /// The groups that the stage adds.
     pub(super) groups: Vec<&'p str>,
-    /// Whom it is for, in words.
+    /// The users it is for, in words.
     audience: Vec<&'p str>,
-    /// By which criteria its users are selected.
+    /// The criteria for selecting its users.
     selection: Vec<&'p str>,
     /// The most users that its groups may list.
     at_most: Option<u64>,
     pub(super) goal: Option<&'p str>,
-    /// Who owns it: the timeline's owner of the stage, else the flag's.
+    /// The timeline's owner of the stage, or else the flag's owner.
     pub(super) owner: Option<&'p str>,
     pub(super) min_duration: Option<Amount>,
     pub(super) max_duration: Option<Amount>,
-    /// Whether the flag leaves it by itself.
+    /// `auto` or `manual`: how the flag leaves the stage.
     pub(super) advance: String,
     criteria: Vec<CriterionView<'p>>,
     activities: Vec<ActivityView<'p>>,
@@ -101,10 +101,10 @@ impl<'p> StageView<'p> {
         }
     }
 
-    /// `1d–2d`, or the one there is.
+    /// Returns the durations: `1d–2d`, or one bound.
     pub(super) fn durations(&self) -> Option<String> {
         let text = |amount: &Option<Amount>| amount.as_ref().map(|amount| amount.text.clone());
-        between(text(&self.min_duration), text(&self.max_duration))
+        duration_range(text(&self.min_duration), text(&self.max_duration))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What there is to show: the same for Markdown and for JSON, so that neither knows more.
+//! The data to show. Markdown and JSON share it, so that they have the same content.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -7,14 +7,14 @@ use stagegate::model::{FlagPlan, Group, Metric, MetricSource};
 use stagegate::{Plan, Problem};
 
 use super::sections::{
-    MessageView, ResponsibilityView, RiskView, RollBackView, TrafficView, TriggerView, VariableView,
+    MessageView, ResponsibilityView, RiskView, RollbackView, TrafficView, TriggerView, VariableView,
 };
 use super::stage::StageView;
 use crate::amount::Amount;
-use crate::document::Finding;
+use crate::document::ProblemView;
 use crate::verbs::timeline::{CalendarView, TimelineView, UndatedView};
 
-/// The flags of a document, and what of it belongs to none of them.
+/// The flags of a document, and the parts that belong to no flag.
 #[derive(Serialize)]
 pub(super) struct DocumentView<'p> {
     project: Option<&'p str>,
@@ -22,10 +22,10 @@ pub(super) struct DocumentView<'p> {
     /// A day: `2026-01-05`.
     last_updated: Option<String>,
     pub(super) flags: Vec<FlagView<'p>>,
-    /// Declared metrics that none of the flags shown uses.
+    /// Declared metrics that no shown flag uses.
     pub(super) other_metrics: Vec<MetricView<'p>>,
-    /// Warnings about none of the flags.
-    pub(super) other_warnings: Vec<Finding<'p>>,
+    /// Warnings that are not about a shown flag.
+    pub(super) other_warnings: Vec<ProblemView<'p>>,
 }
 
 /// A flag with its whole plan.
@@ -34,11 +34,11 @@ pub(super) struct FlagView<'p> {
     pub(super) key: &'p str,
     description: Option<&'p str>,
     pub(super) owner: Option<&'p str>,
-    /// Where the document puts it.
+    /// The flag's stage in the document.
     pub(super) stage: String,
-    /// The share of that stage; none while it is off.
+    /// The percentage of that stage. `None` if the flag is off.
     pub(super) percent: Option<Amount>,
-    /// The shared or built-in plan it follows.
+    /// The shared or built-in plan that the flag follows.
     pub(super) plan: Option<&'p str>,
     salt: Option<&'p str>,
     skip_reason: Option<&'p str>,
@@ -47,23 +47,23 @@ pub(super) struct FlagView<'p> {
     /// The watch after the last promotion.
     pub(super) watch: Option<WatchView<'p>>,
     pub(super) triggers: Vec<TriggerView<'p>>,
-    rollback: RollBackView<'p>,
+    rollback: RollbackView<'p>,
     pub(super) responsibility: Vec<ResponsibilityView<'p>>,
     pub(super) messages: Vec<MessageView<'p>>,
     variables: Vec<VariableView<'p>>,
-    /// Where the document gives a start.
+    /// `None` if the document has no start.
     pub(super) timeline: Option<TimelineView<'p>>,
-    /// The rows of the timeline where the document gives no start.
+    /// The rows of the timeline if the document has no start.
     undated: Vec<UndatedView<'p>>,
     pub(super) calendar: Option<CalendarView<'p>>,
     pub(super) risks: Vec<RiskView<'p>>,
-    /// What comes to the service, where the document says so.
+    /// The declared traffic of the service.
     pub(super) traffic: Option<TrafficView>,
-    /// The groups it names.
+    /// The groups that the plan names.
     groups: Vec<GroupView<'p>>,
-    /// The metrics it names.
+    /// The metrics that the plan names.
     metrics: Vec<MetricView<'p>>,
-    pub(super) warnings: Vec<Finding<'p>>,
+    pub(super) warnings: Vec<ProblemView<'p>>,
 }
 
 #[derive(Serialize)]
@@ -82,16 +82,16 @@ pub(super) struct WatchView<'p> {
 #[derive(Serialize)]
 pub(super) struct GroupView<'p> {
     name: &'p str,
-    /// How many users are listed by key.
+    /// The number of users listed by key.
     listed_users: usize,
-    /// The attributes that must all match.
+    /// The attributes, which must all match.
     rules: Vec<RuleView<'p>>,
 }
 
 #[derive(Serialize)]
 struct RuleView<'p> {
     attribute: &'p str,
-    /// Any of these.
+    /// The accepted values.
     values: Vec<&'p str>,
 }
 
@@ -106,13 +106,13 @@ pub(super) struct MetricView<'p> {
     /// `application`, `people` or `prometheus`.
     pub(super) source: &'static str,
     query: Option<&'p str>,
-    /// How old a reading may be and still count.
+    /// How long a reading counts.
     stale_after: Amount,
     description: Option<&'p str>,
 }
 
 impl<'p> DocumentView<'p> {
-    /// All of the document, or only that flag and what it uses.
+    /// Returns the whole document, or one flag with the groups and metrics it uses.
     pub(super) fn of(
         plan: &'p Plan,
         only: Option<FlagPlan<'p>>,
@@ -138,9 +138,9 @@ impl<'p> DocumentView<'p> {
         let used: HashSet<&str> =
             flags.iter().flat_map(|flag| flag.metrics.iter().map(|metric| metric.name)).collect();
         let metrics = plan.metrics().filter(|metric| !used.contains(&*metric.name));
-        let told = |path: &str| flags.iter().any(|flag| is_about(path, flag.key, flag.plan));
-        let others = warnings.iter().filter(|warning| !told(warning.path()));
-        view.other_warnings = others.map(Finding::warning).collect();
+        let is_shown = |path: &str| flags.iter().any(|flag| is_about(path, flag.key, flag.plan));
+        let others = warnings.iter().filter(|warning| !is_shown(warning.path()));
+        view.other_warnings = others.map(ProblemView::warning).collect();
         view.other_metrics = metrics.map(MetricView::of).collect();
         view
     }
@@ -173,7 +173,7 @@ impl<'p> FlagView<'p> {
                 activities: watch.activities.iter().map(|text| &**text).collect(),
             }),
             triggers: flag.triggers().iter().map(TriggerView::of).collect(),
-            rollback: RollBackView::of(flag.rollback()),
+            rollback: RollbackView::of(flag.rollback()),
             responsibility: flag.responsibility().iter().map(ResponsibilityView::of).collect(),
             messages: flag
                 .messages()
@@ -191,12 +191,12 @@ impl<'p> FlagView<'p> {
             traffic: flag.traffic().map(TrafficView::of),
             groups: flag.groups().into_iter().map(GroupView::of).collect(),
             metrics: metrics_of(flag),
-            warnings: warnings.iter().filter(is_own).map(Finding::warning).collect(),
+            warnings: warnings.iter().filter(is_own).map(ProblemView::warning).collect(),
         }
     }
 }
 
-/// The metrics that a plan names, by name.
+/// Returns the metrics that a plan names, in order of name.
 fn metrics_of(flag: FlagPlan<'_>) -> Vec<MetricView<'_>> {
     let metrics: BTreeMap<_, _> =
         flag.tracked_metrics().map(|metric| (&*metric.name, metric)).collect();
@@ -236,7 +236,7 @@ impl<'p> MetricView<'p> {
     }
 }
 
-/// Whether a problem's path is within a flag's section, or that of the plan it follows.
+/// Returns whether a problem's path is within the section of a flag, or of the plan that the flag follows.
 fn is_about(path: &str, flag: &str, plan: Option<&str>) -> bool {
     let within = |section: &str, name: &str| {
         let rest = path.strip_prefix(section).unwrap_or_default();

@@ -1,8 +1,8 @@
-//! Where things stand in a chart: days on an axis, texts in a width.
+//! The layout of a chart: positions of days on an axis, and widths of texts.
 
 use stagegate::model::Date;
 
-/// Days on a horizontal axis of whole pixels.
+/// A horizontal axis of days, in whole pixels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Axis {
     first: Date,
@@ -11,39 +11,39 @@ pub(super) struct Axis {
     width: i64,
 }
 
-/// A mark of the axis.
+/// A labelled mark on the axis.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Tick {
     pub(super) date: Date,
     pub(super) label: String,
 }
 
-/// Pixels that a tick with its label takes.
-const TICK: i64 = 64;
+/// The least distance between two ticks, in pixels, so that their labels fit.
+const MIN_TICK_WIDTH: i64 = 64;
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 impl Axis {
-    /// From the begin of the first day to the end of the last.
+    /// Returns an axis from the beginning of the first day to the end of the last.
     pub(super) fn new(first: Date, last: Date, left: i64, width: i64) -> Axis {
         let days = i64::from(first.days_until(last)).max(0) + 1;
         Axis { first, days, left, width }
     }
 
-    /// The pixel at which a day begins; that of an end where the day is beyond it.
+    /// Returns the pixel at which a day begins. A day beyond the axis gets the nearest end.
     pub(super) fn x(&self, date: Date) -> i64 {
         let days = i64::from(self.first.days_until(date)).clamp(0, self.days);
         self.left + days * self.width / self.days
     }
 
-    /// The pixel at which a day ends.
+    /// Returns the pixel at which a day ends.
     pub(super) fn end_of(&self, date: Date) -> i64 {
         let days = (i64::from(self.first.days_until(date)) + 1).clamp(0, self.days);
         self.left + days * self.width / self.days
     }
 
-    /// Whether a day is wide enough to be seen by itself.
+    /// Returns whether a single day is wide enough to be visible.
     pub(super) fn shows_days(&self) -> bool {
         self.width >= self.days * 4
     }
@@ -53,9 +53,9 @@ impl Axis {
         (0..self.days).filter_map(move |day| Some(first.plus_days(i32::try_from(day).ok()?)))
     }
 
-    /// Marks of the smallest step that leaves each the room for its label.
+    /// Returns ticks with the smallest step at which the labels fit.
     pub(super) fn ticks(&self) -> Vec<Tick> {
-        let fits = |days: i64| self.width * days >= TICK * self.days;
+        let fits = |days: i64| self.width * days >= MIN_TICK_WIDTH * self.days;
         match [1, 2, 7, 14].into_iter().find(|days| fits(*days)) {
             Some(step) => self.days_apart(step),
             None => {
@@ -66,7 +66,7 @@ impl Axis {
         }
     }
 
-    /// Weeks begin on Mondays.
+    /// Returns a tick every `step` days. Steps of whole weeks start on a Monday.
     fn days_apart(&self, step: i64) -> Vec<Tick> {
         let monday = stagegate::model::Weekday::Monday;
         let from = if step % 7 == 0 {
@@ -79,10 +79,10 @@ impl Axis {
         dates.map(|date| Tick { date, label: format!("{} {}", date.day(), month(date)) }).collect()
     }
 
-    /// Months are counted from January, so that quarters and years begin where they do.
+    /// Returns a tick every `step` months, counted from January, so that ticks match quarters and years.
     fn months_apart(&self, step: u32) -> Vec<Tick> {
         let first = u32::from(self.first.year()) * 12 + u32::from(self.first.month()) - 1;
-        // A month that began before the first day has no mark.
+        // A month that began before the first day gets no tick.
         let first = if self.first.day() == 1 { first } else { first + 1 };
         let last = self.first.plus_days(i32::try_from(self.days - 1).unwrap_or(i32::MAX));
         let months = (first.next_multiple_of(step)..).step_by(usize::try_from(step).unwrap_or(1));
@@ -100,7 +100,7 @@ fn month(date: Date) -> &'static str {
     MONTHS.get(usize::from(date.month()) - 1).copied().unwrap_or_default()
 }
 
-/// As much of a text as has room for sure, in a font of that many pixels that is not known.
+/// Cuts a text to a width in pixels. `font` is the font size in pixels; the font itself is unknown.
 pub(super) fn truncated(text: &str, width: i64, font: i64) -> String {
     if width_of(text, font) <= width {
         return text.to_owned();
@@ -116,13 +116,13 @@ pub(super) fn truncated(text: &str, width: i64, font: i64) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// The pixels that a text takes at most.
+/// Returns an upper bound for the width of a text, in pixels.
 pub(super) fn width_of(text: &str, font: i64) -> i64 {
     let hundredths: i64 = text.chars().map(width_of_char).sum();
     (hundredths * font + 99) / 100
 }
 
-/// In hundredths of the font's size.
+/// Returns an upper bound for the width of a character, in hundredths of the font size.
 fn width_of_char(c: char) -> i64 {
     match c {
         'i' | 'j' | 'l' | 't' | 'f' | 'r' | 'I' | ' ' | '.' | ',' | ':' | ';' | '|' | '\''
@@ -130,7 +130,7 @@ fn width_of_char(c: char) -> i64 {
         'm' | 'w' | 'M' | 'W' | '@' | '%' | '–' | '…' => 100,
         'A'..='Z' | '&' => 76,
         c if c.is_ascii() => 62,
-        // As wide as it is high: a Chinese character, an emoji.
+        // Chinese characters and emoji are as wide as they are high.
         _ => 105,
     }
 }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn days_stand_where_their_number_says() {
+    fn days_are_placed_by_their_number() {
         let axis = axis("2026-01-05", 7);
         let day = |text: &str| axis.x(text.parse().unwrap());
         assert_eq!((day("2026-01-05"), day("2026-01-06"), day("2026-01-12")), (100, 200, 800));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn ticks_have_room_and_begin_where_people_expect() {
+    fn tick_labels_fit_and_start_at_weeks_months_or_years() {
         let labels = |first: &str, days: i32| -> Vec<String> {
             axis(first, days).ticks().into_iter().map(|tick| tick.label).collect()
         };
@@ -171,12 +171,15 @@ mod tests {
             let axis = axis("2026-02-28", days);
             let ticks = axis.ticks();
             let places: Vec<i64> = ticks.iter().map(|tick| axis.x(tick.date)).collect();
-            assert!(places.windows(2).all(|two| two[1] - two[0] >= TICK - 1), "{days}: {places:?}");
+            assert!(
+                places.windows(2).all(|two| two[1] - two[0] >= MIN_TICK_WIDTH - 1),
+                "{days}: {places:?}"
+            );
         }
     }
 
     #[test]
-    fn a_text_is_cut_to_its_room() {
+    fn a_long_text_is_cut() {
         assert_eq!(truncated("pilot", 100, 13), "pilot");
         assert_eq!(truncated("a very long name of a stage", 100, 13), "a very long…");
         assert_eq!(truncated("東京東京東京東京", 60, 13), "東京東…");

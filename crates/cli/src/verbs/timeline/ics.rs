@@ -1,8 +1,7 @@
 //! The timeline as a calendar file (RFC 5545).
 //!
-//! The same document gives the same bytes: no clock and no chance is in them, so the file can be
-//! kept and compared. An identifier is made of what an entry is about and not of its date, so that
-//! reading a later file moves the entries of an earlier one.
+//! The same document always gives the same bytes, without a clock or random numbers. So you can commit
+//! and compare the file. Identifiers contain no dates, so that importing a later file moves the entries.
 
 use std::fmt::Write as _;
 
@@ -11,7 +10,7 @@ use stagegate::model::Date;
 use super::view::{DueView, PeriodView, RowView, TimelineView};
 use crate::escape::ics;
 
-/// Bytes of a line without its end (RFC 5545, 3.1).
+/// The most bytes of a line without its end (RFC 5545, 3.1).
 const MAX_LINE_BYTES: usize = 75;
 
 pub(super) fn calendar(view: &TimelineView<'_>) -> String {
@@ -29,7 +28,7 @@ pub(super) fn calendar(view: &TimelineView<'_>) -> String {
     for row in view.rows.iter().filter(|row| row.is_activity()) {
         file.event(&of_activity(view.flag, row));
     }
-    // Which one of the entries of the same message and stage: those of each week have no other name.
+    // Numbers the entries of the same message and stage, because weekly entries differ in nothing else.
     let mut nth = std::collections::HashMap::new();
     for due in &view.messages {
         let nth = nth.entry((due.message, due.stage.as_str())).or_insert(0_usize);
@@ -44,7 +43,7 @@ pub(super) fn calendar(view: &TimelineView<'_>) -> String {
 struct Event {
     uid: String,
     begins: Date,
-    /// The day after the last; none: one day.
+    /// The day after the last. `None` means one day.
     ends: Option<Date>,
     /// The recurrence rule of an entry that repeats.
     rule: Option<String>,
@@ -73,7 +72,7 @@ fn of_stage(flag: &str, stage: &PeriodView<'_>) -> Event {
     Event {
         uid: format!("stage.{}.{flag}@stagegate", stage.stage),
         begins: begins.earliest.0,
-        // The day of the next promotion is the next stage's.
+        // The day of the next promotion belongs to the next stage.
         ends: Some(ends.earliest.0).filter(|ends| *ends > begins.earliest.0),
         rule: None,
         category: "STAGE",
@@ -142,10 +141,10 @@ fn of_message(flag: &str, due: &DueView<'_>, nth: usize) -> Event {
     }
 }
 
-/// A calendar file as it grows.
+/// A builder for a calendar file.
 struct File {
     text: String,
-    /// The moment every entry says it was made: the first day, as the plan knows no other.
+    /// The time stamp of all entries: the first day of the rollout, so that the output is reproducible.
     stamp: String,
 }
 
@@ -165,7 +164,7 @@ impl File {
         self.text("SUMMARY", &event.summary);
         self.text("DESCRIPTION", &event.description);
         self.line(&format!("CATEGORIES:{}", event.category));
-        // Nobody is busy all day for it.
+        // The entry does not mark people as busy.
         self.line("TRANSP:TRANSPARENT");
         self.line("END:VEVENT");
     }
@@ -174,7 +173,7 @@ impl File {
         self.line(&format!("{name}:{}", ics(value)));
     }
 
-    /// A line, folded where it is too long, between characters.
+    /// Adds a line. Folds a long line between characters.
     fn line(&mut self, line: &str) {
         let mut bytes = 0;
         for c in line.chars() {
@@ -189,7 +188,7 @@ impl File {
     }
 }
 
-/// A day as `20260105`.
+/// Formats a day as `20260105`.
 fn basic(date: Date) -> String {
     format!("{:04}{:02}{:02}", date.year(), date.month(), date.day())
 }

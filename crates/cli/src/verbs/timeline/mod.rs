@@ -1,4 +1,4 @@
-//! `timeline`: the stages on the calendar.
+//! `timeline`: prints the dates of a rollout.
 
 mod chart;
 mod ics;
@@ -19,12 +19,12 @@ pub(crate) fn run(args: &Timeline, output: &Output) -> Result<Answer, Failure> {
         TimelineFormat::Json => Format::Json,
         _ => Format::Human,
     };
-    let plan = document::plan(&args.of.document, "timeline", problems, output)?;
-    let flag = document::flag(&plan, args.of.flag.as_deref())?;
+    let plan = document::plan(&args.input.document, "timeline", problems, output)?;
+    let flag = document::flag(&plan, args.input.flag.as_deref())?;
     let start = args.start.or(flag.start()).ok_or_else(|| {
         let key = flag.key();
         Failure::Usage(format!(
-            "the plan of `{key}` has no start: say `--start 2026-01-05`, or write \
+            "the plan of `{key}` has no start. Pass `--start 2026-01-05`, or write \
              `timeline = {{ start = \"2026-01-05\" }}` in `[flags.{key}]`"
         ))
     })?;

@@ -9,23 +9,24 @@ use super::view::{DueView, PeriodView, RowView, TimelineView};
 use crate::escape::xml;
 
 const WIDTH: i64 = 1040;
-/// Where the names of stages stand, and where the days begin.
+/// The position of the stage names.
 const MARGIN: i64 = 20;
+/// The position of the first day.
 const LEFT: i64 = 220;
 const RIGHT: i64 = WIDTH - MARGIN;
-/// Where the first row begins.
-const TOP: i64 = 92;
-const ROW: i64 = 46;
-const BAR: i64 = 22;
-/// The height of an activity's line below its stage, and of the mark in it.
-const LINE: i64 = 20;
-const MARK: i64 = 8;
+/// The position of the first row.
+const FIRST_ROW_Y: i64 = 92;
+const ROW_HEIGHT: i64 = 46;
+const BAR_HEIGHT: i64 = 22;
+/// The height of an activity's line below its stage, and of the mark in that line.
+const ACTIVITY_HEIGHT: i64 = 20;
+const MARK_SIZE: i64 = 8;
 /// The space below the activities of a stage.
-const GAP: i64 = 10;
-/// The least room for the text of an activity beside its mark.
-const ROOM: i64 = 60;
-/// Messages that the note of one mark names.
-const NAMED: usize = 12;
+const STAGE_GAP: i64 = 10;
+/// The least width for a text next to a mark.
+const MIN_LABEL_WIDTH: i64 = 60;
+/// The most messages that the tooltip of a mark names.
+const MAX_NAMED_MESSAGES: usize = 12;
 
 const STYLE: &str = "\
 text { font-family: system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif; \
@@ -45,7 +46,7 @@ font-size: 13px; fill: #1f2933; }\n\
 .span { fill: #d9cfea; }\n\
 .message { fill: #4d7c5a; }\n";
 
-/// The chart of a timeline; the calendar says on which days nothing is promoted.
+/// Draws the chart of a timeline. Shades the days on which the calendar allows no promotions.
 pub(super) fn chart(view: &TimelineView<'_>, calendar: Option<&Calendar>) -> String {
     Chart::new(view, calendar).draw()
 }
@@ -56,7 +57,7 @@ struct Chart<'v> {
     axis: Axis,
     first: Date,
     last: Date,
-    /// Where the last row ends.
+    /// The lower end of the last row.
     bottom: i64,
     svg: String,
 }
@@ -68,7 +69,7 @@ impl<'v> Chart<'v> {
         let ends = view.stages.iter().map(|stage| stage.ends.latest.0);
         let last = messages().chain(ends).max().unwrap_or(first);
         let stages: i64 = view.stages.iter().map(|stage| height_of(view, stage)).sum();
-        let bottom = TOP + stages + if view.messages.is_empty() { 0 } else { ROW };
+        let bottom = FIRST_ROW_Y + stages + if view.messages.is_empty() { 0 } else { ROW_HEIGHT };
         let axis = Axis::new(first, last, LEFT, RIGHT - LEFT);
         Chart { view, calendar, axis, first, last, bottom, svg: String::new() }
     }
@@ -76,7 +77,7 @@ impl<'v> Chart<'v> {
     fn draw(mut self) -> String {
         let height = self.bottom + 84;
         let title = format!("Rollout of {}", self.view.flag);
-        let description = format!("{} to {}.{}", self.first, self.last, self.in_words());
+        let description = format!("{} to {}.{}", self.first, self.last, self.description());
         let _ = writeln!(
             self.svg,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
@@ -87,26 +88,26 @@ impl<'v> Chart<'v> {
         let _ = writeln!(self.svg, "<style>\n{STYLE}</style>");
         self.rectangle("paper", (0, WIDTH), 0, height, None);
         self.text("title", MARGIN, 34, &truncated(&title, WIDTH - 2 * MARGIN, 20));
-        self.closed_days();
+        self.days_without_promotions();
         self.grid();
-        let mut top = TOP;
+        let mut top = FIRST_ROW_Y;
         for stage in &self.view.stages {
             self.stage(top, stage);
             for (line, row) in (0..).zip(activities(self.view, stage)) {
-                self.activity(top + ROW + line * LINE, stage, row);
+                self.activity(top + ROW_HEIGHT + line * ACTIVITY_HEIGHT, stage, row);
             }
             top += height_of(self.view, stage);
         }
         if !self.view.messages.is_empty() {
-            self.messages(self.bottom - ROW);
+            self.messages(self.bottom - ROW_HEIGHT);
         }
         self.legend(self.bottom + 52);
         self.svg.push_str("</svg>\n");
         self.svg
     }
 
-    /// For those who do not see the chart.
-    fn in_words(&self) -> String {
+    /// Returns a description of the chart for screen readers.
+    fn description(&self) -> String {
         let sentence = |stage: &PeriodView<'_>| {
             let (name, percent) = (&stage.stage, &stage.percent.text);
             let stage_text =
@@ -118,8 +119,8 @@ impl<'v> Chart<'v> {
         self.view.stages.iter().map(sentence).collect()
     }
 
-    /// Days on which nothing is promoted, neighbours as one.
-    fn closed_days(&mut self) {
+    /// Shades the days on which no promotion is allowed. Adjacent days become one rectangle.
+    fn days_without_promotions(&mut self) {
         let calendar = self.calendar;
         if self.axis.shows_days() {
             let is_closed = |date: &Date| match calendar {
@@ -147,7 +148,7 @@ impl<'v> Chart<'v> {
 
     fn days(&mut self, class: &str, from: Date, to: Date, note: Option<&str>) {
         let span = (self.axis.x(from), self.axis.end_of(to));
-        self.rectangle(class, span, TOP - 8, self.bottom - TOP + 8, note);
+        self.rectangle(class, span, FIRST_ROW_Y - 8, self.bottom - FIRST_ROW_Y + 8, note);
     }
 
     fn grid(&mut self) {
@@ -156,12 +157,12 @@ impl<'v> Chart<'v> {
             let _ = writeln!(
                 self.svg,
                 "<line class=\"grid\" x1=\"{x}\" y1=\"{}\" x2=\"{x}\" y2=\"{}\"/>",
-                TOP - 12,
+                FIRST_ROW_Y - 12,
                 self.bottom
             );
-            // A label that would leave the chart ends there.
+            // Keep the label within the chart.
             let x = x.min(RIGHT - width_of(&tick.label, 11));
-            self.text("small", x, TOP - 18, &tick.label);
+            self.text("small", x, FIRST_ROW_Y - 18, &tick.label);
         }
     }
 
@@ -182,15 +183,15 @@ impl<'v> Chart<'v> {
             format!("{}{percent}: begins {}, ends {}", stage.stage, stage.begins, stage.ends);
         let y = top + 8;
         if latest > to {
-            self.rectangle("latest", (from, latest), y, BAR, Some(&note));
+            self.rectangle("latest", (from, latest), y, BAR_HEIGHT, Some(&note));
         }
-        self.rectangle("stage", (from, to), y, BAR, Some(&note));
-        self.decision(to, y + BAR / 2, stage);
-        self.dates_beside((from, latest + 10), y + 15, stage);
+        self.rectangle("stage", (from, to), y, BAR_HEIGHT, Some(&note));
+        self.decision(to, y + BAR_HEIGHT / 2, stage);
+        self.label_dates((from, latest + 10), y + 15, stage);
     }
 
-    /// The dates right of the bar, or else left of it, or nowhere: its note has them.
-    fn dates_beside(&mut self, (from, to): (i64, i64), y: i64, stage: &PeriodView<'_>) {
+    /// Writes the dates to the right of the bar, or to its left. Without room, the bar's tooltip still shows them.
+    fn label_dates(&mut self, (from, to): (i64, i64), y: i64, stage: &PeriodView<'_>) {
         let dates = format!("{} → {}", stage.begins.earliest, stage.ends.earliest);
         let width = width_of(&dates, 11);
         if to + 4 + width <= RIGHT {
@@ -205,48 +206,48 @@ impl<'v> Chart<'v> {
         self.diamond("decision", (x, y), Some(&note));
     }
 
-    /// A mark on each day of an activity, and its text beside the marks.
+    /// Draws a mark on each day of an activity, and its text next to the marks.
     fn activity(&mut self, top: i64, stage: &PeriodView<'_>, row: &RowView<'_>) {
         let note = format!("{}: {} ({})", row.dates(), row.activity, row.owner());
-        let y = top + (LINE - MARK) / 2;
+        let y = top + (ACTIVITY_HEIGHT - MARK_SIZE) / 2;
         let (from, end) = (self.axis.x(row.begins.0), self.axis.end_of(row.ends.0));
         let end = end.max(from + 3);
         match row.days_apart() {
             Some(days) if days > 1 && self.axis.shows_days() => {
-                self.rectangle("span", (from, end), y + MARK / 2 - 1, 2, Some(&note));
+                self.rectangle("span", (from, end), y + MARK_SIZE / 2 - 1, 2, Some(&note));
                 for nth in 0..row.occurrences() {
                     let day = row.begins.0.plus_days(nth * days);
                     let span = (self.axis.x(day), self.axis.end_of(day));
-                    self.rectangle("activity", span, y, MARK, Some(&note));
+                    self.rectangle("activity", span, y, MARK_SIZE, Some(&note));
                 }
             }
-            _ => self.rectangle("activity", (from, end), y, MARK, Some(&note)),
+            _ => self.rectangle("activity", (from, end), y, MARK_SIZE, Some(&note)),
         }
-        let (margin, y) = (LEFT - MARGIN - 16, top + LINE / 2 + 4);
-        if !self.text_beside((from, end), y, row.activity) {
+        let (margin, y) = (LEFT - MARGIN - 16, top + ACTIVITY_HEIGHT / 2 + 4);
+        if !self.label((from, end), y, row.activity) {
             self.text("small", MARGIN, y, &truncated(row.activity, margin, 11));
         } else if let Some(owner) = row.owner.filter(|owner| Some(*owner) != stage.owner) {
             self.text("small", MARGIN, y, &truncated(owner, margin, 11));
         }
     }
 
-    /// Writes a text right of a mark, or left of it where it has more room. Returns whether there
-    /// is room at all.
-    fn text_beside(&mut self, (from, to): (i64, i64), y: i64, text: &str) -> bool {
+    /// Writes a text to the right of a mark, or to its left if there is more room. Returns whether there
+    /// was room at all.
+    fn label(&mut self, (from, to): (i64, i64), y: i64, text: &str) -> bool {
         let (left, right) = (from - 6 - LEFT, RIGHT - to - 6);
         let width = width_of(text, 11);
-        if width <= right || (right >= left && right >= ROOM) {
+        if width <= right || (right >= left && right >= MIN_LABEL_WIDTH) {
             self.text("small", to + 6, y, &truncated(text, right, 11));
             return true;
         }
-        if left >= ROOM {
+        if left >= MIN_LABEL_WIDTH {
             self.text("small before", from - 6, y, &truncated(text, left, 11));
             return true;
         }
         false
     }
 
-    /// A mark for each pixel with messages, so that there are never more than pixels.
+    /// Draws one mark for each pixel with messages, so that many messages need few marks.
     fn messages(&mut self, top: i64) {
         self.text("name", MARGIN, top + 20, "messages");
         let mut marks: Vec<(i64, Vec<&DueView<'_>>)> = Vec::new();
@@ -258,14 +259,14 @@ impl<'v> Chart<'v> {
             }
         }
         for (x, dues) in marks {
-            let named = dues.iter().take(NAMED).map(|due| {
+            let named = dues.iter().take(MAX_NAMED_MESSAGES).map(|due| {
                 let DueView { date, audience, stage, when, .. } = due;
                 let way = due.way().map(|way| format!(", {way}")).unwrap_or_default();
                 format!("{date}: {audience}{way} ({stage} {when})")
             });
             let mut note = named.collect::<Vec<_>>().join("; ");
-            if dues.len() > NAMED {
-                let _ = write!(note, "; and {} more", dues.len() - NAMED);
+            if dues.len() > MAX_NAMED_MESSAGES {
+                let _ = write!(note, "; and {} more", dues.len() - MAX_NAMED_MESSAGES);
             }
             self.triangle("message", (x, top + 10), Some(&note));
         }
@@ -274,9 +275,9 @@ impl<'v> Chart<'v> {
     fn legend(&mut self, y: i64) {
         let closed = if self.calendar.is_some() { "no promotions" } else { "weekend" };
         let keys = [
-            ("stage", "every stage at its minimum"),
-            ("latest", "until, at its maximum"),
-            ("decision", "go or no-go"),
+            ("stage", "minimum durations"),
+            ("latest", "maximum durations"),
+            ("decision", "go/no-go"),
             ("activity", "activity"),
             ("message", "message due"),
             ("weekend", closed),
@@ -288,7 +289,9 @@ impl<'v> Chart<'v> {
             match class.as_str() {
                 "key decision" => self.diamond(&class, (middle, y), None),
                 "key message" => self.triangle(&class, (middle, y - 6), None),
-                "key activity" => self.rectangle(&class, (x, x + 14), y - MARK / 2, MARK, None),
+                "key activity" => {
+                    self.rectangle(&class, (x, x + 14), y - MARK_SIZE / 2, MARK_SIZE, None);
+                }
                 _ => self.rectangle(&class, (x, x + 14), y - 7, 14, None),
             }
             self.text("small", x + 20, y + 4, label);
@@ -298,13 +301,13 @@ impl<'v> Chart<'v> {
 
     fn diamond(&mut self, class: &str, (x, y): (i64, i64), note: Option<&str>) {
         let points = format!("{x},{} {},{y} {x},{} {},{y}", y - 9, x + 9, y + 9, x - 9);
-        self.noted(&format!("<polygon class=\"{class}\" points=\"{points}\""), note);
+        self.draw_shape(&format!("<polygon class=\"{class}\" points=\"{points}\""), note);
     }
 
-    /// On its point; `y` is its upper side.
+    /// Draws a triangle that stands on its point. `y` is its upper side.
     fn triangle(&mut self, class: &str, (x, y): (i64, i64), note: Option<&str>) {
         let points = format!("{},{y} {},{y} {x},{}", x - 5, x + 5, y + 12);
-        self.noted(&format!("<polygon class=\"{class}\" points=\"{points}\""), note);
+        self.draw_shape(&format!("<polygon class=\"{class}\" points=\"{points}\""), note);
     }
 
     fn rectangle(
@@ -319,14 +322,14 @@ impl<'v> Chart<'v> {
         let shape = format!(
             "<rect class=\"{class}\" x=\"{from}\" y=\"{y}\" width=\"{width}\" height=\"{height}\""
         );
-        self.noted(&shape, note);
+        self.draw_shape(&shape, note);
     }
 
-    /// A shape with a text that is shown on pointing at it.
-    fn noted(&mut self, shape: &str, note: Option<&str>) {
+    /// Draws a shape. `note` becomes its tooltip.
+    fn draw_shape(&mut self, shape: &str, note: Option<&str>) {
         let _ = match note {
             Some(note) => {
-                writeln!(self.svg, "{shape}><title>{}</title></{}>", xml(note), tag(shape))
+                writeln!(self.svg, "{shape}><title>{}</title></{}>", xml(note), tag_name(shape))
             }
             None => writeln!(self.svg, "{shape}/>"),
         };
@@ -338,7 +341,7 @@ impl<'v> Chart<'v> {
     }
 }
 
-/// The dated activities of a stage.
+/// Returns the dated activities of a stage.
 fn activities<'v>(
     view: &'v TimelineView<'v>,
     stage: &'v PeriodView<'v>,
@@ -346,15 +349,15 @@ fn activities<'v>(
     view.rows.iter().filter(|row| row.is_activity() && row.stage == stage.stage)
 }
 
-/// The height of a stage with its activities.
+/// Returns the height of a stage with its activities.
 fn height_of(view: &TimelineView<'_>, stage: &PeriodView<'_>) -> i64 {
     match i64::try_from(activities(view, stage).count()).unwrap_or(0) {
-        0 => ROW,
-        lines => ROW + lines * LINE + GAP,
+        0 => ROW_HEIGHT,
+        lines => ROW_HEIGHT + lines * ACTIVITY_HEIGHT + STAGE_GAP,
     }
 }
 
-/// The name of a tag that has begun.
-fn tag(shape: &str) -> &str {
+/// Returns the element name of an opening tag.
+fn tag_name(shape: &str) -> &str {
     shape.trim_start_matches('<').split(' ').next().unwrap_or_default()
 }

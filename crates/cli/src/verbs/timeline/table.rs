@@ -10,7 +10,7 @@ pub(super) fn table(view: &TimelineView<'_>) -> String {
     let mut text = heading(view.flag, view.description, view.owner);
     let _ = writeln!(
         text,
-        "Starts {}. Dates are the earliest; a second date of a stage is the latest.\n",
+        "Starts {}. Dates are the earliest possible. A stage's second date is the latest.\n",
         view.start
     );
     text += &rows(view);
@@ -18,7 +18,12 @@ pub(super) fn table(view: &TimelineView<'_>) -> String {
     text += &stages(view);
     for stage in &view.stages {
         if let Some(reason) = stage.delayed_by {
-            let _ = writeln!(text, "{} waits for a freeze: {}", stage.stage, terminal(reason));
+            let _ = writeln!(
+                text,
+                "{} waits for the end of a freeze: {}",
+                stage.stage,
+                terminal(reason)
+            );
         }
     }
     if let Some(calendar) = &view.calendar {

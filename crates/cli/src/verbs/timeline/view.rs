@@ -1,4 +1,4 @@
-//! The stages on the calendar, as every form of output has them.
+//! The dates of a rollout. All output formats share them.
 
 use std::fmt;
 use std::time::UNIX_EPOCH;
@@ -12,8 +12,8 @@ use stagegate::model::{
 use crate::amount::Amount;
 use crate::verbs::messages;
 
-/// What a row shows for an owner that the plan does not name.
-pub(super) const NO_OWNER: &str = "[Name]";
+/// The text for an owner that the plan does not name.
+pub(super) const UNKNOWN_OWNER: &str = "[Name]";
 const DECISION: &str = "Go/no-go decision";
 const COMPLETION: &str = "Rollout complete";
 
@@ -23,14 +23,14 @@ pub(crate) struct TimelineView<'p> {
     pub(super) flag: &'p str,
     pub(super) description: Option<&'p str>,
     pub(super) owner: Option<&'p str>,
-    /// The day asked for.
+    /// The first day of the first stage.
     pub(super) start: Day,
     /// The dated activities and the decision of each stage, in order of stages.
     pub(super) rows: Vec<RowView<'p>>,
     pub(super) stages: Vec<PeriodView<'p>>,
-    /// The messages that have a date, in order of dates.
+    /// The messages with a date, in order of date.
     pub(super) messages: Vec<DueView<'p>>,
-    /// Messages beyond the limit of the list.
+    /// The number of messages beyond the limit of the list.
     pub(super) unlisted_messages: usize,
     pub(super) calendar: Option<CalendarView<'p>>,
 }
@@ -62,7 +62,7 @@ pub(super) enum RowKind {
     Completion,
 }
 
-/// A stage on the calendar.
+/// A stage with its dates.
 #[derive(Serialize)]
 pub(super) struct PeriodView<'p> {
     pub(super) stage: String,
@@ -70,12 +70,12 @@ pub(super) struct PeriodView<'p> {
     pub(super) goal: Option<&'p str>,
     pub(super) owner: Option<&'p str>,
     pub(super) begins: Days,
-    /// The day of the next promotion; for the last stage the day on which the watch, or else the
-    /// stage, is over.
+    /// The day of the next promotion. For the last stage, the day on which its watch ends, or else the
+    /// stage itself.
     pub(super) ends: Days,
-    /// The reason of the freeze that makes it begin later than durations say.
+    /// The reason of a freeze that delays the stage.
     pub(super) delayed_by: Option<&'p str>,
-    /// The activities without a day.
+    /// The activities that have no day.
     pub(super) activities: Vec<ActivityView<'p>>,
     pub(super) decision: DecisionView<'p>,
 }
@@ -84,53 +84,53 @@ pub(super) struct PeriodView<'p> {
 #[derive(Serialize)]
 pub(super) struct ActivityView<'p> {
     pub(super) text: &'p str,
-    /// `None`: the owner of the stage.
+    /// `None` means the owner of the stage.
     pub(super) owner: Option<&'p str>,
 }
 
-/// The earliest and the latest day of something.
+/// The earliest and the latest possible day of an event.
 #[derive(Serialize)]
 pub(super) struct Days {
     pub(super) earliest: Day,
     pub(super) latest: Day,
 }
 
-/// The go or no-go at the end of a stage.
+/// The go/no-go decision at the end of a stage.
 #[derive(Serialize)]
 pub(super) struct DecisionView<'p> {
-    /// In a few words: `go to pilot: 3 checklist items, 5 metrics`.
+    /// A short description: `go to pilot: 3 checklist items, 5 metrics`.
     pub(super) text: String,
-    /// The stage it leads to; none where the rollout is complete.
+    /// The next stage. `None` if the decision completes the rollout.
     pub(super) to: Option<String>,
     pub(super) checklist: Vec<CheckView<'p>>,
-    /// How many success criteria have to hold.
+    /// The number of success criteria.
     pub(super) criteria: usize,
-    /// How many metrics have to be on target.
+    /// The number of metrics that must be on target.
     pub(super) metrics: usize,
 }
 
 /// An item of the go/no-go checklist.
 #[derive(Serialize)]
 pub(super) struct CheckView<'p> {
-    /// The name to sign it by. `None`: the data of a metric decides.
+    /// The id to sign it off by. `None` if a metric decides it.
     pub(super) id: Option<&'p str>,
     pub(super) text: String,
     pub(super) owner: Option<&'p str>,
 }
 
-/// A message that is due, if every stage takes its minimum.
+/// A due message, if every stage takes its minimum duration.
 #[derive(Serialize)]
 pub(super) struct DueView<'p> {
     pub(super) date: Day,
     pub(super) stage: String,
     pub(super) when: String,
     pub(super) audience: String,
-    /// `None`: it is not sent.
+    /// `None` if stagegate does not send it.
     pub(super) channel: Option<&'p str>,
-    /// How people mean to tell it, in words.
+    /// How people will deliver it, in words.
     pub(super) method: Option<&'p str>,
     pub(super) subject: Option<String>,
-    /// Which message of the plan, from 0.
+    /// The index of the message in the plan, from 0.
     pub(super) message: usize,
     #[serde(skip)]
     template: &'p Template,
@@ -140,7 +140,7 @@ pub(super) struct DueView<'p> {
     occasion: Occasion,
 }
 
-/// When a flag may be promoted.
+/// The hours in which promotions are allowed.
 #[derive(Serialize)]
 pub(crate) struct CalendarView<'p> {
     pub(super) hours: String,
@@ -156,7 +156,7 @@ pub(super) struct FreezeView<'p> {
     pub(super) reason: &'p str,
 }
 
-/// A day. As JSON `"2026-01-05"`; printed for people with its weekday.
+/// A day: `"2026-01-05"` in JSON, with its weekday in text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Day(pub(super) Date);
 
@@ -166,14 +166,14 @@ impl Serialize for Day {
     }
 }
 
-/// As `Mon 2026-01-05`.
+/// Writes `Mon 2026-01-05`.
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.0.weekday(), self.0)
     }
 }
 
-/// As `Mon 2026-01-05` or `Mon 2026-01-05 – Tue 2026-01-06`.
+/// Writes `Mon 2026-01-05` or `Mon 2026-01-05 – Tue 2026-01-06`.
 impl fmt::Display for Days {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.earliest == self.latest {
@@ -210,7 +210,7 @@ impl<'p> TimelineView<'p> {
 }
 
 impl<'p> RowView<'p> {
-    /// The rows of a flag whose stages are then.
+    /// Returns the rows of a flag whose stages have these dates.
     fn all_of(flag: FlagPlan<'p>, periods: &[StagePeriod<'p>]) -> Vec<RowView<'p>> {
         let rows = flag.stages().zip(periods).enumerate().flat_map(|(index, (stage, period))| {
             RowView::of_stage(stage.details(), period, index + 1 == periods.len())
@@ -218,7 +218,7 @@ impl<'p> RowView<'p> {
         rows.collect()
     }
 
-    /// The dated activities of a stage in order of their days, then its decision.
+    /// Returns the dated activities of a stage in order of day, then its decision.
     fn of_stage(
         details: &'p StageDetails,
         period: &StagePeriod<'p>,
@@ -242,7 +242,7 @@ impl<'p> RowView<'p> {
             false => (RowKind::Decision, DECISION),
             true => (RowKind::Completion, COMPLETION),
         };
-        // An activity at the end of the last stage stands for the completion.
+        // An activity at the end of the last stage replaces the row for the completion.
         if !is_last || rows.iter().all(|row| row.at != ActivityDay::End) {
             let day = Day(period.ends.earliest);
             rows.push(RowView {
@@ -263,12 +263,12 @@ impl<'p> RowView<'p> {
         self.kind == RowKind::Activity
     }
 
-    /// How many times a daily or weekly activity takes place.
+    /// Returns how many times a daily or weekly activity takes place.
     pub(super) fn occurrences(&self) -> i32 {
         1 + self.begins.0.days_until(self.ends.0) / self.days_apart().unwrap_or(1)
     }
 
-    /// The days from one occurrence to the next, if the activity has several.
+    /// Returns the days from one occurrence to the next, or `None` for an activity on one day.
     pub(super) fn days_apart(&self) -> Option<i32> {
         match self.at {
             ActivityDay::Daily => Some(1),
@@ -278,10 +278,10 @@ impl<'p> RowView<'p> {
     }
 
     pub(super) fn owner(&self) -> &'p str {
-        self.owner.unwrap_or(NO_OWNER)
+        self.owner.unwrap_or(UNKNOWN_OWNER)
     }
 
-    /// As `Mon 2026-01-05`, or `Mon 2026-01-05 – Tue 2026-01-06, daily`.
+    /// Formats the days: `Mon 2026-01-05`, or `Mon 2026-01-05 – Tue 2026-01-06, daily`.
     pub(super) fn dates(&self) -> String {
         let (earliest, latest) = (self.begins, self.ends);
         let days = Days { earliest, latest };
@@ -387,18 +387,18 @@ impl<'p> DueView<'p> {
         }
     }
 
-    /// The text with its variables filled in. It is made on demand, as few outputs show it.
+    /// Returns the text with its variables filled in. Computed on demand, because few outputs show it.
     pub(super) fn text(&self) -> String {
         filled(self.template, self.flag, &self.occasion)
     }
 
-    /// The channel; without one, how people mean to tell it.
+    /// Returns the channel, or else how people will deliver the message.
     pub(super) fn way(&self) -> Option<&'p str> {
         self.channel.or(self.method)
     }
 }
 
-/// A text with its variables filled in. A value that is not known yet is named: `[reason]`.
+/// Fills in the variables of a text. A variable without a known value becomes `[name]`.
 fn filled(template: &Template, flag: FlagPlan<'_>, occasion: &Occasion) -> String {
     template
         .render(|name| Some(flag.variable(name, occasion).unwrap_or_else(|| format!("[{name}]"))))
@@ -433,7 +433,7 @@ pub(crate) struct UndatedView<'p> {
 
 impl<'p> UndatedView<'p> {
     pub(crate) fn all_of(flag: FlagPlan<'p>) -> Vec<UndatedView<'p>> {
-        // The rows are the same whatever the start.
+        // The rows do not depend on the start.
         let start = Date::of(UNIX_EPOCH, &TimeZone::UTC);
         let rows = RowView::all_of(flag, &flag.timeline(start).stages).into_iter();
         let undated =

@@ -1,21 +1,22 @@
-//! Proves that a text is read here exactly as the `toml` crate reads it: the same texts refused, the
-//! same tree, every key and value at the same place.
+//! Tests that compare this reader with the `toml` crate.
+//!
+//! Both must refuse the same texts, and return the same tree with every key and value at the same position.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod corpus;
-mod made_up;
-mod mistakes;
+mod generated;
+mod structure_errors;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use ::toml::de::{DeTable, DeValue};
 
-use super::{Errors, PIECE, read};
+use super::{Errors, MIN_CHUNK_TOKENS, read};
 use crate::plan::node::{Entry, Node, Value};
 
-/// A tree as both readers can be asked for it. Numbers are the text at their place.
+/// The tree that the output of both readers is converted to. A number has no value: its span gives its text.
 #[derive(Debug, PartialEq)]
 struct Tree {
     span: Range<usize>,
@@ -37,7 +38,7 @@ fn ours(node: Node<'_>) -> Tree {
         Value::Table(entries) => {
             let count = entries.len();
             let table: BTreeMap<_, _> = entries.into_iter().map(entry).collect();
-            assert_eq!(table.len(), count, "a key stands twice: {table:?}");
+            assert_eq!(table.len(), count, "duplicate key: {table:?}");
             Shape::Table(table)
         }
         Value::Array(items) => Shape::Array(items.into_iter().map(ours).collect()),
@@ -69,27 +70,27 @@ fn theirs(span: Range<usize>, value: DeValue<'_>) -> Tree {
     Tree { span, shape }
 }
 
-/// What the `toml` crate finds wrong with keys that are there already, which is told in words of
-/// our own and once a mistake.
-fn is_mistake(message: &str) -> bool {
+/// Returns whether an error of the `toml` crate is about an existing key. This reader reports such an error in its own
+/// words, and only once.
+fn is_structure_error(message: &str) -> bool {
     message == "duplicate key" || message.starts_with("cannot extend value")
 }
 
-/// Reads the text both ways, and says whether it is TOML.
+/// Reads the text with both readers. Returns whether it is valid TOML, or how the readers differ.
 fn compare(text: &str) -> Result<bool, String> {
     let (table, their_errors) = DeTable::parse_recoverable(text);
     let theirs = theirs(table.span(), DeValue::Table(table.into_inner()));
-    // As it is done, and with as many pieces as there can be.
-    for piece in [PIECE, 1] {
-        match (read(text, piece), their_errors.is_empty()) {
+    // With the usual chunks, and with the smallest possible chunks.
+    for min_tokens in [MIN_CHUNK_TOKENS, 1] {
+        match (read(text, min_tokens), their_errors.is_empty()) {
             (Ok(root), true) => {
                 let ours = ours(root);
                 if ours != theirs {
                     return Err(format!("{ours:#?}\nnot\n{theirs:#?}"));
                 }
             }
-            // Where brackets do not match, a piece ends where the parser would have read on.
-            (Err(_), false) if piece == 1 => {}
+            // If brackets do not match, a chunk may end while a bracket is open, so the errors differ.
+            (Err(_), false) if min_tokens == 1 => {}
             (Err(errors), false) => compare_errors(&errors, &their_errors)?,
             (Ok(root), false) => {
                 return Err(format!("{:#?}\nbut they have {their_errors:#?}", ours(root)));
@@ -101,14 +102,17 @@ fn compare(text: &str) -> Result<bool, String> {
 }
 
 fn compare_errors(ours: &Errors, theirs: &[::toml::de::Error]) -> Result<(), String> {
-    let told = |message: &str, span: Option<Range<usize>>| {
+    let is_reported = |message: &str, span: Option<Range<usize>>| {
         ours.syntax.iter().any(|error| {
             message.starts_with(error.description())
                 && error.unexpected().map(|at| at.start()..at.end()) == span
         })
     };
-    match theirs.iter().find(|e| !is_mistake(e.message()) && !told(e.message(), e.span())) {
-        Some(error) => Err(format!("{error:#?}\nis not told by\n{ours:#?}")),
+    match theirs
+        .iter()
+        .find(|e| !is_structure_error(e.message()) && !is_reported(e.message(), e.span()))
+    {
+        Some(error) => Err(format!("{error:#?}\nis not reported by\n{ours:#?}")),
         None => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! What was read before, for a rollout that must not wait.
+//! Samples that are read before the store is locked, so that a slow server does not hold the lock.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,18 @@ use stagegate::rollout::{MetricReader, ReadError, Sample};
 
 use crate::escape::terminal;
 
-/// Samples by the names of their metrics.
-pub(super) struct Cached {
+/// Samples by metric name.
+pub(super) struct CachedSamples {
     by: String,
     samples: BTreeMap<Box<str>, Sample>,
 }
 
-impl Cached {
-    /// What a reader has of these metrics now, and what it could not read.
-    pub(super) fn read(reader: &mut dyn MetricReader, wanted: &[Metric]) -> (Cached, Vec<String>) {
+impl CachedSamples {
+    /// Reads these metrics now. Returns the samples, and an error text for each failed read.
+    pub(super) fn read(
+        reader: &mut dyn MetricReader,
+        wanted: &[Metric],
+    ) -> (CachedSamples, Vec<String>) {
         let (mut samples, mut failed) = (BTreeMap::new(), Vec::new());
         for metric in wanted {
             match reader.read(metric) {
@@ -23,11 +26,11 @@ impl Cached {
                 Err(error) => failed.push(terminal(&format!("{}: {error}", metric.name))),
             }
         }
-        (Cached { by: reader.name().to_owned(), samples }, failed)
+        (CachedSamples { by: reader.name().to_owned(), samples }, failed)
     }
 }
 
-impl MetricReader for Cached {
+impl MetricReader for CachedSamples {
     fn read(&mut self, metric: &Metric) -> Result<Option<Sample>, ReadError> {
         Ok(self.samples.get(&metric.name).copied())
     }

@@ -1,98 +1,98 @@
-//! `run` on a directory: it is opened for each tick, and let go after.
+//! `run` on a directory: opens it for each tick and releases it afterwards.
 
 use std::time::Duration;
 
 use stagegate::integrate::Figures;
 use stagegate::rollout::{MetricReader, RolloutError};
 
-use super::cached::Cached;
+use super::cached::CachedSamples;
 use super::publisher::Publisher;
-use super::{Running, complain, say_read, say_tick};
+use super::{Services, print_error, print_read, print_tick};
 use crate::escape::terminal;
 use crate::failure::Failure;
-use crate::rollout_args::Store;
+use crate::notifications::Sinks;
+use crate::rollout_args::StoreArgs;
 use crate::run_args::Run;
-use crate::telling::Sinks;
-use crate::verbs::rollout::opened;
+use crate::verbs::rollout::open;
 
-/// How soon another attempt is made where somebody else is acting on the store.
-const BUSY: Duration = Duration::from_secs(1);
+/// The retry interval while another process holds the store.
+const BUSY_RETRY: Duration = Duration::from_secs(1);
 
-pub(super) fn run(args: &Run, running: Running) {
-    let Running { sinks, mut prometheus, health, publisher, service, signals } = running;
+pub(super) fn run(args: &Run, services: Services) {
+    let Services { sinks, mut prometheus, health, publisher, service, signals } = services;
     let mut is_ready = false;
     loop {
         let reader = prometheus.as_mut().map(|reader| reader as &mut dyn MetricReader);
-        let wait = match once(&args.store, &sinks, &publisher, reader) {
-            Ok(Ticked::Done(error, figures)) => {
-                health.lives();
-                health.comes_to(sinks.add_to(figures));
+        let wait = match tick_once(&args.store, &sinks, &publisher, reader) {
+            Ok(TickOutcome::Done(error, figures)) => {
+                health.saw_activity();
+                health.set_figures(sinks.add_to(figures));
                 let error = error.map(|error| terminal(&error.to_string()));
                 if let Some(error) = &error {
-                    complain(error);
+                    print_error(error);
                 }
                 health.ticked(error);
                 args.every
             }
-            Ok(Ticked::Busy(locked)) => {
-                health.is_locked_out(locked);
-                BUSY.min(args.every)
+            Ok(TickOutcome::Busy(locked)) => {
+                health.set_locked(locked);
+                BUSY_RETRY.min(args.every)
             }
-            // What is wrong for now may be put right: nothing goes up meanwhile.
+            // Retry: the fault may be temporary, and no flag is promoted meanwhile.
             Err(failure) => {
                 let message = failure.message();
-                complain(&message);
-                health.cannot_open(message);
+                print_error(&message);
+                health.set_open_failed(message);
                 args.every
             }
         };
         if !std::mem::replace(&mut is_ready, true) {
             service.notify("READY=1");
         }
-        if signals.come_within(wait) {
+        if signals.arrive_within(wait) {
             service.notify("STOPPING=1");
             return;
         }
     }
 }
 
-enum Ticked {
-    /// And what was wrong with it, and what the rollout came to.
+enum TickOutcome {
+    /// The tick ran. With its error, and the rollout's metrics.
     Done(Option<RolloutError>, Figures),
-    /// Somebody else is acting: who has the store.
+    /// Another process holds the store, as this text says.
     Busy(String),
 }
 
-/// Reads what is to be read, and ticks; the store is let go after.
-fn once(
-    store: &Store,
+/// Reads the metrics, ticks and releases the store.
+fn tick_once(
+    store: &StoreArgs,
     sinks: &Sinks,
     publisher: &Publisher,
     reader: Option<&mut dyn MetricReader>,
-) -> Result<Ticked, Failure> {
-    // A server may take its time, and nobody who acts is to wait for it.
+) -> Result<TickOutcome, Failure> {
+    // Read before locking: a slow server must not delay other commands.
     let mut read = match reader {
         Some(reader) => {
-            let wanted = opened::for_looking(store)?.wanted_metrics();
-            let (cached, failed) = Cached::read(reader, &wanted);
-            failed.iter().for_each(|failed| complain(failed));
+            let wanted = open::read_only(store)?.metrics_to_read();
+            let (cached, failed) = CachedSamples::read(reader, &wanted);
+            failed.iter().for_each(|failed| print_error(failed));
             Some(cached)
         }
         None => None,
     };
-    let rollout = match opened::acting_untold(store) {
+    let rollout = match open::writable_without_notifications(store) {
         Ok(rollout) => rollout,
-        Err(Failure::Locked(locked)) => return Ok(Ticked::Busy(locked)),
+        Err(Failure::Locked(locked)) => return Ok(TickOutcome::Busy(locked)),
         Err(failure) => return Err(failure),
     };
     sinks.attach(&rollout);
     if let Some(read) = &mut read {
-        say_read(&rollout.read(read));
+        print_read(&rollout.read(read));
     }
     let report = rollout.tick();
-    say_tick(&report);
+    print_tick(&report);
     publisher.publish(&rollout);
     let status = rollout.status();
     let figures = Figures::of(&status, &rollout.plan());
-    Ok(Ticked::Done(report.error.or(status.last_error), figures))
+    Ok(TickOutcome::Done(report.error.or(status.last_error), figures))
 }

@@ -1,4 +1,4 @@
-//! `run` on an etcd: opened once and followed; the one that leads ticks.
+//! `run` on etcd: opens the store once and follows it. The leader ticks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -8,164 +8,168 @@ use std::time::Duration;
 
 use stagegate::clock::monotonic;
 use stagegate::integrate::{Figures, Prometheus};
-use stagegate::rollout::{Controller, Lead, Record, Rollout, RolloutError, StoreError, TickReport};
+use stagegate::rollout::{
+    Controller, LeaderLease, Record, Rollout, RolloutError, StoreError, TickReport,
+};
 use stagegate::store::Etcd;
 
-use super::health::{Health, Part};
+use super::health::{Component, Health};
 use super::publisher::Publisher;
-use super::{Running, say, say_read, say_tick};
+use super::{Services, print, print_read, print_tick};
 use crate::escape::terminal;
 use crate::failure::Failure;
+use crate::notifications::Sinks;
 use crate::run_args::Run;
-use crate::telling::Sinks;
-use crate::verbs::rollout::opened;
+use crate::verbs::rollout::open;
 use crate::verbs::rollout::record::line;
 
-/// How often it is read although nothing is said to be new, where ticks are not more often.
-const FOLLOW: Duration = Duration::from_secs(30);
+/// The longest time between two reads of the store without an event. More frequent ticks shorten it.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long the end waits for a server that does not answer.
-const LINGER: Duration = Duration::from_secs(2);
+/// How long the process waits at its end for a metrics server that does not answer.
+const READER_TIMEOUT: Duration = Duration::from_secs(2);
 
-pub(super) fn open(args: &Run, etcd: Etcd) -> Result<(Rollout, Box<dyn Lead>), Failure> {
-    let lead = etcd.lead(args.lease);
-    Ok((opened::by_clock(etcd, &args.store)?, lead))
+pub(super) fn open(args: &Run, etcd: Etcd) -> Result<(Rollout, Box<dyn LeaderLease>), Failure> {
+    let lead = etcd.leader_lease(args.lease);
+    Ok((open::with_store(etcd, &args.store)?, lead))
 }
 
 pub(super) fn run(
     args: &Run,
     rollout: &Rollout,
-    lead: Box<dyn Lead>,
-    running: Running,
+    lead: Box<dyn LeaderLease>,
+    services: Services,
 ) -> Result<(), Failure> {
-    let Running { sinks, prometheus, health, publisher, service, signals } = running;
-    let failed = |error| Failure::io("a thread for the rollout", &error);
-    let lead = Shown { lead, health: Arc::clone(&health) };
+    let Services { sinks, prometheus, health, publisher, service, signals } = services;
+    let failed = |error| Failure::io("cannot start a thread for the rollout", &error);
+    let lead = ReportedLease { lead, health: Arc::clone(&health) };
     sinks.attach(rollout);
     let publisher = Arc::new(publisher);
-    let seen = Seen { rollout: rollout.clone(), sinks: sinks.clone(), health, publisher };
-    seen.read(&Ok(Vec::new()));
+    let observer = Observer { rollout: rollout.clone(), sinks: sinks.clone(), health, publisher };
+    observer.read(&Ok(Vec::new()));
     let (sender, ticks) = mpsc::sync_channel(1);
-    let reader = prometheus.map(|reader| read_at(ticks, reader, seen.clone()));
+    let reader = prometheus.map(|reader| read_at(ticks, reader, observer.clone()));
     let reader = reader.transpose().map_err(failed)?;
     let follower = {
-        let seen = seen.clone();
-        Controller::following(rollout, args.every.min(FOLLOW), move |read| seen.read(read))
+        let observer = observer.clone();
+        Controller::following(rollout, args.every.min(REFRESH_INTERVAL), move |read| {
+            observer.read(read);
+        })
     };
     let follower = follower.map_err(failed)?;
     let leader = Controller::leading(rollout, lead, args.every, move |report| {
-        seen.ticked(report);
-        // While it still reads, this tick's reading is the one after.
+        observer.ticked(report);
+        // If the reader is still busy, its next reading covers this tick.
         let _ = sender.try_send(());
     });
     let leader = leader.map_err(failed)?;
     service.notify("READY=1");
-    signals.come();
+    signals.wait();
     service.notify("STOPPING=1");
-    // First, for others wait for it.
+    // First: another process is waiting for the lead.
     drop(leader);
     drop(follower);
-    if let Some(is_over) = reader {
-        // What hangs ends with the process.
-        let _ = is_over.recv_timeout(LINGER);
+    if let Some(ended) = reader {
+        // A read that hangs ends with the process.
+        let _ = ended.recv_timeout(READER_TIMEOUT);
     }
-    // The thread that waits for news has the rollout still.
+    // Waits explicitly, because the follower's thread may still hold the rollout.
     sinks.wait();
     Ok(())
 }
 
-/// Reads the metrics after each tick of this process: who does not lead reads none. A server that does not answer holds
-/// up no tick. What is returned hangs up when the thread is over.
+/// Reads the metrics after each tick of this process, so only the leader reads them. Runs in a thread of its own, so
+/// that a slow server delays no tick. The returned receiver disconnects when the thread ends.
 fn read_at(
     ticks: Receiver<()>,
     mut reader: Prometheus,
-    seen: Seen,
+    observer: Observer,
 ) -> std::io::Result<Receiver<()>> {
-    let (ends, is_over) = mpsc::channel::<()>();
+    let (ends, ended) = mpsc::channel::<()>();
     thread::Builder::new().name("stagegate-metrics".to_owned()).spawn(move || {
         let _ends = ends;
         for () in ticks {
-            // The panic has been printed by the hook.
+            // The panic hook has printed a panic.
             let _ = catch_unwind(AssertUnwindSafe(|| {
-                say_read(&seen.rollout.read(&mut reader));
-                seen.comes_to();
+                print_read(&observer.rollout.read(&mut reader));
+                observer.publish_state();
             }));
         }
     })?;
-    Ok(is_over)
+    Ok(ended)
 }
 
-/// What is seen of the rollout goes to whoever watches.
+/// The observer of a rollout. It prints records and errors, and updates `/health`, `/metrics` and the published file.
 #[derive(Clone)]
-struct Seen {
+struct Observer {
     rollout: Rollout,
     sinks: Sinks,
     health: Arc<Health>,
     publisher: Arc<Publisher>,
 }
 
-impl Seen {
+impl Observer {
     fn read(&self, read: &Result<Vec<Record>, RolloutError>) {
         if let Ok(records) = read {
-            say(&records.iter().map(line).collect::<String>());
+            print(&records.iter().map(line).collect::<String>());
         }
-        self.complains(read.as_ref().err());
-        self.health.lives();
-        self.comes_to();
+        self.report_store_error(read.as_ref().err());
+        self.health.saw_activity();
+        self.publish_state();
     }
 
     fn ticked(&self, report: &TickReport) {
-        say(&report.refreshed.iter().map(line).collect::<String>());
-        say_tick(report);
+        print(&report.refreshed.iter().map(line).collect::<String>());
+        print_tick(report);
         let error = report.error.as_ref().map(|error| terminal(&error.to_string()));
-        self.complains(None);
-        self.health.complained(Part::Tick, error.clone());
+        self.report_store_error(None);
+        self.health.set_error(Component::Tick, error.clone());
         self.health.ticked(error);
-        self.comes_to();
+        self.publish_state();
     }
 
-    /// What failed now, or what has failed and is not known to work again.
-    fn complains(&self, error: Option<&RolloutError>) {
+    /// Reports this error, or else the store's last error that no success has ended yet.
+    fn report_store_error(&self, error: Option<&RolloutError>) {
         let last = self.rollout.status().last_error;
         let error = error.or(last.as_ref()).map(|error| terminal(&error.to_string()));
-        self.health.complained(Part::Store, error);
+        self.health.set_error(Component::Store, error);
     }
 
-    fn comes_to(&self) {
+    fn publish_state(&self) {
         let figures = Figures::of(&self.rollout.status(), &self.rollout.plan());
-        self.health.comes_to(self.sinks.add_to(figures));
+        self.health.set_figures(self.sinks.add_to(figures));
         self.publisher.publish(&self.rollout);
     }
 }
 
-/// A lead that others see.
+/// A leader lease that prints its changes and reports them to [`Health`].
 #[derive(Debug)]
-struct Shown {
-    lead: Box<dyn Lead>,
+struct ReportedLease {
+    lead: Box<dyn LeaderLease>,
     health: Arc<Health>,
 }
 
-impl Lead for Shown {
-    fn hold(&mut self) -> Result<Option<Duration>, StoreError> {
+impl LeaderLease for ReportedLease {
+    fn acquire(&mut self) -> Result<Option<Duration>, StoreError> {
         let asked = monotonic();
-        let held = self.lead.hold();
+        let held = self.lead.acquire();
         match &held {
             Ok(time) => {
                 let until = time.map_or(Duration::ZERO, |time| asked + time);
-                if let Some(leads) = self.health.leads_until(until) {
-                    say(if leads { "this process leads\n" } else { "another process leads\n" });
+                if let Some(leads) = self.health.set_lead_until(until) {
+                    print(if leads { "this process leads\n" } else { "another process leads\n" });
                 }
-                self.health.complained(Part::Lead, None);
+                self.health.set_error(Component::Lead, None);
             }
             Err(error) => {
-                self.health.complained(Part::Lead, Some(terminal(&error.to_string())));
+                self.health.set_error(Component::Lead, Some(terminal(&error.to_string())));
             }
         }
         held
     }
 
-    fn give_up(&mut self) {
-        self.health.leads_until(Duration::ZERO);
-        self.lead.give_up();
+    fn release(&mut self) {
+        self.health.set_lead_until(Duration::ZERO);
+        self.lead.release();
     }
 }

@@ -1,4 +1,4 @@
-//! `GET /health` and `GET /metrics`, for whoever watches.
+//! The server for `GET /health` and `GET /metrics`.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,38 +11,38 @@ use stagegate::clock::monotonic;
 use stagegate::integrate::Figures;
 use tiny_http::{Header, Method, Request, Response, Server};
 
-use super::complain;
+use super::print_error;
 use crate::failure::Failure;
 use crate::output;
 
-/// What it is seen by: how the last tick went, what the rollout came to, and who leads.
+/// The state behind `/health` and `/metrics`: the last results, the rollout's metrics and the lead.
 #[derive(Debug)]
 pub(super) struct Health {
-    /// How long there may be neither a tick nor a read before that is a fault.
-    patience: Duration,
+    /// The longest time without a tick or a read that counts as healthy.
+    max_silence: Duration,
     state: Mutex<State>,
     figures: Mutex<Figures>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Ticks so far.
+    /// The number of ticks so far.
     ticks: u64,
-    /// What was tried, and what was wrong with it the last time.
-    tried: BTreeMap<Part, Option<String>>,
-    /// When there was a tick or a read last, by [`monotonic`].
-    lived: Option<Duration>,
-    /// Why there is none: who has the store.
+    /// The last error of each component that was tried. `None` if its last attempt succeeded.
+    last_results: BTreeMap<Component, Option<String>>,
+    /// The time of the last tick or read, by [`monotonic`].
+    last_activity: Option<Duration>,
+    /// Why no tick runs: another process holds the store.
     locked: Option<String>,
-    /// Whether the store could not even be opened the last time.
-    is_closed: bool,
-    /// Until when this process leads, by [`monotonic`]; `None` where nobody leads.
+    /// Whether the last attempt to open the store failed.
+    open_failed: bool,
+    /// The end of this process's lead, by [`monotonic`]. `None` on a directory, which has no leader.
     leads_until: Option<Duration>,
 }
 
-/// What may be wrong, the most telling first.
+/// A component that can fail. `/health` shows the error of the first one that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Part {
+pub(super) enum Component {
     Store,
     Lead,
     Tick,
@@ -57,65 +57,65 @@ struct Page {
     error: Option<String>,
 }
 
-/// How long beyond two ticks nothing may happen.
+/// The tolerance beyond two tick intervals.
 const GRACE: Duration = Duration::from_secs(5);
 
 impl Health {
-    /// Of a program that ticks so often.
+    /// Returns the state of a process with this tick interval.
     pub(super) fn new(every: Duration) -> Health {
-        let patience = every.saturating_mul(2).saturating_add(GRACE);
-        Health { patience, state: Mutex::default(), figures: Mutex::default() }
+        let max_silence = every.saturating_mul(2).saturating_add(GRACE);
+        Health { max_silence, state: Mutex::default(), figures: Mutex::default() }
     }
 
-    /// There was a tick, or the store was read: well or not.
-    pub(super) fn lives(&self) {
+    /// Records a tick or a read, whether it succeeded or not.
+    pub(super) fn saw_activity(&self) {
         let mut state = self.state();
-        (state.lived, state.locked, state.is_closed) = (Some(monotonic()), None, false);
+        (state.last_activity, state.locked, state.open_failed) = (Some(monotonic()), None, false);
     }
 
-    /// Another process has the store. For a moment that is nothing.
-    pub(super) fn is_locked_out(&self, locked: String) {
+    /// Records that another process holds the store. This is a fault only if it lasts.
+    pub(super) fn set_locked(&self, locked: String) {
         let mut state = self.state();
-        state.lived.get_or_insert(monotonic());
+        state.last_activity.get_or_insert(monotonic());
         state.locked = Some(locked);
     }
 
-    /// The store cannot be opened.
-    pub(super) fn cannot_open(&self, error: String) {
-        self.lives();
-        self.state().is_closed = true;
+    /// Records that the store cannot be opened.
+    pub(super) fn set_open_failed(&self, error: String) {
+        self.saw_activity();
+        self.state().open_failed = true;
         self.ticked(Some(error));
     }
 
     pub(super) fn ticked(&self, error: Option<String>) {
         let mut state = self.state();
         state.ticks += 1;
-        state.tried.insert(Part::Tick, error);
+        state.last_results.insert(Component::Tick, error);
     }
 
-    /// Says what is wrong now, unless that was so before.
-    pub(super) fn complained(&self, part: Part, error: Option<String>) {
-        let before = self.state().tried.insert(part, error.clone()).flatten();
+    /// Sets a component's error, and prints it unless it is the same as before.
+    pub(super) fn set_error(&self, component: Component, error: Option<String>) {
+        let before = self.state().last_results.insert(component, error.clone()).flatten();
         if let Some(error) = error.filter(|error| before.as_ref() != Some(error)) {
-            complain(&error);
+            print_error(&error);
         }
     }
 
-    /// Whether this process leads since, if that is new.
-    pub(super) fn leads_until(&self, until: Duration) -> Option<bool> {
+    /// Sets the end of this process's lead. Returns whether it leads, or `None` if that is unchanged.
+    pub(super) fn set_lead_until(&self, until: Duration) -> Option<bool> {
         let mut state = self.state();
         let leads = until > monotonic();
         let before = state.leads_until.replace(until);
         if !leads {
-            // The ticks are another one's now.
-            state.tried.remove(&Part::Tick);
+            // Another process ticks now.
+            state.last_results.remove(&Component::Tick);
         }
         let led = before.map(|until| until > Duration::ZERO);
         (led != Some(leads)).then_some(leads)
     }
 
-    /// What was true when it was seen last. Its moments stand in it, so that it is seen to grow old.
-    pub(super) fn comes_to(&self, figures: Figures) {
+    /// Sets the rollout's metrics. They contain time stamps, so that a monitor notices old ones.
+    pub(super) fn set_figures(&self, figures: Figures) {
         *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures;
     }
 
@@ -125,20 +125,20 @@ impl Health {
 
     fn page(&self) -> Page {
         let state = self.state();
-        let error = state.hangs(self.patience);
-        let error = error.or_else(|| state.tried.values().flatten().next().cloned());
-        let healthy = error.is_none() && !state.tried.is_empty();
+        let error = state.stall_error(self.max_silence);
+        let error = error.or_else(|| state.last_results.values().flatten().next().cloned());
+        let healthy = error.is_none() && !state.last_results.is_empty();
         Page { healthy, leads: state.leads(), ticks: state.ticks, error }
     }
 
     fn metrics(&self) -> String {
-        let (leads, is_away) = {
+        let (leads, is_down) = {
             let state = self.state();
-            (state.leads(), state.is_closed || state.hangs(self.patience).is_some())
+            (state.leads(), state.open_failed || state.stall_error(self.max_silence).is_some())
         };
         let figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // What was seen last says that the store was there.
-        let figures = if is_away { figures.with_store(false) } else { figures };
+        // The last figures still say that the store is up.
+        let figures = if is_down { figures.with_store(false) } else { figures };
         let figures = match leads {
             Some(leads) => figures.with_lead(leads),
             None => figures,
@@ -148,10 +148,10 @@ impl Health {
 }
 
 impl State {
-    /// What is wrong where nothing has happened for too long: a disk hangs, or another process keeps the store.
-    fn hangs(&self, patience: Duration) -> Option<String> {
-        let since = monotonic().saturating_sub(self.lived?);
-        if since <= patience {
+    /// Returns the error if there was no activity for too long: a disk hangs, or another process holds the store.
+    fn stall_error(&self, max_silence: Duration) -> Option<String> {
+        let since = monotonic().saturating_sub(self.last_activity?);
+        if since <= max_silence {
             return None;
         }
         let why = self.locked.as_deref().unwrap_or("the store does not answer");
@@ -163,7 +163,7 @@ impl State {
     }
 }
 
-/// Answers in a thread of its own, as long as the process lives.
+/// The address of the server. The thread of the server lives as long as the process.
 pub(super) struct Listening(SocketAddr);
 
 impl Listening {
@@ -188,7 +188,7 @@ pub(super) fn listen(address: SocketAddr, health: &Arc<Health>) -> Result<Listen
     Ok(Listening(bound))
 }
 
-/// Whoever has gone before the answer is there has no use for it.
+/// Answers a request. Ignores a client that has disconnected.
 fn answer(request: Request, health: &Health) {
     let typed = |status: u16, body: String, content_type: &str| {
         let header = Header::from_bytes("content-type", content_type).ok();
@@ -205,9 +205,9 @@ fn answer(request: Request, health: &Health) {
             typed(200, health.metrics(), Figures::CONTENT_TYPE)
         }
         (Method::Get | Method::Head, _) => {
-            Response::from_string("there are /health and /metrics\n").with_status_code(404)
+            Response::from_string("not found; see /health and /metrics\n").with_status_code(404)
         }
-        _ => Response::from_string("there is nothing to write to\n").with_status_code(405),
+        _ => Response::from_string("only GET and HEAD are allowed\n").with_status_code(405),
     };
     let _ = request.respond(response);
 }

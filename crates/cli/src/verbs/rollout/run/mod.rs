@@ -1,4 +1,4 @@
-//! `run`: the controller as a program.
+//! `run`: runs due work repeatedly.
 
 mod cached;
 mod directory;
@@ -14,30 +14,30 @@ use std::sync::Arc;
 use stagegate::integrate::Prometheus;
 use stagegate::rollout::{MetricRead, ReadReport, TickReport};
 
-use super::opened;
+use super::open;
 use super::record::{alert_line, line};
 use crate::escape::terminal;
 use crate::failure::{Answer, Failure};
+use crate::notifications::Sinks;
 use crate::run_args::Run;
-use crate::telling::Sinks;
 use health::Health;
 use publisher::Publisher;
-use service::Service;
+use service::ServiceManager;
 use signals::Signals;
 
-/// What it is made of, wherever the store is.
-struct Running {
+/// The parts that `run` needs for every kind of store.
+struct Services {
     sinks: Sinks,
     prometheus: Option<Prometheus>,
     health: Arc<Health>,
     publisher: Publisher,
-    service: Service,
+    service: ServiceManager,
     signals: Signals,
 }
 
 pub(super) fn run(args: &Run) -> Result<Answer, Failure> {
     let signals = Signals::catch()?;
-    let sinks = args.telling.sinks()?;
+    let sinks = args.notifications.sinks()?;
     let prometheus = match &args.prometheus {
         Some(endpoint) => {
             let reader = Prometheus::new(endpoint.clone());
@@ -45,52 +45,52 @@ pub(super) fn run(args: &Run) -> Result<Answer, Failure> {
         }
         None => None,
     };
-    // What there is not, or cannot be read at all, is not waited for.
+    // A store that does not exist or cannot be read at the start is an error. Later failures are retried.
     let fleet = args.store.store.etcd()?.map(|etcd| fleet::open(args, etcd)).transpose()?;
     if fleet.is_none() {
-        drop(opened::for_looking(&args.store)?);
+        drop(open::read_only(&args.store)?);
     }
     let health = Arc::new(Health::new(args.every));
     let listening = args.listen.map(|address| health::listen(address, &health)).transpose()?;
     if let Some(listening) = &listening {
-        say(&format!("listening on http://{}\n", listening.address()));
+        print(&format!("listening on http://{}\n", listening.address()));
     }
-    let service = Service::of_environment();
+    let service = ServiceManager::from_environment();
     let publisher = Publisher::new(args.publish.clone(), &health);
-    let running = Running { sinks, prometheus, health, publisher, service, signals };
+    let services = Services { sinks, prometheus, health, publisher, service, signals };
     match fleet {
-        Some((rollout, lead)) => fleet::run(args, &rollout, lead, running)?,
-        None => directory::run(args, running),
+        Some((rollout, lead)) => fleet::run(args, &rollout, lead, services)?,
+        None => directory::run(args, services),
     }
     Ok(Answer::Yes)
 }
 
-fn say_read(report: &ReadReport) {
+fn print_read(report: &ReadReport) {
     for (metric, error) in &report.failed {
-        complain(&terminal(&format!("{metric}: {error}")));
+        print_error(&terminal(&format!("{metric}: {error}")));
     }
     for MetricRead { flag, metric, outcome, .. } in &report.read {
         match outcome {
             Ok(outcome) => {
                 let alerts = outcome.alerts.iter().map(|alert| alert_line(flag, alert));
-                say(&outcome.records.iter().map(line).chain(alerts).collect::<String>());
+                print(&outcome.records.iter().map(line).chain(alerts).collect::<String>());
             }
-            Err(error) => complain(&terminal(&format!("{flag}: {metric}: {error}"))),
+            Err(error) => print_error(&terminal(&format!("{flag}: {metric}: {error}"))),
         }
     }
 }
 
-fn say_tick(report: &TickReport) {
+fn print_tick(report: &TickReport) {
     let alerts = report.alerts.iter().map(|(flag, alert)| alert_line(flag, alert));
-    say(&report.records.iter().map(line).chain(alerts).collect::<String>());
+    print(&report.records.iter().map(line).chain(alerts).collect::<String>());
 }
 
-/// Where nobody reads, there is nothing to be done about it.
-fn say(text: &str) {
+/// Prints to standard output. Ignores errors: a closed output must not stop the rollout.
+fn print(text: &str) {
     let mut out = anstream::stdout();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-fn complain(message: &str) {
+fn print_error(message: &str) {
     let _ = writeln!(anstream::stderr(), "stagegate: {message}");
 }

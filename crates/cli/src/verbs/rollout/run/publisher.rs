@@ -1,42 +1,45 @@
-//! Publishes whenever there is something else to say.
+//! `run --publish`: publishes the document at each change.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stagegate::rollout::{Hash, Rollout};
 
-use super::health::{Health, Part};
+use super::health::{Component, Health};
 use crate::failure::Failure;
-use crate::published::{Declared, Published};
+use crate::published::{FlagDeclaration, PublishedDocument};
 
-/// Writes the document as it stands to a file, where one was named.
+/// A publisher to the file of `--publish`, if given.
 #[derive(Debug)]
 pub(super) struct Publisher {
     file: Option<PathBuf>,
     health: Arc<Health>,
-    last: Mutex<Option<Last>>,
+    last: Mutex<Option<LastPublished>>,
 }
 
-/// What was published last: a document, and where each flag of it was.
-type Last = (Hash, Vec<Declared>);
+/// The last published state: the document's hash, and the declarations of its flags.
+type LastPublished = (Hash, Vec<FlagDeclaration>);
 
 impl Publisher {
     pub(super) fn new(file: Option<PathBuf>, health: &Arc<Health>) -> Publisher {
         Publisher { file, health: Arc::clone(health), last: Mutex::default() }
     }
 
-    /// One at a time, each of what is in force then: no older one comes last.
+    /// Publishes if the document or a flag has changed. The lock makes each write current: an older state never
+    /// overwrites a newer one.
     pub(super) fn publish(&self, rollout: &Rollout) {
         let Some(file) = &self.file else { return };
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let status = rollout.status();
-        let present =
-            (status.document, status.flags.iter().map(|flag| Declared::of(flag, None)).collect());
-        if last.as_ref() == Some(&present) {
+        let current = (
+            status.document,
+            status.flags.iter().map(|flag| FlagDeclaration::of(flag, None)).collect(),
+        );
+        if last.as_ref() == Some(&current) {
             return;
         }
-        let written = Published::of(rollout).and_then(|published| published.write(file));
-        *last = written.is_ok().then_some(present);
-        self.health.complained(Part::Publish, written.err().map(Failure::message));
+        let written = PublishedDocument::of(rollout).and_then(|published| published.write(file));
+        *last = written.is_ok().then_some(current);
+        self.health.set_error(Component::Publish, written.err().map(Failure::message));
     }
 }

@@ -1,18 +1,18 @@
-//! What a service manager is told: systemd's protocol of `sd_notify`.
+//! Notifications to a service manager, by systemd's protocol `sd_notify`.
 
 use std::path::PathBuf;
 
-/// Where the service manager listens, if there is one.
-pub(super) struct Service(Option<PathBuf>);
+/// The socket of the service manager, if there is one.
+pub(super) struct ServiceManager(Option<PathBuf>);
 
-impl Service {
-    /// `NOTIFY_SOCKET`, where it is a path.
-    pub(super) fn of_environment() -> Service {
+impl ServiceManager {
+    /// Reads `NOTIFY_SOCKET`. Ignores a value that is not an absolute path.
+    pub(super) fn from_environment() -> ServiceManager {
         let socket = std::env::var_os("NOTIFY_SOCKET").map(PathBuf::from);
-        Service(socket.filter(|path| path.is_absolute()))
+        ServiceManager(socket.filter(|path| path.is_absolute()))
     }
 
-    /// Says something. Whoever does not listen misses it, and that is all.
+    /// Sends a state. Ignores errors, because the service works without its manager.
     #[cfg(unix)]
     pub(super) fn notify(&self, state: &str) {
         use std::os::unix::net::UnixDatagram;

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT.
+//! The signals that end `run`: SIGTERM and SIGINT.
 
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -9,11 +9,11 @@ use signal_hook::iterator::Signals as Incoming;
 
 use crate::failure::Failure;
 
-/// The signals that ask for an end.
+/// A receiver of SIGTERM and SIGINT.
 pub(super) struct Signals(Receiver<()>);
 
 impl Signals {
-    /// From now on they end nothing by themselves.
+    /// Catches the signals. From now on they do not end the process.
     pub(super) fn catch() -> Result<Signals, Failure> {
         let failed = |error| Failure::io("cannot wait for signals", &error);
         let mut incoming = Incoming::new([SIGTERM, SIGINT]).map_err(failed)?;
@@ -30,14 +30,14 @@ impl Signals {
         Ok(Signals(receiver))
     }
 
-    /// Whether one has come, or comes within that time.
-    pub(super) fn come_within(&self, time: Duration) -> bool {
+    /// Returns whether a signal has arrived, or arrives within this time.
+    pub(super) fn arrive_within(&self, time: Duration) -> bool {
         self.0.recv_timeout(time).is_ok()
     }
 
-    /// Waits until one comes.
-    pub(super) fn come(&self) {
-        // Without the thread that hears them nothing more will come.
+    /// Waits for a signal.
+    pub(super) fn wait(&self) {
+        // An error means that the signal thread has ended, so no signal would arrive.
         let _ = self.0.recv();
     }
 }

@@ -1,0 +1,160 @@
+//! The state that follows from the journal: every flag's state, the plan, the time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::clock::{Boot, Moment};
+use crate::eval::StageName;
+use crate::plan::Plan;
+use crate::rollout::machine::{self, RemovedFlag};
+use crate::rollout::uptime_history::UptimeHistory;
+use crate::rollout::{EventContext, Fact, FlagState, Hash, Now, Record, Stamp};
+
+/// The state after the records so far.
+#[derive(Clone, Debug)]
+pub(super) struct JournalState {
+    /// The plan in force.
+    pub(super) plan: Arc<Plan>,
+    pub(super) document: Hash,
+    /// In order of their keys.
+    flags: Vec<(Box<str>, FlagState)>,
+    /// Flags that a document removed. A flag that is added again continues with its hold and its incident.
+    removed: Arc<BTreeMap<Box<str>, RemovedFlag>>,
+    /// For each flag that has moved, the number of the record that moved it last.
+    moves: BTreeMap<Box<str>, u64>,
+    pub(super) uptimes: UptimeHistory,
+    /// The number and hash of the last record.
+    pub(super) head: (u64, Hash),
+    /// When the last record was written.
+    pub(super) written_at: Option<SystemTime>,
+    /// The boot of the first record.
+    pub(super) first_boot: Option<Boot>,
+}
+
+impl JournalState {
+    /// Returns the state before the first record.
+    pub(super) fn new(plan: Arc<Plan>, document: Hash) -> JournalState {
+        JournalState {
+            plan,
+            document,
+            flags: Vec::new(),
+            removed: Arc::default(),
+            moves: BTreeMap::new(),
+            uptimes: UptimeHistory::default(),
+            head: (0, document),
+            written_at: None,
+            first_boot: None,
+        }
+    }
+
+    pub(super) fn flags(&self) -> &[(Box<str>, FlagState)] {
+        &self.flags
+    }
+
+    pub(super) fn flag(&self, key: &str) -> Option<&FlagState> {
+        self.index_of(key).ok().and_then(|index| self.flags.get(index)).map(|(_, state)| state)
+    }
+
+    /// Returns a removed flag, with its last state.
+    pub(super) fn removed(&self, key: &str) -> Option<&RemovedFlag> {
+        self.removed.get(key)
+    }
+
+    /// Returns the flag's stage, or `off` if there is no such flag.
+    pub(super) fn stage(&self, key: &str) -> StageName {
+        self.flag(key).map_or(StageName::OFF, |state| state.stage)
+    }
+
+    /// Returns the number of the record that moved the flag last, or 0.
+    pub(super) fn last_move(&self, key: &str) -> u64 {
+        self.moves.get(key).copied().unwrap_or(0)
+    }
+
+    fn index_of(&self, key: &str) -> Result<usize, usize> {
+        self.flags.binary_search_by(|(known, _)| (**known).cmp(key))
+    }
+
+    /// Applies a record. `plan` is the plan of the record's document.
+    ///
+    /// # Errors
+    ///
+    /// How the record contradicts the state, as text.
+    pub(super) fn apply(&mut self, record: &Record, plan: &Arc<Plan>) -> Result<(), String> {
+        let moment = Moment::new(record.at, record.uptime, record.boot.clone());
+        let now = self.uptimes.record(record.seq, &moment, record.time);
+        match &record.fact {
+            Fact::Opened { flags, .. } => {
+                let placed = flags.iter();
+                self.flags = placed
+                    .map(|placed| (placed.flag.clone(), FlagState::new(placed.stage, now)))
+                    .collect();
+                self.flags.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+            }
+            Fact::Updated { flags } => self.update(flags, now),
+            Fact::Seen {} => {}
+            fact => self.apply_to_flag(record, fact, plan, now)?,
+        }
+        self.plan = Arc::clone(plan);
+        self.document = record.document;
+        self.head = (record.seq, record.hash);
+        self.written_at = Some(record.at);
+        self.first_boot.get_or_insert_with(|| record.boot.clone());
+        Ok(())
+    }
+
+    fn update(&mut self, changes: &[crate::rollout::FlagChange], now: Stamp) {
+        for change in changes {
+            match (self.index_of(&change.flag), change.stage) {
+                (Err(index), Some(stage)) => {
+                    let removed = Arc::make_mut(&mut self.removed).remove(&change.flag);
+                    let state = match removed.filter(|_| change.back) {
+                        Some(removed) => machine::readded_state(&removed.state, stage, now),
+                        None => FlagState::new(stage, now),
+                    };
+                    self.flags.insert(index, (change.flag.clone(), state));
+                }
+                (Ok(index), None) => {
+                    let (flag, state) = self.flags.remove(index);
+                    if let Some(plan) = self.plan.flag(&flag) {
+                        let definition = Arc::new(plan.definition().without_users());
+                        let removed = RemovedFlag { definition, state };
+                        Arc::make_mut(&mut self.removed).insert(flag, removed);
+                    }
+                }
+                (Ok(index), Some(_)) => {
+                    if let Some((_, state)) = self.flags.get_mut(index) {
+                        machine::apply_resets(state, &change.reset, now);
+                    }
+                }
+                (Err(_), None) => {}
+            }
+        }
+    }
+
+    fn apply_to_flag(
+        &mut self,
+        record: &Record,
+        fact: &Fact,
+        plan: &Plan,
+        now: Stamp,
+    ) -> Result<(), String> {
+        let key = record.flag.as_deref().ok_or("it names no flag")?;
+        let index = self.index_of(key).ok().and_then(|index| self.flags.get_mut(index));
+        let (Some((_, state)), Some(flag)) = (index, plan.flag(key)) else {
+            return Err(format!("it names flag `{}`, which does not exist", key.escape_debug()));
+        };
+        let to = record.to.ok_or("its `to` is missing")?;
+        if record.from != Some(state.stage) {
+            let stage = state.stage;
+            return Err(format!("its `from` is wrong: flag `{key}` is in stage `{stage}`"));
+        }
+        let now = Now { stamp: now, uptimes: Some(&self.uptimes), reads: &[] };
+        let context = EventContext { now, by: &record.by, serving: to, record: record.seq };
+        machine::apply(&flag, state, fact, to, &context);
+        if record.from != record.to {
+            self.moves.insert(key.into(), record.seq);
+        }
+        Ok(())
+    }
+}
