@@ -166,12 +166,13 @@ fn lists(updates: usize, users: impl Fn(usize) -> Range<usize>) -> History {
     (0..=updates).map(document).collect()
 }
 
+/// Adds a user with the first update, then with every tenth one.
 fn growing(updates: usize) -> History {
-    lists(updates, |n| 0..3 + n)
+    lists(updates, |n| 0..3 + n.div_ceil(10))
 }
 
 fn shrinking(updates: usize) -> History {
-    lists(updates, |n| 0..3 + updates - n)
+    lists(updates, |n| 0..3 + (updates - n).div_ceil(10))
 }
 
 fn replaced(updates: usize) -> History {

@@ -131,6 +131,8 @@ fn evaluations_after_an_update_allocate_nothing() {
     let gate = gate();
     let handle = gate.flag("added-later");
     assert!(!handle.is_enabled(1));
+    // The thread's first check that the snapshot answers allocates the thread's copy. Later ones reuse it.
+    gate.evaluate(1, "matched");
     gate.update(
         "schema = 1\nlimits.per_update = 100\n[flags.added-later]\nstage = \"ga\"\n[flags.another]",
     )
@@ -151,9 +153,9 @@ fn only_the_first_evaluation_of_a_thread_may_allocate() {
     let [first, rest @ ..] = counts.join().unwrap();
     // arc-swap keeps a node for each thread that loads. The thread's first load, of any gate, creates
     // the node or takes it over from a thread that has ended.
-    assert!(first <= FIRST_QUESTION, "{first} allocations");
+    assert!(first <= FIRST_EVALUATION, "{first} allocations");
     assert_eq!(rest, [0, 0]);
 }
 
-/// Measured with arc-swap 1.9: 1 if it creates the node, 0 if it takes one over.
-const FIRST_QUESTION: u64 = 1;
+/// One for the thread's copy of the snapshot. With arc-swap 1.9, one more if the load creates the node, none if it takes one over.
+const FIRST_EVALUATION: u64 = 2;

@@ -51,7 +51,7 @@ fn enlarging_a_stage_is_refused_with_the_allowed_maximum() {
     assert_eq!(
         words(&error),
         "found \"pilot\", which admits 100% of users: the plan in force allows at most 10%, at its next stage \"pilot\"; \
-         keep to that, or give a `skip_reason` beside `stage`"
+         do not exceed that percentage, or give a `skip_reason` beside `stage`"
     );
     assert_eq!(users_with(&at_internal, "a"), 0);
 
@@ -75,7 +75,7 @@ fn a_plan_with_one_stage_does_not_jump_from_off_to_everybody() {
     assert_eq!(
         words(&error),
         "found \"ga\", which admits 100% of users: the plan in force allows at most 0%, at its next stage \"internal\"; \
-         keep to that, or give a `skip_reason` beside `stage`"
+         do not exceed that percentage, or give a `skip_reason` beside `stage`"
     );
     assert_eq!(users_with(&gate, "a"), 0);
 }
@@ -91,7 +91,7 @@ fn an_inserted_first_stage_with_an_attribute_group_is_refused() {
     assert_eq!(
         words(&error),
         "found \"internal\", which admits users by the attributes of group \"all\" whom the plan in force does not admit yet; \
-         keep to that, or give a `skip_reason` beside `stage`"
+         let them in at a later stage, or give a `skip_reason` beside `stage`"
     );
     assert!(!gate.is_enabled(User::new("zoe").attribute("plan", "free"), "a"));
 }

@@ -129,7 +129,7 @@ fn calls_refuse_skips_unknown_names_and_blank_reasons() {
     assert_eq!(words(gate.roll_back("A")), "no flag `A`: did you mean `a`?");
     assert_eq!(
         words(gate.force_stage("a", "ga", " ")),
-        "flag `a` is to be forced to `ga` without a reason; give one, it is kept with the change",
+        "the reason for forcing flag `a` to `ga` is blank; give one, it is reported with the change",
     );
     assert!(gate.set_stage("b", "ga").unwrap_err().is_not_found());
     assert!(gate.set_stage("a", "x").unwrap_err().is_not_found());

@@ -1,4 +1,4 @@
-//! Named sets of users: listed by key, or matched by attributes.
+//! Groups: named sets of users, listed by key or matched by attributes.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -8,26 +8,26 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::user::AsUser;
 use crate::key::Key;
 
-/// A group of the plan. A user is in it when listed, or when every rule matches.
+/// A group of the plan. A user is in the group if the group lists the user, or if every rule matches.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) name: Key,
     pub(crate) users: UserSet,
-    /// Empty: nobody matches by attributes.
+    /// If empty, no user matches by attributes.
     pub(crate) rules: Box<[AttributeRule]>,
-    /// Number of users that its `users_file` lists; `None` for a group without one.
+    /// Number of users in the group's `users_file`, if it has one.
     pub(crate) by_file: Option<usize>,
 }
 
 impl Group {
-    /// `key` is the user's own, already read once.
+    /// `key` is the user's key, which the caller has read already.
     pub(crate) fn contains(&self, key: &[u8], user: &impl AsUser) -> bool {
         self.users.contains(key)
             || (!self.rules.is_empty() && self.rules.iter().all(|rule| rule.matches(user)))
     }
 }
 
-/// One attribute and the values that match; spelled exactly, upper and lower case differ.
+/// An attribute and the values that match. Comparison is case-sensitive.
 #[derive(Clone)]
 pub(crate) struct AttributeRule {
     pub(crate) name: Box<str>,
@@ -35,7 +35,7 @@ pub(crate) struct AttributeRule {
 }
 
 impl AttributeRule {
-    /// Whether every user who matches this rule matches the other one, too.
+    /// Returns whether every user who matches this rule also matches the other rule.
     pub(crate) fn implies(&self, other: &AttributeRule) -> bool {
         self.name == other.name && self.values.iter().all(|value| other.values.contains(value))
     }
@@ -46,7 +46,7 @@ impl AttributeRule {
     }
 }
 
-/// Listed user keys.
+/// A set of listed user keys.
 #[derive(Default)]
 pub(crate) struct UserSet(HashSet<Box<[u8]>, OneHash>);
 
@@ -63,7 +63,7 @@ impl UserSet {
         self.0.contains(key)
     }
 
-    /// In no order.
+    /// Iterates in arbitrary order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.0.iter().map(|key| &**key)
     }
@@ -71,10 +71,10 @@ impl UserSet {
 
 type OneHash = BuildHasherDefault<OneShotXxh3>;
 
-/// Hashes one string in one call.
+/// A hasher for one string.
 ///
-/// Unkeyed on purpose: what stands in a table comes from the reviewed plan, and a question only
-/// looks up, so nobody outside can make a table's chains long.
+/// It needs no secret key: a table holds keys of the reviewed plan, and checks only look up. So an attacker cannot fill
+/// the table with colliding keys.
 #[derive(Debug, Default)]
 pub(crate) struct OneShotXxh3(u64);
 
@@ -84,11 +84,11 @@ impl Hasher for OneShotXxh3 {
         self.0 = xxh3_64(bytes);
     }
 
-    /// The end marker of a `str`: one string is all there is, so it tells nothing.
+    /// Ignores the end marker of a `str`, because the hasher gets one string only.
     #[inline]
     fn write_u8(&mut self, _: u8) {}
 
-    /// The length prefix of a slice: as above.
+    /// Ignores the length prefix of a slice, for the same reason.
     #[inline]
     fn write_usize(&mut self, _: usize) {}
 

@@ -1,14 +1,14 @@
-//! Where a user falls: the algorithm `xxh3-ppm-1`, specified in `docs/bucketing.md`.
+//! Buckets of users: the algorithm `xxh3-ppm-1`, specified in `docs/bucketing.md`.
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::user::AsUser;
 use crate::percent::{PPM, Percent};
 
-/// What spreads users over buckets: a flag's `salt`, or its key where the plan gives none.
+/// The text that spreads a flag's users over buckets, hashed: the flag's `salt`, or its key if the plan has no salt.
 ///
-/// Two flags with the same salt put every user into the same bucket; with different salts, being
-/// early for one says nothing about the other.
+/// Two flags with the same salt put each user into the same bucket. With different salts, an early user of one flag is no
+/// likelier to be early for the other.
 ///
 /// # Example
 ///
@@ -28,15 +28,15 @@ pub struct Salt {
 }
 
 impl Salt {
-    /// The salt with this text; the empty one is as good as any other.
+    /// Creates a salt from its text. An empty text is a salt like any other.
     #[must_use]
     pub fn new(text: &str) -> Salt {
         Salt { seed: xxh3_64(text.as_bytes()) }
     }
 
-    /// The user's bucket: `XXH3_64_withSeed(key bytes, XXH3_64(salt bytes))`.
+    /// Returns the user's bucket: `XXH3_64_withSeed(key bytes, XXH3_64(salt bytes))`.
     ///
-    /// Depends on nothing but the salt and the user's key.
+    /// It depends only on the salt and the user's key.
     ///
     /// # Complexity
     ///
@@ -47,9 +47,18 @@ impl Salt {
         self.bucket_of(user.key().as_bytes())
     }
 
+    pub(crate) fn to_seed(self) -> u64 {
+        self.seed
+    }
+
+    #[inline(always)]
+    pub(crate) fn from_seed(seed: u64) -> Salt {
+        Salt { seed }
+    }
+
     #[inline(always)]
     pub(crate) fn bucket_of(self, key: &[u8]) -> u64 {
-        // The branch leaves little to be inlined into those who ask.
+        // The branch keeps the code small that is inlined at every call site.
         if key.len() <= 16 { xxh3_64_with_seed(key, self.seed) } else { self.bucket_of_long(key) }
     }
 
@@ -60,9 +69,9 @@ impl Salt {
 }
 
 impl Percent {
-    /// Whether a user in this bucket is among this percentage: `bucket * 10^6 / 2^64 < ppm`.
+    /// Returns whether this percentage admits a bucket: `bucket * 10^6 / 2^64 < ppm`.
     ///
-    /// Nobody is in 0% and everybody in 100%, at the first and the last bucket too.
+    /// 0% admits no bucket, and 100% admits every bucket including the last.
     ///
     /// # Example
     ///
@@ -78,14 +87,23 @@ impl Percent {
     }
 }
 
-/// A percentage prepared for comparing: the first bucket that is not among it.
+/// A percentage compiled for comparison: the first bucket that it does not admit.
 ///
-/// 100% would be 2^64, one more than fits. It is `u64::MAX`, which no other percentage comes to: 999,999 parts are 18 * 10^12
-/// below it.
+/// 100% would be 2^64, one more than fits. It is stored as `u64::MAX`, which no other percentage reaches: 999,999 parts per
+/// million are 18 * 10^12 below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Threshold(u64);
 
 impl Threshold {
+    #[inline(always)]
+    pub(crate) fn from_word(word: u64) -> Threshold {
+        Threshold(word)
+    }
+
+    pub(crate) fn to_word(self) -> u64 {
+        self.0
+    }
+
     pub(crate) const NOBODY: Threshold = Threshold(0);
     const EVERYONE: Threshold = Threshold(u64::MAX);
 
@@ -100,71 +118,28 @@ impl Threshold {
         bucket < self.0 || self.is_everyone()
     }
 
-    /// A bucket as [`is_above`](Self::is_above) wants it: none is among 100% alone, so which of the last two it is does not matter.
+    /// Clamps a bucket to `u64::MAX - 1`, so that [`is_above`](Self::is_above) also covers 100%.
     #[inline]
     pub(crate) fn below_everyone(bucket: u64) -> u64 {
         bucket.min(u64::MAX - 1)
     }
 
-    /// [`admits`](Self::admits) in one comparison, for asking many about one bucket.
+    /// Same as [`admits`](Self::admits) in one comparison, for a clamped bucket.
     #[inline]
     pub(crate) fn is_above(self, below_everyone: u64) -> bool {
         below_everyone < self.0
     }
 
-    /// Whether every bucket is admitted.
+    /// Returns whether every bucket is admitted.
     #[inline]
     pub(crate) fn is_everyone(self) -> bool {
         self == Threshold::EVERYONE
     }
 
-    /// Whether no bucket is admitted.
+    /// Returns whether no bucket is admitted.
     #[inline]
     pub(crate) fn is_nobody(self) -> bool {
         self == Threshold::NOBODY
-    }
-}
-
-/// A threshold as one word, or that it takes more than a threshold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Quick(u64);
-
-impl Quick {
-    pub(crate) const NOBODY: Quick = Quick(Threshold::NOBODY.0);
-    /// No percentage comes to this one either: see [`Threshold`].
-    pub(crate) const ASK: Quick = Quick(u64::MAX - 1);
-
-    #[inline]
-    pub(crate) fn from_word(word: u64) -> Quick {
-        Quick(word)
-    }
-
-    #[inline]
-    pub(crate) fn to_word(self) -> u64 {
-        self.0
-    }
-
-    #[inline]
-    pub(crate) fn is_ask(self) -> bool {
-        self == Quick::ASK
-    }
-
-    /// Whether it takes no bucket to answer: it is to be asked, or everybody has it.
-    #[inline]
-    pub(crate) fn is_for_all(self) -> bool {
-        self.0 >= Quick::ASK.0
-    }
-
-    /// The answer for a bucket, where it is not to be asked.
-    #[inline]
-    pub(crate) fn admits(self, bucket: u64) -> bool {
-        Threshold(self.0).is_above(Threshold::below_everyone(bucket))
-    }
-}
-
-impl From<Threshold> for Quick {
-    fn from(threshold: Threshold) -> Quick {
-        Quick(threshold.0)
     }
 }
 

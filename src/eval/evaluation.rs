@@ -1,10 +1,10 @@
-//! The answer, and why.
+//! A decision with its reason.
 
 use std::fmt;
 
 use super::stage::StageName;
 
-/// An answer with its explanation: what was decided, by which rule, from which version.
+/// A decision with its explanation: the reason, the flag's stage, the user's cohort and bucket, and the version.
 ///
 /// # Example
 ///
@@ -23,13 +23,13 @@ use super::stage::StageName;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evaluation {
-    /// The decision, the same that `is_enabled` gives.
+    /// Whether the user has the flag, as `is_enabled` returns it.
     pub enabled: bool,
-    /// The rule that made it.
+    /// The rule that decided.
     pub reason: Reason,
-    /// Where the flag is now, [`StageName::OFF`] included; `None` for an unknown flag.
+    /// The flag's stage, which may be [`StageName::OFF`]; `None` for an unknown flag.
     pub stage: Option<StageName>,
-    /// The earliest stage whose audience holds the user; `None` when no stage does.
+    /// The earliest stage whose audience holds the user; `None` if no stage does.
     pub cohort: Option<StageName>,
     /// The user's bucket for the flag's salt, 0 to 2^64 - 1; `None` for an unknown flag.
     pub bucket: Option<u64>,
@@ -37,10 +37,10 @@ pub struct Evaluation {
     pub version: u64,
 }
 
-/// Why an answer is what it is. [`as_str`](Reason::as_str) gives `OpenFeature`'s name for it.
+/// The rule that decided. [`as_str`](Reason::as_str) returns the name that `OpenFeature` uses.
 ///
-/// Where several rules would do, the first of this order is told: unknown, off, held back,
-/// everybody, percentage, group.
+/// If several rules apply, the first in this order is the reason: unknown, off, held back, everybody, percentage,
+/// group.
 ///
 /// # Example
 ///
@@ -53,24 +53,24 @@ pub struct Evaluation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// No flag of that name (`ERROR`, with the error code `FLAG_NOT_FOUND`).
+    /// There is no flag with this name (`ERROR`, with the error code `FLAG_NOT_FOUND`).
     FlagNotFound,
     /// The flag is off, before its first stage (`DISABLED`).
     Off,
     /// The user is in a group that waits for a later stage (`TARGETING_MATCH`).
     HeldBack,
-    /// The stage is for everybody (`STATIC`).
+    /// The flag's stage admits every user (`STATIC`).
     Static,
-    /// The user's bucket decided, for or against (`SPLIT`).
+    /// The user's bucket is inside or outside of the percentage (`SPLIT`).
     Split,
-    /// The user is in a group of a stage reached (`TARGETING_MATCH`).
+    /// The user is in a group of a reached stage (`TARGETING_MATCH`).
     TargetingMatch,
-    /// The user is in no group of a stage that has no percentage (`DEFAULT`).
+    /// The stage has no percentage, and the user is in no group (`DEFAULT`).
     Default,
 }
 
 impl Reason {
-    /// The reason's name in the `OpenFeature` specification.
+    /// Returns the name of the reason in the `OpenFeature` specification.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -84,7 +84,7 @@ impl Reason {
     }
 }
 
-/// The `OpenFeature` name.
+/// Prints the name that `OpenFeature` uses.
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

@@ -1,58 +1,59 @@
-//! Where the flag of a name stands.
+//! The index of a snapshot's flags by name.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::flag::Flag;
-use super::places::{ABSENT, Places, hash};
+pub(super) use super::perfect_hash::VACANT as ABSENT;
+use super::perfect_hash::{NameHash, PerfectHash};
 
-/// Where each key's flag stands in a snapshot. Shared by versions that have the same keys.
+/// The slot of each flag by its name. Versions with the same keys share it.
 #[derive(Debug)]
 pub(crate) struct Names {
-    /// No two of the process have the same, so it says whether a remembered slot holds.
-    index: u32,
-    places: Places,
-    /// By place; `ABSENT` where there is no flag.
+    /// Unique in the process. It says whether a remembered slot belongs to this index.
+    id: u32,
+    hash: PerfectHash,
+    /// The slot at each index, or `ABSENT`.
     slots: Box<[u32]>,
-    /// Whether every key has a place.
-    is_whole: bool,
+    /// Whether every key has an index.
+    is_complete: bool,
 }
 
 impl Names {
-    /// Of flags in order of their keys.
+    /// Indexes flags that are sorted by key.
     pub(super) fn new(flags: &[Flag]) -> Names {
-        // Relaxed: all that counts is that no two calls get the same number.
+        // Relaxed: only the uniqueness of the number matters.
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let index = NEXT.fetch_add(1, Ordering::Relaxed);
-        let hashes: Vec<u64> = flags.iter().map(|flag| hash(flag.key().as_str())).collect();
-        let (places, slots) = Places::new(&hashes);
-        let is_whole = slots.iter().filter(|&&slot| slot != ABSENT).count() == flags.len();
-        Names { index, places, slots, is_whole }
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let hashes: Vec<_> = flags.iter().map(|flag| NameHash::new(flag.key().as_str())).collect();
+        let (hash, slots) = PerfectHash::new(&hashes);
+        let is_complete = slots.iter().filter(|slot| **slot != ABSENT).count() == flags.len();
+        Names { id, hash, slots, is_complete }
     }
 
-    pub(super) fn index(&self) -> u32 {
-        self.index
+    pub(super) fn hash(&self) -> &PerfectHash {
+        &self.hash
     }
 
-    pub(super) fn places(&self) -> (&Places, &[u32]) {
-        (&self.places, &self.slots)
+    pub(super) fn id(&self) -> u32 {
+        self.id
     }
 
-    /// The slot of the flag with that key, among the flags of a snapshot that has these names.
+    /// Returns the slot of the flag with this key. `flags` are those of a snapshot with this index.
     #[inline(always)]
     pub(super) fn slot(&self, key: &str, flags: &[Flag]) -> Option<u32> {
-        let slot = *self.slots.get(self.places.of(key))?;
+        let slot = *self.slots.get(self.hash.index(NameHash::new(key)))?;
         if flags.get(slot as usize).is_some_and(|flag| flag.key().as_str() == key) {
             return Some(slot);
         }
-        if self.is_whole { None } else { self.search(key, flags) }
+        if self.is_complete { None } else { search(key, flags) }
     }
+}
 
-    /// The same where not every key has its place.
-    #[cold]
-    fn search(&self, key: &str, flags: &[Flag]) -> Option<u32> {
-        let slot = flags.binary_search_by(|flag| flag.key().as_str().cmp(key)).ok()?;
-        u32::try_from(slot).ok()
-    }
+/// Finds a key without an index.
+#[cold]
+fn search(key: &str, flags: &[Flag]) -> Option<u32> {
+    let slot = flags.binary_search_by(|flag| flag.key().as_str().cmp(key)).ok()?;
+    u32::try_from(slot).ok()
 }
 
 #[cfg(test)]
@@ -62,22 +63,34 @@ mod tests {
     use crate::plan::Plan;
 
     #[test]
-    fn flags_without_a_place_are_found_all_the_same() {
+    fn flags_without_an_index_are_found_too() {
         let document: String = (0..100).map(|n| format!("[flags.f{n}]\n")).collect();
         let plan = Plan::parse(format!("schema = 1\n{document}")).expect("a plan");
         let snapshot = plan.compile();
         let flags = snapshot.flags();
         let mut names = Names::new(flags);
-        assert!(names.is_whole);
-        for is_whole in [true, false] {
+        assert!(names.is_complete);
+        for _ in [true, false] {
             for (flag, slot) in flags.iter().zip(0..) {
                 assert_eq!(names.slot(flag.key().as_str(), flags), Some(slot));
             }
             assert_eq!(names.slot("f100", flags), None);
-            // As if every other had been left out.
-            let slots = names.slots.iter().map(|slot| if slot % 2 == 0 { ABSENT } else { *slot });
-            names.slots = slots.collect();
-            names.is_whole = !is_whole;
+            // As if the hash had left out every other key.
+            names.slots.iter_mut().filter(|slot| **slot % 2 == 0).for_each(|slot| *slot = ABSENT);
+            names.is_complete = false;
+        }
+    }
+
+    #[test]
+    fn keys_of_every_length_are_told_apart() {
+        let keys: Vec<String> = (1..=64).map(|len| "k".repeat(len)).collect();
+        let document: String = keys.iter().map(|key| format!("[flags.{key}]\n")).collect();
+        let plan = Plan::parse(format!("schema = 1\n{document}")).expect("a plan");
+        let snapshot = plan.compile();
+        for key in &keys {
+            assert_eq!(snapshot.flag(key).expect("it is there").key().as_str(), key);
+            let other = format!("{}x", &key[1..]);
+            assert!(snapshot.flag(&other).is_none(), "{other}");
         }
     }
 }

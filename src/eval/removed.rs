@@ -8,35 +8,36 @@ use super::flag::{Flag, FlagDefinition, HoldBack};
 use super::stage::Stage;
 use crate::key::Key;
 
-/// The flags that earlier versions had, each with the version that removed it: a flag that is added again goes on from there.
+/// The removed flags, each with the version that removed it. A flag that comes back counts as being where it was.
 ///
-/// Their lists of users are forgotten, so a flag takes some hundred bytes.
+/// Keeps no lists of users, so a flag takes a few hundred bytes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Removed(Arc<BTreeMap<Key, (u64, Flag)>>);
 
-/// Flags that are remembered: the latest ones, as many as a document may have.
-const MOST: usize = 100_000;
+/// The number of removed flags that are kept, latest first. A document has at most the same number of flags.
+const MAX_REMOVED: usize = 100_000;
 
 impl Removed {
     pub(crate) fn flag(&self, key: &str) -> Option<&Flag> {
         self.0.get(key).map(|(_, flag)| flag)
     }
 
-    /// What is removed once these flags are replaced by `now`, both in order of their keys.
+    /// Returns the removed flags after a version that replaces the flags `before` by `now`. Both are in order of their
+    /// keys.
     pub(super) fn after(&self, version: u64, before: &[Flag], now: &[Flag]) -> Removed {
         let is_left = |key: &Key| now.binary_search_by(|flag| flag.key().cmp(key)).is_ok();
         let gone = before.iter().filter(|flag| !is_left(flag.key()));
         let gone = gone.map(|flag| {
             let definition = Arc::new(flag.definition().without_users());
-            (flag.key().clone(), (version, flag.under(definition)))
+            (flag.key().clone(), (version, flag.with_definition(definition)))
         });
         let known = self.0.iter().filter(|(key, _)| !is_left(key));
         let known = known.map(|(key, removed)| (key.clone(), removed.clone()));
         let mut removed: BTreeMap<_, _> = known.chain(gone).collect();
-        if removed.len() > MOST {
+        if removed.len() > MAX_REMOVED {
             let mut versions: Vec<u64> = removed.values().map(|(version, _)| *version).collect();
             versions.sort_unstable();
-            let oldest = versions.get(removed.len() - MOST).copied().unwrap_or_default();
+            let oldest = versions.get(removed.len() - MAX_REMOVED).copied().unwrap_or_default();
             removed.retain(|_, (version, _)| *version >= oldest);
         }
         Removed(Arc::new(removed))
@@ -44,23 +45,24 @@ impl Removed {
 }
 
 impl FlagDefinition {
-    /// The same definition without listed users: for comparing later, at little cost.
+    /// Returns the definition without listed users, which takes little memory and can still be compared.
     pub(crate) fn without_users(&self) -> FlagDefinition {
-        let light = |group: &Arc<Group>| {
+        let emptied = |group: &Arc<Group>| {
             let (name, rules, by_file) = (group.name.clone(), group.rules.clone(), group.by_file);
             Arc::new(Group { name, users: UserSet::default(), rules, by_file })
         };
         let stage = |stage: &Stage| {
-            Stage::new(*stage.name(), stage.percent, stage.groups.iter().map(light).collect())
+            Stage::new(*stage.name(), stage.percent, stage.groups.iter().map(emptied).collect())
         };
-        let hold = |hold: &HoldBack| HoldBack { group: light(&hold.group), until: hold.until };
+        let hold = |hold: &HoldBack| HoldBack { group: emptied(&hold.group), until: hold.until };
         FlagDefinition {
             key: self.key.clone(),
             salt: self.salt,
             owner: None,
-            remarks: None,
+            texts: None,
             stages: self.stages.iter().map(stage).collect(),
             hold_back: self.hold_back.iter().map(hold).collect(),
+            filter: None,
         }
     }
 }

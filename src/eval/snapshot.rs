@@ -1,21 +1,24 @@
-//! One validated, immutable state of all flags.
+//! Snapshots: immutable versions of all flags.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::evaluation::{Evaluation, Reason};
 use super::flag::Flag;
-use super::names::Names;
-use super::places::{ABSENT, Places};
+use super::names::{ABSENT, Names};
+use super::perfect_hash::PerfectHash;
 use super::removed::Removed;
 use super::user::AsUser;
 
-/// Every flag of one version.
+/// One validated, immutable version of all flags.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     version: u64,
+    /// Unique in the process. A snapshot has a higher token than the snapshot that it was made from.
     token: u64,
-    /// That of `names`, at hand.
+    /// The token of the first snapshot of the same document.
+    document: u64,
+    /// A copy of the number of `names`, which saves a load.
     index: u32,
     names: Arc<Names>,
     /// In order of their keys.
@@ -23,16 +26,16 @@ pub(crate) struct Snapshot {
     removed: Removed,
 }
 
-/// Where a key's flag stood when last looked up: the index asked and the slot found in it.
+/// The result of a lookup by name, to be remembered: the index that was searched, and the slot of the flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slot {
     index: u32,
-    /// `ABSENT` where the index has no such key.
+    /// `ABSENT` if the index does not have the key.
     slot: u32,
 }
 
 impl Slot {
-    /// Both halves in one word.
+    /// Returns both numbers in one word.
     #[inline]
     pub(crate) fn to_word(self) -> u64 {
         (u64::from(self.index) << 32) | u64::from(self.slot)
@@ -46,8 +49,8 @@ impl Slot {
 }
 
 impl Snapshot {
-    /// A snapshot of these flags, each key at most once. Takes over the index of `previous` when
-    /// the keys are the same.
+    /// Creates a snapshot of these flags, which must have different keys. Shares the index of `previous` if the keys
+    /// are the same.
     pub(crate) fn new(version: u64, mut flags: Vec<Flag>, previous: Option<&Snapshot>) -> Snapshot {
         flags.sort_unstable_by(|a, b| a.key().cmp(b.key()));
         let names = match previous {
@@ -59,28 +62,35 @@ impl Snapshot {
             Some(previous) if Arc::ptr_eq(&previous.names, &names) => previous.removed.clone(),
             Some(previous) => previous.removed.after(version, &previous.flags, &flags),
         };
-        Snapshot::of(version, names, flags, removed)
+        Snapshot::of(version, None, names, flags, removed)
     }
 
-    fn of(version: u64, names: Arc<Names>, flags: Vec<Flag>, removed: Removed) -> Snapshot {
-        // Relaxed: all that counts is that each call gets a number, higher than that of the
-        // snapshot it was made from, which its thread has seen.
+    fn of(
+        version: u64,
+        document: Option<u64>,
+        names: Arc<Names>,
+        flags: Vec<Flag>,
+        removed: Removed,
+    ) -> Snapshot {
+        // Relaxed: each call gets a unique number. It is higher than the token of the previous snapshot, which this
+        // thread has read.
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let token = NEXT.fetch_add(1, Ordering::Relaxed);
-        Snapshot { version, token, index: names.index(), names, flags, removed }
+        let document = document.unwrap_or(token);
+        Snapshot { version, token, document, index: names.id(), names, flags, removed }
     }
 
-    /// The next version, with one flag replaced by one of the same key.
+    /// Returns the next version, in which `flag` replaces the flag in this slot. Both must have the same key.
     pub(crate) fn with(&self, slot: usize, flag: Flag) -> Snapshot {
         let mut flags = self.flags.clone();
         if let Some(place) = flags.get_mut(slot) {
             *place = flag;
         }
         let (names, removed) = (Arc::clone(&self.names), self.removed.clone());
-        Snapshot::of(self.version + 1, names, flags, removed)
+        Snapshot::of(self.version + 1, Some(self.document), names, flags, removed)
     }
 
-    /// The flag of that key as it was when it was removed, without listed users.
+    /// Returns a removed flag as it was before the removal, without listed users.
     pub(crate) fn removed(&self, key: &str) -> Option<&Flag> {
         self.removed.flag(key)
     }
@@ -89,23 +99,23 @@ impl Snapshot {
         self.version
     }
 
-    /// No two snapshots of the process have the same, and one made from another has a higher one.
+    /// Returns a number that is unique in the process. A snapshot has a higher one than the snapshot that it was made
+    /// from.
     #[inline]
     pub(crate) fn token(&self) -> u64 {
         self.token
     }
 
-    /// Whether both have the same flags, each at the same place.
-    pub(crate) fn has_names_of(&self, other: &Snapshot) -> bool {
-        self.index == other.index
+    /// Returns a number that snapshots with the same definitions of flags share.
+    pub(crate) fn document(&self) -> u64 {
+        self.document
     }
 
-    /// Where the names of the flags are, and which flag is at each place.
-    pub(crate) fn places(&self) -> (&Places, &[u32]) {
-        self.names.places()
+    pub(crate) fn perfect_hash(&self) -> &PerfectHash {
+        self.names.hash()
     }
 
-    /// Every flag, in order of their keys.
+    /// Returns every flag, in order of the keys.
     pub(crate) fn flags(&self) -> &[Flag] {
         &self.flags
     }
@@ -115,20 +125,20 @@ impl Snapshot {
         self.find(key).map(|(_, flag)| flag)
     }
 
-    /// The flag with that key, and its place in [`flags`](Self::flags).
+    /// Returns the flag with this key, and its index in [`flags`](Self::flags).
     #[inline(always)]
     pub(crate) fn find(&self, key: &str) -> Option<(usize, &Flag)> {
         let slot = self.names.slot(key, &self.flags)? as usize;
         Some((slot, self.flags.get(slot)?))
     }
 
-    /// What to remember of a key, for [`at`](Self::at).
+    /// Returns the slot of a key, to be remembered for [`at`](Self::at).
     pub(crate) fn slot(&self, key: &str) -> Slot {
         let slot = self.names.slot(key, &self.flags).unwrap_or(ABSENT);
         Slot { index: self.index, slot }
     }
 
-    /// The flag at a remembered slot; `Err` when the slot is of another index.
+    /// Returns the flag at a remembered slot. Fails if the slot belongs to another index.
     #[inline]
     pub(crate) fn at(&self, slot: Slot) -> Result<Option<&Flag>, OtherIndex> {
         if slot.index == self.index {
@@ -138,6 +148,13 @@ impl Snapshot {
         }
     }
 
+    /// Returns whether the user has the flag. An unknown flag is off.
+    #[inline(always)]
+    pub(crate) fn is_enabled(&self, flag: &str, user: &impl AsUser) -> bool {
+        self.flag(flag).is_some_and(|flag| flag.is_enabled(user))
+    }
+
+    #[inline(always)]
     pub(crate) fn evaluate(&self, flag: Option<&Flag>, user: &impl AsUser) -> Evaluation {
         match flag {
             Some(flag) => flag.evaluate(user, self.version),
@@ -153,7 +170,7 @@ impl Snapshot {
     }
 }
 
-/// A slot remembered from another index.
+/// The error of a slot that belongs to another index.
 #[derive(Debug)]
 pub(crate) struct OtherIndex;
 

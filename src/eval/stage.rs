@@ -1,4 +1,4 @@
-//! The steps of a rollout.
+//! The stages of a plan.
 
 use std::fmt;
 use std::num::NonZeroU8;
@@ -11,22 +11,22 @@ use super::evaluation::Reason;
 use crate::key::{self, KeyError};
 use crate::percent::Percent;
 
-/// How far a flag is: 0 is off, 1 the plan's first stage, and so on.
+/// A flag's position in its plan: 0 is `off`, and 1 is the first stage.
 pub(crate) type Position = u16;
 
-/// Bytes a stage's name may have: it is copied into every [`Evaluation`](super::Evaluation).
+/// The longest name of a stage, in bytes. The name is copied into every [`Evaluation`](super::Evaluation).
 pub(crate) const MAX_STAGE_NAME_BYTES: usize = 31;
 
-/// One step of a plan, compiled.
+/// A compiled stage of a plan.
 #[derive(Debug)]
 pub(crate) struct Stage {
-    /// Always there: the `Option` is what answers have, so that it is copied whole.
+    /// Always `Some`. An [`Evaluation`](super::Evaluation) has an `Option`, so this field is copied as a whole.
     pub(super) name: Option<StageName>,
     pub(crate) threshold: Threshold,
     pub(crate) percent: Percent,
-    /// What decides about users whom no group names, while a flag is here.
+    /// The reason for users whom no group names, while a flag is in this stage.
     pub(super) reason: Reason,
-    /// Added by this stage; those of earlier stages stay in.
+    /// The groups that this stage adds to the groups of earlier stages.
     pub(crate) groups: Box<[Arc<Group>]>,
 }
 
@@ -46,8 +46,9 @@ impl Stage {
     }
 }
 
-/// The name of a stage, or `off`: at most 31 bytes of ASCII, held in the value itself so that an
-/// answer can carry it without allocating.
+/// The name of a stage, or `off`: at most 31 bytes of ASCII.
+///
+/// The value holds the text itself, so an [`Evaluation`](crate::Evaluation) contains it without an allocation.
 ///
 /// # Example
 ///
@@ -66,7 +67,7 @@ pub struct StageName {
 }
 
 impl StageName {
-    /// Before the first stage: nobody has the flag.
+    /// The name of the position before the first stage, where no user has the flag.
     pub const OFF: StageName = StageName::literal("off");
 
     pub(crate) fn parse(text: &str) -> Result<StageName, KeyError> {
@@ -74,7 +75,7 @@ impl StageName {
         Ok(StageName::literal(text))
     }
 
-    /// `text` has 1 to 31 bytes, all ASCII; what is beyond is cut.
+    /// Creates a name from 1 to 31 bytes of ASCII. Longer text is cut.
     #[expect(clippy::cast_possible_truncation, reason = "`len` is at most 31")]
     pub(crate) const fn literal(text: &str) -> StageName {
         let mut bytes = [0; MAX_STAGE_NAME_BYTES];
@@ -90,7 +91,7 @@ impl StageName {
         StageName { bytes, len }
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.bytes

@@ -1,14 +1,13 @@
-//! Who is asking.
+//! Users: keys and attributes.
 
 use std::fmt;
 
 use smallvec::SmallVec;
 
-/// Anything that can be asked about: a key, and attributes if it has any.
+/// A user: a key, and perhaps attributes.
 ///
-/// Strings, byte strings and integers are users by themselves; [`User`] adds attributes to one; and
-/// an application's own session or account type becomes one by implementing this trait, without
-/// anything being built or copied for a question.
+/// Strings, byte strings and integers are users. [`User`] adds attributes to a key. Implement this trait for your
+/// session or account type, and a check copies nothing.
 ///
 /// # Example
 ///
@@ -32,11 +31,11 @@ use smallvec::SmallVec;
 /// assert_eq!(account.attribute("region"), Some("eu-west"));
 /// ```
 pub trait AsUser {
-    /// What identifies the user, the same in every process and for as long as answers shall stay
-    /// the same.
+    /// Returns the user's key. Users keep their flags only if their keys are the same in every process, and never
+    /// change.
     fn key(&self) -> UserKey<'_>;
 
-    /// The value of the attribute with this name, if the user has it.
+    /// Returns the value of an attribute, if the user has the attribute.
     fn attribute(&self, name: &str) -> Option<&str> {
         let _ = name;
         None
@@ -55,8 +54,7 @@ impl<T: AsUser + ?Sized> AsUser for &T {
     }
 }
 
-/// A user key: any bytes, usually text. An integer is its decimal text, so `42` and `"42"` are the
-/// same user.
+/// A user key: any bytes, usually text. An integer counts as its decimal text, so `42` and `"42"` are the same user.
 ///
 /// # Example
 ///
@@ -72,21 +70,21 @@ pub struct UserKey<'a>(Repr<'a>);
 #[derive(Clone, Copy)]
 enum Repr<'a> {
     Bytes(&'a [u8]),
-    /// The text stands at the end of the buffer.
+    /// The text begins at `start` and ends with the buffer.
     Decimal {
         buffer: [u8; MAX_DIGITS],
         start: u8,
     },
 }
 
-/// Characters of the longest integer, `i128::MIN`.
+/// The length of the longest integer, `i128::MIN`.
 const MAX_DIGITS: usize = MAX_DIGITS_U8 as usize;
 const MAX_DIGITS_U8: u8 = 40;
 
 const DIGITS: [u8; 10] = *b"0123456789";
 
 impl UserKey<'_> {
-    /// The bytes that are hashed.
+    /// Returns the bytes that are hashed.
     #[inline]
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -98,7 +96,7 @@ impl UserKey<'_> {
         }
     }
 
-    /// The decimal text of an integer.
+    /// Creates the decimal text of an integer.
     fn decimal(mut magnitude: u128, negative: bool) -> UserKey<'static> {
         let mut buffer = [b'-'; MAX_DIGITS];
         let mut start = MAX_DIGITS_U8;
@@ -110,12 +108,13 @@ impl UserKey<'_> {
                 break;
             }
         }
-        // What stands before the digits is a sign as it is.
+        // The buffer is filled with `-`, so the byte before the digits is already a sign.
         UserKey(Repr::Decimal { buffer, start: start - u8::from(negative) })
     }
 }
 
-/// The length of the key. A user key is personal data: log [`as_bytes`](UserKey::as_bytes) where that is intended.
+/// Prints the length of the key, because a user key is personal data. Use [`as_bytes`](UserKey::as_bytes) to log the
+/// key itself.
 impl fmt::Debug for UserKey<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "UserKey({} bytes)", self.as_bytes().len())
@@ -187,10 +186,10 @@ macro_rules! integers_are_users {
 
 integers_are_users!(u8, i8; u16, i16; u32, i32; u64, i64; u128, i128; usize, isize);
 
-/// A key with attributes, for groups that match by `where`.
+/// A user key with attributes, for groups that match attributes (`where`).
 ///
-/// Everything is borrowed. Up to eight attributes stand in the value itself; more go to the heap.
-/// Of several values for one name the last counts.
+/// Keys and attributes are borrowed. The value has room for eight attributes; more are allocated. If an attribute has
+/// several values, the last one counts.
 ///
 /// # Example
 ///
@@ -208,14 +207,14 @@ pub struct User<'a> {
 }
 
 impl<'a> User<'a> {
-    /// A user without attributes.
+    /// Creates a user without attributes.
     #[inline]
     #[must_use]
     pub fn new(key: impl Into<UserKey<'a>>) -> User<'a> {
         User { key: key.into(), attributes: SmallVec::new() }
     }
 
-    /// The user with this attribute as well.
+    /// Adds an attribute.
     #[inline]
     #[must_use]
     pub fn attribute(mut self, name: &'a str, value: &'a str) -> User<'a> {
@@ -224,7 +223,7 @@ impl<'a> User<'a> {
     }
 }
 
-/// The length of the key and the names of the attributes: key and values are personal data.
+/// Prints the length of the key and the names of the attributes. The key and the values are personal data.
 impl fmt::Debug for User<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let attributes = Names(&self.attributes);

@@ -1,126 +1,204 @@
-//! What a question by name is answered by without looking at a snapshot.
+//! The fast path of a check by name.
 
-use std::sync::Arc;
+use std::sync::OnceLock;
 
-use super::shortcut::{InForce, Shortcut};
-use super::sync::{AtomicBool, Ordering};
-use crate::eval::{AsUser, Places, Stage, Unlisted};
-use crate::key::Key;
+use super::fast_path::FastPath;
+use super::sync::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use crate::eval::{AsUser, Flag, NameHash, PerfectHash, Shape, Snapshot};
 
-/// The shortcuts of the flags of a gate's first plan, by name. It stays where it is for as long as the gate lives: so a
-/// question needs nothing that keeps it from being freed, as it does for a snapshot. Flags that come later are looked up in the
-/// snapshot.
+/// A cache of fast paths by name.
+///
+/// Its memory stays where it is while the gate lives, so a check needs no protection from its being freed. Checks fill and renew
+/// the entries. They use an entry only if it has the flag's name and the newest token, so a wrong entry cannot answer: then the
+/// snapshot does.
+///
+/// An entry is where the perfect hash of the newest snapshot has its name. For a document with more flags than entries, an
+/// update adds a larger table.
+#[derive(Debug, Default)]
 pub(super) struct ByName {
-    pub(super) of: Places,
-    pub(super) places: Box<[Place]>,
-    /// Whether the snapshot may have flags that are not here: as a shortcut's threshold, closed by an update before the swap.
-    pub(super) others: AtomicBool,
-    /// Those of each plan: most flags follow one that others follow, too.
-    pub(super) plans: Vec<Arc<[Stage]>>,
+    /// The first table has room for the first document, and each other one for twice as many flags as the one before.
+    tables: [OnceLock<Table>; MAX_TABLES],
+    /// The index of the table that checks use.
+    active: AtomicUsize,
 }
 
-/// A flag, with all that a check needs of it in one cache line.
+/// Twice as many flags as a document may have, whatever the first document had.
+const MAX_TABLES: usize = 18;
+
+#[derive(Debug)]
+struct Table {
+    /// The [`Shape`] of the newest perfect hash.
+    shape: AtomicU64,
+    /// The pilots of the newest perfect hash.
+    pilots: Box<[AtomicU16]>,
+    entries: Box<[Entry]>,
+    /// By the index of the entry: the middle of names with more than [`SHORT`] bytes. Empty until there is such a name.
+    long_names: OnceLock<Box<[Words<14>]>>,
+}
+
+/// A flag, with all that a check needs in one cache line.
+#[derive(Debug)]
 #[repr(align(64))]
-pub(super) struct Place {
-    pub(super) shortcut: Shortcut,
-    pub(super) name: Name,
+struct Entry {
+    fast_path: FastPath,
+    name: Words<3>,
 }
 
-/// What a place is for.
-pub(super) enum Name {
-    /// Nothing.
-    None,
-    /// In place.
-    Short {
-        len: u8,
-        bytes: [u8; Name::SHORT],
-    },
-    Long(Arc<str>),
-}
+/// A part of a name, in words.
+#[derive(Debug)]
+struct Words<const N: usize>([AtomicU64; N]);
+
+/// The bytes of a name that an entry has room for.
+const SHORT: usize = 23;
 
 impl ByName {
-    /// The answer, if the snapshot is not to be asked.
+    /// Returns whether the user has the flag; `None` if the snapshot must answer.
     #[inline(always)]
-    pub(super) fn is_enabled(&self, user: &impl AsUser, flag: &str) -> Option<bool> {
-        match self.find(flag) {
-            Some(shortcut) => shortcut.is_enabled(user),
-            // Acquire: as in the shortcut.
-            None => (!self.others.load(Ordering::Acquire)).then_some(false),
+    pub(super) fn is_enabled(&self, newest: u64, user: &impl AsUser, flag: &str) -> Option<bool> {
+        let table = self.table()?;
+        let index = table.index(NameHash::new(flag))?;
+        let entry = table.entries.get(index)?;
+        entry.fast_path.is_enabled(newest, user, || table.is_name(index, entry, flag))
+    }
+
+    /// Copies a flag of a snapshot.
+    pub(super) fn renew(&self, snapshot: &Snapshot, flag: &Flag) {
+        let key = flag.key().as_str();
+        let Some((table, entry, index)) = self.table().and_then(|table| {
+            let index = table.renew_index(snapshot.perfect_hash(), NameHash::new(key));
+            Some((table, table.entries.get(index)?, index))
+        }) else {
+            return;
+        };
+        entry.fast_path.renew(snapshot, Some(flag), || table.set_name(index, entry, key));
+    }
+
+    /// Copies all flags with lists, so that no check has to copy a long list.
+    pub(super) fn renew_lists(&self, snapshot: &Snapshot) {
+        let flags = snapshot.flags().iter().filter(|flag| flag.filter().is_some());
+        flags.for_each(|flag| self.renew(snapshot, flag));
+    }
+
+    /// Makes room for the flags of a snapshot.
+    pub(super) fn reserve(&self, snapshot: &Snapshot) {
+        let indices = snapshot.perfect_hash().shape().indices();
+        let Some(first) = self.tables.first().filter(|_| !snapshot.flags().is_empty()) else {
+            return;
+        };
+        let first = first.get_or_init(|| Table::new(indices));
+        let factor = indices.div_ceil(first.entries.len()).next_power_of_two();
+        let table = factor.trailing_zeros() as usize;
+        if let Some(larger) = self.tables.get(table) {
+            larger.get_or_init(|| Table::new(first.entries.len() * factor));
+            // Release: pairs with the acquire in `table`.
+            self.active.fetch_max(table, Ordering::Release);
         }
     }
 
-    /// The user, and by which stages they are to be placed, if the snapshot is not to be asked.
     #[inline(always)]
-    pub(super) fn unlisted(
-        &self,
-        user: &impl AsUser,
-        flag: &str,
-        in_force: &InForce,
-    ) -> Option<(Unlisted, &[Stage])> {
-        let shortcut = self.find(flag)?;
-        Some((shortcut.unlisted(user, in_force)?, self.stages(shortcut)))
-    }
-
-    #[inline]
-    pub(super) fn stages(&self, shortcut: &Shortcut) -> &[Stage] {
-        self.plans.get(shortcut.plan as usize).map(|stages| &**stages).unwrap_or_default()
-    }
-
-    #[inline(always)]
-    pub(super) fn find(&self, flag: &str) -> Option<&Shortcut> {
-        let place = self.places.get(self.of.of(flag))?;
-        place.name.is(flag).then_some(&place.shortcut)
+    fn table(&self) -> Option<&Table> {
+        // Acquire: pairs with the release in `reserve`.
+        self.tables.get(self.active.load(Ordering::Acquire))?.get()
     }
 }
 
-impl Name {
-    /// What is left of 64 bytes.
-    const SHORT: usize = 30;
-
-    pub(super) fn of(flag: &Key) -> Name {
-        let text = flag.as_str().as_bytes();
-        let mut bytes = [0; Name::SHORT];
-        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
-            (Some(place), Ok(len)) => {
-                place.copy_from_slice(text);
-                Name::Short { len, bytes }
-            }
-            _ => Name::Long(flag.shared()),
+impl Table {
+    fn new(indices: usize) -> Table {
+        let entry = || Entry { fast_path: FastPath::empty(), name: Words::new() };
+        let pilots = PerfectHash::groups(indices);
+        Table {
+            shape: AtomicU64::new(0),
+            pilots: std::iter::repeat_with(|| AtomicU16::new(0)).take(pilots).collect(),
+            entries: std::iter::repeat_with(entry).take(indices).collect(),
+            long_names: OnceLock::new(),
         }
     }
 
-    pub(super) fn as_str(&self) -> Option<&str> {
-        match self {
-            Name::None => None,
-            Name::Short { len, bytes } => std::str::from_utf8(bytes.get(..usize::from(*len))?).ok(),
-            Name::Long(name) => Some(name),
-        }
+    /// Returns the index of a name.
+    #[inline(always)]
+    fn index(&self, name: NameHash) -> Option<usize> {
+        // Relaxed: a wrong shape or pilot leads to an entry with another name, or another token.
+        let shape = Shape::from_word(self.shape.load(Ordering::Relaxed));
+        let pilot = self.pilots.get(shape.group(name))?.load(Ordering::Relaxed);
+        Some(shape.index(name, pilot))
     }
 
-    #[inline]
-    fn is(&self, flag: &str) -> bool {
-        match self {
-            Name::None => false,
-            Name::Short { len, bytes } => {
-                usize::from(*len) == flag.len()
-                    && bytes.get(..flag.len()).is_some_and(|bytes| same(bytes, flag.as_bytes()))
+    /// Copies what leads to the index of a name, and returns the index.
+    fn renew_index(&self, hash: &PerfectHash, name: NameHash) -> usize {
+        let (shape, pilot) = (hash.shape(), hash.pilot(name));
+        // Relaxed: as above.
+        self.shape.store(shape.to_word(), Ordering::Relaxed);
+        if let Some(place) = self.pilots.get(shape.group(name)) {
+            place.store(pilot, Ordering::Relaxed);
+        }
+        shape.index(name, pilot)
+    }
+
+    #[inline(always)]
+    fn is_name(&self, index: usize, entry: &Entry, name: &str) -> bool {
+        entry.name.is(&ends(name)) && (name.len() <= SHORT || self.is_long_name(index, name))
+    }
+
+    #[inline(never)]
+    fn is_long_name(&self, index: usize, name: &str) -> bool {
+        let words = self.long_names.get().and_then(|names| names.get(index));
+        words.is_some_and(|words| words.is(&middle(name)))
+    }
+
+    fn set_name(&self, index: usize, entry: &Entry, name: &str) {
+        entry.name.set(ends(name));
+        if name.len() > SHORT {
+            let new = || std::iter::repeat_with(Words::new).take(self.entries.len()).collect();
+            if let Some(words) = self.long_names.get_or_init(new).get(index) {
+                words.set(middle(name));
             }
-            Name::Long(name) => **name == *flag,
         }
     }
 }
 
-/// Whether two of the same length are the same. Most names have 8 to 16 bytes, which are two comparisons; a call to compare
-/// memory takes longer than the rest of the look-up.
-#[inline]
-fn same(a: &[u8], b: &[u8]) -> bool {
-    let halves = |bytes: &[u8]| {
-        let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
-        Some((word(bytes.first_chunk()?), word(bytes.last_chunk()?)))
-    };
-    match (halves(a), halves(b)) {
-        (Some(a), Some(b)) if a != b => false,
-        (Some(_), Some(_)) if a.len() <= 16 => true,
-        _ => a == b,
+impl<const N: usize> Words<N> {
+    fn new() -> Words<N> {
+        Words(std::array::from_fn(|_| AtomicU64::new(0)))
     }
+
+    /// Release: as for the values of a fast path.
+    fn set(&self, words: [u64; N]) {
+        self.0.iter().zip(words).for_each(|(to, from)| to.store(from, Ordering::Release));
+    }
+
+    /// Acquire: as for the values of a fast path.
+    #[inline(always)]
+    fn is(&self, words: &[u64; N]) -> bool {
+        self.0.iter().zip(words).all(|(a, b)| a.load(Ordering::Acquire) == *b)
+    }
+}
+
+/// Returns the first and the last eight bytes of a name, then bytes 8 to 14 and the length. They overlap in a short name.
+#[inline(always)]
+fn ends(name: &str) -> [u64; 3] {
+    let bytes = name.as_bytes();
+    let length = bytes.len() as u64;
+    match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => {
+            let [first, last] = [first, last].map(|bytes| u64::from_le_bytes(*bytes));
+            let next = bytes.get(8..).and_then(|bytes| bytes.first_chunk());
+            let next = next.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+            [first, last, next << 8 | length]
+        }
+        _ => {
+            let shift = |word: u64, byte: &u8| word << 8 | u64::from(*byte);
+            [bytes.iter().fold(0, shift), 0, length]
+        }
+    }
+}
+
+/// Returns the bytes of a long name from byte 15 on, as far as they come before the last eight.
+fn middle(name: &str) -> [u64; 14] {
+    let mut words = [0; 14];
+    for (word, bytes) in
+        words.iter_mut().zip(name.as_bytes().get(15..).unwrap_or_default().chunks(8))
+    {
+        *word = bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    }
+    words
 }

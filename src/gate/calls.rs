@@ -1,46 +1,48 @@
-//! Calls that took flags of a driven gate down, until its rollout has seen them.
+//! Calls of the application that moved flags down, until the rollout of the gate records them.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::eval::StageName;
 
-/// A call that the rollout has not seen: the flag, and the stage that it may not pass.
+/// A call that the rollout has yet to record: the flag, and the stage that the flag may not pass.
 pub(crate) type Call = (Box<str>, StageName);
 
-/// What the application's calls have taken down since the rollout looked last.
+/// The calls since the rollout took them last, and the function that wakes the rollout.
 ///
-/// The lock is held while a call, or the rollout, moves a flag: so a promotion finds every call that came before it.
+/// A call holds the lock of `pending` while it moves a flag, and so does the rollout. So a promotion finds every
+/// earlier call.
 #[derive(Default)]
 pub(super) struct Calls {
-    unseen: Mutex<Vec<Call>>,
-    /// Has the rollout look soon. It takes no lock of the rollout: a call may come from within one.
-    on_call: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
+    pending: Mutex<Vec<Call>>,
+    /// Makes the rollout take the calls soon. Takes no lock of the rollout, because the caller may hold one.
+    wake_rollout: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
 }
 
 impl Calls {
-    /// Nothing panics while the lock is held, so a poisoned one has sound content.
+    /// Locks the pending calls.
     pub(super) fn lock(&self) -> MutexGuard<'_, Vec<Call>> {
-        self.unseen.lock().unwrap_or_else(PoisonError::into_inner)
+        // No code panics while it holds the lock, so the content of a poisoned lock is valid.
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the rollout that there is a call to see.
-    pub(super) fn tell(&self) {
-        let on_call = self.on_call.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(tell) = on_call {
-            tell();
+    /// Makes the rollout take the pending calls soon.
+    pub(super) fn wake_rollout(&self) {
+        let wake = self.wake_rollout.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(wake) = wake {
+            wake();
         }
     }
 
-    /// Whom to tell.
+    /// Sets the function that wakes the rollout.
     #[cfg_attr(not(feature = "rollout"), expect(dead_code))]
-    pub(super) fn on_call(&self, tell: impl Fn() + Send + Sync + 'static) {
-        *self.on_call.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(tell));
+    pub(super) fn wake_with(&self, wake: impl Fn() + Send + Sync + 'static) {
+        *self.wake_rollout.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(wake));
     }
 }
 
 impl fmt::Debug for Calls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Calls").field("unseen", &self.lock().len()).finish_non_exhaustive()
+        f.debug_struct("Calls").field("pending", &self.lock().len()).finish_non_exhaustive()
     }
 }

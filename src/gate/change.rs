@@ -1,4 +1,4 @@
-//! Changes to what a gate has in force.
+//! Updates of a gate: another document, or another stage for one flag.
 
 use super::error::Kind;
 use super::observer::Change;
@@ -6,23 +6,22 @@ use super::{Gate, Shared, UpdateError, transition};
 use crate::eval::{Snapshot, StageName};
 use crate::plan::{Document, Plan};
 
-/// Changing what is in force. Each of these is told to the [observers](Gate::observe).
+/// Updates. [Observers](Gate::observe) are called for each one.
 impl Gate {
-    /// Puts another document in force: each flag goes where the document has it.
+    /// Puts another document in force and returns the new version. Each flag moves to its `stage` in the document.
     ///
-    /// Without a new `skip_reason` beside its `stage`, a flag lets in only users whom the plan in force admits at the flag's
-    /// current stage or, if the document moves it, its next stage, whatever the document edits. At most `limits.per_update` of its users may lose it at
-    /// once, unless the flag moves to a lower stage. A flag that a call moved stays where it is until a document has another
-    /// `stage` for it, so a rolled-back flag is not brought back by an edit of something else. A new flag starts where its
-    /// document says; one that was removed goes on from where it was. The chapter on [plans](crate::_docs::plans) has the
-    /// exact rules.
+    /// Without a new `skip_reason` beside `stage`, a flag may only let in users whom the plan in force admits: at the
+    /// flag's current stage or, if the document moves the flag, at the next stage. At most `limits.per_update` of a
+    /// flag's users may lose it at once, unless the flag moves to a lower stage.
     ///
-    /// Returns the new version.
+    /// A flag that a call moved stays where it is until a document gives it another `stage`. So an edit of something
+    /// else does not bring back a flag that was rolled back. A new flag starts at its `stage`. A flag that was removed
+    /// and comes back counts as being where it was. The chapter on [plans](crate::_docs::plans) has the exact rules.
     ///
     /// # Errors
     ///
-    /// [`UpdateError`] when the document is no plan, needs a reason and has none, or a rollout drives the gate;
-    /// nothing has changed then.
+    /// [`UpdateError`] if the document is not a valid plan, lacks a reason that it needs, or a rollout drives the gate.
+    /// Then nothing has changed.
     ///
     /// # Example
     ///
@@ -38,27 +37,28 @@ impl Gate {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn update(&self, document: impl Into<Document>) -> Result<u64, UpdateError> {
-        if self.shared.driven {
-            return Err(self.shared.ledger.refuse(Kind::DrivenGate.into()));
+        if self.shared.is_driven {
+            return Err(self.shared.observers.notify_refused(Kind::DrivenGate.into()));
         }
         let plan = match Plan::parse(document) {
             Ok(plan) => plan,
-            Err(error) => return Err(self.shared.ledger.refuse(error.into())),
+            Err(error) => return Err(self.shared.observers.notify_refused(error.into())),
         };
-        self.apply(|snapshot| transition::to_plan(snapshot, &plan))
+        self.update_by(|snapshot| transition::to_plan(snapshot, &plan))
     }
 
-    /// Moves a flag to a stage of its plan: any number down, or one up. Returns the new version,
-    /// also when the flag is there already.
+    /// Moves a flag to a stage of its plan: any number of stages down, or one up.
+    ///
+    /// Returns the new version, also if the flag is already at the stage.
     ///
     /// # Errors
     ///
-    /// [`UpdateError`] when there is no such flag or stage, a stage would be skipped, or a rollout
-    /// drives the gate and the stage is above the flag's.
+    /// [`UpdateError`] if there is no such flag or stage, or the flag would skip a stage. If a rollout drives the gate,
+    /// also if the flag would move up.
     ///
     /// # Complexity
     ///
-    /// Copies the list of flags; questions are not held up.
+    /// Copies the list of flags. Checks do not wait for it.
     ///
     /// # Example
     ///
@@ -71,14 +71,15 @@ impl Gate {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_stage(&self, flag: &str, stage: &str) -> Result<u64, UpdateError> {
-        self.call(flag, stage, None)
+        self.move_by_call(flag, stage, None)
     }
 
-    /// Moves a flag to any stage of its plan, skipping others. The reason is told to the observers.
+    /// Moves a flag to any stage of its plan, even if it skips stages. Observers receive the reason.
     ///
     /// # Errors
     ///
-    /// [`UpdateError`] when there is no such flag or stage, or the reason is blank.
+    /// [`UpdateError`] if there is no such flag or stage, or the reason is blank. If a rollout drives the gate, also if
+    /// the flag would move up.
     ///
     /// # Example
     ///
@@ -92,16 +93,16 @@ impl Gate {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn force_stage(&self, flag: &str, stage: &str, reason: &str) -> Result<u64, UpdateError> {
-        self.call(flag, stage, Some(reason))
+        self.move_by_call(flag, stage, Some(reason))
     }
 
-    /// Takes a flag off for everybody, at once. Returns the new version.
+    /// Turns a flag off for every user at once. Returns the new version.
     ///
-    /// In force when this returns: every question that begins later gets `false`.
+    /// Every check that begins after this call has returned answers `false`.
     ///
     /// # Errors
     ///
-    /// [`UpdateError`] when there is no such flag, which is off as it is.
+    /// [`UpdateError`] if there is no such flag. An unknown flag is off anyway.
     ///
     /// # Example
     ///
@@ -117,48 +118,52 @@ impl Gate {
         self.set_stage(flag, &StageName::OFF)
     }
 
-    fn call(&self, flag: &str, stage: &str, reason: Option<&str>) -> Result<u64, UpdateError> {
-        let Shared { current, driven, calls, .. } = &*self.shared;
-        let next = |now: &Snapshot| transition::to_stage(now, flag, stage, reason, *driven);
-        if !driven {
-            return self.apply(next);
+    fn move_by_call(
+        &self,
+        flag: &str,
+        stage: &str,
+        reason: Option<&str>,
+    ) -> Result<u64, UpdateError> {
+        let Shared { current, is_driven, calls, .. } = &*self.shared;
+        let next = |now: &Snapshot| transition::to_stage(now, flag, stage, reason, *is_driven);
+        if !is_driven {
+            return self.update_by(next);
         }
         let moved = {
-            let mut unseen = calls.lock();
+            let mut pending = calls.lock();
             let moved = current.update(next);
-            // Also where the flag is there already: a promotion may be on its way to the journal.
+            // Also if the flag is already at the stage: the rollout may be writing a promotion to the journal.
             if let (Ok(_), Some(stage)) = (&moved, self.serving(flag)) {
-                unseen.push((flag.into(), stage));
+                pending.push((flag.into(), stage));
             }
             moved
         };
-        let moved = self.told_of(moved);
-        calls.tell();
+        let moved = self.notify(moved);
+        calls.wake_rollout();
         moved
     }
 
-    /// The stage by which questions about a flag are answered.
+    /// Returns the stage by which checks of a flag are answered; `None` for an unknown flag.
     pub(crate) fn serving(&self, flag: &str) -> Option<StageName> {
-        self.shared.current.read(|snapshot| {
-            let flag = snapshot.flag(flag)?;
-            flag.definition().stage_name(flag.position())
-        })
+        let snapshot = self.shared.current.get();
+        let flag = snapshot.flag(flag)?;
+        flag.definition().stage_name(flag.position())
     }
 
-    fn apply(
+    fn update_by(
         &self,
         next: impl FnMut(&Snapshot) -> Result<(Snapshot, Vec<Change>), UpdateError>,
     ) -> Result<u64, UpdateError> {
-        self.told_of(self.shared.current.update(next))
+        self.notify(self.shared.current.update(next))
     }
 
-    fn told_of(&self, moved: Result<(u64, Vec<Change>), UpdateError>) -> Result<u64, UpdateError> {
+    fn notify(&self, moved: Result<(u64, Vec<Change>), UpdateError>) -> Result<u64, UpdateError> {
         match moved {
             Ok((version, changes)) => {
-                self.shared.ledger.applied(version, &changes);
+                self.shared.observers.notify_applied(version, &changes);
                 Ok(version)
             }
-            Err(error) => Err(self.shared.ledger.refuse(error)),
+            Err(error) => Err(self.shared.observers.notify_refused(error)),
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Why an update was refused.
+//! Refused updates.
 
 use thiserror::Error;
 
 use crate::eval::StageName;
 use crate::plan::{Excerpt, PlanError, Problem};
 
-/// An update that was refused. What was in force before still is.
+/// A refused update. The state before the update stays in force.
 ///
 /// # Example
 ///
@@ -25,7 +25,7 @@ use crate::plan::{Excerpt, PlanError, Problem};
 #[derive(Clone, Debug, Error)]
 #[error(transparent)]
 pub struct UpdateError {
-    /// Boxed: updates return it by value, and mostly do not fail.
+    /// Boxed, so that the `Result` of an update is small.
     kind: Box<Kind>,
 }
 
@@ -33,9 +33,9 @@ pub struct UpdateError {
 pub(super) enum Kind {
     #[error(transparent)]
     Document { error: PlanError },
-    /// What needs a reason and has none; `is_skip`: it lets somebody in.
+    /// A document that lacks a reason it needs. `is_skip`: it would let in users.
     #[error("{error}")]
-    Unreasoned { error: PlanError, is_skip: bool },
+    NeedsReason { error: PlanError, is_skip: bool },
     #[error(
         "flag `{flag}` is at `{from}`: going to `{to}` skips {skipped}; go to `{next}`, or force it and give a reason"
     )]
@@ -45,56 +45,58 @@ pub(super) enum Kind {
     #[error("flag `{flag}` has no stage `{}`: {hint}", Excerpt(stage))]
     UnknownStage { flag: String, stage: String, hint: String },
     #[error(
-        "flag `{flag}` is to be forced to `{to}` without a reason; give one, it is kept with the change"
+        "the reason for forcing flag `{flag}` to `{to}` is blank; give one, it is reported with the change"
     )]
     NoReason { flag: String, to: StageName },
     #[error(
-        "flag `{flag}` is driven by a rollout, which alone takes it up to `{to}`: promote it there"
+        "a rollout drives flag `{flag}`, so only a promotion moves it up to `{to}`: promote it in the rollout"
     )]
-    Driven { flag: String, to: StageName },
-    #[error("a rollout drives this gate, and alone puts documents in force: update the rollout")]
+    DrivenFlag { flag: String, to: StageName },
+    #[error(
+        "a rollout drives this gate, so it takes no documents: change the plan with `Rollout::update`"
+    )]
     DrivenGate,
 }
 
 impl UpdateError {
-    /// Whether the update would let in users too early without a reason: by skipping a stage, or by an edit of the plan.
+    /// Returns whether the update would let in users too early without a reason: by skipping a stage, or by an edit of
+    /// the plan.
     #[must_use]
     pub fn is_skip(&self) -> bool {
-        let lets_in = matches!(*self.kind, Kind::Unreasoned { is_skip: true, .. });
+        let lets_in = matches!(*self.kind, Kind::NeedsReason { is_skip: true, .. });
         lets_in || matches!(*self.kind, Kind::Skip { .. } | Kind::NoReason { .. })
     }
 
-    /// Whether the document would take flags from more users at once than `limits.per_update` allows, without a reason, or
-    /// empties a list of users.
+    /// Returns whether the document would, without a reason, take flags from more users at once than
+    /// `limits.per_update` allows, or empty a list of users.
     #[must_use]
     pub fn is_shrink(&self) -> bool {
-        matches!(*self.kind, Kind::Unreasoned { is_skip: false, .. })
+        matches!(*self.kind, Kind::NeedsReason { is_skip: false, .. })
     }
 
-    /// Whether a rollout drives the gate, so that only it takes flags up and puts documents in
-    /// force.
+    /// Returns whether a rollout drives the gate. Then only the rollout may move flags up and put documents in force.
     #[must_use]
     pub fn is_driven(&self) -> bool {
-        matches!(*self.kind, Kind::Driven { .. } | Kind::DrivenGate)
+        matches!(*self.kind, Kind::DrivenFlag { .. } | Kind::DrivenGate)
     }
 
-    /// Whether the flag or the stage asked for does not exist.
+    /// Returns whether the given flag or stage does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(*self.kind, Kind::UnknownFlag { .. } | Kind::UnknownStage { .. })
     }
 
-    /// Whether the document is no plan, whatever is in force.
+    /// Returns whether the document is not a valid plan. Such a document is refused whatever plan is in force.
     #[must_use]
     pub fn is_invalid_document(&self) -> bool {
         matches!(*self.kind, Kind::Document { .. })
     }
 
-    /// The problems of the document, in order of place; empty where none was given.
+    /// Returns the problems of the document, in order of place. Empty for updates by a call.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         match &*self.kind {
-            Kind::Document { error } | Kind::Unreasoned { error, .. } => error.problems(),
+            Kind::Document { error } | Kind::NeedsReason { error, .. } => error.problems(),
             _ => &[],
         }
     }

@@ -1,28 +1,30 @@
-//! A flag resolved once.
+//! A handle to one flag.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::shortcuts::Resolved;
+use super::fast_path::FastPath;
 use super::{Gate, Pinned};
 use crate::eval::{AsUser, Evaluation, Flag, Placement, Position, Slot, Snapshot, StageName};
 
-/// One flag of a gate, found by name once: the quickest way to ask.
+/// A handle to one flag of a gate, for the fastest checks.
 ///
-/// A handle outlives updates: when an update adds or takes away flags, the next question finds the
-/// flag's new place by itself. A handle to a flag that does not exist says off until it does.
+/// Create it once, with [`Gate::flag`], and keep it. It keeps working across updates, also if they remove or add the
+/// flag. While the plan does not have the flag, the handle answers that it is off.
 ///
 /// # Concurrency
 ///
-/// Shared and cloned freely; questions are lock-free.
+/// Threads may share a handle, or clone it. Checks are lock-free.
 ///
 /// # Complexity
 ///
-/// [`is_enabled`](FlagHandle::is_enabled) is two loads and one hash of the user's key; a look into a filter where groups
-/// list users. [`evaluate`](FlagHandle::evaluate) is that, and what is looked at of the answer. Who is listed, and all where an
-/// attribute has a say, ask the snapshot in force, and hash once more a group; so it is for a flag whose salt was changed, or that got
-/// groups, after the handle was made. The filter has 24 to 48 bits a listed user, 16 at least after lists have grown, and is the gate's own, but where that has none.
+/// A handle keeps a copy of the flag's salt and threshold, which it shares with its clones. So
+/// [`is_enabled`](FlagHandle::is_enabled) takes a hash of the user's key and a comparison. If groups list users, it
+/// also looks into a copy of the flag's filter. The first check after an update reads the snapshot and renews the copy.
+/// Listed users, and flags with attribute rules, always take the snapshot, as for [`Gate::is_enabled`].
+///
+/// [`evaluate`](FlagHandle::evaluate) always reads the thread's snapshot.
 ///
 /// # Example
 ///
@@ -39,42 +41,46 @@ use crate::eval::{AsUser, Evaluation, Flag, Placement, Position, Slot, Snapshot,
 pub struct FlagHandle {
     gate: Gate,
     key: Arc<str>,
-    /// A [`Slot`] as a word. Relaxed throughout: a slot says itself whether it fits a snapshot, so
-    /// one that another thread wrote, or has not written yet, costs at most a look-up by name.
+    /// A [`Slot`] as a word. Relaxed: a slot says which index it belongs to, so an outdated one only costs a lookup by
+    /// name.
     slot: AtomicU64,
-    resolved: Arc<Resolved>,
+    fast_path: Arc<FastPath>,
 }
 
 impl FlagHandle {
     pub(super) fn new(gate: Gate, key: &str) -> FlagHandle {
-        let key = key.into();
-        let resolved = gate.shared.current.shortcut(&key);
-        let slot = gate.shared.current.read(|snapshot| snapshot.slot(&key));
-        FlagHandle { gate, key, slot: AtomicU64::new(slot.to_word()), resolved }
+        let snapshot = gate.shared.current.load();
+        let slot = snapshot.slot(key);
+        let fast_path = FastPath::empty();
+        fast_path.renew(&snapshot, snapshot.at(slot).ok().flatten(), || ());
+        drop(snapshot);
+        let (key, slot) = (key.into(), AtomicU64::new(slot.to_word()));
+        FlagHandle { gate, key, slot, fast_path: Arc::new(fast_path) }
     }
 
-    /// The flag's key.
+    /// Returns the flag's key.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Whether the user has the flag: as [`Gate::is_enabled`].
+    /// Returns whether the user has the flag, as [`Gate::is_enabled`] does.
     #[inline(always)]
     pub fn is_enabled(&self, user: impl AsUser) -> bool {
-        self.resolved.shortcut.is_enabled(&user).unwrap_or_else(|| self.is_enabled_now(&user))
+        let newest = self.gate.shared.current.newest();
+        let answer = self.fast_path.is_enabled(newest, &user, || true);
+        answer.unwrap_or_else(|| self.is_enabled_by_snapshot(&user))
     }
 
-    /// By the snapshot in force.
     #[inline(never)]
-    fn is_enabled_now(&self, user: &impl AsUser) -> bool {
-        self.gate
-            .shared
-            .current
-            .read(|snapshot| self.find(snapshot).is_some_and(|flag| flag.is_enabled(user)))
+    fn is_enabled_by_snapshot(&self, user: &impl AsUser) -> bool {
+        let snapshot = self.gate.shared.current.get();
+        let flag = self.find(&snapshot);
+        self.fast_path.renew(&snapshot, flag, || ());
+        flag.is_some_and(|flag| flag.is_enabled(user))
     }
 
-    /// The same in a pinned version, of this gate or of any other.
+    /// Returns whether the user has the flag in a pinned version, of this gate or of another one.
     ///
     /// # Example
     ///
@@ -94,56 +100,38 @@ impl FlagHandle {
         self.find(pinned.snapshot()).is_some_and(|flag| flag.is_enabled(&user))
     }
 
-    /// The decision with its reason: as [`Gate::evaluate`].
+    /// Returns the decision with its reason, as [`Gate::evaluate`] does.
     #[inline(always)]
     pub fn evaluate(&self, user: impl AsUser) -> Evaluation {
-        match self.resolved.shortcut.unlisted(&user, &self.gate.shared.current.in_force) {
-            Some(unlisted) => unlisted.evaluate(&self.resolved.stages),
-            None => self.evaluate_now(&user),
-        }
+        let snapshot = self.gate.shared.current.get();
+        snapshot.evaluate(self.find(&snapshot), &user)
     }
 
-    /// By the snapshot in force.
-    #[inline(never)]
-    fn evaluate_now(&self, user: &impl AsUser) -> Evaluation {
-        self.gate.shared.current.read(|snapshot| snapshot.evaluate(self.find(snapshot), user))
-    }
-
-    /// The same in a pinned version, of this gate or of any other.
+    /// Returns the decision with its reason in a pinned version, of this gate or of another one.
     #[inline]
     pub fn evaluate_in(&self, pinned: &Pinned, user: impl AsUser) -> Evaluation {
         let snapshot = pinned.snapshot();
         snapshot.evaluate(self.find(snapshot), &user)
     }
 
-    /// The user's cohort: as [`Gate::cohort`].
+    /// Returns the user's cohort, as [`Gate::cohort`] does.
     pub fn cohort(&self, user: impl AsUser) -> Option<StageName> {
         self.evaluate(user).cohort
     }
 
-    /// The same decision, and by what; `None` for an unknown flag.
+    /// Returns the decision and whether the bucket alone decided; `None` for an unknown flag.
     #[inline]
     #[cfg_attr(not(feature = "guard"), expect(dead_code))]
     pub(crate) fn place(&self, user: &impl AsUser) -> Option<Placement> {
-        match self.resolved.shortcut.unlisted(user, &self.gate.shared.current.in_force) {
-            Some(unlisted) => Some(unlisted.place(&self.resolved.stages)),
-            None => self.place_now(user),
-        }
+        self.find(&self.gate.shared.current.get()).map(|flag| flag.place(user))
     }
 
-    /// By the snapshot in force.
-    #[inline(never)]
-    fn place_now(&self, user: &impl AsUser) -> Option<Placement> {
-        self.gate.shared.current.read(|snapshot| self.find(snapshot).map(|flag| flag.place(user)))
-    }
-
-    /// Where the flag is: its position, and the stage's name; `None` for an unknown flag.
+    /// Returns the flag's position and the name of its stage; `None` for an unknown flag.
     #[cfg_attr(not(feature = "guard"), expect(dead_code))]
     pub(crate) fn stage(&self) -> Option<(Position, StageName)> {
-        self.gate.shared.current.read(|snapshot| {
-            let flag = self.find(snapshot)?;
-            Some((flag.position(), flag.definition().stage_name(flag.position())?))
-        })
+        let snapshot = self.gate.shared.current.get();
+        let flag = self.find(&snapshot)?;
+        Some((flag.position(), flag.definition().stage_name(flag.position())?))
     }
 
     #[inline(always)]
@@ -165,8 +153,8 @@ impl FlagHandle {
 impl Clone for FlagHandle {
     fn clone(&self) -> FlagHandle {
         let slot = AtomicU64::new(self.slot.load(Ordering::Relaxed));
-        let (key, resolved) = (Arc::clone(&self.key), Arc::clone(&self.resolved));
-        FlagHandle { gate: self.gate.clone(), key, slot, resolved }
+        let (key, fast_path) = (Arc::clone(&self.key), Arc::clone(&self.fast_path));
+        FlagHandle { gate: self.gate.clone(), key, slot, fast_path }
     }
 }
 

@@ -1,23 +1,21 @@
-//! What an application holds: the flags of one plan, asked from any thread, swapped in one step.
+//! The gate: a thread-safe, hot-swappable set of feature flags.
 
-mod ask;
 mod by_name;
 mod calls;
-mod cell;
 mod change;
-#[cfg(feature = "rollout")]
-mod driven;
+mod checks;
+mod current;
 mod edit;
 mod error;
-mod filter;
+mod fast_path;
+#[cfg(feature = "rollout")]
+mod for_rollout;
 mod handle;
 #[cfg(all(test, stagegate_loom))]
 mod model;
 mod observer;
 mod pinned;
-mod retired;
-mod shortcut;
-mod shortcuts;
+mod replaced;
 mod status;
 #[cfg(not(stagegate_loom))]
 mod swap;
@@ -34,7 +32,8 @@ use std::sync::Arc;
 pub use edit::AudienceChange;
 #[cfg_attr(not(feature = "rollout"), expect(unused_imports))]
 pub(crate) use edit::{
-    Comparison, Edit, Objection, PER_UPDATE, emptied, new_reason, too_many_gone,
+    AudienceComparison, Edit, Objection, PER_UPDATE, emptied_users_files, new_reason,
+    too_many_removed,
 };
 pub use error::UpdateError;
 pub use handle::FlagHandle;
@@ -45,33 +44,48 @@ pub use status::{FlagStatus, Status};
 use crate::eval::Snapshot;
 use crate::plan::{Document, Plan, PlanError};
 use calls::Calls;
-use cell::Cell;
-use observer::Ledger;
+use current::Current;
+use observer::Observers;
 
-/// Every flag of one plan, for asking.
+/// A thread-safe, hot-swappable set of feature flags.
 ///
-/// A clone is the same gate: it costs one reference count, and sees every update.
+/// Clone a gate to share it. A clone is the same gate: it costs one reference count and sees every update.
 ///
 /// # Concurrency
 ///
-/// Questions take no lock, wait for nobody and see one version each. Updates are validated whole,
-/// then put in force in one atomic step; of two at the same time the second is checked again on
-/// top of the first.
+/// A check takes no lock, waits for no other thread, and sees one version. An update is validated as a whole, then put
+/// in force in one atomic step. If two updates run at the same time, the second one is checked again on top of the
+/// first. A thread that has seen an update never sees an older version again.
 ///
 /// # Memory
 ///
-/// A flag of a document that says its stage and owner takes 190 bytes beyond its text, 71 of them for as long as the gate lives, for
-/// questions by name. A thread that asks where groups have a say, or for what [`version`](Gate::version) there is, keeps the snapshot
-/// it saw last until it asks so again or ends; a gate keeps the one that its last update replaced. Snapshots share what they have in
-/// common: what one has of its own is 32 bytes a flag.
+/// A snapshot holds all flags of one version. Versions of one document share the definitions of flags, so another
+/// version takes 32 bytes a flag. A thread keeps the last snapshot that it read until it reads a newer one or ends. It
+/// keeps snapshots of at most four gates. Updates free the snapshots that no thread keeps. Checks never free a snapshot.
+///
+/// Checks by name use a table with 64 bytes a flag. The table keeps room for the largest document that the gate ever
+/// had. The table and each handle also copy the filter of a flag whose groups list users: 2 to 4 bytes for each listed
+/// user.
 ///
 /// # Complexity
 ///
-/// [`is_enabled`](Gate::is_enabled) is a hash of the flag's name, one of the user's key, and a comparison; a look into a filter
-/// where groups list users. [`evaluate`](Gate::evaluate) is that, and what is looked at of the answer. Some 150 instructions more
-/// are taken by: who is listed; flags in which an attribute has a say; where all flags together list more than 4 million users,
-/// those with later keys; flags that a later document brings, or gives another salt, or for `evaluate` other stages. A
-/// [`FlagHandle`] is made for what is there then, and for lists of any length.
+/// [`is_enabled`](Gate::is_enabled) takes a hash of the flag's name, a hash of the user's key and a comparison. If
+/// groups list users, it also looks into a filter. [`evaluate`](Gate::evaluate) always reads the thread's snapshot, and
+/// finds the flag there.
+///
+/// The cost depends only on the document in force, not on earlier updates. `is_enabled` reads the snapshot in these
+/// cases:
+///
+/// - The first check of a flag after an update. It also renews the table's copy of the flag, so later checks do not
+///   read the snapshot.
+/// - The flag is unknown.
+/// - A group of the flag has attribute rules.
+/// - A group of the flag lists the user. The same goes for up to 1% of the other users, whom the filter cannot tell
+///   from listed users.
+/// - The flag has no filter, because all flags together list more than 4 million users. The flags whose keys come first
+///   have filters.
+///
+/// A [`FlagHandle`] saves the hash of the name.
 ///
 /// # Example
 ///
@@ -109,27 +123,27 @@ pub struct Gate {
 }
 
 struct Shared {
-    current: Cell,
-    ledger: Ledger,
-    /// Whether a rollout drives it: then no call moves a flag up.
-    driven: bool,
-    /// Of a driven gate alone.
+    current: Current,
+    observers: Observers,
+    /// Whether a rollout drives the gate. Then only the rollout moves flags up.
+    is_driven: bool,
+    /// Empty unless a rollout drives the gate.
     calls: Calls,
 }
 
 impl Shared {
-    fn new(current: Cell, driven: bool) -> Shared {
-        Shared { current, ledger: Ledger::default(), driven, calls: Calls::default() }
+    fn new(current: Current, is_driven: bool) -> Shared {
+        Shared { current, observers: Observers::default(), is_driven, calls: Calls::default() }
     }
 }
 
-/// Making a gate.
+/// Constructors.
 impl Gate {
-    /// A gate on the plan document in this file, TOML or JSON.
+    /// Creates a gate from the plan document in a file, TOML or JSON.
     ///
     /// # Errors
     ///
-    /// [`PlanError`] when the file cannot be read or is no plan.
+    /// [`PlanError`] if the file cannot be read or is not a valid plan.
     ///
     /// # Example
     ///
@@ -143,7 +157,7 @@ impl Gate {
         Gate::from_document(Document::read(path)?)
     }
 
-    /// A gate on this document: its text will do.
+    /// Creates a gate from a plan document, such as its text.
     ///
     /// # Errors
     ///
@@ -163,7 +177,7 @@ impl Gate {
         Ok(Gate::from_plan(&Plan::parse(document)?))
     }
 
-    /// A gate on a plan read before, each flag where the document puts it.
+    /// Creates a gate from a parsed plan. Each flag is at its `stage` in the document.
     ///
     /// # Example
     ///
@@ -176,46 +190,46 @@ impl Gate {
     /// ```
     #[must_use]
     pub fn from_plan(plan: &Plan) -> Gate {
-        let current = Cell::new(plan.compile());
+        let current = Current::new(plan.compile());
         Gate { shared: Arc::new(Shared::new(current, false)) }
     }
 
-    /// Whether a rollout drives it, and refuses every other update that moves a flag up.
+    /// Returns whether a rollout drives the gate. Then only the rollout may move flags up or put documents in force.
     #[cfg_attr(not(feature = "follow"), expect(dead_code))]
     pub(crate) fn is_driven(&self) -> bool {
-        self.shared.driven
+        self.shared.is_driven
     }
 
-    /// A gate before its first document: it has no flag, and its version is 0.
+    /// Creates a gate that waits for its first document. It has no flags, and its version is 0.
     #[cfg_attr(not(feature = "follow"), expect(dead_code))]
     pub(crate) fn empty() -> Gate {
-        let current = Cell::new(Snapshot::new(0, Vec::new(), None));
+        let current = Current::new(Snapshot::new(0, Vec::new(), None));
         Gate { shared: Arc::new(Shared::new(current, false)) }
     }
 }
 
-/// Watching.
+/// Status and observers.
 impl Gate {
-    /// The version in force: 1 for the first document, one more with every update.
+    /// Returns the version in force. The first document has version 1, and each update adds 1.
     #[must_use]
     pub fn version(&self) -> u64 {
-        self.shared.current.read(Snapshot::version)
+        self.shared.current.get().version()
     }
 
-    /// What is in force, flag by flag, and what was refused last.
+    /// Returns the state of each flag, and the error of the last refused update.
     #[must_use]
     pub fn status(&self) -> Status {
-        Status::new(&self.shared.current.load(), self.shared.ledger.last_refused())
+        Status::new(&self.shared.current.load(), self.shared.observers.last_refused())
     }
 
-    /// Has every later update told to `observer`, applied or refused, until the gate is gone.
+    /// Calls `observer` for each later update, applied or refused, as long as the gate lives.
     ///
-    /// Told by the thread that updates, after the update is in force. Updates by several threads
-    /// may be told out of order: their versions tell the order.
+    /// The thread that updates the gate calls the observer, after the update is in force. The observer may see updates
+    /// of several threads out of order. Compare their versions to find the order.
     ///
     /// # Panics
     ///
-    /// Never, also when an observer does: its panic is caught, and the others are told.
+    /// Never. If an observer panics, the panic is caught, and the other observers are still called.
     ///
     /// # Example
     ///
@@ -237,19 +251,18 @@ impl Gate {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn observe(&self, observer: impl Observer + 'static) {
-        self.shared.ledger.observe(Arc::new(observer));
+        self.shared.observers.add(Arc::new(observer));
     }
 }
 
-/// The version and the number of flags: no user and no document.
+/// Prints the version and the number of flags, but no user and no part of the document.
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (version, flags) =
-            self.shared.current.read(|snapshot| (snapshot.version(), snapshot.flags().len()));
+        let snapshot = self.shared.current.get();
         f.debug_struct("Gate")
-            .field("version", &version)
-            .field("flags", &flags)
-            .field("driven", &self.shared.driven)
+            .field("version", &snapshot.version())
+            .field("flags", &snapshot.flags().len())
+            .field("driven", &self.shared.is_driven)
             .finish_non_exhaustive()
     }
 }

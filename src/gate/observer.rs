@@ -1,4 +1,4 @@
-//! Being told of updates.
+//! Observers, which are called for each update of a gate.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,41 +8,43 @@ use super::edit::AudienceChange;
 use super::error::UpdateError;
 use crate::eval::StageName;
 
-/// What became of an update.
+/// The outcome of an update.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Update<'a> {
-    /// It is in force.
+    /// The update is in force.
     #[non_exhaustive]
     Applied {
-        /// The version that it made.
+        /// The version that the update created.
         version: u64,
-        /// The flags whose stage or audience it changed, in order of their keys.
+        /// The flags that the update changed, in order of their keys.
         changes: &'a [Change],
     },
-    /// It was refused; what was in force still is.
+    /// The update was refused. The state before it stays in force.
     #[non_exhaustive]
     Refused {
-        /// Why.
+        /// Why the update was refused.
         error: &'a UpdateError,
     },
 }
 
-/// A flag that an update moved, added or took away, or whose audience it edited.
+/// The change of one flag by an update: another stage, another audience, or a flag that is added or removed.
 ///
-/// Printed as `new-checkout: internal -> pilot` or `new-checkout: pilot, team: +994 users`, with the reason if there is one.
+/// Prints as `new-checkout: internal -> pilot` or `new-checkout: pilot, team: +994 users`, with the reason if there is
+/// one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
     /// The flag's key.
     pub flag: Arc<str>,
-    /// Its stage before; `None` for a flag that is new.
+    /// The stage before; `None` for a flag that the update added.
     pub from: Option<StageName>,
-    /// Its stage now; `None` for a flag that is gone.
+    /// The stage now; `None` for a flag that the update removed.
     pub to: Option<StageName>,
-    /// What a document changed of the stage's audience, beside moving the flag.
+    /// Edits of the stage's audience. Moving the flag to another stage is not an edit.
     pub audience: Vec<AudienceChange>,
-    /// The reason that a document or a call gave for what needs one.
+    /// The document's `skip_reason` if the change needed it, or the reason given to
+    /// [`Gate::force_stage`](super::Gate::force_stage).
     pub reason: Option<String>,
 }
 
@@ -60,11 +62,11 @@ impl fmt::Display for Change {
     }
 }
 
-/// Is told of every update of a gate; a closure of the right shape is one.
+/// A callback for each update of a gate. A closure with one `&Update<'_>` argument is an observer.
 ///
-/// It runs on the thread that updates, so it should be quick. It may ask and update the gate.
+/// It runs on the thread that updates the gate, so it should return quickly. It may check and update the gate.
 pub trait Observer: Send + Sync {
-    /// Called once an update is in force or refused.
+    /// Called after an update is in force, or is refused.
     fn on_update(&self, update: &Update<'_>);
 }
 
@@ -74,18 +76,18 @@ impl<F: Fn(&Update<'_>) + Send + Sync> Observer for F {
     }
 }
 
-/// Who is told, and what was refused last. Only updates come here: questions never do.
+/// The observers of a gate, and its last refused update. Updates take this lock, checks do not.
 #[derive(Default)]
-pub(super) struct Ledger(Mutex<Entries>);
+pub(super) struct Observers(Mutex<State>);
 
 #[derive(Default)]
-struct Entries {
+struct State {
     observers: Vec<Arc<dyn Observer>>,
     last_refused: Option<UpdateError>,
 }
 
-impl Ledger {
-    pub(super) fn observe(&self, observer: Arc<dyn Observer>) {
+impl Observers {
+    pub(super) fn add(&self, observer: Arc<dyn Observer>) {
         self.lock().observers.push(observer);
     }
 
@@ -93,36 +95,35 @@ impl Ledger {
         self.lock().last_refused.clone()
     }
 
-    pub(super) fn applied(&self, version: u64, changes: &[Change]) {
-        self.tell(&Update::Applied { version, changes });
+    pub(super) fn notify_applied(&self, version: u64, changes: &[Change]) {
+        self.notify(&Update::Applied { version, changes });
     }
 
-    /// Notes and tells the refusal, and gives it back.
-    pub(super) fn refuse(&self, error: UpdateError) -> UpdateError {
+    /// Keeps the error as the last refused update, calls the observers, and returns the error.
+    pub(super) fn notify_refused(&self, error: UpdateError) -> UpdateError {
         self.lock().last_refused = Some(error.clone());
-        self.tell(&Update::Refused { error: &error });
+        self.notify(&Update::Refused { error: &error });
         error
     }
 
-    /// Without the lock, so that an observer may come back here.
-    fn tell(&self, update: &Update<'_>) {
+    /// Calls the observers without holding the lock, so that an observer may update the gate.
+    fn notify(&self, update: &Update<'_>) {
         let observers = self.lock().observers.clone();
         for observer in observers {
-            // The panic has been printed by the hook. Whoever updates, and perhaps rolls back, must
-            // not fall over a broken listener.
+            // A broken observer must not stop an update, such as a rollback. The panic hook has printed the panic.
             let _ = catch_unwind(AssertUnwindSafe(|| observer.on_update(update)));
         }
     }
 
-    /// Nothing panics while the lock is held, so a poisoned one has sound content.
-    fn lock(&self) -> MutexGuard<'_, Entries> {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code panics while it holds the lock, so the content of a poisoned lock is valid.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for Ledger {
+impl fmt::Debug for Observers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ledger")
+        f.debug_struct("Observers")
             .field("observers", &self.lock().observers.len())
             .finish_non_exhaustive()
     }

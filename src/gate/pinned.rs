@@ -1,15 +1,14 @@
-//! One version, held.
+//! A pinned version of a gate.
 
 use std::fmt;
 
 use super::swap::Loaded;
 use crate::eval::{AsUser, Evaluation, Snapshot, StageName};
 
-/// One version of a gate's flags: however many questions, no update comes between them.
+/// One version of a gate's flags, which no update changes. Use it for several checks that must agree.
 ///
-/// Made by [`Gate::pin`](super::Gate::pin), usually one a request. It keeps its version in memory
-/// while it lives. Hold few at a time on one thread: from the ninth on, making one costs a
-/// reference count that all threads share.
+/// Create it with [`Gate::pin`](super::Gate::pin), usually once per request. It keeps its version in memory while it
+/// lives. Hold at most eight on one thread: creating a ninth increments a reference count that all threads share.
 ///
 /// # Example
 ///
@@ -36,34 +35,34 @@ impl Pinned {
         &self.0
     }
 
-    /// The version that is held.
+    /// Returns the pinned version.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.0.version()
     }
 
-    /// Whether the user has the flag: as [`Gate::is_enabled`](super::Gate::is_enabled).
+    /// Returns whether the user has the flag, as [`Gate::is_enabled`](super::Gate::is_enabled) does.
     #[inline(always)]
     pub fn is_enabled(&self, user: impl AsUser, flag: &str) -> bool {
-        self.0.flag(flag).is_some_and(|flag| flag.is_enabled(&user))
+        self.0.is_enabled(flag, &user)
     }
 
-    /// The decision with its reason: as [`Gate::evaluate`](super::Gate::evaluate).
+    /// Returns the decision with its reason, as [`Gate::evaluate`](super::Gate::evaluate) does.
     #[inline]
     pub fn evaluate(&self, user: impl AsUser, flag: &str) -> Evaluation {
         self.0.evaluate(self.0.flag(flag), &user)
     }
 
-    /// The user's cohort: as [`Gate::cohort`](super::Gate::cohort).
+    /// Returns the user's cohort, as [`Gate::cohort`](super::Gate::cohort) does.
     pub fn cohort(&self, user: impl AsUser, flag: &str) -> Option<StageName> {
         self.evaluate(user, flag).cohort
     }
 
-    /// The answers for one user of every flag, in order of their keys.
+    /// Evaluates every flag for one user, in order of the keys.
     ///
     /// # Complexity
     ///
-    /// Never allocates.
+    /// Allocates nothing.
     ///
     /// # Example
     ///

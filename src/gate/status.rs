@@ -1,10 +1,10 @@
-//! What is in force, for people and programs to look at.
+//! The state of a gate, for people and programs to inspect.
 
 use super::error::UpdateError;
 use crate::eval::{Flag, Snapshot, StageName};
 use crate::percent::Percent;
 
-/// A gate's flags as they stand, of one version.
+/// The state of a gate's flags in one version.
 ///
 /// # Example
 ///
@@ -27,27 +27,27 @@ pub struct Status {
     pub version: u64,
     /// Every flag, in order of their keys.
     pub flags: Vec<FlagStatus>,
-    /// The last update that was refused, if ever one was; later ones may have been applied.
+    /// The error of the last refused update, if any. Later updates may have been applied.
     pub last_refused: Option<UpdateError>,
 }
 
-/// One flag as it stands.
+/// The state of one flag.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FlagStatus {
-    /// Its key.
+    /// The flag's key.
     pub key: String,
-    /// Who answers for it, as the document says.
+    /// The owner, from the document.
     pub owner: Option<String>,
-    /// What it is for, as the document says.
+    /// The description, from the document.
     pub description: Option<String>,
-    /// Where it is.
+    /// The current stage.
     pub stage: StageName,
-    /// Where the document puts it; differs from `stage` when a call has moved the flag since.
+    /// The flag's `stage` in the document. Differs from the current stage if a call or a rollout has moved the flag.
     pub declared: StageName,
-    /// The share of users that its stage lets in by bucket.
+    /// The percentage of the current stage.
     pub percent: Percent,
-    /// Its plan: every stage with its percentage, in order.
+    /// Every stage of the flag's plan with its percentage, in order.
     pub stages: Vec<(StageName, Percent)>,
 }
 

@@ -1,26 +1,27 @@
-//! The place of the snapshot in force, and what each thread has seen of it.
+//! The pointer to the snapshot in force, and the thread-local copies.
 
 #![expect(clippy::disallowed_types, reason = "the only file that names `arc_swap`")]
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::cell::PLACES;
+use super::current::{Copied, GATES};
 use crate::eval::Snapshot;
 
 thread_local! {
-    /// The snapshots that this thread saw last, each in the place of its cell.
-    pub(super) static SEEN: [RefCell<Option<Arc<Snapshot>>>; PLACES] =
-        const { [const { RefCell::new(None) }; PLACES] };
+    /// The snapshots that this thread used last, by the index of the gate.
+    pub(super) static COPIES: [RefCell<Option<Rc<Copied>>>; GATES] =
+        const { [const { RefCell::new(None) }; GATES] };
 }
 
-/// A snapshot that readers take and updates replace, without a lock. `.ci/loom` replaces it by `model/swap.rs`.
+/// An atomic pointer to a snapshot. `.ci/loom` replaces it by `model/swap.rs`.
 #[derive(Debug)]
 pub(super) struct Swap(ArcSwap<Snapshot>);
 
-/// A snapshot that stays as it is while this lives, also across swaps.
+/// A loaded snapshot, kept in memory while this lives.
 pub(super) type Loaded = Guard<Arc<Snapshot>>;
 
 impl Swap {
@@ -33,8 +34,9 @@ impl Swap {
         self.0.load()
     }
 
-    #[inline]
-    pub(super) fn store(&self, snapshot: Arc<Snapshot>) {
-        self.0.store(snapshot);
+    /// Puts `next` in force if `current` still is. Returns whether it was.
+    pub(super) fn replace(&self, current: &Loaded, next: &Arc<Snapshot>) -> bool {
+        let previous = self.0.compare_and_swap(current, Arc::clone(next));
+        Arc::ptr_eq(&previous, current)
     }
 }

@@ -1,13 +1,7 @@
-//! The atomics and the lock of a gate, which `.ci/loom` replaces by those of loom.
+//! The atomics of a gate, which `.ci/loom` replaces by those of loom.
 
 #[cfg(not(stagegate_loom))]
-pub(super) use std::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering},
-};
+pub(super) use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 
 #[cfg(stagegate_loom)]
-pub(super) use loom::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering},
-};
+pub(super) use loom::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};

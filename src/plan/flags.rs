@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::fields::{Fields, Path, named, one_of, string, table};
-use super::limits::{MAX_FLAGS, MAX_TEXT_BYTES};
+use super::limits::{MAX_FILTERED_USERS, MAX_FLAGS, MAX_TEXT_BYTES};
 use super::lint::Subject;
 use super::lint::idle_stage::{self, Ends, IdleStage, IdleStages};
 use super::model::{FlagPlan, SECTIONS, Sections, Stages};
@@ -13,7 +13,7 @@ use super::node::{Entry, Node};
 use super::report::Report;
 use super::staged;
 use super::stages::{self, Plans, References, SharedPlan};
-use crate::eval::{FlagDefinition, HoldBack, Position, Remarks, Salt, Stage, StageName};
+use crate::eval::{FlagDefinition, FlagTexts, HoldBack, Position, Salt, Stage, StageName};
 use crate::key::Key;
 
 /// A flag of a plan, as the document declares it.
@@ -66,11 +66,20 @@ pub(super) fn read<'a>(
     let mut named = named(node, &path, MAX_FLAGS, report);
     named.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     let mut flags = Vec::with_capacity(named.len());
+    let mut room = MAX_FILTERED_USERS;
     for (key, entry) in named {
         let path = path.field(&entry.key);
         flags.extend(
-            FlagReader { key, entry, path, context, staged: &staged, no_sections: &no_sections }
-                .read(&mut idle, report),
+            FlagReader {
+                key,
+                entry,
+                path,
+                context,
+                staged: &staged,
+                no_sections: &no_sections,
+                room: &mut room,
+            }
+            .read(&mut idle, report),
         );
     }
     idle.check(root, report);
@@ -87,6 +96,8 @@ struct FlagReader<'r, 'a> {
     staged: &'r OnceCell<Option<SharedPlan>>,
     /// Empty sections: the base for a flag that follows no plan.
     no_sections: &'r Arc<Sections>,
+    /// How many listed users the filters of the remaining flags may have.
+    room: &'r mut usize,
 }
 
 impl<'a> FlagReader<'_, 'a> {
@@ -128,12 +139,13 @@ impl<'a> FlagReader<'_, 'a> {
             salt: Salt::new(salt.as_deref().unwrap_or(self.key.as_str())),
             key: self.key,
             owner,
-            remarks: (description.is_some() || skip_reason.is_some())
-                .then(|| Box::new(Remarks { description, skip_reason })),
+            texts: (description.is_some() || skip_reason.is_some())
+                .then(|| Box::new(FlagTexts { description, skip_reason })),
             stages: Arc::clone(compiled),
             hold_back,
+            filter: None,
         };
-        let definition = Arc::new(definition);
+        let definition = Arc::new(definition.with_filter(self.room));
         let flag = PlannedFlag { definition, declared, declared_at, plan, salt, stages, sections };
         let (entry, path) = (self.entry, &self.path);
         let (stages, sections) = (&flag.stages, &*flag.sections);

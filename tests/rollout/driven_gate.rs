@@ -12,13 +12,13 @@ fn only_the_rollout_moves_a_driven_gate_up() {
     assert!(error.is_driven());
     assert_eq!(
         error.to_string(),
-        "flag `search` is driven by a rollout, which alone takes it up to `internal`: promote it there"
+        "a rollout drives flag `search`, so only a promotion moves it up to `internal`: promote it in the rollout"
     );
     assert!(gate.force_stage("search", "ga", "because").unwrap_err().is_driven());
     let error = gate.update("schema = 1\n[flags.search]\nstage = \"ga\"").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "a rollout drives this gate, and alone puts documents in force: update the rollout"
+        "a rollout drives this gate, so it takes no documents: change the plan with `Rollout::update`"
     );
     assert!(!gate.is_enabled("ana", "search"));
 }

@@ -46,7 +46,7 @@ fn an_update_moves_no_flag_up() {
         error.to_string(),
         "update of `search` is refused: 1 condition is not met\n  \
          stage `pilot` admits 50% of users: the plan in force allows at most 10%, at its stage \"pilot\"\n      \
-         keep to that, or give a `skip_reason` beside `stage`"
+         do not exceed that percentage, or give a `skip_reason` beside `stage`"
     );
     let error = ana.update(changed("name = \"pilot\"", "name = \"beta\"")).unwrap_err();
     assert_eq!(unmet::<()>(Err(error)), ["stage"]);
@@ -138,7 +138,7 @@ fn a_longer_list_is_reported_and_a_wider_group_or_new_salt_needs_a_reason() {
         error.to_string(),
         "update of `a` is refused: 1 condition is not met\n  \
          stage `pilot` admits other users than the plan in force, as the salt changed\n      \
-         keep to that, or give a `skip_reason` beside `stage`"
+         keep the salt, or give a `skip_reason` beside `stage`"
     );
     assert_eq!(unmet::<()>(Err(error)), ["salt"]);
     let everybody = "where = { plan = [\"free\", \"pro\"] }";

@@ -1,11 +1,11 @@
-//! Who has a flag at a position of its plan, as far as the plan says it.
+//! The users who have a flag at a position of its plan.
 
 use std::collections::BTreeMap;
 
 use crate::eval::{FlagDefinition, Group, Position, Stage};
 use crate::percent::Percent;
 
-/// The audience of a flag at a position of its plan.
+/// The audience of a flag at a position of its plan: percentage, groups and hold-backs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Audience<'d> {
     pub(crate) definition: &'d FlagDefinition,
@@ -21,26 +21,26 @@ impl<'d> Audience<'d> {
         self.definition.stage(self.position).map_or(Percent::NONE, |stage| stage.percent)
     }
 
-    /// The groups that it admits, each once.
+    /// Returns the groups that the audience admits, by name.
     pub(super) fn groups(self) -> BTreeMap<&'d str, &'d Group> {
         let groups = self.stages().iter().flat_map(|stage| &stage.groups);
         groups.map(|group| (group.name.as_str(), &**group)).collect()
     }
 
-    /// The groups that it keeps out, each once.
-    pub(super) fn held(self) -> BTreeMap<&'d str, &'d Group> {
+    /// Returns the groups that `hold_back` keeps out, by name.
+    pub(super) fn held_back(self) -> BTreeMap<&'d str, &'d Group> {
         let holds = self.definition.hold_back.iter().filter(|hold| hold.until > self.position);
         holds.map(|hold| (hold.group.name.as_str(), &*hold.group)).collect()
     }
 
-    /// Whether it admits a user of this key whatever their attributes, hold-backs aside.
+    /// Returns whether the percentage or a list admits the user. Ignores attributes and hold-backs.
     pub(super) fn admits(self, key: &[u8]) -> bool {
         let Some(stage) = self.definition.stage(self.position) else { return false };
         stage.threshold.admits(self.definition.salt.bucket_of(key))
             || self.groups().into_values().any(|group| group.users.contains(key))
     }
 
-    /// The same where attributes may match as well: anybody's do.
+    /// Like [`admits`](Self::admits), but assumes that the user matches every group with attributes.
     pub(super) fn may_admit(self, key: &[u8]) -> bool {
         self.groups().into_values().any(|group| !group.rules.is_empty()) || self.admits(key)
     }
@@ -49,41 +49,41 @@ impl<'d> Audience<'d> {
         self.percent() == Percent::NONE && self.groups().is_empty()
     }
 
-    /// Number of users of a group that `after` adds whom a later stage than this one lists, and this audience does not admit.
-    pub(super) fn lists_later(self, group: &Group, after: Audience<'_>) -> usize {
+    /// Counts the users of an added group that a later stage of this plan lists, and this audience lacks.
+    pub(super) fn count_listed_later(self, group: &Group, after: Audience<'_>) -> usize {
         let later = self.definition.stages.get(usize::from(self.position)..).unwrap_or_default();
         let later: Vec<&Group> = later.iter().flat_map(|s| &s.groups).map(|g| &**g).collect();
         if later.is_empty() {
             return 0;
         }
         let is_listed = |key: &&[u8]| later.iter().any(|group| group.users.contains(key));
-        self.lacking(group, after).filter(is_listed).count()
+        self.missing_users(group, after).filter(is_listed).count()
     }
 
-    /// Whether `after` admits a user of a group that it adds, whom this audience does not admit.
-    pub(super) fn lacks_one_of(self, group: &Group, after: Audience<'_>) -> bool {
-        self.lacking(group, after).next().is_some()
+    /// Returns whether `after` admits a user of an added group that this audience lacks.
+    pub(super) fn lacks_user_of(self, group: &Group, after: Audience<'_>) -> bool {
+        self.missing_users(group, after).next().is_some()
     }
 
-    /// The users of a group that `after` adds whom this audience does not admit, but for those who join a list that is there
-    /// already.
-    pub(super) fn lacking<'g>(
+    /// Returns the users of an added group that `after` admits and this audience lacks. Leaves out users who also join
+    /// a list that this audience already has.
+    pub(super) fn missing_users<'g>(
         self,
         group: &'g Group,
         after: Audience<'_>,
     ) -> impl Iterator<Item = &'g [u8]> {
-        let (held, known) = (after.held(), self.groups());
-        let longer = after.groups().into_iter().filter(|(name, _)| known.contains_key(name));
-        let longer: Vec<&Group> = longer.map(|(_, group)| group).collect();
+        let (held_back, known) = (after.held_back(), self.groups());
+        let kept = after.groups().into_iter().filter(|(name, _)| known.contains_key(name));
+        let kept: Vec<&Group> = kept.map(|(_, group)| group).collect();
         group.users.iter().filter(move |key| {
-            let is_held = held.values().any(|group| group.users.contains(key));
-            let joins = longer.iter().any(|group| group.users.contains(key));
-            !is_held && !joins && !self.admits(key)
+            let is_held_back = held_back.values().any(|group| group.users.contains(key));
+            let joins = kept.iter().any(|group| group.users.contains(key));
+            !is_held_back && !joins && !self.admits(key)
         })
     }
 
-    /// The groups that only `after` admits.
-    pub(super) fn new_groups(self, after: Audience<'d>) -> impl Iterator<Item = &'d Group> {
+    /// Returns the groups that `after` admits and this audience does not.
+    pub(super) fn added_groups(self, after: Audience<'d>) -> impl Iterator<Item = &'d Group> {
         let before = self.groups();
         let after = after.groups().into_iter();
         after.filter(move |(name, _)| !before.contains_key(name)).map(|(_, group)| group)

@@ -1,4 +1,4 @@
-//! What is different about a flag's audience after an edit of its plan.
+//! The changes of a flag's audience by an edit of its plan.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::audience::Audience;
 use crate::percent::{PPM, Percent};
 
-/// A part of a flag's audience that an edit of the plan changes.
+/// One change of a flag's audience by an edit of the plan.
 ///
-/// Printed as `10% -> 20%`, `team: +994 users`, `eu: matches more users`.
+/// Prints as `10% -> 20%`, `team: +994 users`, `eu: matches more users`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AudienceChange {
@@ -22,7 +22,7 @@ pub enum AudienceChange {
     },
     /// The salt changed, so the percentage admits other users.
     Salt,
-    /// A group lists other users. Users whom another group of the stage lists as well are not counted.
+    /// A group lists other users. Does not count users who are on the list of another group of the stage, too.
     #[non_exhaustive]
     Users {
         /// The group's name.
@@ -37,9 +37,9 @@ pub enum AudienceChange {
     Attributes {
         /// The group's name.
         group: Arc<str>,
-        /// Whether users match who did not before.
+        /// Whether more users match.
         wider: bool,
-        /// Whether users no longer match who did before.
+        /// Whether users no longer match.
         narrower: bool,
     },
     /// `hold_back` keeps other users out.
@@ -47,20 +47,19 @@ pub enum AudienceChange {
     HoldBack {
         /// The group's name.
         group: Arc<str>,
-        /// Number of listed users who need not wait any more.
+        /// Number of listed users who no longer wait.
         released: usize,
-        /// Number of listed users who wait now.
+        /// Number of listed users who now wait.
         held: usize,
-        /// Whether users whom attributes match need not wait any more.
+        /// Whether users matched by attributes no longer wait.
         releases_attributes: bool,
-        /// Whether users whom attributes match wait now.
+        /// Whether users matched by attributes now wait.
         holds_attributes: bool,
     },
 }
 
 impl AudienceChange {
-    /// Whether users are admitted who were not admitted before. Longer lists of users do not count: a list names each of
-    /// them.
+    /// Returns whether the change lets in users. A longer list does not count, because it names each user.
     pub(crate) fn lets_in(&self) -> bool {
         match self {
             AudienceChange::Percent { from, to } => to > from,
@@ -74,11 +73,13 @@ impl AudienceChange {
     }
 }
 
-/// The share of a flag's users whom an update takes the flag from, in each way that it has.
 impl AudienceChange {
-    /// The share that this change takes the flag from, where it takes it from anybody: of all users for a percentage, of
-    /// the group's users for a list. All of a group where the share cannot be known.
-    pub(crate) fn takes(&self, before: Audience<'_>, after: Audience<'_>) -> Option<Percent> {
+    /// Returns the share of users who lose the flag by this change; `None` if `limits.per_update` does not limit the
+    /// change.
+    ///
+    /// It is a share of all users for a percentage, and of the group's users for a group. An unknown share counts as
+    /// 100%.
+    pub(crate) fn lost_share(&self, before: Audience<'_>, after: Audience<'_>) -> Option<Percent> {
         match self {
             AudienceChange::Percent { from, to } => {
                 Percent::from_ppm(from.ppm().checked_sub(to.ppm())?)
@@ -92,12 +93,12 @@ impl AudienceChange {
                 Some(share(*removed, all))
             }
             AudienceChange::Attributes { group, .. } => {
-                let rules = |audience: Audience<'_>| {
+                let combinations = |audience: Audience<'_>| {
                     let groups = audience.groups();
                     let group = groups.get(&**group)?;
                     Some(group.rules.iter().map(|rule| rule.values.len()).product::<usize>())
                 };
-                let same = |audience: Audience<'_>| {
+                let names = |audience: Audience<'_>| {
                     let groups = audience.groups();
                     let group = groups.get(&**group)?;
                     let mut names: Vec<_> =
@@ -105,18 +106,20 @@ impl AudienceChange {
                     names.sort_unstable();
                     Some(names)
                 };
-                let (old, new) = (rules(before).unwrap_or(0), rules(after).unwrap_or(0));
-                let is_comparable = same(before) == same(after) && new < old;
+                let old = combinations(before).unwrap_or(0);
+                let new = combinations(after).unwrap_or(0);
+                let is_comparable = names(before) == names(after) && new < old;
                 Some(if is_comparable { share(old - new, old) } else { Percent::ALL })
             }
         }
     }
 }
 
-/// Users who may leave a list in one update, whatever their share: a team of three is no export that failed.
+/// The number of users who may leave a list in one update, whatever their share. So a small team may shrink; a failed
+/// export of a long list is refused.
 const FEW_USERS: usize = 10;
 
-/// A part as a percentage, rounded down; everything of nothing.
+/// Returns a part as a percentage, rounded down. Any part of nothing is 100%.
 pub(crate) fn share(part: usize, whole: usize) -> Percent {
     let ppm = (part as u128 * u128::from(PPM)).checked_div(whole as u128);
     let ppm = ppm.and_then(|ppm| u32::try_from(ppm).ok());
@@ -165,7 +168,7 @@ impl fmt::Display for AudienceChange {
     }
 }
 
-/// `+2 -3 users`.
+/// Writes `+2 -3 users`.
 fn signed(f: &mut fmt::Formatter<'_>, added: usize, removed: usize, noun: &str) -> fmt::Result {
     let plural = if added + removed == 1 { "" } else { "s" };
     match (added, removed) {

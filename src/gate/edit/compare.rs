@@ -1,4 +1,4 @@
-//! Compares two audiences, whoever asks.
+//! The comparison of two audiences, without evaluating any user.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use super::change::AudienceChange;
 use crate::eval::{AttributeRule, Group};
 use crate::percent::Percent;
 
-/// Compares audiences. Groups that several flags share are compared once.
+/// Compares audiences. Compares each pair of lists once, even if several flags share the groups.
 #[derive(Default)]
-pub(crate) struct Comparison<'d> {
+pub(crate) struct AudienceComparison<'d> {
     lists: HashMap<(*const Group, *const Group), ListDifference<'d>>,
 }
 
@@ -21,9 +21,13 @@ struct ListDifference<'d> {
     removed: Arc<[&'d [u8]]>,
 }
 
-impl<'d> Comparison<'d> {
-    /// What is different between two audiences; empty where they hold the same users.
-    pub(crate) fn of(&mut self, before: Audience<'d>, after: Audience<'d>) -> Vec<AudienceChange> {
+impl<'d> AudienceComparison<'d> {
+    /// Returns the changes from one audience to another; empty if both hold the same users.
+    pub(crate) fn changes(
+        &mut self,
+        before: Audience<'d>,
+        after: Audience<'d>,
+    ) -> Vec<AudienceChange> {
         let mut changes = Vec::new();
         let (from, to) = (before.percent(), after.percent());
         if from != to {
@@ -33,14 +37,14 @@ impl<'d> Comparison<'d> {
         if before.definition.salt != after.definition.salt && is_partial(from) && is_partial(to) {
             changes.push(AudienceChange::Salt);
         }
-        self.lists_of(before, after, &mut changes);
-        attributes_of(before, after, &mut changes);
-        self.holds_of(before, after, &mut changes);
+        self.compare_lists(before, after, &mut changes);
+        compare_attributes(before, after, &mut changes);
+        self.compare_hold_backs(before, after, &mut changes);
         changes
     }
 
-    /// Where everybody is admitted, a list changes nothing for anybody.
-    fn lists_of(
+    /// Adds changes of lists. At 100%, a list makes no difference.
+    fn compare_lists(
         &mut self,
         before: Audience<'d>,
         after: Audience<'d>,
@@ -52,7 +56,7 @@ impl<'d> Comparison<'d> {
         };
         let (gains, loses) = (before.percent() != Percent::ALL, after.percent() != Percent::ALL);
         for name in names(&old, &new) {
-            let difference = self.lists(old.get(name).copied(), new.get(name).copied());
+            let difference = self.difference(old.get(name).copied(), new.get(name).copied());
             let count =
                 |users: &[&[u8]], others| users.iter().filter(|user| !lists(others, user)).count();
             let added = if gains { count(&difference.added, &old) } else { 0 };
@@ -64,20 +68,21 @@ impl<'d> Comparison<'d> {
         }
     }
 
-    fn holds_of(
+    /// Adds changes of `hold_back`.
+    fn compare_hold_backs(
         &mut self,
         before: Audience<'d>,
         after: Audience<'d>,
         changes: &mut Vec<AudienceChange>,
     ) {
-        let (old, new) = (before.held(), after.held());
+        let (old, new) = (before.held_back(), after.held_back());
         let (old_rules, new_rules) = (rules(&old), rules(&new));
         let keeps = |groups: &BTreeMap<&str, &Group>, user: &[u8]| {
             groups.values().any(|group| group.users.contains(user))
         };
         for name in names(&old, &new) {
             let (of_old, of_new) = (old.get(name).copied(), new.get(name).copied());
-            let difference = self.lists(of_old, of_new);
+            let difference = self.difference(of_old, of_new);
             let released = difference.removed.iter();
             let released = released.filter(|user| !keeps(&new, user) && after.may_admit(user));
             let held = difference.added.iter();
@@ -101,7 +106,8 @@ impl<'d> Comparison<'d> {
         }
     }
 
-    fn lists(&mut self, old: Option<&'d Group>, new: Option<&'d Group>) -> ListDifference<'d> {
+    /// Returns the difference between two lists, from the cache if the same groups were compared before.
+    fn difference(&mut self, old: Option<&'d Group>, new: Option<&'d Group>) -> ListDifference<'d> {
         let address = |group: Option<&Group>| group.map_or(std::ptr::null(), std::ptr::from_ref);
         let key = (address(old), address(new));
         if key.0 == key.1 {
@@ -116,7 +122,12 @@ impl<'d> Comparison<'d> {
     }
 }
 
-fn attributes_of<'d>(before: Audience<'d>, after: Audience<'d>, changes: &mut Vec<AudienceChange>) {
+/// Adds changes of groups with attributes.
+fn compare_attributes<'d>(
+    before: Audience<'d>,
+    after: Audience<'d>,
+    changes: &mut Vec<AudienceChange>,
+) {
     let (old, new) = (before.groups(), after.groups());
     let (old_rules, new_rules) = (rules(&old), rules(&new));
     let is_lost = |group: Option<&&Group>, others: &[&[AttributeRule]]| {
@@ -145,8 +156,8 @@ fn rules<'d>(groups: &BTreeMap<&'d str, &'d Group>) -> Vec<&'d [AttributeRule]> 
     groups.values().map(|group| &*group.rules).filter(|rules| !rules.is_empty()).collect()
 }
 
-/// Whether some user may match these rules and none of the others. Compared one by one: rules that only several others
-/// together cover count as uncovered.
+/// Returns whether a user may match these rules but none of the others. Compares with one other at a time: rules that
+/// only several others cover together count as uncovered.
 fn is_uncovered(rules: &[AttributeRule], others: &[&[AttributeRule]]) -> bool {
     let implies = |narrow: &[AttributeRule], wide: &[AttributeRule]| {
         wide.iter().all(|wide| narrow.iter().any(|narrow| narrow.implies(wide)))

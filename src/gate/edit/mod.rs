@@ -1,4 +1,4 @@
-//! What an update may do to a flag: who may be let in without a reason, and how many may lose the flag at once.
+//! The rules of updates: which users a flag may let in without a reason, and how many may lose it at once.
 
 mod audience;
 mod change;
@@ -9,7 +9,7 @@ use std::fmt;
 use audience::Audience;
 pub use change::AudienceChange;
 use change::share;
-pub(crate) use compare::Comparison;
+pub(crate) use compare::AudienceComparison;
 
 use crate::eval::{FlagDefinition, Group, Position, StageName};
 use crate::percent::Percent;
@@ -19,34 +19,36 @@ use crate::plan::{Plan, PlannedFlag, Problem};
 ///
 /// # The rule
 ///
-/// Without a reason, an update may only let in users whom the plan in force admits: at the flag's current stage or, if the
-/// update moves the flag, at the stage that is next. It compares audiences: percentages, salts, groups and hold-backs, never positions in a list of stages. Users who join a
-/// list pass, unless the group is new to the flag's audience and the plan in force lists them for a later stage. With a
-/// reason, an update may let in anybody, and [`changes`](Edit::changes) say whom.
+/// Without a reason, an update may only let in users whom the plan in force admits: at the flag's current stage or, if
+/// the update moves the flag, at the next stage. The rule compares audiences: percentages, salts, groups and
+/// hold-backs. Positions in the list of stages play no part.
 ///
-/// An update that leaves the flag in its stage may take it from as many users as `limits.per_update` allows; more needs a
-/// reason. Moving a flag to a lower stage needs none.
+/// A longer list passes. An added group may not list users whom the plan in force lists for a later stage. With a
+/// reason, an update may let in any user, and [`changes`](Edit::changes) reports the changed parts of the audience.
+///
+/// At most `limits.per_update` of the users may lose the flag in one update. More needs a reason, unless the flag moves
+/// to a lower stage.
 pub(crate) struct Edit<'e> {
     before: Audience<'e>,
-    /// What the update may let in without a reason.
+    /// The users whom the update may let in without a reason.
     allowed: Audience<'e>,
     after: Audience<'e>,
-    /// The part of users that one update may take the flag from.
+    /// The share of users whom one update may take the flag from.
     per_update: Percent,
 }
 
 /// Why an edit needs a reason.
 #[derive(Clone, Debug)]
 pub(crate) struct Objection {
-    /// For programs: `percent`, `salt`, `group`, `hold_back`, `list`, `per_update`.
+    /// For programs: `percent`, `salt`, `group`, `hold_back`, `list` or `per_update`.
     pub(crate) kind: &'static str,
-    /// What the stage does, as the rest of a sentence: `admits 100% of users: ...`.
-    pub(crate) what: String,
+    /// The effect of the edit, as the end of a sentence about the stage: `admits 100% of users: ...`.
+    pub(crate) effect: String,
     pub(crate) hint: &'static str,
 }
 
 impl<'e> Edit<'e> {
-    /// `current` and `allowed` are positions of `old`, `to` one of the new plan.
+    /// Creates an edit. `current` and `allowed` are positions in `old`, and `to` is a position in `new`.
     pub(crate) fn new(
         old: &'e FlagDefinition,
         (current, allowed): (Position, Position),
@@ -58,79 +60,82 @@ impl<'e> Edit<'e> {
         Edit { before: of(old, current), allowed: of(old, allowed), after: of(new, to), per_update }
     }
 
-    /// What the edit changes of the stage's audience. That a flag goes to another stage is no change of this kind.
-    pub(crate) fn changes(&self, comparison: &mut Comparison<'e>) -> Vec<AudienceChange> {
+    /// Returns the changes of the stage's audience. Moving the flag to another stage is not such a change.
+    pub(crate) fn changes(&self, comparison: &mut AudienceComparison<'e>) -> Vec<AudienceChange> {
         let same_stage = self.old_position_of_stage();
         let position = same_stage.unwrap_or(self.before.position);
-        comparison.of(Audience { position, ..self.before }, self.after)
+        comparison.changes(Audience { position, ..self.before }, self.after)
     }
 
-    /// Everything about the edit that needs a reason; empty where it needs none.
-    pub(crate) fn objections(&self, comparison: &mut Comparison<'e>) -> Vec<Objection> {
+    /// Returns every effect of the edit that needs a reason; empty if the edit needs none.
+    pub(crate) fn objections(&self, comparison: &mut AudienceComparison<'e>) -> Vec<Objection> {
         let mut objections = self.gains(comparison);
         if !self.goes_down() {
             objections.extend(self.losses(comparison));
         }
         // A changed salt lets in some users and takes the flag from others.
-        objections.dedup_by_key(|objection| objection.what.clone());
+        objections.dedup_by_key(|objection| objection.effect.clone());
         objections
     }
 
-    /// Whether the edit lets in nobody beyond what is allowed, but for users who join a list that is there already.
-    pub(crate) fn lets_in_nobody(&self, comparison: &mut Comparison<'e>) -> bool {
-        let joins = |group| self.allowed.lacks_one_of(group, self.after);
-        self.gains(comparison).is_empty() && !self.allowed.new_groups(self.after).any(joins)
+    /// Returns whether every user after the edit is allowed. Also allows users who join a list that the flag already
+    /// has.
+    pub(crate) fn lets_in_no_one(&self, comparison: &mut AudienceComparison<'e>) -> bool {
+        let joins = |group| self.allowed.lacks_user_of(group, self.after);
+        self.gains(comparison).is_empty() && !self.allowed.added_groups(self.after).any(joins)
     }
 
-    fn gains(&self, comparison: &mut Comparison<'e>) -> Vec<Objection> {
-        let gained = comparison.of(self.allowed, self.after).into_iter();
+    fn gains(&self, comparison: &mut AudienceComparison<'e>) -> Vec<Objection> {
+        let gained = comparison.changes(self.allowed, self.after).into_iter();
         let mut gains: Vec<Objection> =
             gained.filter(AudienceChange::lets_in).map(|gain| self.gain(&gain)).collect();
-        for group in self.allowed.new_groups(self.after) {
-            let later = self.allowed.lists_later(group, self.after);
+        for group in self.allowed.added_groups(self.after) {
+            let later = self.allowed.count_listed_later(group, self.after);
             if later > 0 {
-                let what = format!(
+                let effect = format!(
                     "admits {} of group \"{}\", whom the plan in force lists for a later stage",
                     Users(later),
                     group.name.as_str()
                 );
-                gains.push(Objection { kind: "list", what, hint: KEEP });
+                let hint = "leave them to that stage";
+                gains.push(Objection { kind: "list", effect, hint });
             }
         }
         gains
     }
 
     fn gain(&self, gain: &AudienceChange) -> Objection {
-        let (kind, what) = match gain {
+        let (kind, effect, hint) = match gain {
             AudienceChange::Percent { from, to } => {
                 let most = format!("allows at most {from}%{}", self.allowed_stage());
-                ("percent", format!("admits {to}% of users: the plan in force {most}"))
+                let effect = format!("admits {to}% of users: the plan in force {most}");
+                ("percent", effect, "do not exceed that percentage")
             }
-            AudienceChange::Salt => ("salt", SALT.to_owned()),
+            AudienceChange::Salt => ("salt", SALT.to_owned(), KEEP_SALT),
             AudienceChange::Users { group, .. } | AudienceChange::Attributes { group, .. } => {
-                let what = format!(
+                let effect = format!(
                     "admits users by the attributes of group \"{group}\" whom the plan in force does not admit yet"
                 );
-                ("group", what)
+                ("group", effect, "let them in at a later stage")
             }
             AudienceChange::HoldBack { group, .. } => {
-                let what =
+                let effect =
                     format!("admits users of group \"{group}\" whom the plan in force holds back");
-                ("hold_back", what)
+                ("hold_back", effect, "keep the hold-back")
             }
         };
-        Objection { kind, what, hint: KEEP }
+        Objection { kind, effect, hint }
     }
 
-    fn losses(&self, comparison: &mut Comparison<'e>) -> Vec<Objection> {
-        let lost = comparison.of(self.before, self.after);
+    fn losses(&self, comparison: &mut AudienceComparison<'e>) -> Vec<Objection> {
+        let lost = comparison.changes(self.before, self.after);
         let too_much = lost.into_iter().filter_map(|change| {
-            let part = change.takes(self.before, self.after)?;
+            let part = change.lost_share(self.before, self.after)?;
             if part <= self.per_update {
                 return None;
             }
             let most = format!("`limits.per_update` allows {}%", self.per_update);
-            let what = match change {
+            let effect = match change {
                 AudienceChange::Salt => SALT.to_owned(),
                 AudienceChange::Users { group, removed, .. } => format!(
                     "takes the flag from {}, {part}% of group \"{group}\", at once: {most}",
@@ -141,12 +146,12 @@ impl<'e> Edit<'e> {
                 ),
                 _ => format!("takes the flag from {part}% of users at once: {most}"),
             };
-            Some(Objection { kind: PER_UPDATE, what, hint: MEANT })
+            Some(Objection { kind: PER_UPDATE, effect, hint: RAISE_LIMIT })
         });
         too_much.collect()
     }
 
-    /// Which stage allows that much.
+    /// Names the stage of the plan in force that allows the most.
     fn allowed_stage(&self) -> String {
         let Audience { definition, position } = self.allowed;
         match definition.stage(position) {
@@ -158,26 +163,26 @@ impl<'e> Edit<'e> {
         }
     }
 
-    /// The position that the old plan has for the stage that the new one puts the flag in.
+    /// Returns the old plan's position of the flag's new stage.
     fn old_position_of_stage(&self) -> Option<Position> {
         let stage = self.after.definition.stage_name(self.after.position)?;
         self.before.definition.position_of(&stage)
     }
 
-    /// Whether the flag goes to a stage that the old plan has below its present one, or off.
+    /// Returns whether the flag moves down, in the order of the old plan.
     fn goes_down(&self) -> bool {
         self.old_position_of_stage().is_some_and(|position| position < self.before.position)
     }
 }
 
-/// The kind of what takes the flag from users.
+/// The kind of an objection to losses. All other kinds object to letting in users.
 pub(crate) const PER_UPDATE: &str = "per_update";
 const SALT: &str = "admits other users than the plan in force, as the salt changed";
-const KEEP: &str = "keep to that";
-const MEANT: &str = "raise `limits.per_update` if that is meant";
+const KEEP_SALT: &str = "keep the salt";
+const RAISE_LIMIT: &str = "raise `limits.per_update` if that is meant";
 
 impl Objection {
-    /// What to do about it; `used`: whether the document has a reason that an update before used up.
+    /// Returns the remedy. `used`: whether the document's reason was already used by an earlier update.
     pub(crate) fn remedy(&self, used: bool) -> String {
         let hint = self.hint;
         match used {
@@ -187,29 +192,30 @@ impl Objection {
     }
 }
 
-/// The reason that a document gives for this update: one that the document in force does not have.
+/// Returns the document's reason for this update, unless the document in force has the same reason.
 pub(crate) fn new_reason<'p>(old: &FlagDefinition, new: &'p FlagDefinition) -> Option<&'p str> {
-    // A reason is good for the one document that brings it: left behind, it would disarm the rule.
+    // A reason counts once. A reason left in the document would otherwise allow every later edit.
     new.skip_reason().filter(|reason| old.skip_reason() != Some(reason))
 }
 
-/// The flags that are gone, where they are more than `limits.per_update` allows. One flag may always go.
-pub(crate) fn too_many_gone(plan: &Plan, on: usize, gone: usize) -> Option<Problem> {
+/// Returns a problem if an update removes more flags that are on than `limits.per_update` allows. It may always remove
+/// one.
+pub(crate) fn too_many_removed(plan: &Plan, on: usize, removed: usize) -> Option<Problem> {
     let most = plan.per_update();
-    (gone > 1 && share(gone, on) > most).then(|| {
+    (removed > 1 && share(removed, on) > most).then(|| {
         let message = format!(
             "found {} of the {on} flags that are on: `limits.per_update` allows {most}% to go at once",
-            on - gone
+            on - removed
         );
         let hint = "keep the flags, or set `limits.per_update` to 100 if all of them may go";
         plan.problem_at(&(0..0), &["flags"], message, hint)
     })
 }
 
-/// Files of users that have become empty while flags that are on name the group.
+/// Returns a problem for each `users_file` that has become empty while a flag that is on names its group.
 ///
-/// An export that failed leaves an empty file, and would take the flag from everybody on the list.
-pub(crate) fn emptied<'g>(
+/// A failed export leaves an empty file, which would take the flag from every user on the list.
+pub(crate) fn emptied_users_files<'g>(
     plan: &Plan,
     in_force: impl Iterator<Item = &'g Group>,
     is_on: impl Fn(&PlannedFlag) -> bool,
@@ -240,7 +246,7 @@ pub(crate) fn emptied<'g>(
     emptied.collect()
 }
 
-/// `1 user`, `12 users`.
+/// Prints `1 user` or `12 users`.
 struct Users(usize);
 
 impl fmt::Display for Users {
@@ -249,7 +255,7 @@ impl fmt::Display for Users {
     }
 }
 
-/// A position's name in a plan.
-pub(super) fn name(definition: &FlagDefinition, position: Position) -> StageName {
+/// Returns the name of a position; `off` if the plan lacks the position.
+pub(super) fn stage_name(definition: &FlagDefinition, position: Position) -> StageName {
     definition.stage_name(position).unwrap_or(StageName::OFF)
 }

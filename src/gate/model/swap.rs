@@ -1,28 +1,29 @@
-//! The place of the snapshot in force, and what each thread has seen of it, for loom, which cannot look into arc-swap.
+//! The pointer to the snapshot in force, and the thread-local copies, for loom, which cannot look into arc-swap.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
 
-use super::cell::PLACES;
+use super::current::{Copied, GATES};
 use crate::eval::Snapshot;
 
 loom::thread_local! {
-    pub(in crate::gate) static SEEN: [RefCell<Option<Arc<Snapshot>>>; PLACES] =
-        [const { RefCell::new(None) }; PLACES];
+    pub(in crate::gate) static COPIES: [RefCell<Option<Rc<Copied>>>; GATES] =
+        [const { RefCell::new(None) }; GATES];
 }
 
-/// As arc-swap's, with the orderings that arc-swap promises.
+/// An atomic pointer to a snapshot, with the orderings that arc-swap promises.
 #[derive(Debug)]
 pub(in crate::gate) struct Swap {
     /// The index of the snapshot in force.
     in_force: AtomicUsize,
-    /// All that were ever in force. This lock is never held while loom runs another thread.
+    /// All snapshots that were ever put in force, or were to be. No thread holds this lock while loom runs another one.
     all: Mutex<Vec<Arc<Snapshot>>>,
 }
 
-/// A snapshot. Boxed, so that it dereferences as arc-swap's does.
+/// A loaded snapshot. Boxed, so that it dereferences as arc-swap's does.
 pub(in crate::gate) type Loaded = Box<Arc<Snapshot>>;
 
 impl Swap {
@@ -36,12 +37,13 @@ impl Swap {
         Box::new(Arc::clone(all.get(index).expect("it was stored before its index")))
     }
 
-    pub(in crate::gate) fn store(&self, snapshot: Arc<Snapshot>) {
-        let index = {
+    pub(in crate::gate) fn replace(&self, current: &Loaded, next: &Arc<Snapshot>) -> bool {
+        let (from, to) = {
             let mut all = self.all.lock().expect("no thread panics here");
-            all.push(snapshot);
-            all.len() - 1
+            let from = all.iter().position(|snapshot| Arc::ptr_eq(snapshot, current));
+            all.push(Arc::clone(next));
+            (from.expect("it was loaded from here"), all.len() - 1)
         };
-        self.in_force.store(index, Ordering::Release);
+        self.in_force.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }

@@ -221,9 +221,9 @@ impl LiveState {
         };
         match record.fact {
             _ if from == to => {}
-            Fact::RolledBack { .. } => gate.drive_down(flag, to),
+            Fact::RolledBack { .. } => gate.lower_flag(flag, to),
             _ if self.pending_stage(flag).is_some() => {}
-            _ => gate.drive(flag, from, to),
+            _ => gate.move_flag(flag, from, to),
         }
     }
 
@@ -231,7 +231,7 @@ impl LiveState {
     pub(super) fn sync_gate(&mut self, gate: &Gate, moment: &Moment) {
         loop {
             self.collect_gate_calls(gate, moment);
-            if gate.drive_all(&self.state.plan, |key| self.effective_stage(key)) {
+            if gate.set_plan(&self.state.plan, |key| self.effective_stage(key)) {
                 return;
             }
         }

@@ -126,7 +126,7 @@ impl Rollout {
         notices: Vec<String>,
     ) -> Rollout {
         live.note_time(&truncate_moment(&clock.now()));
-        let gate = Gate::driven(&live.state.plan, |key| live.effective_stage(key));
+        let gate = Gate::for_rollout(&live.state.plan, |key| live.effective_stage(key));
         let (label, intents) = (backend.store.label(), intents.map(Mutex::new));
         let (live, backend, sinks) = (Mutex::new(live), Mutex::new(backend), RwLock::default());
         let shared = Shared { gate, clock, label, notices, live, backend, intents, sinks };
@@ -136,7 +136,7 @@ impl Rollout {
         // The gate may outlive the rollout, so its callback holds a weak reference. A strong one would be a cycle.
         let (weak, recorder) = (Arc::downgrade(&shared), Arc::new(CallRecorder::default()));
         let handles = Arc::new(Handles(Arc::clone(&recorder)));
-        shared.gate.on_call(move || Shared::record_calls_in_background(&weak, &recorder));
+        shared.gate.wake_on_calls(move || Shared::record_calls_in_background(&weak, &recorder));
         Rollout { _handles: handles, shared }
     }
 

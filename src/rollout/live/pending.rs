@@ -79,7 +79,7 @@ impl LiveState {
                 None => Decided::ToRecord(decision, self.flag_version(key)?),
             });
         }
-        gate.drive_down(key, to);
+        gate.lower_flag(key, to);
         let facts = decision.facts.iter().map(|(fact, _)| fact.clone()).collect();
         let number = self.add_pending(by, key, facts, to, moment);
         if let Some(pending) = self.pending.back_mut() {
@@ -156,7 +156,7 @@ impl LiveState {
         // stage now.
         let (serving, stage) = (self.gate_stage(gate, &flag), self.effective_stage(&flag));
         if self.is_below(&flag, serving, stage) {
-            gate.drive(&flag, serving, stage);
+            gate.move_flag(&flag, serving, stage);
         }
     }
 

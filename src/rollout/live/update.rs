@@ -7,7 +7,7 @@ use super::journal_state::JournalState;
 use super::open::parse_and_pack;
 use super::{Backend, Rollout, Shared};
 use crate::eval::StageName;
-use crate::gate::{Comparison, emptied, too_many_gone};
+use crate::gate::{AudienceComparison, emptied_users_files, too_many_removed};
 use crate::plan::{Document, Plan, Problem};
 use crate::rollout::error::Kind;
 use crate::rollout::machine::{self, FlagUpdate};
@@ -72,7 +72,7 @@ impl Shared {
     /// Returns the document's changes flag by flag, or an error with every flag that prevents the update.
     fn changes(&self, plan: &Plan) -> Result<Vec<FlagChange>, RolloutError> {
         let live = self.lock_live();
-        let mut comparison = Comparison::default();
+        let mut comparison = AudienceComparison::default();
         let (mut changed, mut refusals) = (Vec::new(), Vec::new());
         for key in plan.flags() {
             let Some(new) = plan.flag(key) else { continue };
@@ -121,8 +121,9 @@ fn removal_problems(state: &JournalState, plan: &Plan, changed: &[FlagChange]) -
     let is_on = |key: &str| state.stage(key) != StageName::OFF;
     let on = state.flags().iter().filter(|(key, _)| is_on(key)).count();
     let gone = changed.iter().filter(|change| change.stage.is_none() && is_on(&change.flag));
-    let mut problems: Vec<Problem> = too_many_gone(plan, on, gone.count()).into_iter().collect();
+    let mut problems: Vec<Problem> = too_many_removed(plan, on, gone.count()).into_iter().collect();
     let in_force = state.plan.planned().flat_map(|flag| flag.definition.groups());
-    problems.extend(emptied(plan, in_force, |flag| is_on(flag.definition.key.as_str())));
+    problems
+        .extend(emptied_users_files(plan, in_force, |flag| is_on(flag.definition.key.as_str())));
     problems
 }

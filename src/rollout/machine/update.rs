@@ -8,7 +8,7 @@ use super::manual;
 use super::refusal::{Refusal, Unmet};
 use super::state::{FlagState, RemovedFlag};
 use crate::eval::StageName;
-use crate::gate::{AudienceChange, Comparison, Edit, Objection, PER_UPDATE, new_reason};
+use crate::gate::{AudienceChange, AudienceComparison, Edit, Objection, PER_UPDATE, new_reason};
 use crate::percent::Percent;
 use crate::plan::model::{Criterion, FlagPlan, Metric, NoData, StageDetails, TriggerCause};
 use crate::plan::one_of;
@@ -37,7 +37,7 @@ pub(in crate::rollout) fn check_update<'p>(
     new: &FlagPlan<'p>,
     state: &FlagState,
     per_update: Percent,
-    comparison: &mut Comparison<'p>,
+    comparison: &mut AudienceComparison<'p>,
 ) -> Result<FlagUpdate, Refusal> {
     let (before, after) = (old.definition(), new.definition());
     let current = before.position_of(&state.stage).unwrap_or(0);
@@ -76,7 +76,7 @@ pub(in crate::rollout) fn check_update<'p>(
 pub(in crate::rollout) fn check_readded<'p>(
     removed: &'p RemovedFlag,
     new: &FlagPlan<'p>,
-    comparison: &mut Comparison<'p>,
+    comparison: &mut AudienceComparison<'p>,
 ) -> Result<FlagChange, Refusal> {
     let (before, after, state) = (&*removed.definition, new.definition(), &removed.state);
     let current = before.position_of(&state.stage).unwrap_or(0);
@@ -120,7 +120,7 @@ fn refused(plan: &FlagPlan<'_>, unmet: Vec<Unmet>) -> Refusal {
 
 fn unmet_objections(stage: StageName, objections: &[Objection], used: bool) -> Vec<Unmet> {
     let unmet = objections.iter().map(|objection| {
-        let found = format!("stage `{stage}` {}", objection.what);
+        let found = format!("stage `{stage}` {}", objection.effect);
         Unmet::new(objection.kind, found, objection.remedy(used))
     });
     unmet.collect()

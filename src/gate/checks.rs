@@ -1,23 +1,23 @@
-//! Questions to a gate.
+//! Checks: whether a user has a flag, and why.
 
 use std::sync::Arc;
 
 use super::{FlagHandle, Gate, Pinned};
 use crate::eval::{AsUser, Evaluation, Flag, StageName};
 
-/// Asking.
+/// Checks.
 impl Gate {
-    /// Whether the user has the flag. An unknown flag is off.
+    /// Returns whether the user has the flag. An unknown flag is off.
     ///
     /// # Concurrency
     ///
-    /// Lock-free; the answer is that of one version.
+    /// Lock-free. The answer comes from one version.
     ///
     /// # Complexity
     ///
-    /// A hash of the flag's name and one of the user's key; where groups have a say, one more a
-    /// group. Never allocates, but for a few words at a thread's first question to any gate. Figures
-    /// in `benches/README.md`.
+    /// A hash of the flag's name and a hash of the user's key. If groups may decide, one more hash of the key for each
+    /// group. [`Gate`] lists which checks cost more. Allocates only to renew copies: at the first check of a thread,
+    /// and of a flag, after an update. `benches/README.md` has figures.
     ///
     /// # Example
     ///
@@ -33,23 +33,22 @@ impl Gate {
     #[inline(always)]
     pub fn is_enabled(&self, user: impl AsUser, flag: &str) -> bool {
         let answer = self.shared.current.is_enabled(&user, flag);
-        answer.unwrap_or_else(|| self.is_enabled_now(&user, flag))
+        answer.unwrap_or_else(|| self.is_enabled_by_snapshot(&user, flag))
     }
 
-    /// By the snapshot in force.
     #[inline(never)]
-    fn is_enabled_now(&self, user: &impl AsUser, flag: &str) -> bool {
-        self.shared
-            .current
-            .read(|snapshot| snapshot.flag(flag).is_some_and(|flag| flag.is_enabled(user)))
+    fn is_enabled_by_snapshot(&self, user: &impl AsUser, flag: &str) -> bool {
+        self.shared.current.is_enabled_by_snapshot(user, flag)
     }
 
-    /// The same decision with its reason, the flag's stage, the user's cohort and bucket.
+    /// Returns the decision with its reason, the flag's stage, and the user's cohort and bucket.
     ///
     /// # Complexity
     ///
-    /// As [`is_enabled`](Gate::is_enabled), and for the cohort one comparison a stage and the groups of later ones; what nobody looks at
-    /// of the answer is not made. Never allocates.
+    /// Reads the thread's snapshot, and finds the flag there by its name. Finding the cohort takes one comparison for
+    /// each stage. If groups may name the user, it also looks into the groups of all stages. The compiler leaves out
+    /// the parts of the answer that the caller ignores. Allocates only at the first check of a thread after an update,
+    /// to copy a pointer to the snapshot.
     ///
     /// # Example
     ///
@@ -64,20 +63,14 @@ impl Gate {
     /// ```
     #[inline(always)]
     pub fn evaluate(&self, user: impl AsUser, flag: &str) -> Evaluation {
-        match self.shared.current.unlisted(&user, flag) {
-            Some((unlisted, stages)) => unlisted.evaluate(stages),
-            None => self.evaluate_now(&user, flag),
-        }
+        let snapshot = self.shared.current.get();
+        snapshot.evaluate(snapshot.flag(flag), &user)
     }
 
-    /// By the snapshot in force.
-    #[inline(never)]
-    fn evaluate_now(&self, user: &impl AsUser, flag: &str) -> Evaluation {
-        self.shared.current.read(|snapshot| snapshot.evaluate(snapshot.flag(flag), user))
-    }
-
-    /// The earliest stage whose audience holds the user, whatever stage the flag is at; `None`
-    /// when no stage does, or there is no such flag.
+    /// Returns the user's cohort: the earliest stage whose audience holds the user. It does not depend on the flag's
+    /// stage.
+    ///
+    /// Returns `None` if no stage holds the user, or there is no such flag.
     ///
     /// # Example
     ///
@@ -92,11 +85,11 @@ impl Gate {
         self.evaluate(user, flag).cohort
     }
 
-    /// The answers for one user of every flag, in order of their keys, from one version.
+    /// Evaluates every flag for one user, in order of the keys. All answers come from one version.
     ///
     /// # Complexity
     ///
-    /// One allocation for the list. [`Pinned::evaluate_all`] has none.
+    /// Allocates the list. [`Pinned::evaluate_all`] allocates nothing.
     ///
     /// # Example
     ///
@@ -114,14 +107,14 @@ impl Gate {
         snapshot.flags().iter().map(answer).collect()
     }
 
-    /// A handle to one flag, resolved once: the fastest way to ask about it often.
+    /// Creates a handle to one flag, for the fastest checks. Create it once and keep it.
     ///
-    /// It keeps working across updates, also those that take the flag away or bring it.
+    /// A handle keeps working across updates, also if they remove or add the flag.
     ///
     /// # Complexity
     ///
-    /// To be made once and kept, not with each question: making one allocates, and takes the lock that updates take to swap. Each
-    /// update looks at every handle that was made and not cloned, some nanoseconds each.
+    /// Creating a handle allocates, but takes no lock. An update does not look at handles, so its cost does not depend
+    /// on their number.
     ///
     /// # Example
     ///
@@ -140,7 +133,7 @@ impl Gate {
         FlagHandle::new(self.clone(), key)
     }
 
-    /// The present version, for several questions that must not straddle an update.
+    /// Pins the version in force, for several checks that must agree. Call it once per request.
     ///
     /// # Example
     ///
