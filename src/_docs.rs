@@ -40,6 +40,9 @@ pub mod bucketing {}
 #[doc = include_str!("../docs/performance.md")]
 pub mod performance {}
 
+#[doc = include_str!("../docs/architecture.md")]
+pub mod architecture {}
+
 #[doc = include_str!("../docs/design.md")]
 pub mod design {}
 
