@@ -3,7 +3,8 @@
 use super::bucketing::Threshold;
 use super::evaluation::{Evaluation, Reason};
 use super::flag::{Flag, NEVER};
-use super::stage::{Position, Stage, StageName};
+use super::stage::{Position, Stage};
+use super::stage_name::StageName;
 use super::user::AsUser;
 
 /// The rule of every decision.

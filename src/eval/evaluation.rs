@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::stage::StageName;
+use super::stage_name::StageName;
 
 /// A decision with its explanation: the reason, the flag's stage, the user's cohort and bucket, and the version.
 ///

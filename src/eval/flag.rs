@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::audience::Group;
 use super::bucketing::{Salt, Threshold};
 use super::filter::ListFilter;
-use super::stage::{Position, Stage, StageName};
+use super::stage::{Position, Stage};
+use super::stage_name::StageName;
 use super::user::AsUser;
 use crate::key::Key;
 

@@ -12,6 +12,7 @@ mod private;
 mod removed;
 mod snapshot;
 mod stage;
+mod stage_name;
 mod user;
 
 pub(crate) use audience::{AttributeRule, Group, UserSet};
@@ -23,6 +24,7 @@ pub(crate) use filter::ListFilter;
 pub(crate) use flag::{Flag, FlagDefinition, FlagTexts, HoldBack};
 pub(crate) use perfect_hash::{NameHash, PerfectHash, Shape};
 pub(crate) use snapshot::{Slot, Snapshot};
-pub use stage::StageName;
-pub(crate) use stage::{MAX_STAGE_NAME_BYTES, Position, Stage};
+pub(crate) use stage::{Position, Stage};
+pub(crate) use stage_name::MAX_STAGE_NAME_BYTES;
+pub use stage_name::StageName;
 pub use user::{AsUser, User, UserKey};

@@ -13,6 +13,7 @@
 //! two kinds of copies: each thread keeps the snapshot that it used last (this file), and each handle keeps the threshold and
 //! the salt of its flag (`fast_path.rs`). An update does not touch the copies, so its cost does not depend on their number.
 
+use std::cell::RefCell;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,8 +21,8 @@ use std::sync::atomic::AtomicUsize;
 
 use super::by_name::ByName;
 use super::replaced::Replaced;
-use super::swap::{COPIES, Loaded, Swap};
-use super::sync::{AtomicU64, Ordering};
+use super::swap::{Loaded, Swap};
+use super::sync::{AtomicU64, Ordering, thread_static};
 use crate::eval::{AsUser, Snapshot};
 
 /// The snapshot in force, and the thread-local copies of it.
@@ -41,10 +42,16 @@ pub(super) struct Current {
 
 /// Gates of which a thread keeps the snapshot. Of two gates with the same index, the one used last has the copy, and the next
 /// check of the other one loads its snapshot.
-pub(super) const GATES: usize = 4;
+const GATES: usize = 4;
+
+thread_static! {
+    /// The snapshots that this thread used last, by the index of the gate.
+    static COPIES: [RefCell<Option<Rc<Copied>>>; GATES] =
+        const { [const { RefCell::new(None) }; GATES] };
+}
 
 /// A thread's copy of the snapshot in force.
-pub(super) struct Copied {
+struct Copied {
     token: u64,
     snapshot: Arc<Snapshot>,
 }

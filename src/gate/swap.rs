@@ -1,21 +1,12 @@
-//! The pointer to the snapshot in force, and the thread-local copies.
+//! The pointer to the snapshot in force.
 
 #![expect(clippy::disallowed_types, reason = "the only file that names `arc_swap`")]
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::current::{Copied, GATES};
 use crate::eval::Snapshot;
-
-thread_local! {
-    /// The snapshots that this thread used last, by the index of the gate.
-    pub(super) static COPIES: [RefCell<Option<Rc<Copied>>>; GATES] =
-        const { [const { RefCell::new(None) }; GATES] };
-}
 
 /// An atomic pointer to a snapshot. `.ci/loom` replaces it by `model/swap.rs`.
 #[derive(Debug)]

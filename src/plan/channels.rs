@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::fields::{Fields, Path};
+use super::fields::Fields;
 use super::model::Audience;
 use super::node::Node;
+use super::path::Path;
 use super::report::Report;
 
 /// The channel of each audience that has one.

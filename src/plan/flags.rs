@@ -4,12 +4,13 @@ use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::fields::{Fields, Path, named, one_of, string, table};
+use super::fields::{Fields, named, one_of, string, table};
 use super::limits::{MAX_FILTERED_USERS, MAX_FLAGS, MAX_TEXT_BYTES};
 use super::lint::Subject;
 use super::lint::idle_stage::{self, Ends, IdleStage, IdleStages};
 use super::model::{FlagPlan, SECTIONS, Sections, Stages};
 use super::node::{Entry, Node};
+use super::path::Path;
 use super::report::Report;
 use super::staged;
 use super::stages::{self, Plans, References, SharedPlan};
@@ -207,14 +208,17 @@ impl<'a> FlagReader<'_, 'a> {
     fn shared(&self, node: &Node<'a>, report: &mut Report<'a>) -> Option<FollowedPlan> {
         let path = self.path.field("plan");
         let name = string(node, &path, report)?;
-        if name == staged::NAME {
+        if name == stages::BUILT_IN_PLAN {
             return self.staged();
         }
         let plans = self.context.plans;
         if let Some(plan) = plans.get(&**name) {
             return Some(FollowedPlan { plan: plan.clone()?, idle: Vec::new() });
         }
-        let hint = one_of(name, std::iter::once(staged::NAME).chain(plans.keys().map(Key::as_str)));
+        let hint = one_of(
+            name,
+            std::iter::once(stages::BUILT_IN_PLAN).chain(plans.keys().map(Key::as_str)),
+        );
         report.found(node, &path, "not a plan of this document", hint);
         None
     }

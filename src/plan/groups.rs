@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use super::document::Document;
 use super::error::{Location, Problem};
-use super::fields::{Fields, Path, array, named, one_of, string, table, text};
+use super::fields::{Fields, array, named, one_of, string, table, text};
 use super::limits::{MAX_GROUPS, MAX_TEXT_BYTES, MAX_USER_KEY_BYTES, MAX_USERS_PER_GROUP};
 use super::node::Node;
+use super::path::Path;
 use super::report::Report;
 use crate::eval::{AttributeRule, Group, UserSet};
 use crate::key::Key;

@@ -19,6 +19,7 @@ pub mod model;
 mod node;
 #[cfg(any(feature = "rollout", feature = "follow"))]
 mod packed;
+mod path;
 #[cfg(any(feature = "rollout", feature = "follow"))]
 mod replace;
 mod report;
@@ -50,9 +51,10 @@ pub(crate) use replace::sync_directory_of;
 use crate::eval::{Flag, Group, Snapshot};
 use crate::percent::{ParsePercentError, Percent};
 use channels::Channels;
-use fields::{Fields, Path};
+use fields::Fields;
 use header::Header;
 use model::{FlagPlan, Metric, Metrics};
+use path::Path;
 use report::Report;
 use stages::References;
 

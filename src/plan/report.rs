@@ -8,10 +8,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::error::{Excerpt, Location, PlanError, Problem};
-use super::fields::Path;
 use super::limits::MAX_PROBLEMS;
 use super::lines::Lines;
 use super::node::{Node, Value};
+use super::path::Path;
 
 /// The problems and warnings found so far, and the text that they refer to.
 pub(super) struct Report<'a> {

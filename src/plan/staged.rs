@@ -1,11 +1,11 @@
 //! The built-in plan `staged`. A flag without `plan` and `stages` follows it.
 
 use super::document::{Document, Format};
-use super::fields::Path;
 use super::format;
 use super::groups;
+use super::path::Path;
 use super::report::Report;
-use super::stages::{self, References, SharedPlan};
+use super::stages::{self, BUILT_IN_PLAN, References, SharedPlan};
 use crate::eval::Stage;
 use crate::key::Key;
 
@@ -30,9 +30,6 @@ use crate::key::Key;
 /// ```
 pub const STAGED_DOCUMENT: &str = include_str!("staged.toml");
 
-/// The name of the built-in plan in `plan = "NAME"`.
-pub(super) const NAME: &str = "staged";
-
 /// The name of the plan in [`STAGED_DOCUMENT`].
 const NAME_IN_DOCUMENT: &str = "our-plan";
 
@@ -50,7 +47,7 @@ pub(super) fn read(references: References<'_>) -> Option<SharedPlan> {
     let references = References { groups: &groups, ..references };
     let plans = path.field("plans");
     let node = root.field("plans")?.field(NAME_IN_DOCUMENT)?;
-    let (name, path) = (Key::parse(NAME).ok()?, plans.field(NAME_IN_DOCUMENT));
+    let (name, path) = (Key::parse(BUILT_IN_PLAN).ok()?, plans.field(NAME_IN_DOCUMENT));
     let (mut plan, _) = stages::read_plan(&name, node, &path, references, &mut report)?;
     // The group `team` is for copies of the plan. The built-in plan has no users.
     let without_groups = |stage: &Stage| Stage::new(*stage.name(), stage.percent, Box::default());

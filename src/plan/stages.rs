@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::channels::Channels;
-use super::fields::{Fields, Path, array, named, string};
+use super::fields::{Fields, array, named, string};
 use super::groups::Groups;
 use super::limits::{MAX_PLANS, MAX_STAGES};
 use super::lint::Subject;
 use super::lint::idle_stage::{IdleStage, IdleStages};
 use super::model::{Context, Metrics, SECTIONS, Sections, StageDetails, Stages};
 use super::node::Node;
+use super::path::Path;
 use super::report::Report;
-use super::staged;
 use crate::eval::{Group, Stage, StageName};
 use crate::key::Key;
 use crate::percent::Percent;
@@ -46,6 +46,9 @@ impl<'c> References<'c> {
     }
 }
 
+/// The name of the built-in plan in `plan = "NAME"`.
+pub(super) const BUILT_IN_PLAN: &str = "staged";
+
 /// Reads `[plans.NAME]`. Also returns the stages that let in no new user, unless a flag has a `hold_back` that ends
 /// there.
 pub(super) fn read_plans<'a>(
@@ -59,8 +62,8 @@ pub(super) fn read_plans<'a>(
     let entries = node.map(|node| named(node, &path, MAX_PLANS, report)).unwrap_or_default();
     let read = |(key, entry): (Key, &super::node::Entry<'a>)| {
         let path = path.field(&entry.key);
-        if key.as_str() == staged::NAME {
-            let message = format!("found `{}`, the name of the built-in plan", staged::NAME);
+        if key.as_str() == BUILT_IN_PLAN {
+            let message = format!("found `{}`, the name of the built-in plan", BUILT_IN_PLAN);
             report.problem(entry.key_span.clone(), &path, message, "choose another name");
         }
         let plan = read_plan(&key, &entry.node, &path, references, report);

@@ -1,18 +1,10 @@
-//! The pointer to the snapshot in force, and the thread-local copies, for loom, which cannot look into arc-swap.
+//! The pointer to the snapshot in force, for loom, which cannot look into arc-swap.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
 
-use super::current::{Copied, GATES};
 use crate::eval::Snapshot;
-
-loom::thread_local! {
-    pub(in crate::gate) static COPIES: [RefCell<Option<Rc<Copied>>>; GATES] =
-        [const { RefCell::new(None) }; GATES];
-}
 
 /// An atomic pointer to a snapshot, with the orderings that arc-swap promises.
 #[derive(Debug)]

@@ -12,9 +12,9 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::plan::error::Excerpt;
-use crate::plan::fields::Path;
 use crate::plan::limits::MAX_DEPTH;
 use crate::plan::node::{Entry, Node, Value};
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 pub(super) fn parse<'a>(text: &'a str, report: &mut Report<'a>) -> Option<Node<'a>> {

@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::eval::{Position, Stage};
 use crate::key::Key;
 use crate::percent::Percent;
-use crate::plan::fields::Path;
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 /// A stage whose percentage and groups add no user to the stages before it.

@@ -14,9 +14,9 @@ mod rules;
 #[cfg(feature = "guard")]
 pub(crate) use placed::StageDoubt;
 
-use super::fields::Path;
 use super::model::{FlagPlan, Sections, Stages};
 use super::node::{Entry, Node, Value};
+use super::path::Path;
 use super::report::Report;
 
 /// Every lint.

@@ -2,12 +2,12 @@
 //!
 //! Such a module knows a plan, but not where the document writes it.
 
-use crate::plan::fields::Path;
 use crate::plan::format;
 use crate::plan::model::FlagPlan;
 use crate::plan::node::Node;
+use crate::plan::path::Path;
 use crate::plan::report::Report;
-use crate::plan::staged;
+use crate::plan::stages;
 use crate::plan::{Plan, Problem};
 
 /// A doubt about a field of a flag's stage.
@@ -61,7 +61,7 @@ impl StageDoubt<'_> {
     }
 
     fn is_built_in(&self) -> bool {
-        self.flag.plan() == Some(staged::NAME)
+        self.flag.plan() == Some(stages::BUILT_IN_PLAN)
     }
 
     /// Warns at the last node that exists on the way.

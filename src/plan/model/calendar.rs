@@ -2,11 +2,12 @@
 
 use std::time::SystemTime;
 
-use crate::plan::fields::{Fields, Path};
+use crate::plan::fields::Fields;
 use crate::plan::model::time::date::{self, Date, TimeZone};
 use crate::plan::model::time::week::{self, WeekHours};
 use crate::plan::model::{list, time::week_text};
 use crate::plan::node::Node;
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 /// The times at which a flag may be promoted: within the hours, and not in a freeze.

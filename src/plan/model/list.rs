@@ -1,8 +1,9 @@
 //! Readers of lists.
 
-use crate::plan::fields::{Path, array, text};
+use crate::plan::fields::{array, text};
 use crate::plan::limits::MAX_ITEMS;
 use crate::plan::node::Node;
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 /// Returns the items of a list; reports a list of more than [`MAX_ITEMS`] and returns none.

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::plan::error::Excerpt;
-use crate::plan::fields::{Fields, Path, text};
+use crate::plan::fields::{Fields, text};
 use crate::plan::model::time::date::{self, TimeZone};
 use crate::plan::model::time::duration::WrittenDuration;
 use crate::plan::model::time::week::{self, WeekHours};
 use crate::plan::model::{list, time::duration, time::week_text};
 use crate::plan::node::{Node, Value};
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 /// A row of the responsibility table.

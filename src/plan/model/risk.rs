@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::plan::fields::{Fields, Path};
+use crate::plan::fields::Fields;
 use crate::plan::model::list;
 use crate::plan::model::word::{self, words};
 use crate::plan::node::Node;
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 /// A risk and its mitigation.

@@ -1,10 +1,11 @@
 //! `rollback`: the target of a rollback, and the procedure for people.
 
-use crate::plan::fields::{Fields, Path};
+use crate::plan::fields::Fields;
 use crate::plan::model::time::duration::WrittenDuration;
 use crate::plan::model::word::{self, Word, words};
 use crate::plan::model::{list, time::duration};
 use crate::plan::node::Node;
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 /// The rollback section of a plan.

@@ -1,10 +1,11 @@
 //! `traffic`: the requests and users of the service.
 
 use crate::percent::Percent;
-use crate::plan::fields::{Fields, Path};
+use crate::plan::fields::Fields;
 use crate::plan::model::metric::quantity::{Quantity, Unit};
 use crate::plan::model::metric::threshold;
 use crate::plan::node::{Node, Value};
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 /// The traffic of the service that checks a flag, as the document declares it.

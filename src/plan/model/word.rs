@@ -1,7 +1,8 @@
 //! Fields that hold one of a few words.
 
-use crate::plan::fields::{Path, one_of, string};
+use crate::plan::fields::{one_of, string};
 use crate::plan::node::Node;
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 /// A type whose values a document writes as words. Declare it with [`words!`].

@@ -16,9 +16,9 @@ use toml_parser::{ErrorSink, Expected, ParseError, Source};
 use self::build::Builder;
 use self::structure_error::StructureError;
 use crate::plan::error::Excerpt;
-use crate::plan::fields::Path;
 use crate::plan::limits::MAX_PROBLEMS;
 use crate::plan::node::Node;
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 pub(super) fn parse<'a>(text: &'a str, report: &mut Report<'a>) -> Option<Node<'a>> {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::eval::StageName;
-use crate::plan::fields::{Fields, Path, one_of, string, text};
+use crate::plan::fields::{Fields, one_of, string, text};
 use crate::plan::model::list;
 use crate::plan::model::message::template::Template;
 use crate::plan::model::message::variables::Variables;
@@ -19,6 +19,7 @@ use crate::plan::model::message::when::When;
 use crate::plan::model::sections::Context;
 use crate::plan::model::word::{self, Word, words};
 use crate::plan::node::Node;
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 /// A message of the communication plan.

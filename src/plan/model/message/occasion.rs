@@ -33,7 +33,7 @@ impl Occasion {
 }
 
 impl FlagPlan<'_> {
-    /// Returns the value of a variable: one of the plan's own, or one of [`VARIABLES`](super::template::VARIABLES).
+    /// Returns the value of a variable: one of the plan's own, or one of [`VARIABLES`](super::variables::VARIABLES).
     /// `None` if there is no such variable, or the occasion has no value for it.
     ///
     /// # Example

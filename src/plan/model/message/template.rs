@@ -4,27 +4,11 @@ use std::fmt::{self, Write};
 use std::ops::Range;
 
 use crate::plan::error::Excerpt;
-use crate::plan::fields::{Path, one_of};
-use crate::plan::model::message::variables::{Variables, is_name};
+use crate::plan::fields::one_of;
+use crate::plan::model::message::variables::{VARIABLES, Variables, is_built_in, is_name};
 use crate::plan::node::Node;
+use crate::plan::path::Path;
 use crate::plan::report::Report;
-
-/// The variables of every template, each with a description. A plan adds its own with `variables`.
-pub const VARIABLES: &[(&str, &str)] = &[
-    ("flag", "the flag's key"),
-    ("description", "the flag's description"),
-    ("owner", "the flag's owner"),
-    ("stage", "the stage the message is about"),
-    ("percent", "the stage's percentage, without a percent sign"),
-    ("goal", "the stage's goal"),
-    ("previous_stage", "the stage before, `off` before the first"),
-    ("next_stage", "the stage after, empty for the last"),
-    ("date", "the day the message is due"),
-    ("starts", "the day the stage begins at the earliest"),
-    ("ends", "the day the stage ends at the latest"),
-    ("contact", "who is responsible at the moment of the message"),
-    ("reason", "why the flag was rolled back"),
-];
 
 /// A text in which `{{ name }}` stands for a variable. It has no other syntax.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,11 +117,6 @@ pub(in crate::plan::model) fn read<'a>(
 }
 
 const ONLY_NAMES_HINT: &str = "write names only, as in {{ stage }}";
-
-/// Returns whether every template has a variable with this name.
-pub(in crate::plan::model) fn is_built_in(name: &str) -> bool {
-    VARIABLES.iter().any(|(known, _)| *known == name)
-}
 
 /// Returns the hint for an unknown variable. The plan's own names come first, because the documentation lists the
 /// others.

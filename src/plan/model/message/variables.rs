@@ -4,11 +4,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::plan::error::Excerpt;
-use crate::plan::fields::{Path, table, text};
+use crate::plan::fields::{table, text};
 use crate::plan::limits::{MAX_ITEMS, MAX_KEY_BYTES};
-use crate::plan::model::message::template::is_built_in;
 use crate::plan::node::{Entry, Node};
+use crate::plan::path::Path;
 use crate::plan::report::Report;
+
+/// The variables of every template, each with a description. A plan adds its own with `variables`.
+pub const VARIABLES: &[(&str, &str)] = &[
+    ("flag", "the flag's key"),
+    ("description", "the flag's description"),
+    ("owner", "the flag's owner"),
+    ("stage", "the stage the message is about"),
+    ("percent", "the stage's percentage, without a percent sign"),
+    ("goal", "the stage's goal"),
+    ("previous_stage", "the stage before, `off` before the first"),
+    ("next_stage", "the stage after, empty for the last"),
+    ("date", "the day the message is due"),
+    ("starts", "the day the stage begins at the earliest"),
+    ("ends", "the day the stage ends at the latest"),
+    ("contact", "who is responsible at the moment of the message"),
+    ("reason", "why the flag was rolled back"),
+];
 
 /// Variables with their texts: a flag's own ones, then the ones of its plan, which flags share.
 ///
@@ -94,4 +111,9 @@ pub(in crate::plan::model) fn is_name(text: &str) -> bool {
     let is_letter = |b: u8| b.is_ascii_lowercase() || b == b'_';
     text.bytes().next().is_some_and(is_letter)
         && text.bytes().all(|b| is_letter(b) || b.is_ascii_digit())
+}
+
+/// Returns whether every template has a variable with this name.
+pub(in crate::plan::model) fn is_built_in(name: &str) -> bool {
+    VARIABLES.iter().any(|(known, _)| *known == name)
 }

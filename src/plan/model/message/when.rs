@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::plan::fields::{Path, string};
+use crate::plan::fields::string;
 use crate::plan::node::Node;
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 /// The time at which a message is sent. Printed and parsed as in a document.

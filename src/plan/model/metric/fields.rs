@@ -3,12 +3,13 @@
 use std::fmt;
 
 use crate::key::Key;
-use crate::plan::fields::{Fields, Path, text};
+use crate::plan::fields::{Fields, text};
 use crate::plan::model::metric::built_in::BuiltInMetric;
 use crate::plan::model::metric::{Metric, MetricSource};
 use crate::plan::model::time::duration;
 use crate::plan::model::word::{self, Word};
 use crate::plan::node::{Node, Value};
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 /// Reads a metric. `every` is the metric that every document has under that name.

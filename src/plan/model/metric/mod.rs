@@ -14,11 +14,12 @@ use std::sync::Arc;
 
 use crate::key::{self, Key};
 use crate::plan::Excerpt;
-use crate::plan::fields::{Path, named, one_of, string};
+use crate::plan::fields::{named, one_of, string};
 use crate::plan::limits::MAX_ITEMS;
 use crate::plan::model::metric::better::Better;
 use crate::plan::model::metric::built_in::{BuiltInMetric, SUGGESTED};
 use crate::plan::model::metric::quantity::{Bound, Unit};
+use crate::plan::path::Path;
 use std::time::Duration;
 
 use crate::plan::model::time::duration::WrittenDuration;

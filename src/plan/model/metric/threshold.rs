@@ -1,7 +1,7 @@
 //! Reading of bounds, limits and counts in criteria, stage metrics and triggers.
 
 use crate::percent::Percent;
-use crate::plan::fields::{Path, text};
+use crate::plan::fields::text;
 use crate::plan::model::metric::better::Better;
 use crate::plan::model::metric::built_in::BuiltInMetric;
 use crate::plan::model::metric::increase::Increase;
@@ -10,6 +10,7 @@ use crate::plan::model::metric::quantity::{Bound, Comparison, Quantity, Unit};
 use crate::plan::model::metric::quantity::{MAX_COUNT, parse_count};
 use crate::plan::model::metric::{Metric, Metrics};
 use crate::plan::node::Node;
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 /// The purpose of a bound.

@@ -1,9 +1,10 @@
 //! `activities`: the tasks of the team in a stage.
 
-use crate::plan::fields::{Fields, Path, text};
+use crate::plan::fields::{Fields, text};
 use crate::plan::model::list;
 use crate::plan::model::word::{self, words};
 use crate::plan::node::{Node, Value};
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 /// A task of the team in a stage.

@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::fields::read_sustained;
 use crate::key::{self, MAX_KEY_BYTES};
-use crate::plan::fields::{Fields, Path, string, text};
+use crate::plan::fields::{Fields, string, text};
 use crate::plan::model::list;
 use crate::plan::model::metric::quantity::Bound;
 use crate::plan::model::metric::threshold::{self, Purpose};
 use crate::plan::model::metric::{Metric, Metrics};
 use crate::plan::model::time::duration;
 use crate::plan::model::time::duration::WrittenDuration;
+use crate::plan::model::time::duration::read_sustained;
 use crate::plan::node::Node;
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 /// A condition for leaving a stage: a success criterion, or an item of the go/no-go checklist.

@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 
 use super::{activity, criterion};
-use crate::plan::fields::{Fields, Path, table};
+use crate::plan::fields::{Fields, table};
 use crate::plan::limits::MAX_ITEMS;
 use crate::plan::model::metric::quantity::Bound;
 use crate::plan::model::metric::threshold::{self, Purpose};
 use crate::plan::model::metric::{Metrics, StageMetric};
 use crate::plan::model::stage::criterion::TARGET_HINT;
 use crate::plan::model::stage::{StageDetails, Watch};
-use crate::plan::model::time::duration::WrittenDuration;
 use crate::plan::model::{list, time::duration, word};
 use crate::plan::node::{Entry, Node, Value};
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 impl StageDetails {
@@ -107,7 +107,7 @@ fn read_metrics<'a>(
         if target.is_none() {
             fields.missing("target", TARGET_HINT, report);
         }
-        let sustained = read_sustained(sustained, &path, report);
+        let sustained = duration::read_sustained(sustained, &path, report);
         let metric = metric?;
         let mut bound = |node: Option<&Node<'a>>, path: &Path<'_>, purpose| {
             threshold::bound(node?, path, (&*metric, metrics), purpose, report)
@@ -159,13 +159,4 @@ fn read_watch<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> 
     let activities = fields.read("activities", report, list::texts);
     fields.finish(report);
     Some(Watch { lasts: lasts?, every: every?, activities: activities.unwrap_or_default() })
-}
-
-/// How long something has to hold, where `for` says so.
-pub(in crate::plan::model) fn read_sustained<'a>(
-    node: Option<&Node<'a>>,
-    path: &Path<'_>,
-    report: &mut Report<'a>,
-) -> Option<WrittenDuration> {
-    node.and_then(|node| duration::read(node, &path.field("for"), report))
 }

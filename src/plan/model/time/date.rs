@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use jiff::{Timestamp, ToSpan, civil, tz};
 use thiserror::Error;
 
-use crate::plan::fields::Path;
 use crate::plan::node::{Node, Value};
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 /// A day of the Gregorian calendar in the years 1970 to 9000, without a time zone.

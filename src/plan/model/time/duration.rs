@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::plan::fields::{Path, text};
+use crate::plan::fields::text;
 use crate::plan::node::Node;
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 /// The units of a duration, the longest first, in milliseconds. A day is 24 hours.
@@ -185,6 +186,15 @@ pub(in crate::plan::model) fn read<'a>(
             None
         }
     }
+}
+
+/// How long something has to hold, where `for` says so.
+pub(in crate::plan::model) fn read_sustained<'a>(
+    node: Option<&Node<'a>>,
+    path: &Path<'_>,
+    report: &mut Report<'a>,
+) -> Option<WrittenDuration> {
+    node.and_then(|node| read(node, &path.field("for"), report))
 }
 
 #[cfg(test)]

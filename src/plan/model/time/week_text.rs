@@ -3,11 +3,12 @@
 use thiserror::Error;
 
 use crate::plan::error::Excerpt;
-use crate::plan::fields::{Path, array, text};
+use crate::plan::fields::{array, text};
 use crate::plan::limits::MAX_ITEMS;
 use crate::plan::model::time::date::Weekday;
 use crate::plan::model::time::week::{DAY, WeekHours};
 use crate::plan::node::Node;
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 /// Reads a list of hours. `None` if any entry is wrong, which is reported.

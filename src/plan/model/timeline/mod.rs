@@ -4,7 +4,7 @@ pub(in crate::plan) mod open_days;
 
 use crate::eval::StageName;
 use crate::plan::error::Excerpt;
-use crate::plan::fields::{Fields, Path, one_of, table, text};
+use crate::plan::fields::{Fields, one_of, table, text};
 use crate::plan::limits::MAX_DUE_MESSAGES;
 use crate::plan::model::flag::FlagPlan;
 use crate::plan::model::message::Message;
@@ -16,6 +16,7 @@ use crate::plan::model::time::duration::WrittenDuration;
 use crate::plan::model::timeline::open_days::{OpenDays, Opening};
 use crate::plan::model::{When, time::week};
 use crate::plan::node::{Entry, Node};
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 /// The stages of a plan on the calendar.

@@ -3,10 +3,10 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use crate::plan::fields::Path;
 use crate::plan::model::time::duration::WrittenDuration;
 use crate::plan::model::trigger::{Action, Limit, Trigger, TriggerCause};
 use crate::plan::node::Node;
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 /// A trigger and its place in the list.

@@ -4,15 +4,16 @@ use std::iter;
 use std::sync::Arc;
 
 use crate::key::{self, MAX_KEY_BYTES};
-use crate::plan::fields::{Fields, Path, string};
+use crate::plan::fields::{Fields, string};
 use crate::plan::model::metric::better::Better;
 use crate::plan::model::metric::{Metric, MetricSource, Metrics};
 use crate::plan::model::sections::Context;
-use crate::plan::model::stage::fields::read_sustained;
+use crate::plan::model::time::duration::read_sustained;
 use crate::plan::model::trigger::checks::{ListedTrigger, check_decisions, check_repeated};
 use crate::plan::model::trigger::{IncidentKind, Limit, Trigger, TriggerCause};
 use crate::plan::model::{list, metric::threshold, word};
 use crate::plan::node::Node;
+use crate::plan::path::Path;
 use crate::plan::report::Report;
 
 /// A list of triggers.
