@@ -157,5 +157,6 @@ fn only_the_first_evaluation_of_a_thread_may_allocate() {
     assert_eq!(rest, [0, 0]);
 }
 
-/// One for the thread's copy of the snapshot. With arc-swap 1.9, one more if the load creates the node, none if it takes one over.
+/// One for the thread's copy of the snapshot. With arc-swap 1.9, one more if the load creates the node, none if it
+/// takes one over.
 const FIRST_EVALUATION: u64 = 2;

@@ -8,12 +8,12 @@ use crate::eval::{AsUser, Flag, NameHash, PerfectHash, Shape, Snapshot};
 
 /// A cache of fast paths by name.
 ///
-/// Its memory stays where it is while the gate lives, so a check needs no protection from its being freed. Checks fill and renew
-/// the entries. They use an entry only if it has the flag's name and the newest token, so a wrong entry cannot answer: then the
-/// snapshot does.
+/// Its memory stays where it is while the gate lives, so a check needs no protection from its being freed. Checks fill
+/// and renew the entries. They use an entry only if it has the flag's name and the newest token, so a wrong entry
+/// cannot answer: then the snapshot does.
 ///
-/// An entry is where the perfect hash of the newest snapshot has its name. For a document with more flags than entries, an
-/// update adds a larger table.
+/// An entry is where the perfect hash of the newest snapshot has its name. For a document with more flags than entries,
+/// an update adds a larger table.
 #[derive(Debug, Default)]
 pub(super) struct ByName {
     /// The first table has room for the first document, and each other one for twice as many flags as the one before.
@@ -173,7 +173,8 @@ impl<const N: usize> Words<N> {
     }
 }
 
-/// Returns the first and the last eight bytes of a name, then bytes 8 to 14 and the length. They overlap in a short name.
+/// Returns the first and the last eight bytes of a name, then bytes 8 to 14 and the length. They overlap in a short
+/// name.
 #[inline(always)]
 fn ends(name: &str) -> [u64; 3] {
     let bytes = name.as_bytes();
@@ -201,4 +202,57 @@ fn middle(name: &str) -> [u64; 14] {
         *word = bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
     }
     words
+}
+
+#[cfg(all(test, not(stagegate_loom)))]
+#[cfg(feature = "toml")]
+mod tests {
+    use super::*;
+    use crate::gate::Gate;
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn an_entry_is_one_cache_line() {
+        assert_eq!((size_of::<Entry>(), align_of::<Entry>()), (64, 64));
+    }
+
+    /// An entry has the name in parts, and the parts overlap.
+    #[test]
+    fn names_that_differ_in_one_byte_are_told_apart() {
+        for length in 1..=128 {
+            let name = "n".repeat(length);
+            let gate = Gate::from_document(format!("schema = 1\n[flags.{name}]\nstage = \"ga\""));
+            let gate = gate.expect("a plan");
+            // The first check fills the entry, and the others read it.
+            for _ in 0..2 {
+                assert!(gate.is_enabled(1, &name), "{name}");
+            }
+            assert!(gate.shared.current.is_enabled(&1, &name).is_some(), "{name} has no entry");
+            for at in 0..length {
+                let mut other = name.clone();
+                other.replace_range(at..=at, "x");
+                assert!(!gate.is_enabled(1, &other), "{other}");
+            }
+            for other in [format!("{name}n"), name[1..].to_owned()] {
+                assert!(!gate.is_enabled(1, &other), "{other}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_larger_document_gets_room_for_every_flag() {
+        let document = |flags: usize| {
+            let flags = (0..flags).map(|flag| format!("[flags.f{flag}]\nstage = \"ga\"\n"));
+            format!("schema = 1\nlimits.per_update = 100\n{}", flags.collect::<String>())
+        };
+        let gate = Gate::from_document(document(1)).expect("a plan");
+        for flags in [1, 2, 3, 10, 100, 1_000, 5, 2_000] {
+            gate.update(document(flags)).expect("only new flags and removed ones");
+            for flag in 0..flags {
+                let name = format!("f{flag}");
+                assert!(gate.is_enabled(1, &name));
+                assert_eq!(gate.shared.current.is_enabled(&1, &name), Some(true), "{name}");
+            }
+        }
+    }
 }
