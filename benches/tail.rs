@@ -1,9 +1,9 @@
-//! The latency of the slowest checks, idle and while the plan changes 1,000 times a second. The latency of rollbacks while
-//! another thread puts documents with a million listed users in force.
+//! The latency of the slowest checks, idle and while the plan changes 1,000 times a second. The latency of rollbacks
+//! while another thread puts documents with a million listed users in force.
 //!
-//! Each check is timed separately, so each figure includes reading the clock. The first row shows the clock alone, which
-//! on most machines takes several times as long as a check. Compare the rows: a check that waited for an update would be
-//! far slower.
+//! Each check is timed separately, so each figure includes reading the clock. The first row shows the clock alone,
+//! which on most machines takes several times as long as a check. Compare the rows: a check that waited for an update
+//! would be far slower.
 
 #![allow(clippy::unwrap_used, reason = "a bench that cannot start panics")]
 

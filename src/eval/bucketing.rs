@@ -7,8 +7,8 @@ use crate::percent::{PPM, Percent};
 
 /// The text that spreads a flag's users over buckets, hashed: the flag's `salt`, or its key if the plan has no salt.
 ///
-/// Two flags with the same salt put each user into the same bucket. With different salts, an early user of one flag is no
-/// likelier to be early for the other.
+/// Two flags with the same salt put each user into the same bucket. With different salts, an early user of one flag is
+/// no likelier to be early for the other.
 ///
 /// # Example
 ///
@@ -89,8 +89,8 @@ impl Percent {
 
 /// A percentage compiled for comparison: the first bucket that it does not admit.
 ///
-/// 100% would be 2^64, one more than fits. It is stored as `u64::MAX`, which no other percentage reaches: 999,999 parts per
-/// million are 18 * 10^12 below it.
+/// 100% would be 2^64, one more than fits. It is stored as `u64::MAX`, which no other percentage reaches: 999,999 parts
+/// per million are 18 * 10^12 below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Threshold(u64);
 

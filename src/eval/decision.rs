@@ -3,14 +3,14 @@
 use super::bucketing::Threshold;
 use super::evaluation::{Evaluation, Reason};
 use super::flag::{Flag, NEVER};
-use super::stage::{Position, Stage};
+use super::stage::{Position, StageDefinition};
 use super::stage_name::StageName;
 use super::user::AsUser;
 
 /// The rule of every decision.
 ///
-/// A group that waits for a later stage overrides everything else. Otherwise the user has the flag if the percentage or a
-/// group of a reached stage admits the user.
+/// A group that waits for a later stage overrides everything else. Otherwise the user has the flag if the percentage or
+/// a group of a reached stage admits the user.
 #[inline(always)]
 fn decide(
     is_held_back: impl FnOnce() -> bool,
@@ -91,11 +91,11 @@ impl Flag {
     /// Evaluates a user whom no group names.
     #[inline(always)]
     fn evaluate_by_bucket(&self, bucket: u64, version: u64) -> Evaluation {
-        // Percentages never fall, so the stages that do not admit the bucket are the first ones. Looking at all of them takes
-        // less time than a branch for each. A caller that ignores the cohort does not pay for it.
+        // Percentages never fall, so the stages that do not admit the bucket are the first ones. Looking at all of them
+        // takes less time than a branch for each. A caller that ignores the cohort does not pay for it.
         let stages = &**self.stages();
         let bucket_below = Threshold::below_everyone(bucket);
-        let waits = |stage: &Stage| usize::from(!stage.threshold.is_above(bucket_below));
+        let waits = |stage: &StageDefinition| usize::from(!stage.threshold.is_above(bucket_below));
         let before = stages.iter().map(waits).sum::<usize>();
         let (enabled, reason, stage) = match self.definition().stage(self.position()) {
             Some(stage) => (stage.threshold.is_above(bucket_below), stage.reason, &stage.name),

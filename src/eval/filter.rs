@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A Bloom filter over the buckets of the users that a flag's groups list.
 ///
-/// All bits of a user are in one word, so a lookup is one load (Putze, Sanders, Singler, *Cache-, Hash- and Space-Efficient
-/// Bloom Filters*, 2007).
+/// All bits of a user are in one word, so a lookup is one load (Putze, Sanders, Singler, *Cache-, Hash- and
+/// Space-Efficient Bloom Filters*, 2007).
 #[derive(Debug)]
 pub(crate) struct ListFilter {
     /// A power of two.
@@ -17,7 +17,8 @@ impl ListFilter {
     /// The number of different sizes: each power of two up to the filter of `MAX_FILTERED_USERS`.
     pub(crate) const SIZES: usize = 21;
 
-    /// Gives each user 16 to 32 bits. With 16 bits, 0.8% of all other users pass, if the words fill like a Poisson process.
+    /// Gives each user 16 to 32 bits. With 16 bits, 0.8% of all other users pass, if the words fill like a Poisson
+    /// process.
     const USERS_PER_WORD: usize = 4;
 
     /// Creates the filter over `users` buckets.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::audience::Group;
 use super::bucketing::{Salt, Threshold};
 use super::filter::ListFilter;
-use super::stage::{Position, Stage};
+use super::stage::{Position, StageDefinition};
 use super::stage_name::StageName;
 use super::user::AsUser;
 use crate::key::Key;
@@ -35,7 +35,7 @@ pub(crate) struct FlagDefinition {
     /// Boxed to save memory, because few flags have these texts.
     pub(crate) texts: Option<Box<FlagTexts>>,
     /// In order. Percentages never fall.
-    pub(crate) stages: Arc<[Stage]>,
+    pub(crate) stages: Arc<[StageDefinition]>,
     pub(crate) hold_back: Box<[HoldBack]>,
     /// The filter over all users whom the groups list. `None` if no group is named, a group has attribute rules, or the
     /// flags list more than `MAX_FILTERED_USERS`.
@@ -79,7 +79,7 @@ impl FlagDefinition {
     }
 
     /// Returns the stage at a position; `None` at 0, which is `off`.
-    pub(crate) fn stage(&self, position: Position) -> Option<&Stage> {
+    pub(crate) fn stage(&self, position: Position) -> Option<&StageDefinition> {
         self.stages.get(usize::from(position).checked_sub(1)?)
     }
 
@@ -92,7 +92,7 @@ impl FlagDefinition {
         Position::try_from(self.stages.len()).unwrap_or(NEVER)
     }
 
-    pub(crate) fn stages_until(&self, position: Position) -> &[Stage] {
+    pub(crate) fn stages_until(&self, position: Position) -> &[StageDefinition] {
         self.stages.get(..usize::from(position)).unwrap_or(&self.stages)
     }
 
@@ -134,12 +134,17 @@ impl FlagDefinition {
         key: &[u8],
         user: &impl AsUser,
     ) -> Position {
-        let listed = |stage: &Stage| stage.groups.iter().any(|group| group.contains(key, user));
+        let listed =
+            |stage: &StageDefinition| stage.groups.iter().any(|group| group.contains(key, user));
         self.first(last, listed)
     }
 
     /// Returns the first stage up to `last` for which `holds` is true; `NEVER` if there is none.
-    pub(super) fn first(&self, last: Position, holds: impl Fn(&Stage) -> bool) -> Position {
+    pub(super) fn first(
+        &self,
+        last: Position,
+        holds: impl Fn(&StageDefinition) -> bool,
+    ) -> Position {
         let index = self.stages_until(last).iter().position(holds);
         index.and_then(|index| Position::try_from(index + 1).ok()).unwrap_or(NEVER)
     }
@@ -182,7 +187,7 @@ impl Flag {
         &self.definition
     }
 
-    pub(crate) fn stages(&self) -> &Arc<[Stage]> {
+    pub(crate) fn stages(&self) -> &Arc<[StageDefinition]> {
         &self.definition.stages
     }
 

@@ -24,7 +24,7 @@ pub(crate) use filter::ListFilter;
 pub(crate) use flag::{Flag, FlagDefinition, FlagTexts, HoldBack};
 pub(crate) use perfect_hash::{NameHash, PerfectHash, Shape};
 pub(crate) use snapshot::{Slot, Snapshot};
-pub(crate) use stage::{Position, Stage};
+pub(crate) use stage::{Position, StageDefinition};
 pub(crate) use stage_name::MAX_STAGE_NAME_BYTES;
 pub use stage_name::StageName;
 pub use user::{AsUser, User, UserKey};

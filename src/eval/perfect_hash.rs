@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Maps each name of a fixed set to an index of its own, and every other name to one of these indices (Belazzougui, Botelho,
-/// Dietzfelbinger, *Hash, Displace, and Compress*, 2009).
+/// Maps each name of a fixed set to an index of its own, and every other name to one of these indices (Belazzougui,
+/// Botelho, Dietzfelbinger, *Hash, Displace, and Compress*, 2009).
 ///
-/// Names fall into groups of three on average. Each group has a pilot, a number that sends all its names to free indices. So a
-/// lookup never probes, and a tenth of the indices are vacant.
+/// Names fall into groups of three on average. Each group has a pilot, a number that sends all its names to free
+/// indices. So a lookup never probes, and a tenth of the indices are vacant.
 #[derive(Clone, Debug)]
 pub(crate) struct PerfectHash {
     /// One per group.
@@ -127,8 +127,8 @@ impl Shape {
 
     /// Returns an index.
     ///
-    /// Each pilot makes another odd multiplier (near 2^64 divided by the golden ratio). It carries the lower bits of the hash to
-    /// the upper ones, and the uppermost choose the index.
+    /// Each pilot makes another odd multiplier (near 2^64 divided by the golden ratio). It carries the lower bits of
+    /// the hash to the upper ones, and the uppermost choose the index.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "less than `indices`")]
     pub(crate) fn index(self, name: NameHash, pilot: u16) -> usize {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::audience::{Group, UserSet};
 use super::flag::{Flag, FlagDefinition, HoldBack};
-use super::stage::Stage;
+use super::stage::StageDefinition;
 use crate::key::Key;
 
 /// The removed flags, each with the version that removed it. A flag that comes back counts as being where it was.
@@ -51,8 +51,12 @@ impl FlagDefinition {
             let (name, rules, by_file) = (group.name.clone(), group.rules.clone(), group.by_file);
             Arc::new(Group { name, users: UserSet::default(), rules, by_file })
         };
-        let stage = |stage: &Stage| {
-            Stage::new(*stage.name(), stage.percent, stage.groups.iter().map(emptied).collect())
+        let stage = |stage: &StageDefinition| {
+            StageDefinition::new(
+                *stage.name(),
+                stage.percent,
+                stage.groups.iter().map(emptied).collect(),
+            )
         };
         let hold = |hold: &HoldBack| HoldBack { group: emptied(&hold.group), until: hold.until };
         FlagDefinition {

@@ -13,7 +13,7 @@ pub(crate) type Position = u16;
 
 /// A compiled stage of a plan.
 #[derive(Debug)]
-pub(crate) struct Stage {
+pub(crate) struct StageDefinition {
     /// Always `Some`. An [`Evaluation`](super::Evaluation) has an `Option`, so this field is copied as a whole.
     pub(super) name: Option<StageName>,
     pub(crate) threshold: Threshold,
@@ -24,15 +24,19 @@ pub(crate) struct Stage {
     pub(crate) groups: Box<[Arc<Group>]>,
 }
 
-impl Stage {
-    pub(crate) fn new(name: StageName, percent: Percent, groups: Box<[Arc<Group>]>) -> Stage {
+impl StageDefinition {
+    pub(crate) fn new(
+        name: StageName,
+        percent: Percent,
+        groups: Box<[Arc<Group>]>,
+    ) -> StageDefinition {
         let threshold = Threshold::of(percent);
         let reason = match percent {
             Percent::ALL => Reason::Static,
             Percent::NONE => Reason::Default,
             _ => Reason::Split,
         };
-        Stage { name: Some(name), threshold, percent, reason, groups }
+        StageDefinition { name: Some(name), threshold, percent, reason, groups }
     }
 
     pub(crate) fn name(&self) -> &StageName {

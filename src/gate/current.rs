@@ -2,16 +2,18 @@
 //!
 //! # Protocol
 //!
-//! Each snapshot has a token, a number that is unique in the process and grows with every update of a gate. `newest` is the
-//! token of the newest snapshot that any thread may use:
+//! Each snapshot has a token, a number that is unique in the process and grows with every update of a gate. `newest` is
+//! the token of the newest snapshot that any thread may use:
 //!
-//! 1. A thread that replaces the snapshot, or loads a newer one, raises `newest` before it does anything else with the snapshot.
-//! 2. A check compares a copy that it has at hand with `newest`. If the tokens are equal, the copy answers. Otherwise the check
-//!    loads the snapshot, by rule 1, and replaces the copy.
+//! 1. A thread that replaces the snapshot, or loads a newer one, raises `newest` before it does anything else with the
+//!    snapshot.
+//! 2. A check compares a copy that it has at hand with `newest`. If the tokens are equal, the copy answers. Otherwise
+//!    the check loads the snapshot, by rule 1, and replaces the copy.
 //!
-//! So no thread answers by an older version than one that it has seen, or was told of by a thread that has seen it. There are
-//! two kinds of copies: each thread keeps the snapshot that it used last (this file), and each handle keeps the threshold and
-//! the salt of its flag (`fast_path.rs`). An update does not touch the copies, so its cost does not depend on their number.
+//! So no thread answers by an older version than one that it has seen, or was told of by a thread that has seen it.
+//! There are two kinds of copies: each thread keeps the snapshot that it used last (this file), and each handle keeps
+//! the threshold and the salt of its flag (`fast_path.rs`). An update does not touch the copies, so its cost does not
+//! depend on their number.
 
 use std::cell::RefCell;
 use std::ops::Deref;
@@ -27,8 +29,8 @@ use crate::eval::{AsUser, Snapshot};
 
 /// The snapshot in force, and the thread-local copies of it.
 ///
-/// A check writes nothing that another thread reads. The price: a thread that stops checking keeps its last snapshot until it
-/// ends.
+/// A check writes nothing that another thread reads. The price: a thread that stops checking keeps its last snapshot
+/// until it ends.
 #[derive(Debug)]
 pub(super) struct Current {
     swap: Swap,
@@ -40,8 +42,8 @@ pub(super) struct Current {
     replaced: Replaced,
 }
 
-/// Gates of which a thread keeps the snapshot. Of two gates with the same index, the one used last has the copy, and the next
-/// check of the other one loads its snapshot.
+/// Gates of which a thread keeps the snapshot. Of two gates with the same index, the one used last has the copy, and
+/// the next check of the other one loads its snapshot.
 const GATES: usize = 4;
 
 thread_static! {
@@ -103,7 +105,8 @@ impl Current {
     /// Returns the token that a copy must have to answer.
     #[inline(always)]
     pub(super) fn newest(&self) -> u64 {
-        // Acquire: pairs with the release in `note`. The reader of this token finds this snapshot, or a later one, in `swap`.
+        // Acquire: pairs with the release in `note`. The reader of this token finds this snapshot, or a later one, in
+        // `swap`.
         self.newest.load(Ordering::Acquire)
     }
 
@@ -122,8 +125,8 @@ impl Current {
         }
     }
 
-    /// Loads the snapshot in force and keeps a copy for the thread. Allocates for the thread's first copy, and where a user type
-    /// makes a check within another one.
+    /// Loads the snapshot in force and keeps a copy for the thread. Allocates for the thread's first copy, and where a
+    /// user type makes a check within another one.
     #[cold]
     #[inline(never)]
     fn renew_copy(&self) -> CopyInUse {

@@ -7,9 +7,9 @@ use crate::eval::{AsUser, Flag, ListFilter, Salt, Snapshot, Threshold};
 
 /// A copy of what a check of one flag needs: the salt, the threshold, and the filter over listed users.
 ///
-/// A handle has one, and so has each entry of the cache by name. A check uses the copy only if it has the token of the newest
-/// snapshot (see `current.rs`). Otherwise the snapshot answers, and the check renews the copy. So an update leaves the copies
-/// alone, and what a check costs depends on the document in force, not on the updates before it.
+/// A handle has one, and so has each entry of the cache by name. A check uses the copy only if it has the token of the
+/// newest snapshot (see `current.rs`). Otherwise the snapshot answers, and the check renews the copy. So an update
+/// leaves the copies alone, and what a check costs depends on the document in force, not on the updates before it.
 ///
 /// The token is the sequence number of a seqlock. A check loads it before and after the values.
 #[derive(Debug)]
@@ -27,7 +27,8 @@ pub(super) struct FastPath {
 const NEVER_FILLED: u64 = 0;
 const RENEWING: u64 = u64::MAX;
 
-/// The threshold of a flag whose groups only the snapshot knows. It is no real threshold: only 100% comes as close to 2^64.
+/// The threshold of a flag whose groups only the snapshot knows. It is no real threshold: only 100% comes as close to
+/// 2^64.
 const ASK_SNAPSHOT: u64 = u64::MAX - 1;
 
 /// A copy of a [`ListFilter`] in memory that stays where it is.
@@ -54,8 +55,8 @@ impl FastPath {
 
     /// Returns whether the user has the flag; `None` if the snapshot must answer.
     ///
-    /// `is_right` reads what else was copied with the values. Always inlined, as its callers are: in a crate with many checks,
-    /// the compiler would otherwise make a call, which takes a third longer.
+    /// `is_right` reads what else was copied with the values. Always inlined, as its callers are: in a crate with many
+    /// checks, the compiler would otherwise make a call, which takes a third longer.
     #[inline(always)]
     pub(super) fn is_enabled(
         &self,
@@ -67,8 +68,8 @@ impl FastPath {
         if self.token.load(Ordering::Acquire) != newest || !is_right() {
             return None;
         }
-        // Acquire, for each value: pairs with its release in `renew`. A value of a later token shows that `renew` has begun, so
-        // the second load of the token finds another one.
+        // Acquire, for each value: pairs with its release in `renew`. A value of a later token shows that `renew` has
+        // begun, so the second load of the token finds another one.
         let threshold = self.threshold.load(Ordering::Acquire);
         let salt = Salt::from_seed(self.salt.load(Ordering::Acquire));
         if let Some(words) = self.lists.get().and_then(|lists| lists.active()) {
@@ -96,8 +97,8 @@ impl FastPath {
         if token == RENEWING || token >= snapshot.token() {
             return;
         }
-        // Acquire: pairs with the last release below, so this thread writes after the one before. Each token is written at most
-        // once, so a check that reads it twice has read the values between.
+        // Acquire: pairs with the last release below, so this thread writes after the one before. Each token is written
+        // at most once, so a check that reads it twice has read the values between.
         let claimed =
             self.token.compare_exchange(token, RENEWING, Ordering::Acquire, Ordering::Relaxed);
         if claimed.is_err() {
@@ -117,7 +118,8 @@ impl FastPath {
         self.token.store(snapshot.token(), Ordering::Release);
     }
 
-    /// Copies the filter of a flag. Returns `false` if the snapshot must answer, because groups matter and have no filter.
+    /// Copies the filter of a flag. Returns `false` if the snapshot must answer, because groups matter and have no
+    /// filter.
     fn copy_lists(&self, flag: &Flag) -> bool {
         match (flag.filter(), self.lists.get()) {
             // Also where no group matters now: so a change of stage needs no memory.

@@ -61,7 +61,8 @@ use observer::Observers;
 ///
 /// A snapshot holds all flags of one version. Versions of one document share the definitions of flags, so another
 /// version takes 32 bytes a flag. A thread keeps the last snapshot that it read until it reads a newer one or ends. It
-/// keeps snapshots of at most four gates. Updates free the snapshots that no thread keeps. Checks never free a snapshot.
+/// keeps snapshots of at most four gates. Updates free the snapshots that no thread keeps. Checks never free a
+/// snapshot.
 ///
 /// Checks by name use a table with 64 bytes a flag. The table keeps room for the largest document that the gate ever
 /// had. The table and each handle also copy the filter of a flag whose groups list users: 2 to 4 bytes for each listed

@@ -14,7 +14,9 @@ use super::path::Path;
 use super::report::Report;
 use super::staged;
 use super::stages::{self, Plans, References, SharedPlan};
-use crate::eval::{FlagDefinition, FlagTexts, HoldBack, Position, Salt, Stage, StageName};
+use crate::eval::{
+    FlagDefinition, FlagTexts, HoldBack, Position, Salt, StageDefinition, StageName,
+};
 use crate::key::Key;
 
 /// A flag of a plan, as the document declares it.
@@ -227,7 +229,7 @@ impl<'a> FlagReader<'_, 'a> {
     fn hold_back(
         &self,
         node: &Node<'a>,
-        stages: &[Stage],
+        stages: &[StageDefinition],
         report: &mut Report<'a>,
     ) -> (Box<[HoldBack]>, Ends) {
         let path = self.path.field("hold_back");
@@ -254,11 +256,12 @@ impl<'a> FlagReader<'_, 'a> {
         &self,
         node: &Node<'a>,
         path: &Path<'_>,
-        stages: &[Stage],
+        stages: &[StageDefinition],
         report: &mut Report<'a>,
     ) -> Option<Position> {
         let name = string(node, path, report)?;
-        let names = || std::iter::once(&StageName::OFF).chain(stages.iter().map(Stage::name));
+        let names =
+            || std::iter::once(&StageName::OFF).chain(stages.iter().map(StageDefinition::name));
         let position = names().zip(0..).find(|(stage, _)| **stage == **name);
         if position.is_none() {
             let hint = one_of(name, names().map(StageName::as_str));

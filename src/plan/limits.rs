@@ -49,6 +49,6 @@ pub const MAX_DUE_MESSAGES: usize = 10_000;
 /// Problems that one error lists. It gives the number of further problems.
 pub const MAX_PROBLEMS: usize = 1000;
 
-/// Listed users that the filters of all flags together may have: 8 to 16 MiB. The filters of flags with later keys stay empty,
-/// so that each of their checks asks the lists.
+/// Listed users that the filters of all flags together may have: 8 to 16 MiB. The filters of flags with later keys stay
+/// empty, so that each of their checks asks the lists.
 pub(super) const MAX_FILTERED_USERS: usize = 1 << 22;

@@ -6,7 +6,7 @@ use super::groups;
 use super::path::Path;
 use super::report::Report;
 use super::stages::{self, BUILT_IN_PLAN, References, SharedPlan};
-use crate::eval::Stage;
+use crate::eval::StageDefinition;
 use crate::key::Key;
 
 /// The document of the built-in plan, as `stagegate init` prints it.
@@ -50,7 +50,9 @@ pub(super) fn read(references: References<'_>) -> Option<SharedPlan> {
     let (name, path) = (Key::parse(BUILT_IN_PLAN).ok()?, plans.field(NAME_IN_DOCUMENT));
     let (mut plan, _) = stages::read_plan(&name, node, &path, references, &mut report)?;
     // The group `team` is for copies of the plan. The built-in plan has no users.
-    let without_groups = |stage: &Stage| Stage::new(*stage.name(), stage.percent, Box::default());
+    let without_groups = |stage: &StageDefinition| {
+        StageDefinition::new(*stage.name(), stage.percent, Box::default())
+    };
     plan.stages.compiled = plan.stages.compiled.iter().map(without_groups).collect();
     Some(plan)
 }

@@ -13,7 +13,7 @@ use super::model::{Context, Metrics, SECTIONS, Sections, StageDetails, Stages};
 use super::node::Node;
 use super::path::Path;
 use super::report::Report;
-use crate::eval::{Group, Stage, StageName};
+use crate::eval::{Group, StageDefinition, StageName};
 use crate::key::Key;
 use crate::percent::Percent;
 
@@ -122,7 +122,7 @@ pub(super) fn read<'a>(
         report.problem(node.span.clone(), path, message, "leave some out");
         return None;
     }
-    let mut stages: Vec<Stage> = Vec::with_capacity(items.len());
+    let mut stages: Vec<StageDefinition> = Vec::with_capacity(items.len());
     let mut details = Vec::with_capacity(items.len());
     let mut all_idle = Vec::new();
     let mut groups_before = BTreeSet::new();
@@ -143,7 +143,7 @@ pub(super) fn read<'a>(
 /// The context of a stage that is read.
 #[derive(Clone, Copy)]
 struct StageContext<'c> {
-    before: &'c [Stage],
+    before: &'c [StageDefinition],
     /// The groups of the stages before.
     groups_before: &'c BTreeSet<Key>,
     is_last: bool,
@@ -152,7 +152,7 @@ struct StageContext<'c> {
 
 /// A stage that was read. `idle` is set if it lets in no new user by percentage or group.
 struct ParsedStage {
-    stage: Stage,
+    stage: StageDefinition,
     details: StageDetails,
     idle: Option<IdleStage>,
 }
@@ -181,7 +181,7 @@ fn read_stage<'a>(
     }
     fields.finish(report);
     // For an invalid percentage, use the percentage of the stage before. So the next stage causes no second problem.
-    let stage = Stage::new(name?, percent.flatten().unwrap_or(inherited), members);
+    let stage = StageDefinition::new(name?, percent.flatten().unwrap_or(inherited), members);
     let listed = fields.take("groups").map_or(Some(0), Node::len);
     // With an invalid or unknown field, the stage might have let in new users, so do not call it idle.
     let is_certain = percent.is_some() && listed == Some(stage.groups.len()) && fields.are_known();
@@ -195,7 +195,7 @@ fn read_stage<'a>(
 fn read_name<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
-    before: &[Stage],
+    before: &[StageDefinition],
     report: &mut Report<'a>,
 ) -> Option<StageName> {
     let text = string(node, path, report)?;
@@ -224,7 +224,7 @@ fn read_name<'a>(
 fn read_percent<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
-    before: &[Stage],
+    before: &[StageDefinition],
     report: &mut Report<'a>,
 ) -> Option<Percent> {
     if !node.is_number() {

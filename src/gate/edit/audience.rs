@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::eval::{FlagDefinition, Group, Position, Stage};
+use crate::eval::{FlagDefinition, Group, Position, StageDefinition};
 use crate::percent::Percent;
 
 /// The audience of a flag at a position of its plan: percentage, groups and hold-backs.
@@ -13,7 +13,7 @@ pub(crate) struct Audience<'d> {
 }
 
 impl<'d> Audience<'d> {
-    pub(super) fn stages(self) -> &'d [Stage] {
+    pub(super) fn stages(self) -> &'d [StageDefinition] {
         self.definition.stages_until(self.position)
     }
 

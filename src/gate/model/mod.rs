@@ -103,8 +103,8 @@ const WAYS: [Way; 8] = [
 
 /// Once a thread has seen an update by one kind of check, it sees it by every kind.
 ///
-/// The thread that loom runs first makes the update. loom finds loads that could have come before a store. It misses a store
-/// that could have come before a load if the storing thread has loaded the value itself, as an update does.
+/// The thread that loom runs first makes the update. loom finds loads that could have come before a store. It misses a
+/// store that could have come before a load if the storing thread has loaded the value itself, as an update does.
 fn no_answer_goes_back(is_back: bool, ways: &[Way], preemptions: usize) {
     let (one, other) = (Document::new(ONE), Document::new(OTHER));
     for (first_name, first) in ways.iter().copied() {

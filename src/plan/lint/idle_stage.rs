@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use crate::eval::{Position, Stage};
+use crate::eval::{Position, StageDefinition};
 use crate::key::Key;
 use crate::percent::Percent;
 use crate::plan::path::Path;
@@ -24,9 +24,9 @@ pub(in crate::plan) struct IdleStage {
 impl IdleStage {
     /// Returns `stage` if it adds no user to the stages `before` it, whose groups are `known`.
     pub(in crate::plan) fn of(
-        stage: &Stage,
+        stage: &StageDefinition,
         name_span: Range<usize>,
-        before: &[Stage],
+        before: &[StageDefinition],
         known: &BTreeSet<Key>,
     ) -> Option<IdleStage> {
         let adds_group = stage.groups.iter().any(|group| !known.contains(&group.name));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::eval::Stage;
+use crate::eval::StageDefinition;
 use crate::plan::channels::Channels;
 use crate::plan::fields::Fields;
 use crate::plan::model::calendar::{self, Calendar};
@@ -34,7 +34,7 @@ pub(in crate::plan) struct Sections {
 /// The stages, metrics and channels that sections may name.
 #[derive(Clone, Copy)]
 pub(in crate::plan) struct Context<'c> {
-    pub(in crate::plan) stages: &'c [Stage],
+    pub(in crate::plan) stages: &'c [StageDefinition],
     pub(in crate::plan) metrics: &'c Metrics,
     pub(in crate::plan) channels: &'c Channels,
 }

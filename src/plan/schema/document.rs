@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use super::sections::{
     Calendar, Message, Responsibility, Risk, Rollback, Timeline, Traffic, Trigger, Variables,
 };
-use super::stage::Stage;
+use super::stage::StageSchema;
 use super::values::{
     Algorithm, Date, Duration, Key, OneOf, Percent, StageName, Text, UserKey, Version,
 };
@@ -109,7 +109,7 @@ with_sections! {
         plan: Option<Key>,
         /// Stages of its own, instead of a plan.
         #[schemars(length(min = 1, max = 64))]
-        stages: Option<Vec<Stage>>,
+        stages: Option<Vec<StageSchema>>,
         /// The text that spreads users over buckets. By default the key.
         #[schemars(length(min = 1, max = 4096))]
         salt: Option<String>,
@@ -130,7 +130,7 @@ with_sections! {
     Plan {
         /// The stages, in order.
         #[schemars(length(min = 1, max = 64))]
-        stages: Vec<Stage>,
+        stages: Vec<StageSchema>,
     }
 }
 

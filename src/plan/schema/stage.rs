@@ -9,8 +9,8 @@ use crate::plan::model::{ActivityDay, Advance};
 
 /// A step of a plan. Its audience is its groups, its percentage and the audiences of all earlier stages.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Stage {
+#[schemars(deny_unknown_fields, rename = "Stage")]
+pub(super) struct StageSchema {
     /// The name: unique in the plan, and not `off`.
     name: StageName,
     /// Groups to add. Their users' buckets do not matter.

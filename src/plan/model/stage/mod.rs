@@ -19,7 +19,7 @@ use crate::plan::model::word::words;
 /// A stage of a flag's plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage<'p> {
-    pub(in crate::plan::model) compiled: &'p eval::Stage,
+    pub(in crate::plan::model) compiled: &'p eval::StageDefinition,
     pub(in crate::plan::model) details: &'p StageDetails,
 }
 
@@ -162,13 +162,16 @@ impl<'p> Stage<'p> {
 /// The stages of a plan: compiled for evaluation, and the details of each. Flags share them.
 #[derive(Clone, Debug)]
 pub(in crate::plan) struct Stages {
-    pub(in crate::plan) compiled: Arc<[eval::Stage]>,
+    pub(in crate::plan) compiled: Arc<[eval::StageDefinition]>,
     /// One for each stage. Empty if no stage has details.
     details: Arc<[StageDetails]>,
 }
 
 impl Stages {
-    pub(in crate::plan) fn new(compiled: Vec<eval::Stage>, details: Vec<StageDetails>) -> Stages {
+    pub(in crate::plan) fn new(
+        compiled: Vec<eval::StageDefinition>,
+        details: Vec<StageDetails>,
+    ) -> Stages {
         let empty = StageDetails::default();
         let all_empty = details.iter().all(|details| *details == empty);
         let details = if all_empty { Vec::new() } else { details };
