@@ -107,6 +107,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         visitors.send(1_000)?;
     }
     drop((judge, ticker));
+    // The plan's message about the rollback may have become due after the last tick.
+    drop(rollout.tick());
 
     println!("\n== The notifications");
     print(&news);
