@@ -11,9 +11,9 @@
 //!    the check loads the snapshot, by rule 1, and replaces the copy.
 //!
 //! So no thread answers by an older version than one that it has seen, or was told of by a thread that has seen it.
-//! There are two kinds of copies: each thread keeps the snapshot that it used last (this file), and each handle keeps
-//! the threshold and the salt of its flag (`fast_path.rs`). An update does not touch the copies, so its cost does not
-//! depend on their number.
+//! Each thread keeps the snapshot that it used last (this file). Each handle keeps the threshold, the salt and the list
+//! filter of its flag (`fast_path.rs`), and each gate keeps them by name (`by_name.rs`). An update does not look at
+//! handles or threads. A new document copies the list filters by name, after it is in force.
 
 use std::cell::RefCell;
 use std::ops::Deref;

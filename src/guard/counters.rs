@@ -164,8 +164,7 @@ impl Counters {
     /// Clears the counts and begins to count a stage.
     ///
     /// Learns the latency limits again from control in the stage before, if enough of its requests were timed. If the
-    /// new stage has no control, the limits stay the same: its slow requests are compared with those of the stage
-    /// before.
+    /// new stage has no control, the limits stay the same. Then its slow requests are compared with the stage before.
     ///
     /// Each thread that is counting during this call may count one request of the stage before in the new stage.
     pub(super) fn begin(&self, position: Position, has_control: bool) {

@@ -16,8 +16,8 @@ pub(super) struct CountSnapshot {
     pub(super) without: BinCounts,
 }
 
-/// Snapshots of the last hour, and an older one. The counts since the older one are the recent counts: those of the
-/// last hour, or of as much more time as enough requests take.
+/// Snapshots of the last hour, and an older one. The recent counts are the counts since the older one. They cover an
+/// hour, or longer if an hour has too few requests.
 #[derive(Debug)]
 pub(super) struct RecentCounts {
     /// The beginning of the recent counts.
