@@ -14,8 +14,9 @@ mod snapshot;
 mod stage;
 mod stage_name;
 mod user;
+mod user_set;
 
-pub(crate) use audience::{AttributeRule, Group, UserSet};
+pub(crate) use audience::{AttributeRule, Group};
 pub use bucketing::Salt;
 pub(crate) use bucketing::Threshold;
 pub(crate) use decision::Placement;
@@ -28,3 +29,4 @@ pub(crate) use stage::{Position, StageDefinition};
 pub(crate) use stage_name::MAX_STAGE_NAME_BYTES;
 pub use stage_name::StageName;
 pub use user::{AsUser, User, UserKey};
+pub(crate) use user_set::UserSet;

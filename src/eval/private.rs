@@ -2,7 +2,8 @@
 
 use std::fmt::{Debug, Formatter, Result};
 
-use super::audience::{AttributeRule, UserSet};
+use super::audience::AttributeRule;
+use super::user_set::UserSet;
 
 /// Prints the number of users. Their keys are personal data.
 impl Debug for UserSet {

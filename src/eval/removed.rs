@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::audience::{Group, UserSet};
+use super::audience::Group;
 use super::flag::{Flag, FlagDefinition, HoldBack};
 use super::stage::StageDefinition;
+use super::user_set::UserSet;
 use crate::key::Key;
 
 /// The removed flags, each with the version that removed it. A flag that comes back counts as being where it was.

@@ -27,6 +27,7 @@ mod report;
 mod schema;
 mod staged;
 mod stages;
+mod users;
 
 use std::fmt;
 use std::ops::Range;
