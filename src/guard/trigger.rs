@@ -83,7 +83,12 @@ impl TriggerJudge {
 
     /// Compares with control in the stage before, if this stage has no control.
     pub(super) fn use_control_of(&mut self, before: &TriggerJudge) {
-        self.use_control_share(|_| before.worst_control);
+        // After a pause at 100%, the stage before had no control either. Use what that stage compared with.
+        let earlier = match &before.test {
+            Test::Worse { control_before, .. } => *control_before,
+            _ => None,
+        };
+        self.use_control_share(|_| earlier.unwrap_or(before.worst_control));
     }
 
     /// Compares with these shares of control in the stage before, if this stage has no control.

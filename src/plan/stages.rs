@@ -8,7 +8,7 @@ use super::fields::{Fields, array, named, string};
 use super::groups::Groups;
 use super::limits::{MAX_PLANS, MAX_STAGES};
 use super::lint::Subject;
-use super::lint::idle_stage::{IdleStage, IdleStages};
+use super::lint::idle_stage::{IdleStage, IdleStages, Pause};
 use super::model::{Context, Metrics, SECTIONS, Sections, StageDetails, Stages};
 use super::node::Node;
 use super::path::Path;
@@ -102,7 +102,7 @@ pub(super) fn read_plan<'a>(
     Some((SharedPlan { name: Some(name.shared()), stages, sections }, idle))
 }
 
-/// Reads a list of stages. Also returns the stages that let in no new user by percentage or group.
+/// Reads a list of stages. Also returns the stages that let in no new user by percentage or group, and are no pause.
 ///
 /// `None` if any stage is invalid, which is then in the report.
 pub(super) fn read<'a>(
@@ -150,7 +150,7 @@ struct StageContext<'c> {
     references: References<'c>,
 }
 
-/// A stage that was read. `idle` is set if it lets in no new user by percentage or group.
+/// A stage that was read. `idle` is set if it lets in no new user by percentage or group, and is no pause.
 struct ParsedStage {
     stage: StageDefinition,
     details: StageDetails,
@@ -185,11 +185,23 @@ fn read_stage<'a>(
     let listed = fields.take("groups").map_or(Some(0), Node::len);
     // With an invalid or unknown field, the stage might have let in new users, so do not call it idle.
     let is_certain = percent.is_some() && listed == Some(stage.groups.len()) && fields.are_known();
+    let pause = Pause {
+        states_percent: fields.take("percent").is_some(),
+        has_conditions: CONDITIONS.iter().any(|name| is_written(fields.take(name))),
+    };
     let idle = fields
         .take("name")
         .filter(|_| is_certain)
-        .and_then(|node| IdleStage::of(&stage, node.span.clone(), before, groups_before));
+        .and_then(|node| IdleStage::of(&stage, node.span.clone(), before, groups_before, pause));
     Some(ParsedStage { stage, details, idle })
+}
+
+/// The fields of a stage that are conditions for leaving it.
+const CONDITIONS: [&str; 5] = ["min_duration", "criteria", "checklist", "metrics", "watch"];
+
+/// Returns whether a field has a value, other than an empty list or table.
+fn is_written(node: Option<&Node<'_>>) -> bool {
+    node.is_some_and(|node| node.len() != Some(0))
 }
 
 fn read_name<'a>(

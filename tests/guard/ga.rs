@@ -20,6 +20,7 @@ fn guarded(metric: &str, worse_by: &str) -> (Gate, Guard, GuardedFlag) {
             {{ name = "internal", groups = ["team"] }},
             {{ name = "half", percent = 50 }},
             {{ name = "ga", percent = 100 }},
+            {{ name = "ga-looked-at", percent = 100, min_duration = "1d" }},
         ]
         triggers = [
             {{ metric = "{metric}", worse_than_control_by = "{worse_by}", no_data = "hold", action = "rollback" }},
@@ -83,6 +84,25 @@ fn users_with_errors_in_the_stage_before_are_no_evidence_in_the_last_stage() {
         assert_eq!(judgement.findings[0].verdict, Verdict::Pass);
     }
     // Three times as many errors are a breach.
+    assert_eq!(clock.serve(&guard, 10_000..40_000, |user| serve(user, 33)).breached, [0]);
+}
+
+/// A pause at 100% follows another stage without control. It compares with the same control as that stage.
+#[test]
+fn a_pause_at_100_percent_compares_with_the_last_control() {
+    let (gate, guard, search) = guarded("error_rate", "50%");
+    let mut clock = Clock(0);
+    let serve = |user: u64, one_of: u64| {
+        let outcome = if user.is_multiple_of(one_of) { Outcome::error() } else { Outcome::ok() };
+        search.record(user, outcome);
+    };
+    clock.serve(&guard, 0..30_000, |user| serve(user, 100));
+    for stage in ["ga", "ga-looked-at"] {
+        gate.set_stage("search", stage).unwrap();
+        clock.look(&guard);
+        let judgement = clock.serve(&guard, 0..10_000, |user| serve(user, 100));
+        assert_eq!(judgement.findings[0].verdict, Verdict::Pass, "{stage}");
+    }
     assert_eq!(clock.serve(&guard, 10_000..40_000, |user| serve(user, 33)).breached, [0]);
 }
 

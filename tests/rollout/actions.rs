@@ -1,9 +1,11 @@
 //! Every action of a rollout.
 
-use stagegate::rollout::{AlertKind, Fact, Progress};
+use stagegate::clock::ManualClock;
+use stagegate::rollout::{AlertKind, Fact, Progress, Rollout};
+use stagegate::store::Memory;
 
 use super::{
-    DAY, HOUR, assert_same_after_reopen, count, in_pilot, percent, report_healthy_readings,
+    DAY, HOUR, assert_same_after_reopen, count, in_pilot, monday, percent, report_healthy_readings,
     start_rollout, unmet,
 };
 
@@ -280,7 +282,7 @@ fn past_states_can_be_queried() {
         let past = rollout.at(moment).unwrap();
         past.flags.iter().find(|(key, _)| &**key == "search").unwrap().1.stage.to_string()
     };
-    let begin = super::monday();
+    let begin = monday();
     clock.advance(HOUR);
     ana.promote("search").unwrap();
     clock.advance(DAY);
@@ -307,4 +309,49 @@ fn a_reason_of_any_length_blocks_no_rollback() {
     assert!(text.contains(&format!("{}… ({} bytes more)", "é".repeat(2048), (20 << 20) - 4096)));
     assert!(text.len() < 10_000, "{}", text.len());
     assert_same_after_reopen(&rollout, &store, &clock);
+}
+
+/// A flag stays at 10% for two days, then people look, then it stays at 10% for a week.
+#[test]
+fn a_pause_at_the_same_share_has_conditions_of_its_own_and_changes_nobody() {
+    let document = r#"
+        schema = 1
+        [groups.team]
+        users = ["ana"]
+        [flags.a]
+        rollback.target = "previous"
+        stages = [
+            { name = "team", groups = ["team"] },
+            { name = "pilot", percent = 10, min_duration = "2d" },
+            { name = "look", percent = 10, checklist = [{ id = "looked", text = "Looked" }] },
+            { name = "wait", percent = 10, min_duration = "1w" },
+            { name = "ga", percent = 100 },
+        ]
+    "#;
+    let clock = ManualClock::at(monday());
+    let rollout = Rollout::start(Memory::new(), clock.clone(), document, "ana").unwrap();
+    let (ana, gate) = (rollout.by("ana"), rollout.gate().clone());
+    let users = || (0..10_000_u64).filter(|user| gate.is_enabled(*user, "a")).collect::<Vec<_>>();
+    ana.promote("a").unwrap();
+    ana.promote("a").unwrap();
+    let of_pilot = users();
+    assert!((800..1_200).contains(&of_pilot.len()));
+    assert_eq!(unmet(ana.promote("a")), ["min_duration"]);
+    clock.advance(2 * DAY);
+    ana.promote("a").unwrap();
+    assert_eq!(unmet(ana.promote("a")), ["checklist"]);
+    ana.sign("a", "looked", None).unwrap();
+    ana.promote("a").unwrap();
+    // The week counts from the beginning of the pause.
+    assert_eq!(unmet(ana.promote("a")), ["min_duration"]);
+    assert_eq!(users(), of_pilot);
+    clock.advance(7 * DAY);
+    ana.promote("a").unwrap();
+    assert_eq!(users().len(), 10_000);
+    // Back to the pause is back to 10%.
+    assert_eq!(ana.roll_back("a", "a doubt").unwrap().state.stage, "wait");
+    assert_eq!(users(), of_pilot);
+    // A rollback out of a pause takes the flag from users, so it skips the stages at the same share.
+    assert_eq!(ana.roll_back("a", "another doubt").unwrap().state.stage, "team");
+    assert!(users().is_empty());
 }

@@ -1,6 +1,7 @@
-//! Stages that let in no new user: an error.
+//! Stages that let in no new user and have no other use: an error.
 //!
-//! A stage without new users still has a use if some group is held back until that stage. A flag holds groups back,
+//! A later stage may repeat the share of the stage before it: a pause. It has to state its percentage, so that a
+//! forgotten `percent` is found, and conditions, so that it waits for something. A stage without new users still has a use if some group is held back until that stage. A flag holds groups back,
 //! and a shared plan has many flags. So a plan's idle stages are known only once every flag has been read.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +13,30 @@ use crate::percent::Percent;
 use crate::plan::path::Path;
 use crate::plan::report::Report;
 
-/// A stage whose percentage and groups add no user to the stages before it.
+/// What makes a stage without new users a pause.
+#[derive(Clone, Copy)]
+pub(in crate::plan) struct Pause {
+    /// Whether the stage writes its `percent`.
+    pub(in crate::plan) states_percent: bool,
+    /// Whether the stage has conditions of its own.
+    pub(in crate::plan) has_conditions: bool,
+}
+
+impl Pause {
+    /// Returns what to add to a stage at this percentage to make it a pause. `None` if the stage is one.
+    fn missing(self, percent: Percent) -> Option<String> {
+        match (self.states_percent, self.has_conditions) {
+            (true, true) => None,
+            (true, false) => Some("add conditions, such as `min_duration`".to_owned()),
+            (false, true) => Some(format!("write `percent = {percent}`")),
+            (false, false) => {
+                Some(format!("write `percent = {percent}` and conditions, such as `min_duration`"))
+            }
+        }
+    }
+}
+
+/// A stage that adds no user to the stages before it, by percentage or group, and is no pause.
 pub(in crate::plan) struct IdleStage {
     position: Position,
     /// Where the document names the stage.
@@ -22,12 +46,13 @@ pub(in crate::plan) struct IdleStage {
 }
 
 impl IdleStage {
-    /// Returns `stage` if it adds no user to the stages `before` it, whose groups are `known`.
+    /// Returns `stage` if it adds no user to the stages `before` it, whose groups are `known`, and is no pause.
     pub(in crate::plan) fn of(
         stage: &StageDefinition,
         name_span: Range<usize>,
         before: &[StageDefinition],
         known: &BTreeSet<Key>,
+        pause: Pause,
     ) -> Option<IdleStage> {
         let adds_group = stage.groups.iter().any(|group| !known.contains(&group.name));
         let for_all = before.iter().find(|earlier| earlier.percent == Percent::ALL);
@@ -38,21 +63,21 @@ impl IdleStage {
                 ("nobody", hint.to_owned())
             }
             (None, _) => return None,
-            (Some(_), Some(earlier)) => {
-                let hint = format!(
-                    "leave it out, or hold a group back until it: \
-                     everybody is in since stage \"{}\"",
-                    earlier.name()
-                );
-                ("nobody new", hint)
-            }
             (Some(last), None) if stage.percent > last.percent || adds_group => return None,
-            (Some(last), None) => {
-                let hint = format!(
-                    "give it more than {} percent or another group, or leave it out",
-                    last.percent
-                );
-                ("nobody new", hint)
+            (Some(last), for_all) => {
+                let to_pause = pause.missing(last.percent)?;
+                let otherwise = match for_all {
+                    Some(earlier) => format!(
+                        "leave it out, or hold a group back until it: \
+                         everybody is in since stage \"{}\"",
+                        earlier.name()
+                    ),
+                    None => format!(
+                        "give it more than {} percent or another group, or leave it out",
+                        last.percent
+                    ),
+                };
+                ("nobody new", format!("{otherwise}. For a pause at this share, {to_pause}"))
             }
         };
         let position = Position::try_from(before.len() + 1).ok()?;

@@ -38,7 +38,7 @@ words! {
         /// Off: no user has the flag (`off`).
         #[default]
         Off = "off",
-        /// The stage before (`previous`).
+        /// The stage before (`previous`). Pauses at the share of the flag's stage are skipped.
         PreviousStage = "previous",
     }
 }

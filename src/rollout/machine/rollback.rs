@@ -5,7 +5,8 @@ use super::flag_view::{Decision, FlagView, position_of};
 use super::incident;
 use super::refusal::Unmet;
 use crate::eval::StageName;
-use crate::plan::model::{Action, FlagPlan, RollbackTarget};
+use crate::percent::Percent;
+use crate::plan::model::{Action, FlagPlan, RollbackTarget, Stage};
 use crate::plan::one_of;
 use crate::rollout::{Cause, Fact};
 
@@ -14,11 +15,27 @@ pub(super) fn target(plan: &FlagPlan<'_>, stage: StageName) -> StageName {
     match plan.rollback().target {
         RollbackTarget::Off => StageName::OFF,
         RollbackTarget::PreviousStage => {
-            let below = position_of(plan, stage).unwrap_or(0).checked_sub(2);
-            let previous = below.and_then(|index| plan.stages().nth(index));
-            previous.map_or(StageName::OFF, |stage| stage.name())
+            let stages: Vec<_> =
+                plan.stages().take(position_of(plan, stage).unwrap_or(0)).collect();
+            let last_to_leave =
+                (0..stages.len()).rev().find(|index| adds_users(plan, &stages, *index));
+            let previous = last_to_leave.and_then(|index| stages.get(index.checked_sub(1)?));
+            previous.map_or(StageName::OFF, Stage::name)
         }
     }
+}
+
+/// Returns whether the stage at an index adds users to the stages before it. A pause does not: a rollback to the stage
+/// before a pause would take the flag from no user.
+fn adds_users(plan: &FlagPlan<'_>, stages: &[Stage<'_>], index: usize) -> bool {
+    let (before, stage) = (stages.get(..index).unwrap_or_default(), stages.get(index));
+    let (Some(last), Some(stage)) = (before.last(), stage) else { return true };
+    let has_new_group = stage
+        .groups()
+        .any(|group| before.iter().all(|earlier| earlier.groups().all(|known| known != group)));
+    stage.percent() > last.percent()
+        || (has_new_group && last.percent() < Percent::ALL)
+        || plan.hold_back().any(|(_, until)| until == stage.name())
 }
 
 /// Rolls the flag back to the plan's target.
