@@ -51,6 +51,8 @@ pub struct Document {
     /// The contents of the `users_file`s, by their names in the document. `Some` if a store keeps the document: the
     /// kept copy must be complete without the directory.
     pub(super) files: Option<Arc<Files>>,
+    /// Whether the document comes from a store, so it was checked before, perhaps by an earlier version.
+    pub(super) is_kept: bool,
 }
 
 /// The files of a document, by their names in it.
@@ -64,7 +66,8 @@ impl Document {
     /// character TOML.
     #[must_use]
     pub fn new(bytes: impl Into<Vec<u8>>) -> Document {
-        Document { bytes: bytes.into(), name: None, format: None, directory: None, files: None }
+        let bytes = bytes.into();
+        Document { bytes, name: None, format: None, directory: None, files: None, is_kept: false }
     }
 
     /// Reads a document from a file.
@@ -87,7 +90,7 @@ impl Document {
             _ => None,
         };
         let directory = path.parent().map(Path::to_owned);
-        Ok(Document { bytes, name: Some(name), format, directory, files: None })
+        Ok(Document { bytes, name: Some(name), format, directory, files: None, is_kept: false })
     }
 
     /// Sets the name that error messages show.

@@ -111,6 +111,7 @@ impl Plan {
     pub fn parse(document: impl Into<Document>) -> Result<Plan, PlanError> {
         let document = document.into();
         let mut report = Report::new(document.label().into());
+        report.accept_kept(document.is_kept);
         let read = document.checked_text(&mut report).and_then(|text| {
             report.read_from(text);
             let root = format::parse(document.format_of(text), text, &mut report)?;

@@ -116,6 +116,7 @@ impl Document {
             // The packed files are complete, so no directory is searched.
             directory: None,
             files: Some(Arc::new(Mutex::new(files.collect()))),
+            is_kept: true,
         })
     }
 }
@@ -148,5 +149,20 @@ mod tests {
         assert!(ana.evaluation.enabled);
         let error = Document::unpack(b"{}").expect_err("nothing in it");
         assert!(error.starts_with("it is no packed document: missing field `text`"), "{error}");
+    }
+
+    /// An earlier version accepted a `minimum_sample` without effect, which new documents are refused for. A journal or
+    /// a last known good document of that version must still open.
+    #[test]
+    fn a_kept_document_with_a_value_that_is_refused_by_now_still_opens() {
+        let text = "schema = 1\n[metrics.m]\nunit = \"percent\"\nbetter = \"less\"\n\
+                    source = { prometheus = \"up\" }\n[flags.a]\ntriggers = [{ metric = \"m\", \
+                    above = \"5%\", minimum_sample = 9, no_data = \"hold\", action = \"rollback\" }]\n";
+        let refused = Plan::parse(text).expect_err("without effect");
+        let packed = Document::new(text).pack().expect("text");
+        let kept = Plan::parse(Document::unpack(&packed).expect("packed before")).expect("kept");
+        assert_eq!(kept.warnings(), refused.problems());
+        // In force from a store, it is no longer a new document.
+        assert!(Plan::parse(kept.document()).is_ok());
     }
 }

@@ -17,6 +17,8 @@ use super::path::Path;
 pub(super) struct Report<'a> {
     file: Arc<str>,
     text: &'a str,
+    /// Whether the document was checked before, perhaps by an earlier version.
+    is_kept: bool,
     /// Computed for the first problem, because most documents have none.
     lines: OnceCell<Lines<'a>>,
     problems: Vec<Problem>,
@@ -31,6 +33,7 @@ impl<'a> Report<'a> {
         Report {
             file,
             text: "",
+            is_kept: false,
             lines: OnceCell::new(),
             problems: Vec::new(),
             unlisted: 0,
@@ -43,6 +46,11 @@ impl<'a> Report<'a> {
     pub(super) fn read_from(&mut self, text: &'a str) {
         self.text = text;
         self.lines = OnceCell::new();
+    }
+
+    /// Notes that the document was checked before. [`found_in_new`](Report::found_in_new) then warns.
+    pub(super) fn accept_kept(&mut self, is_kept: bool) {
+        self.is_kept = is_kept;
     }
 
     /// Returns the text of a span.
@@ -70,6 +78,23 @@ impl<'a> Report<'a> {
     ) {
         let message = format!("found {}, {wrong}", self.describe(node));
         self.problem(node.span.clone(), path, message, hint);
+    }
+
+    /// Like [`found`](Report::found), for a value that earlier versions accepted. A document that a store keeps gets a
+    /// warning instead, because a journal must still open.
+    pub(super) fn found_in_new(
+        &mut self,
+        node: &Node<'_>,
+        path: &Path<'_>,
+        wrong: impl Display,
+        hint: impl Display,
+    ) {
+        if self.is_kept {
+            let message = format!("found {}, {wrong}", self.describe(node));
+            self.warning(node.span.clone(), path, message, hint);
+        } else {
+            self.found(node, path, wrong, hint);
+        }
     }
 
     /// Counts a problem and returns true if the list is full. The caller then need not describe the problem, so a

@@ -24,6 +24,18 @@ pub trait MetricReader: Send {
 }
 
 /// A value of a metric at a moment.
+///
+/// # Example
+///
+/// ```
+/// use std::time::SystemTime;
+/// use stagegate::model::Quantity;
+/// use stagegate::rollout::Sample;
+///
+/// let sample = Sample::new(Quantity::Count(3), SystemTime::UNIX_EPOCH);
+/// assert_eq!(sample.samples, None);
+/// assert_eq!(sample.with_samples(1200).samples, Some(1200));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sample {
@@ -31,6 +43,8 @@ pub struct Sample {
     pub value: Quantity,
     /// The time of the value, by the clock of the monitoring system.
     pub at: SystemTime,
+    /// The number of samples that the value is computed from. `None`: unknown, which satisfies every `minimum_sample`.
+    pub samples: Option<u64>,
 }
 
 /// The reason why a metric has no value.
@@ -41,10 +55,16 @@ pub struct ReadError {
 }
 
 impl Sample {
-    /// Creates a sample.
+    /// Creates a sample without a number of samples.
     #[must_use]
     pub fn new(value: Quantity, at: SystemTime) -> Sample {
-        Sample { value, at }
+        Sample { value, at, samples: None }
+    }
+
+    /// Sets the number of samples that the value is computed from.
+    #[must_use]
+    pub fn with_samples(self, samples: u64) -> Sample {
+        Sample { samples: Some(samples), ..self }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Requests to Prometheus, and answers that are not exactly one number.
 
+use std::io::Write;
 use std::time::{Duration, Instant, SystemTime};
 
 use stagegate::Plan;
@@ -9,7 +10,7 @@ use stagegate::model::Metric;
 use stagegate::rollout::{MetricReader, Sample};
 
 use super::canary::{endpoint, without_canaries};
-use super::server::Server;
+use super::server::{Server, answer};
 
 /// A deadline that no healthy server misses, and a deadline for which a test waits.
 const LONG: Duration = Duration::from_secs(20);
@@ -17,6 +18,32 @@ const SHORT: Duration = Duration::from_millis(200);
 
 /// Extra time for a busy machine.
 const SPARE: Duration = Duration::from_secs(2);
+
+/// Returns a metric in percent with a query for the value and one for the number of samples.
+fn counted_metric() -> Metric {
+    let plan = Plan::parse(
+        "schema = 1\n[metrics.m]\nunit = 'percent'\n\
+         source = { prometheus = 'errors / all', samples = 'sum(all)' }\n[flags.a]\n",
+    );
+    plan.unwrap().metrics().next().unwrap().clone()
+}
+
+/// Reads a metric with 5% from a server with this answer to the query for the number of samples. Also returns the
+/// requests.
+fn read_counted(status: &'static str, samples: String) -> (Result<Sample, String>, Vec<String>) {
+    let server = Server::new(move |stream, request| {
+        let reply = match request.contains("query=sum%28all%29&") {
+            true => answer(status, &samples),
+            false => answer("200 OK", &vector("5")),
+        };
+        stream.write_all(reply.as_bytes())
+    });
+    let mut prometheus = Prometheus::new(endpoint(&server.url).with_deadline(LONG)).unwrap();
+    let read = prometheus.read(&counted_metric()).map(Option::unwrap);
+    let read =
+        read.map_err(|error| without_canaries(error.to_string()).replace(&server.url, "SERVER"));
+    (read, server.requests())
+}
 
 /// Returns a metric with this query.
 pub(crate) fn metric(unit: &str, query: &str, stale_after: &str) -> Metric {
@@ -134,6 +161,44 @@ fn a_query_is_posted_with_a_timeout_and_a_lookback_limit() {
         assert!(head.lines().any(|found| found == line), "{line} is not in {head}");
     }
     assert!(requests[1].ends_with("query=up&timeout=3000ms&lookback_delta=90000ms"));
+}
+
+#[test]
+fn the_number_of_samples_is_queried_for_the_moment_of_the_value() {
+    for (samples, expected) in [("1", 1), ("499.6", 500), ("1.2e+06", 1_200_000)] {
+        let (read, requests) = read_counted("200 OK", vector(samples));
+        let sample = read.unwrap();
+        assert_eq!((sample.value.to_string(), sample.samples), ("5%".to_owned(), Some(expected)));
+        let forms: Vec<_> =
+            requests.iter().map(|it| it.split_once("\r\n\r\n").unwrap().1).collect();
+        let limits = "timeout=20000ms&lookback_delta=300000ms";
+        let expected = [
+            format!("query=errors%20%2F%20all&{limits}"),
+            format!("query=sum%28all%29&{limits}&time=1435781451.781"),
+        ];
+        assert_eq!(forms, expected);
+    }
+    // Without a query, the number is unknown.
+    assert_eq!(read_as(&ok(&vector("5")), "percent").unwrap().samples, None);
+}
+
+/// 100% of an unknown number of requests may be one request.
+#[test]
+fn a_value_without_a_number_of_samples_is_no_value() {
+    let empty = body(r#"{"resultType":"vector","result":[]}"#);
+    let other_moment = vector("500").replace("1435781451.781", "1435781452");
+    for (status, answer, expected) in [
+        ("200 OK", vector("NaN"), "answers `NaN`, which is not a number"),
+        ("200 OK", vector("-1"), "answers `-1`, which is negative"),
+        ("200 OK", vector("0"), "answers `0`, and a value of no samples means nothing"),
+        ("200 OK", vector("0.4"), "answers `0.4`, and a value of no samples means nothing"),
+        ("200 OK", empty, "answers with no series, so the metric has no value"),
+        ("200 OK", other_moment, "answers for `1435781452` instead of `1435781451.781`"),
+        ("503 Service Unavailable", String::new(), "answers 503"),
+    ] {
+        let (read, _) = read_counted(status, answer);
+        assert_eq!(read.unwrap_err(), format!("query of samples: `SERVER` {expected}"));
+    }
 }
 
 #[test]

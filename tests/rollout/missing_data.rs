@@ -137,7 +137,7 @@ fn too_few_samples_block_promotion() {
     ana.measure("a", "error_rate", percent("0.4%"), Some(1)).unwrap();
     let few = |of: &str| {
         format!(
-            "trigger: the last reading of `error_rate` has {of}; report at least 500 samples: a trigger requires them"
+            "trigger: the last reading of `error_rate` is 0.4%, of {of}; a trigger requires at least 500 samples"
         )
     };
     assert_eq!(unmet_conditions(&rollout), [few("1 sample")]);

@@ -8,7 +8,7 @@ use stagegate::model::{Metric, Quantity};
 use stagegate::rollout::{MetricReader, ReadError, Rollout, Sample};
 use stagegate::store::Memory;
 
-use super::{HOUR, monday};
+use super::{HOUR, monday, percent};
 
 const DOCUMENT: &str = r#"
 schema = 1
@@ -107,4 +107,42 @@ fn a_value_that_is_old_from_the_future_or_missing_is_no_reading() {
     rollout.tick();
     let incident = rollout.report("a").unwrap().state.incident.unwrap();
     assert_eq!(&*incident.about, "queue > 100 (no data for 6m)");
+}
+
+/// A former bug: one failed request of one at night rolled a flag back, although the trigger had `minimum_sample`.
+#[test]
+fn a_value_of_too_few_samples_neither_rolls_back_nor_promotes() {
+    let document = r#"
+        schema = 1
+        [metrics.errors]
+        unit = "percent"
+        better = "less"
+        source = { prometheus = "errors / all", samples = "sum(all)" }
+        [flags.a]
+        stage = "few"
+        stages = [{ name = "few", percent = 10 }, { name = "all", percent = 100 }]
+        triggers = [
+            { metric = "errors", above = "5%", minimum_sample = 500, no_data = "hold", action = "rollback" },
+        ]
+    "#;
+    let clock = ManualClock::at(monday());
+    let rollout = Rollout::start(Memory::new(), clock, document, "ana").unwrap();
+    let mut monitoring = Monitoring::default();
+    let mut read = |value: &str, samples| {
+        let sample = Sample::new(percent(value).unwrap(), monday()).with_samples(samples);
+        monitoring.answers.insert("errors", Ok(sample));
+        assert!(rollout.read(&mut monitoring).failed.is_empty());
+        let report = rollout.report("a").unwrap();
+        let unmet: Vec<_> = report.unmet.iter().map(ToString::to_string).collect();
+        (report.state.stage.to_string(), unmet)
+    };
+    let (stage, unmet) = read("100%", 1);
+    assert_eq!(stage, "few");
+    let held = "the last reading of `errors` is 100%, of 1 sample; a trigger requires at least 500 samples";
+    assert_eq!(unmet, [held]);
+    assert_eq!(read("100%", 499).0, "few");
+    assert_eq!(read("0.2%", 500), ("few".to_owned(), Vec::new()));
+    assert_eq!(read("100%", 500).0, "off");
+    let about = rollout.report("a").unwrap().state.incident.unwrap().about;
+    assert_eq!(&*about, "errors > 5% (100%, of 500 samples)");
 }

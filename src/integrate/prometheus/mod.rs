@@ -10,11 +10,14 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::http::{BadEndpoint, Client, Endpoint, RequestError};
-use crate::plan::model::{Metric, MetricSource};
+use crate::plan::model::{Metric, MetricSource, Quantity, Unit};
 use crate::rollout::{MetricReader, ReadError, Sample};
 
 /// A [`MetricReader`] for the metrics of a plan that have `source = { prometheus = "QUERY" }`. It sends an instant
 /// query, whose answer must be a single number.
+///
+/// If the source has `samples = "QUERY"`, it sends this query next, for the timestamp of the first answer. The answer is
+/// the number of samples, and must be at least 1. Without it, there is no value. Each query has the whole deadline.
 ///
 /// # Units
 ///
@@ -106,13 +109,37 @@ impl Prometheus {
         Ok(Prometheus { client: client.with_subpath("/api/v1/query")? })
     }
 
-    fn query(&self, query: &str, stale_after: Duration) -> Result<Vec<u8>, ReadError> {
+    /// Returns the answer to a query: one value and its timestamp, both as text. `at` is the timestamp to ask for, as
+    /// an earlier answer wrote it. `None`: now, by the server's clock.
+    fn query(
+        &self,
+        query: &str,
+        stale_after: Duration,
+        at: Option<&str>,
+    ) -> Result<(String, String), ReadError> {
+        let body = self.post(query, stale_after, at)?;
+        match answer::parse_point(&body) {
+            Ok((at, value)) => Ok((at.to_owned(), value)),
+            Err(wrong) => Err(self.answers(&wrong)),
+        }
+    }
+
+    fn post(
+        &self,
+        query: &str,
+        stale_after: Duration,
+        at: Option<&str>,
+    ) -> Result<Vec<u8>, ReadError> {
         // `POST`, because it has no limit on the query's length, stays out of access logs, and is not cached. `timeout`
         // lets the server abandon the query at our deadline.
         let timeout = self.client.deadline().as_millis();
         let lookback = stale_after.min(DEFAULT_LOOKBACK).as_millis();
         let query = utf8_percent_encode(query, ESCAPED);
-        let form = format!("query={query}&timeout={timeout}ms&lookback_delta={lookback}ms");
+        let at = at.map(|at| format!("&time={}", utf8_percent_encode(at, ESCAPED)));
+        let form = format!(
+            "query={query}&timeout={timeout}ms&lookback_delta={lookback}ms{}",
+            at.unwrap_or_default()
+        );
         let no_answer = |why: RequestError| self.error(format_args!("does not answer: {why}"));
         let answer = self.client.post("application/x-www-form-urlencoded", &form);
         let answer = answer.map_err(no_answer)?;
@@ -133,6 +160,29 @@ impl Prometheus {
         body.map_err(no_answer)
     }
 
+    /// Returns the number of samples at the timestamp of the value.
+    fn samples(&self, query: &str, stale_after: Duration, at: &str) -> Result<u64, ReadError> {
+        let (answered, count) = self.query(query, stale_after, Some(at))?;
+        let parse = || {
+            if value::parse_timestamp(&answered)? != value::parse_timestamp(at)? {
+                return Err(format!("for `{answered}` instead of `{at}`"));
+            }
+            match value::parse_quantity(&count, Unit::Count)? {
+                Quantity::Count(0) => {
+                    Err(format!("`{count}`, and a value of no samples means nothing"))
+                }
+                Quantity::Count(count) => Ok(count),
+                _ => Err(format!("`{count}`, which is not a count")),
+            }
+        };
+        parse().map_err(|wrong| self.answers(&wrong))
+    }
+
+    /// Returns an error that completes "Prometheus answers …".
+    fn answers(&self, wrong: &str) -> ReadError {
+        self.error(format_args!("answers {}", self.client.redacted(wrong)))
+    }
+
     fn error(&self, wrong: fmt::Arguments<'_>) -> ReadError {
         ReadError::new(format!("`{}` {wrong}", self.client.server()))
     }
@@ -140,16 +190,15 @@ impl Prometheus {
 
 impl MetricReader for Prometheus {
     fn read(&mut self, metric: &Metric) -> Result<Option<Sample>, ReadError> {
-        let MetricSource::Prometheus { query } = &metric.source else { return Ok(None) };
-        let body = self.query(query, *metric.stale_after)?;
-        let sample = answer::parse_point(&body).and_then(|(at, value)| {
-            let (at, value) =
-                (value::parse_timestamp(at)?, value::parse_quantity(&value, metric.unit)?);
-            Ok(Sample::new(value, at))
-        });
-        sample
-            .map(Some)
-            .map_err(|wrong| self.error(format_args!("answers {}", self.client.redacted(&wrong))))
+        let MetricSource::Prometheus { query, samples } = &metric.source else { return Ok(None) };
+        let (at, value) = self.query(query, *metric.stale_after, None)?;
+        let sample = value::parse_timestamp(&at)
+            .and_then(|at| Ok(Sample::new(value::parse_quantity(&value, metric.unit)?, at)))
+            .map_err(|wrong| self.answers(&wrong))?;
+        let Some(samples) = samples else { return Ok(Some(sample)) };
+        let count = self.samples(samples, *metric.stale_after, &at);
+        let count = count.map_err(|error| ReadError::new(format!("query of samples: {error}")))?;
+        Ok(Some(sample.with_samples(count)))
     }
 
     fn name(&self) -> &str {

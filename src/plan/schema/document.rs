@@ -192,4 +192,6 @@ enum SourceWord {
 struct Prometheus {
     /// The query, in the query language of Prometheus.
     prometheus: Text,
+    /// The query for the number of samples that the value is computed from. A trigger with `minimum_sample` needs it.
+    samples: Option<Text>,
 }

@@ -88,10 +88,9 @@ impl Rollout {
                 Err(error) => Err(error),
             };
             match sample {
-                Ok(Sample { value, .. }) => {
+                Ok(Sample { value, samples, .. }) => {
                     let (name, reading) = (metric.name.to_string(), Reading::Value(value));
-                    let event =
-                        Event::Measure { metric: name, reading, control: None, samples: None };
+                    let event = Event::Measure { metric: name, reading, control: None, samples };
                     for flag in flags {
                         let outcome = self.by(&by).act(&flag, &event);
                         let metric = metric.name.clone();

@@ -113,11 +113,10 @@ fn has_reading(flag: &FlagView<'_, '_>, metric: &Metric) -> Condition {
     let (evidence, _) = current_reading(flag, "trigger", metric, "a trigger watches it")?;
     let required = evidence::required_samples(flag.plan, name);
     if !evidence::has_enough_samples(evidence.samples, required) {
-        let samples = evidence.samples.unwrap_or_default();
-        let noun = if samples == 1 { "sample" } else { "samples" };
-        let found = format!("the last reading of `{name}` has {samples} {noun}");
+        let reading = evidence::evidence_text(evidence);
+        let found = format!("the last reading of `{name}` is {reading}");
         let required = required.unwrap_or_default();
-        let hint = format!("report at least {required} samples: a trigger requires them");
+        let hint = format!("a trigger requires at least {required} samples");
         return Err(Unmet::new("trigger", found, hint));
     }
     Ok(format!("{name} is known: {}", evidence::evidence_text(evidence)))

@@ -269,8 +269,8 @@ pub(super) fn required_samples(plan: &FlagPlan<'_>, name: &str) -> Option<u64> {
     required.max()
 }
 
-/// Returns whether a reading has the required samples. A reading without a sample count has enough: it comes from
-/// monitoring, which gives no count.
+/// Returns whether a reading has the required samples. A reading without a sample count has enough: the person
+/// or program that reported it vouches for it.
 pub(super) fn has_enough_samples(samples: Option<u64>, required: Option<u64>) -> bool {
     required.zip(samples).is_none_or(|(required, samples)| samples >= required)
 }
@@ -278,7 +278,10 @@ pub(super) fn has_enough_samples(samples: Option<u64>, required: Option<u64>) ->
 /// Returns the reading in words, such as `6.2%, of 1200 samples`.
 pub(super) fn evidence_text(evidence: &Evidence) -> String {
     let control = evidence.control.map(|value| format!(" with the flag, {value} without"));
-    let samples = evidence.samples.map(|count| format!(", of {count} samples"));
+    let samples = evidence.samples.map(|count| match count {
+        1 => ", of 1 sample".to_owned(),
+        _ => format!(", of {count} samples"),
+    });
     let value = value_text(evidence.value);
     format!("{value}{}{}", control.unwrap_or_default(), samples.unwrap_or_default())
 }

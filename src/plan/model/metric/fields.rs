@@ -77,8 +77,9 @@ fn read_source<'a>(
             let mut fields = Fields::open(node, path, report)?;
             let query =
                 fields.required("prometheus", "write `prometheus = \"QUERY\"`", report, text);
+            let samples = fields.take_text("samples", report).map(Box::from);
             fields.finish(report);
-            Some(MetricSource::Prometheus { query: query?.into() })
+            Some(MetricSource::Prometheus { query: query?.into(), samples })
         }
         _ => {
             report.found(node, path, "not a source of a metric", format!("write {SOURCES}"));

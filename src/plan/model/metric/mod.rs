@@ -53,7 +53,7 @@ use crate::plan::report::Report;
 /// let metrics: Vec<_> = plan.metrics().collect();
 /// assert_eq!((&*metrics[0].name, metrics[0].unit), ("cart_size", Unit::Count));
 /// assert_eq!([&*metrics[0].title, &*metrics[1].title], ["Items of an order", "CPU usage"]);
-/// assert!(matches!(&metrics[1].source, MetricSource::Prometheus { query } if query.starts_with("avg")));
+/// assert!(matches!(&metrics[1].source, MetricSource::Prometheus { query, .. } if query.starts_with("avg")));
 /// # Ok::<(), stagegate::PlanError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,9 +85,12 @@ pub enum MetricSource {
     /// People enter it.
     People,
     /// A query to a Prometheus server.
+    #[non_exhaustive]
     Prometheus {
         /// The query, in `PromQL`.
         query: Box<str>,
+        /// The query for the number of samples that the value is computed from (`samples`).
+        samples: Option<Box<str>>,
     },
 }
 

@@ -130,7 +130,11 @@ impl<'n, 'a> MetricFields<'n, 'a> {
         let sustained = read_sustained(self.sustained, path, report);
         let minimum_sample = self.minimum_sample.and_then(|node| {
             let path = path.field("minimum_sample");
-            threshold::count_from_one(node, &path, "no sample at all", report)
+            let least = threshold::count_from_one(node, &path, "no sample at all", report)?;
+            if let Some(metric) = metric.as_deref() {
+                check_counted(node, &path, metric, report);
+            }
+            Some(least)
         });
         let no_data = match self.no_data {
             Some(node) => word::read(node, &path.field("no_data"), report),
@@ -206,6 +210,23 @@ impl<'n, 'a> MetricFields<'n, 'a> {
             return None;
         }
         Some(limit)
+    }
+}
+
+/// Reports a `minimum_sample` without effect: a query for the value alone does not say of how many samples it is.
+fn check_counted<'a>(node: &Node<'a>, path: &Path<'_>, metric: &Metric, report: &mut Report<'a>) {
+    if let MetricSource::Prometheus { samples: None, .. } = metric.source {
+        let name = &metric.name;
+        let wrong =
+            format!("but the source of `{name}` does not query the number of samples of a reading");
+        let (root, source) =
+            (Path::root(), "source = { prometheus = \"...\", samples = \"QUERY\" }");
+        let metrics = root.field("metrics");
+        let hint = format!(
+            "write a query for it: `{source}` in `[{}]`, or leave `minimum_sample` out",
+            metrics.field(name)
+        );
+        report.found_in_new(node, path, wrong, hint);
     }
 }
 

@@ -106,6 +106,8 @@ pub(super) struct MetricView<'p> {
     /// `application`, `people` or `prometheus`.
     pub(super) source: &'static str,
     query: Option<&'p str>,
+    /// The query for the number of samples.
+    samples: Option<&'p str>,
     /// How long a reading counts.
     stale_after: Amount,
     description: Option<&'p str>,
@@ -217,11 +219,13 @@ impl<'p> GroupView<'p> {
 
 impl<'p> MetricView<'p> {
     pub(super) fn of(metric: &'p Metric) -> MetricView<'p> {
-        let (source, query) = match &metric.source {
-            MetricSource::Application => ("application", None),
-            MetricSource::People => ("people", None),
-            MetricSource::Prometheus { query } => ("prometheus", Some(&**query)),
-            _ => ("other", None),
+        let (source, query, samples) = match &metric.source {
+            MetricSource::Application => ("application", None, None),
+            MetricSource::People => ("people", None, None),
+            MetricSource::Prometheus { query, samples, .. } => {
+                ("prometheus", Some(&**query), samples.as_deref())
+            }
+            _ => ("other", None, None),
         };
         MetricView {
             name: &metric.name,
@@ -230,6 +234,7 @@ impl<'p> MetricView<'p> {
             better: metric.better.map(|better| better.to_string()),
             source,
             query,
+            samples,
             stale_after: Amount::duration(metric.stale_after),
             description: metric.description.as_deref(),
         }
