@@ -373,3 +373,54 @@ fn a_thousand_rows_in_every_zone_are_parsed_quickly() {
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(2), "{took:?}");
 }
+
+/// Returns the start of a flag with this `timeline` and `calendar`: the moment, the text and the day of the timeline.
+fn start_of(sections: &str) -> (SystemTime, String, String) {
+    let plan = Plan::parse(format!("schema = 1\n[flags.a]\n{sections}")).unwrap();
+    let flag = plan.flag("a").unwrap();
+    let start = flag.start_moment().unwrap();
+    (start.at, start.to_string(), flag.start().unwrap().to_string())
+}
+
+/// A start is never earlier than the time on the clock of its time zone.
+#[test]
+fn a_start_that_daylight_saving_skips_or_repeats_is_never_early() {
+    for (start, moment, text) in [
+        ("2026-01-05T09:00[Europe/Berlin]", "2026-01-05T08:00Z", "2026-01-05 09:00, Europe/Berlin"),
+        (
+            "2026-07-05T09:00:00[europe/berlin]",
+            "2026-07-05T07:00Z",
+            "2026-07-05 09:00, Europe/Berlin",
+        ),
+        // Clocks go from 02:00 to 03:00.
+        ("2026-03-29T02:30[Europe/Berlin]", "2026-03-29T01:30Z", "2026-03-29 03:30, Europe/Berlin"),
+        // Clocks go from 03:00 to 02:00: the second 02:30.
+        ("2026-10-25T02:30[Europe/Berlin]", "2026-10-25T01:30Z", "2026-10-25 02:30, Europe/Berlin"),
+        ("2026-01-05T23:59[UTC]", "2026-01-05T23:59Z", "2026-01-05 23:59, UTC"),
+    ] {
+        let (found, shown, _) = start_of(&format!("timeline.start = \"{start}\""));
+        assert_eq!((found, &*shown), (at(moment), text), "{start}");
+    }
+    for (day, zone, moment) in [
+        ("2026-01-05", "UTC", "2026-01-05T00:00Z"),
+        // Clocks skip midnight, and the day begins at 01:00.
+        ("2026-04-24", "Africa/Cairo", "2026-04-23T22:00Z"),
+        // Clocks repeat the hour after midnight. The day begins at the first midnight.
+        ("2026-11-01", "America/Havana", "2026-11-01T04:00Z"),
+    ] {
+        let sections = format!("timeline.start = {day}\ncalendar.time_zone = \"{zone}\"");
+        let (found, shown, days) = start_of(&sections);
+        assert_eq!((found, shown, &*days), (at(moment), format!("{day}, {zone}"), day));
+    }
+}
+
+#[test]
+fn the_timeline_begins_on_the_day_of_the_moment_in_the_time_zone_of_the_calendar() {
+    let moment = "timeline.start = \"2026-01-05T22:00[America/New_York]\"";
+    assert_eq!(start_of(moment).2, "2026-01-05");
+    assert_eq!(
+        start_of(&format!("{moment}\ncalendar.time_zone = \"Europe/Berlin\"")).2,
+        "2026-01-06"
+    );
+    assert_eq!(start_of(&format!("{moment}\ncalendar = {{}}")).2, "2026-01-06");
+}

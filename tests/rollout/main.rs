@@ -22,6 +22,7 @@ mod reading;
 mod refusals;
 mod rollback_races;
 mod shutdown;
+mod start;
 mod store_status;
 mod table;
 mod updates;

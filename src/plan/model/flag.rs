@@ -15,8 +15,9 @@ use crate::plan::model::responsibility::Responsibility;
 use crate::plan::model::risk::Risk;
 use crate::plan::model::rollback::Rollback;
 use crate::plan::model::sections::Sections;
-use crate::plan::model::stage::Stage;
-use crate::plan::model::time::date::Date;
+use crate::plan::model::stage::{Advance, Stage};
+use crate::plan::model::time::date::{Date, TimeZone};
+use crate::plan::model::timeline::start::{Start, StartMoment};
 use crate::plan::model::timeline::{self, StagePeriod, Timeline};
 use crate::plan::model::traffic::DeclaredTraffic;
 use crate::plan::model::trigger::{Trigger, TriggerCause};
@@ -177,10 +178,59 @@ impl<'p> FlagPlan<'p> {
         self.sections().calendar.as_deref()
     }
 
-    /// Returns the first day of the first stage, if the document has one (`timeline.start`).
+    /// Returns the first day of the first stage, if the document has a start (`timeline.start`). It is a day in the
+    /// plan's [`time_zone`](FlagPlan::time_zone).
     #[must_use]
     pub fn start(&self) -> Option<Date> {
-        self.sections().timeline.start
+        match self.sections().timeline.start.as_ref()? {
+            Start::Day(day) => Some(*day),
+            moment @ Start::Moment(..) => {
+                let zone = self.time_zone();
+                Some(Date::of(moment.moment(&zone).at, &zone))
+            }
+        }
+    }
+
+    /// Returns the moment before which a rollout does not promote the flag to its first stage, if the document has a
+    /// start (`timeline.start`).
+    #[must_use]
+    pub fn start_moment(&self) -> Option<StartMoment> {
+        Some(self.sections().timeline.start.as_ref()?.moment(&self.time_zone()))
+    }
+
+    /// Returns whether a rollout promotes the flag to its first stage by itself, at the first tick after the start
+    /// (`timeline.advance`).
+    #[must_use]
+    pub fn start_advance(&self) -> Advance {
+        self.sections().timeline.advance
+    }
+
+    /// Returns the time zone of the plan's days: of the calendar, else of a start that names one, else UTC.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::Plan;
+    ///
+    /// let plan = Plan::parse(r#"
+    ///     schema = 1
+    ///     [flags.a]
+    ///     timeline = { start = "2026-01-05T00:30[Europe/Berlin]" }
+    ///     [flags.b]
+    /// "#)?;
+    /// let [a, b] = ["a", "b"].map(|key| plan.flag(key).unwrap());
+    /// assert_eq!((a.time_zone().to_string(), b.time_zone().to_string()), ("Europe/Berlin".into(), "UTC".into()));
+    /// // In UTC it is still the day before.
+    /// assert_eq!(a.start().unwrap().to_string(), "2026-01-05");
+    /// # Ok::<(), stagegate::PlanError>(())
+    /// ```
+    #[must_use]
+    pub fn time_zone(&self) -> TimeZone {
+        match (self.calendar(), &self.sections().timeline.start) {
+            (Some(calendar), _) => calendar.time_zone.clone(),
+            (None, Some(Start::Moment(_, zone))) => zone.clone(),
+            _ => TimeZone::UTC,
+        }
     }
 
     /// Returns the stages with an owner in the document, each with its owner (`timeline.owners`).

@@ -45,6 +45,7 @@ pub use stage::{Advance, Stage, StageDetails, Watch};
 pub use time::date::{Date, ParseDateError, ParseTimeZoneError, TimeZone, Weekday};
 pub use time::duration::WrittenDuration;
 pub use time::week::WeekHours;
+pub use timeline::start::StartMoment;
 pub use timeline::{DatedActivity, Due, Period, StagePeriod, Timeline};
 pub use traffic::DeclaredTraffic;
 pub use trigger::{Action, IncidentKind, Limit, NoData, Trigger, TriggerCause};

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use super::values::{
-    Date, Duration, Hours, Increase, Key, OneOf, Quantity, Share, StageName, Template, Text,
+    Date, Duration, Hours, Increase, Key, OneOf, Quantity, Share, StageName, Start, Template, Text,
     VariableName, When,
 };
-use crate::plan::model::{Action, Audience, Level, NoData, Phase, RollbackTarget};
+use crate::plan::model::{Action, Advance, Audience, Level, NoData, Phase, RollbackTarget};
 
 /// A condition for a rollback: a metric beyond a limit, or an incident.
 #[derive(JsonSchema)]
@@ -131,8 +131,10 @@ pub(super) struct Message {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Timeline {
-    /// The first day of the first stage.
-    start: Option<Date>,
+    /// The day or the moment before which the flag does not begin.
+    start: Option<Start>,
+    /// `auto`: a flag that is off begins by itself at the start. By default `manual`.
+    advance: Option<OneOf<Advance>>,
     /// The owners of stages, by stage. By default the owner of the flag.
     owners: Option<BTreeMap<StageName, Text>>,
 }

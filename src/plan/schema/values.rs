@@ -103,6 +103,12 @@ values! {
         "pattern": r"^\d{4}-\d{2}-\d{2}$",
         "examples": ["2026-01-05"],
     }
+    Start {
+        "type": "string",
+        "description": "A day, or a moment with the name of its time zone.",
+        "pattern": r"^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::00)?\[[^\[\]]+\])?$",
+        "examples": ["2026-01-05", "2026-01-05T09:00[Europe/Berlin]"],
+    }
     When {
         "type": "string",
         "description": "Days before or after the stage begins, or one of the words.",

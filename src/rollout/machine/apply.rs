@@ -109,7 +109,7 @@ fn roll_back(state: &mut FlagState, cause: &Cause, to: StageName, context: &Even
         ..incident.unwrap_or(new)
     };
     let (incident, pending_messages) = (Some(incident), vec![pending]);
-    *state = FlagState { incident, pending_messages, ..FlagState::new(to, now) };
+    *state = FlagState { incident, pending_messages, has_begun: true, ..FlagState::new(to, now) };
 }
 
 fn promote(plan: &FlagPlan<'_>, state: &mut FlagState, to: StageName, now: Stamp) {

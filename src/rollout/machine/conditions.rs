@@ -24,6 +24,9 @@ pub(super) fn of_promotion(flag: &FlagView<'_, '_>) -> Vec<Condition> {
     if let Some(details) = flag.details() {
         conditions.extend(of_stage(flag, details));
     }
+    if flag.is_off() {
+        conditions.extend(start(flag));
+    }
     if flag.next() != Next::Complete {
         conditions.extend(hours(flag));
     }
@@ -249,6 +252,16 @@ fn signed(
         return Err(Unmet::new(kind, found, format!("have it signed again{owner}")));
     }
     Ok(format!("{id} signed by {}", signature.by))
+}
+
+/// Checks that the start of the rollout is over, for a flag that is off.
+fn start(flag: &FlagView<'_, '_>) -> Option<Condition> {
+    let start = flag.plan.start_moment()?;
+    if start.at <= flag.now.at() {
+        return Some(Ok(format!("began {start}")));
+    }
+    let hint = format!("wait until then, or change `timeline.start` of `{}`", flag.plan.key());
+    Some(Err(Unmet::new("start", format!("begins {start}"), hint)))
 }
 
 fn hours(flag: &FlagView<'_, '_>) -> Option<Condition> {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::flag_view::{Decision, FlagView};
 use super::state::PendingMessages;
 use crate::eval::StageName;
-use crate::plan::model::{Date, Message, Occasion, StagePeriod, Template, TimeZone, When};
+use crate::plan::model::{Date, Message, Occasion, StagePeriod, Template, When};
 use crate::rollout::tell::RenderedMessage;
 use crate::rollout::{Fact, Stamp};
 
@@ -178,12 +178,9 @@ fn add_messages(flag: &FlagView<'_, '_>, messages: &ScheduledMessages, decision:
     }
 }
 
-/// Returns the day in the time zone of the plan's calendar, or in UTC.
+/// Returns the day in the plan's time zone.
 fn day(flag: &FlagView<'_, '_>, at: SystemTime) -> Date {
-    match flag.plan.calendar() {
-        Some(calendar) => Date::of(at, &calendar.time_zone),
-        None => Date::of(at, &TimeZone::UTC),
-    }
+    Date::of(at, &flag.plan.time_zone())
 }
 
 fn days_after(since: SystemTime, days: i32) -> Option<SystemTime> {

@@ -31,6 +31,8 @@ pub struct FlagState {
     pub watch_done: BTreeSet<u32>,
     /// The last check of the watch up to which missed ones were recorded. 0 for none.
     pub watch_missed: u32,
+    /// Whether the flag has been in a stage. Such a flag does not begin by itself when it is off.
+    pub(in crate::rollout) has_begun: bool,
     /// For metrics that an update reset in this stage, the time of the reset, by metric name.
     pub(in crate::rollout) required_since: BTreeMap<Box<str>, Stamp>,
     /// Messages of the plan that are due and not sent.
@@ -159,6 +161,7 @@ impl FlagState {
             evidence: BTreeMap::new(),
             watch_done: BTreeSet::new(),
             watch_missed: 0,
+            has_begun: stage != StageName::OFF,
             required_since: BTreeMap::new(),
             pending_messages: if stage == StageName::OFF { Vec::new() } else { vec![start] },
             sent_messages: Vec::new(),

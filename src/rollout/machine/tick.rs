@@ -83,8 +83,14 @@ fn fired_by_time(flag: &FlagView<'_, '_>) -> Decision {
 
 /// Returns whether the flag is promoted automatically now.
 fn is_ready(flag: &FlagView<'_, '_>) -> bool {
-    let auto = flag.details().is_some_and(|details| details.advance == Advance::Auto);
-    auto && flag.state.progress() == Progress::Running
+    let (advance, progress) = match flag.is_off() {
+        // A flag that was on stays off until a person promotes it.
+        true if flag.state.has_begun => (None, Progress::Off),
+        true => (Some(flag.plan.start_advance()), Progress::Off),
+        false => (flag.details().map(|details| details.advance), Progress::Running),
+    };
+    advance == Some(Advance::Auto)
+        && flag.state.progress() == progress
         && conditions::of_promotion(flag).iter().all(Result::is_ok)
 }
 

@@ -111,7 +111,8 @@ pub(in crate::rollout) fn readded_state(
 ) -> FlagState {
     let complete = removed.complete && removed.stage == stage;
     let (hold, incident) = (removed.hold.clone(), removed.incident.clone());
-    FlagState { complete, hold, incident, ..FlagState::new(stage, now) }
+    let has_begun = removed.has_begun || stage != StageName::OFF;
+    FlagState { complete, hold, incident, has_begun, ..FlagState::new(stage, now) }
 }
 
 fn refused(plan: &FlagPlan<'_>, unmet: Vec<Unmet>) -> Refusal {

@@ -76,6 +76,11 @@ impl Date {
         Date::of_time(zone.at(at))
     }
 
+    /// Returns a time of this day. `None` if there is no such time.
+    pub(in crate::plan::model) fn at(self, hour: i8, minute: i8) -> Option<civil::DateTime> {
+        Some(self.0.to_datetime(civil::Time::new(hour, minute, 0, 0).ok()?))
+    }
+
     pub(in crate::plan::model) fn of_time(time: civil::DateTime) -> Date {
         Date::nearest(time.date())
     }
@@ -215,6 +220,20 @@ impl TimeZone {
         let bound = if at < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
         self.0.to_datetime(Timestamp::try_from(at).unwrap_or(bound))
     }
+
+    /// Returns the first moment of a day.
+    pub(in crate::plan::model) fn start_of(&self, day: Date) -> SystemTime {
+        let midnight = self.0.to_ambiguous_timestamp(day.0.to_datetime(civil::Time::midnight()));
+        // Where clocks skip midnight, the day begins after the gap. Where they repeat it, with the first midnight.
+        midnight.compatible().map_or(SystemTime::UNIX_EPOCH, SystemTime::from)
+    }
+
+    /// Returns the moment at which clocks show a time, and never an earlier one. A time that clocks skip is as long
+    /// after the gap as it is after the gap's beginning. Of a time that clocks repeat, it is the second.
+    pub(in crate::plan::model) fn moment(&self, time: civil::DateTime) -> SystemTime {
+        let moment = self.0.to_ambiguous_timestamp(time).later();
+        moment.map_or(SystemTime::UNIX_EPOCH, SystemTime::from)
+    }
 }
 
 impl FromStr for TimeZone {
@@ -277,12 +296,25 @@ pub(in crate::plan::model) fn read_zone<'a>(
     match text.parse() {
         Ok(zone) => Some(zone),
         Err(error) => {
-            let known: Vec<String> = tz::db().available().map(|name| name.to_string()).collect();
-            let near = crate::plan::fields::nearest(text, known.iter().map(String::as_str));
-            let hint = near.map(|name| format!("did you mean \"{name}\"? ")).unwrap_or_default();
-            let hint = format!("{hint}write a name such as \"Europe/Berlin\" or \"UTC\"");
-            report.found(node, path, &error, hint);
+            report.found(node, path, &error, zone_hint(text));
             None
         }
+    }
+}
+
+/// Returns what to write instead of an unknown time zone. It names a zone only if the text is that name but for case,
+/// blanks, `_` and `-`. A zone with a similar name has another time, and the wrong time looks right.
+pub(in crate::plan::model) fn zone_hint(found: &str) -> String {
+    let plain = |name: &str| {
+        let name = name.trim().to_ascii_lowercase();
+        name.replace([' ', '-'], "_")
+    };
+    // In `Etc/GMT-1`, the sign has a meaning.
+    let has_sign = |name: &str| name.starts_with("Etc/") || name.contains("GMT");
+    let is_meant = |name: &String| !has_sign(name) && plain(name) == plain(found);
+    let meant = tz::db().available().map(|name| name.to_string()).find(is_meant);
+    match meant {
+        Some(name) => format!("write \"{name}\""),
+        None => "write a name such as \"Europe/Berlin\" or \"UTC\"".to_owned(),
     }
 }

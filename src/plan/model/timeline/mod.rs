@@ -1,6 +1,7 @@
 //! The timeline: when each stage begins, computed from a start and the stages' durations.
 
 pub(in crate::plan) mod open_days;
+pub(super) mod start;
 
 use crate::eval::StageName;
 use crate::plan::error::Excerpt;
@@ -9,12 +10,13 @@ use crate::plan::limits::MAX_DUE_MESSAGES;
 use crate::plan::model::flag::FlagPlan;
 use crate::plan::model::message::Message;
 use crate::plan::model::sections::Context;
-use crate::plan::model::stage::StageDetails;
 use crate::plan::model::stage::activity::{Activity, ActivityDay};
-use crate::plan::model::time::date::{self, Date};
+use crate::plan::model::stage::{Advance, StageDetails};
+use crate::plan::model::time::date::Date;
 use crate::plan::model::time::duration::WrittenDuration;
 use crate::plan::model::timeline::open_days::{OpenDays, Opening};
-use crate::plan::model::{When, time::week};
+use crate::plan::model::timeline::start::Start;
+use crate::plan::model::{When, time::week, word};
 use crate::plan::node::{Entry, Node};
 use crate::plan::path::Path;
 use crate::plan::report::Report;
@@ -147,7 +149,9 @@ pub struct Due<'p> {
 /// `timeline`: the start of a flag's rollout and the owners of its stages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::plan) struct TimelinePlan {
-    pub(in crate::plan::model) start: Option<Date>,
+    pub(in crate::plan::model) start: Option<Start>,
+    /// Whether a flag that is off begins by itself at the start.
+    pub(in crate::plan::model) advance: Advance,
     pub(in crate::plan::model) owners: Vec<(StageName, Box<str>)>,
 }
 
@@ -158,7 +162,14 @@ pub(in crate::plan::model) fn read<'a>(
     report: &mut Report<'a>,
 ) -> TimelinePlan {
     let Some(mut fields) = Fields::open(node, path, report) else { return TimelinePlan::default() };
-    let start = fields.read("start", report, date::read).flatten();
+    let start = fields.read("start", report, start::read).flatten();
+    let advance = fields.read("advance", report, word::read).flatten().unwrap_or_default();
+    if let Some(node) = fields.take("advance").filter(|_| advance == Advance::Auto)
+        && fields.take("start").is_none()
+    {
+        let hint = "write `start`, the day or the moment at which the flag begins by itself";
+        report.found(node, &path.field("advance"), "but there is no `start`", hint);
+    }
     let owners = fields.read("owners", report, |node, path, report| {
         let entries = table(node, path, report).unwrap_or_default();
         let read = |entry| read_owner(entry, path, context, report);
@@ -167,7 +178,7 @@ pub(in crate::plan::model) fn read<'a>(
         owners.into_iter().map(|(_, stage, owner)| (stage, owner)).collect()
     });
     fields.finish(report);
-    TimelinePlan { start, owners: owners.unwrap_or_default() }
+    TimelinePlan { start, advance, owners: owners.unwrap_or_default() }
 }
 
 /// Reads one owner. Returns the position and name of the stage, and the owner.

@@ -225,7 +225,9 @@ fn without_effect(old: FlagPlan<'_>, new: FlagPlan<'_>) -> Vec<String> {
     add_if("responsibility", old.responsibility() != new.responsibility());
     add_if("variables", !old.variables().eq(new.variables()));
     add_if("messages", old.messages() != new.messages());
-    let timeline = old.start() != new.start() || !old.stage_owners().eq(new.stage_owners());
+    let timeline = old.start_moment() != new.start_moment()
+        || old.start_advance() != new.start_advance()
+        || !old.stage_owners().eq(new.stage_owners());
     add_if("timeline", timeline);
     add_if("calendar", old.calendar() != new.calendar());
     add_if("risks", old.risks() != new.risks());

@@ -10,8 +10,9 @@ pub(super) fn table(view: &TimelineView<'_>) -> String {
     let mut text = heading(view.flag, view.description, view.owner);
     let _ = writeln!(
         text,
-        "Starts {}. Dates are the earliest possible. A stage's second date is the latest.\n",
-        view.start
+        "Starts {}{}. Dates are the earliest possible. A stage's second date is the latest.\n",
+        view.start,
+        view.start_moment.as_ref().map(|moment| format!(" ({moment})")).unwrap_or_default()
     );
     text += &rows(view);
     text.push('\n');

@@ -25,6 +25,9 @@ pub(crate) struct TimelineView<'p> {
     pub(super) owner: Option<&'p str>,
     /// The first day of the first stage.
     pub(super) start: Day,
+    /// The moment of the start, if the document states one and `--start` does not replace it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) start_moment: Option<String>,
     /// The dated activities and the decision of each stage, in order of stages.
     pub(super) rows: Vec<RowView<'p>>,
     pub(super) stages: Vec<PeriodView<'p>>,
@@ -196,6 +199,10 @@ impl<'p> TimelineView<'p> {
             description: flag.description(),
             owner: flag.owner(),
             start: Day(timeline.start),
+            start_moment: flag
+                .start_moment()
+                .filter(|moment| moment.day.is_none() && flag.start() == Some(start))
+                .map(|moment| moment.to_string()),
             rows: RowView::all_of(flag, &timeline.stages),
             stages: periods.collect(),
             messages: timeline
