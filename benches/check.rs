@@ -8,7 +8,7 @@ use std::hint::black_box;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use stagegate::{Evaluation, Reason, User};
-use support::{FLAG, FortyLines, Users};
+use support::{FLAG, FortyLines, USERS, Users};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Measures `check`, for each user in turn.
@@ -39,7 +39,7 @@ fn group<'c>(criterion: &'c mut Criterion, name: &str) -> BenchmarkGroup<'c, Wal
 }
 
 fn how(criterion: &mut Criterion) {
-    let gate = support::gate(&support::one_flag("pilot"));
+    let gate = support::gate(support::one_flag("pilot"));
     let handle = gate.flag(FLAG);
     let pinned = gate.pin();
     let forty_lines = FortyLines::new(&[FLAG], 10);
@@ -65,7 +65,7 @@ fn how(criterion: &mut Criterion) {
 fn stage(criterion: &mut Criterion) {
     let mut group = group(criterion, "stage");
     for stage in ["off", "internal", "pilot", "expanded", "ga"] {
-        let handle = support::gate(&support::one_flag(stage)).flag(FLAG);
+        let handle = support::gate(support::one_flag(stage)).flag(FLAG);
         bench(&mut group, stage, |user| handle.is_enabled(user));
     }
 }
@@ -74,7 +74,7 @@ fn stage(criterion: &mut Criterion) {
 fn groups(criterion: &mut Criterion) {
     let mut group = group(criterion, "groups");
     for users in [3, 100_000] {
-        let gate = support::gate(&support::with_group(&support::listed(users)));
+        let gate = support::gate(support::with_group(&support::listed(users)));
         let handle = gate.flag(FLAG);
         bench(&mut group, &format!("{users} listed"), |user| handle.is_enabled(user));
         let name = format!("{users} listed, evaluate");
@@ -82,9 +82,21 @@ fn groups(criterion: &mut Criterion) {
     }
 }
 
+/// Each user of the bench is on the list.
+fn listed(criterion: &mut Criterion) {
+    let plain = support::gate(support::one_flag("pilot")).flag(FLAG);
+    let mut group = group(criterion, "listed");
+    bench(&mut group, "plain", |user| plain.is_enabled(user));
+    for users in [USERS, 100_000, 10_000_000] {
+        let gate = support::gate(support::listed_in_file(users));
+        let handle = gate.flag(FLAG);
+        bench(&mut group, &format!("one of {users}"), |user| handle.is_enabled(user));
+    }
+}
+
 fn attributes(criterion: &mut Criterion) {
     let rule = "where = { region = [\"eu-west\", \"eu-north\"] }";
-    let handle = support::gate(&support::with_group(rule)).flag(FLAG);
+    let handle = support::gate(support::with_group(rule)).flag(FLAG);
     let mut group = group(criterion, "attributes");
     bench(&mut group, "match", |user| handle.is_enabled(user_in(user, "eu-west")));
     bench(&mut group, "no match", |user| handle.is_enabled(user_in(user, "us-east")));
@@ -100,7 +112,7 @@ fn user_in<'a>(user: &'a str, region: &'a str) -> User<'a> {
 fn flags(criterion: &mut Criterion) {
     let mut group = group(criterion, "flags");
     for count in [10, 1_000, 100_000] {
-        let gate = support::gate(&support::many_flags(count));
+        let gate = support::gate(support::many_flags(count));
         let keys: Vec<String> = (0..count).map(support::flag_key).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let forty_lines = FortyLines::new(&keys, 10);
@@ -132,7 +144,7 @@ fn bench_each_flag(
 
 /// Checks 1,000 flags at once. A microsecond of the result is a nanosecond of one check.
 fn all(criterion: &mut Criterion) {
-    let gate = support::gate(&support::many_flags(1_000));
+    let gate = support::gate(support::many_flags(1_000));
     let pinned = gate.pin();
     let mut group = criterion.benchmark_group("1000 at once");
     let mut users = Users::new();
@@ -168,15 +180,15 @@ fn consume<T>(answer: T) {
 
 /// Keys of different lengths, each compared with the raw hash of the same length.
 fn keys(criterion: &mut Criterion) {
-    let handle = support::gate(&support::one_flag("pilot")).flag(FLAG);
+    let handle = support::gate(support::one_flag("pilot")).flag(FLAG);
     for bytes in [4, 8, 16, 36, 64, 128, 256] {
         let mut group = criterion.benchmark_group(format!("keys of {bytes} bytes"));
-        let users: Vec<String> = (0..support::USERS).map(|n| format!("{n:0bytes$}")).collect();
+        let users: Vec<String> = (0..USERS).map(|n| format!("{n:0bytes$}")).collect();
         let mut bench = |name: &str, check: &dyn Fn(&str) -> u64| {
             let mut at = 0;
             group.bench_function(name, |bencher| {
                 bencher.iter(|| {
-                    at = (at + 1) % support::USERS;
+                    at = (at + 1) % USERS;
                     check(&users[at])
                 });
             });
@@ -186,5 +198,5 @@ fn keys(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, how, stage, groups, attributes, flags, all, keys);
+criterion_group!(benches, how, stage, groups, listed, attributes, flags, all, keys);
 criterion_main!(benches);

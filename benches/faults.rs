@@ -170,7 +170,7 @@ fn main() {
         drop(follower);
 
         let nowhere = "http://127.0.0.1:1/rollout.toml";
-        let gate = support::gate(&support::one_flag("pilot"));
+        let gate = support::gate(support::one_flag("pilot"));
         drop(bench.measure("a server that refuses", &gate, || follow(&gate, nowhere)));
         let server = Server::answering("200 OK", "<html>Please log in</html>");
         drop(bench.measure("a server that answers HTML", &gate, || follow(&gate, &server.url)));

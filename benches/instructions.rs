@@ -43,7 +43,7 @@ fn nothing() -> Input<()> {
 }
 
 fn gate() -> Input<Gate> {
-    let gate = support::gate(&support::one_flag("pilot"));
+    let gate = support::gate(support::one_flag("pilot"));
     Input::new(gate, |gate, user| gate.is_enabled(user, FLAG))
 }
 
@@ -60,7 +60,7 @@ fn pin() -> Input<(Pinned, FlagHandle)> {
 
 /// A handle of a flag with a group that lists one of the users.
 fn listed(users: usize) -> Input<FlagHandle> {
-    let gate = support::gate(&support::with_group(&support::listed(users)));
+    let gate = support::gate(support::with_group(&support::listed(users)));
     Input::new(gate.flag(FLAG), |handle, user| handle.is_enabled(user))
 }
 

@@ -23,11 +23,21 @@ fn load(criterion: &mut Criterion) {
     }
 }
 
+/// Builds a gate with a list of ten million users, including reading the file.
+fn list(criterion: &mut Criterion) {
+    const USERS: usize = 10_000_000;
+    let document = support::listed_in_file(USERS);
+    let mut group = criterion.benchmark_group("list");
+    group.bench_function(format!("{USERS} listed users"), |bencher| {
+        bencher.iter_with_large_drop(|| Gate::from_document(&document));
+    });
+}
+
 /// Changes a gate of 100,000 flags. Dropping the previous snapshot is measured, because the updating thread does it.
 fn change(criterion: &mut Criterion) {
     const FLAGS: usize = 100_000;
     let document = support::many_flags(FLAGS);
-    let gate = support::gate(&document);
+    let gate = support::gate(document.as_str());
     let key = support::flag_key(FLAGS / 2);
     let mut group = criterion.benchmark_group("change");
 
@@ -48,6 +58,6 @@ criterion_group! {
     name = benches;
     // The slowest takes a quarter of a second, so ten samples are enough waiting.
     config = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(500));
-    targets = load, change
+    targets = load, list, change
 }
 criterion_main!(benches);

@@ -20,7 +20,7 @@ use support::{FLAG, Users};
 fn main() {
     // Rounds alternate between the rows. Each run is long enough for many swaps.
     let (rounds, checks) = if support::is_smoke_test() { (1, 1_000) } else { (20, 500_000) };
-    let gate = support::gate(&support::one_flag("pilot"));
+    let gate = support::gate(support::one_flag("pilot"));
     let handle = gate.flag(FLAG);
     let mut rows =
         ["the clock alone", "handle, idle", "handle, swaps", "by name, idle", "by name, swaps"]
@@ -59,7 +59,7 @@ fn rollbacks() {
         let group = format!("users = [{}]", listed.join(","));
         format!("limits.per_update = 100\n{}", support::with_group(&group))
     });
-    let gate = support::gate(&documents[0]);
+    let gate = support::gate(documents[0].as_str());
     let time = || {
         let mut times = new_histogram();
         for _ in 0..rollbacks {

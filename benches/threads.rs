@@ -12,7 +12,7 @@ fn main() {
     let smoke = support::is_smoke_test();
     let rounds = if smoke { 1 } else { 15 };
     let run = Duration::from_millis(if smoke { 5 } else { 200 });
-    let gate = support::gate(&support::one_flag("pilot"));
+    let gate = support::gate(support::one_flag("pilot"));
     let (handle, by_name) = (gate.flag(FLAG), gate.clone());
     println!("| check | plan | 1 thread, M/s | 2 threads, M/s | 2 : 1 |");
     println!("| --- | --- | --- | --- | --- |");

@@ -10,10 +10,10 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, Mutex, RwLock};
-use std::thread;
+use std::{env, fs, process, thread};
 
 use peak_alloc::PeakAlloc;
-use stagegate::{Gate, Pinned};
+use stagegate::{Document, Gate, Pinned};
 
 const FLAGS: usize = 1_000;
 const IDLE: usize = 1_000;
@@ -79,6 +79,31 @@ fn a_flag_takes_at_most_200_bytes_beyond_its_text() {
         assert!(bytes <= text + 200 * count, "{bytes} bytes for {text} of text");
         drop(gate);
     }
+}
+
+/// Five million take as many bytes each as ten million, for which the table has twice the buckets.
+#[test]
+fn a_listed_user_of_16_bytes_takes_at_most_32_bytes() {
+    const USERS: usize = 5_000_000;
+    let _alone = COUNTING.lock();
+    let directory = env::temp_dir().join(format!("stagegate-memory-{}", process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    let mut list = String::with_capacity(17 * USERS);
+    for user in 0..USERS {
+        writeln!(list, "user-{user:011}").unwrap();
+    }
+    fs::write(directory.join("users.txt"), list).unwrap();
+    let text = "schema = 1\n[groups.listed]\nusers_file = \"users.txt\"\n[flags.search]\nstage = \"pilot\"\n\
+                stages = [{ name = \"pilot\", groups = [\"listed\"], percent = 10 }]";
+    let before = ALLOCATED.current_usage();
+    ALLOCATED.reset_peak_usage();
+    let gate = Gate::from_document(Document::new(text).directory(&directory)).unwrap();
+    let (kept, peak) = (ALLOCATED.current_usage() - before, ALLOCATED.peak_usage() - before);
+    fs::remove_dir_all(&directory).unwrap();
+    println!("{USERS} users: {} bytes, {} while loading", kept / USERS, peak / USERS);
+    assert!(gate.is_enabled("user-00004999999", "search"));
+    assert!(kept <= 32 * USERS, "{kept} bytes");
+    assert!(peak <= 40 * USERS, "{peak} bytes while loading");
 }
 
 #[test]

@@ -6,14 +6,16 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::fs;
 use std::hint::black_box;
+use std::path::Path;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use stagegate::Gate;
+use stagegate::{Document, Gate};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// The flag that most benches check.
@@ -30,7 +32,7 @@ pub const USERS: usize = 1024;
 
 impl Users {
     pub fn new() -> Users {
-        Users { keys: (0..USERS).map(|user| format!("user-{user:06}")).collect(), at: 0 }
+        Users { keys: (0..USERS).map(user_key).collect(), at: 0 }
     }
 
     #[inline]
@@ -46,6 +48,10 @@ impl Users {
     pub fn all(&self) -> &[String] {
         &self.keys
     }
+}
+
+fn user_key(number: usize) -> String {
+    format!("user-{number:06}")
 }
 
 /// Returns a document with [`FLAG`] at `stage` of the built-in plan.
@@ -68,6 +74,30 @@ pub fn listed(users: usize) -> String {
         write!(group, ", \"listed-{user:06}\"").unwrap();
     }
     group + "]"
+}
+
+/// Returns a document with [`FLAG`] at a stage of 10% and a group of `users` users in a file. All of [`Users`] are among
+/// them. The keys of the others have 16 bytes.
+///
+/// The file is written into the target directory, unless it is there.
+pub fn listed_in_file(users: usize) -> Document {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let name = format!("listed-{users}.txt");
+    if !directory.join(&name).exists() {
+        let mut list = String::with_capacity(17 * users);
+        let spread = (users / USERS).max(1);
+        for user in 0..users {
+            match user.is_multiple_of(spread) && user / spread < USERS {
+                true => writeln!(list, "{}", user_key(user / spread)),
+                false => writeln!(list, "listed-{user:09}"),
+            }
+            .unwrap();
+        }
+        let new = directory.join(format!("{name}.new"));
+        fs::write(&new, list).unwrap();
+        fs::rename(new, directory.join(&name)).unwrap();
+    }
+    Document::new(with_group(&format!("users_file = \"{name}\""))).directory(directory)
 }
 
 /// Returns the key of a flag in [`many_flags`].
@@ -95,7 +125,7 @@ pub fn many_flags_json(count: usize) -> String {
     document + "}}"
 }
 
-pub fn gate(document: &str) -> Gate {
+pub fn gate(document: impl Into<Document>) -> Gate {
     Gate::from_document(document).unwrap()
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::{Location, PlanError};
@@ -48,6 +48,8 @@ pub struct Document {
     pub(super) name: Option<String>,
     pub(super) format: Option<Format>,
     pub(super) directory: Option<PathBuf>,
+    /// Further directories that may have `users_file`s.
+    pub(super) allowed: Vec<PathBuf>,
     /// The contents of the `users_file`s, by their names in the document. `Some` if a store keeps the document: the
     /// kept copy must be complete without the directory.
     pub(super) files: Option<Arc<Files>>,
@@ -61,13 +63,24 @@ pub(super) type Files = Mutex<BTreeMap<String, UsersFile>>;
 /// The bytes of a `users_file`, or why it could not be read.
 pub(crate) type UsersFile = Result<Arc<[u8]>, Arc<str>>;
 
+/// Why a `users_file` may not be read.
+pub(super) enum ListPathError {
+    NoDirectory,
+    /// No further directory is allowed.
+    NotBelow,
+    /// The file after all links are resolved.
+    Outside(PathBuf),
+    Unreadable(io::Error),
+}
+
 impl Document {
     /// Creates a document without a name from bytes. The first character decides the format: `{` means JSON, any other
     /// character TOML.
     #[must_use]
     pub fn new(bytes: impl Into<Vec<u8>>) -> Document {
-        let bytes = bytes.into();
-        Document { bytes, name: None, format: None, directory: None, files: None, is_kept: false }
+        let (name, format, directory, allowed) = (None, None, None, Vec::new());
+        let (bytes, files, is_kept) = (bytes.into(), None, false);
+        Document { bytes, name, format, directory, allowed, files, is_kept }
     }
 
     /// Reads a document from a file.
@@ -90,7 +103,7 @@ impl Document {
             _ => None,
         };
         let directory = path.parent().map(Path::to_owned);
-        Ok(Document { bytes, name: Some(name), format, directory, files: None, is_kept: false })
+        Ok(Document { name: Some(name), format, directory, ..Document::new(bytes) })
     }
 
     /// Sets the name that error messages show.
@@ -111,6 +124,42 @@ impl Document {
     #[must_use]
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Document {
         self.directory = Some(directory.into());
+        self
+    }
+
+    /// Allows `users_file`s in another directory and below it. Call it once for each directory.
+    ///
+    /// Without it, a `users_file` is a path below the document's directory. With it, the path may also be absolute or
+    /// contain `..`. The file must then be in an allowed directory after all links on the way are resolved.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::{Document, Gate};
+    ///
+    /// # let root = std::env::temp_dir().join(format!("stagegate-allowing-{}", std::process::id()));
+    /// # std::fs::create_dir_all(root.join("lists"))?;
+    /// # std::fs::create_dir_all(root.join("plans"))?;
+    /// std::fs::write(root.join("lists/team.txt"), "ana\nben\n")?;
+    /// let text = r#"
+    ///     schema = 1
+    ///     [groups.team]
+    ///     users_file = "../lists/team.txt"
+    ///     [flags.search]
+    ///     stage = "internal"
+    ///     stages = [{ name = "internal", groups = ["team"] }]
+    /// "#;
+    /// let document = Document::new(text).directory(root.join("plans"));
+    /// assert!(Gate::from_document(&document).is_err());
+    ///
+    /// let gate = Gate::from_document(document.allowing(root.join("lists")))?;
+    /// assert!(gate.is_enabled("ana", "search"));
+    /// # std::fs::remove_dir_all(&root)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn allowing(mut self, directory: impl Into<PathBuf>) -> Document {
+        self.allowed.push(directory.into());
         self
     }
 
@@ -150,21 +199,37 @@ impl Document {
         kept.map(|(name, bytes)| (name.clone(), Arc::clone(bytes))).collect()
     }
 
-    /// Returns the path of a `users_file`. For a kept document without a directory, that is its name alone. `None` for
-    /// another document without a directory.
-    pub(super) fn path_of(&self, name: &str) -> Option<PathBuf> {
-        match &self.directory {
-            Some(directory) => Some(directory.join(name)),
-            None => self.files.as_ref().map(|_| PathBuf::from(name)),
+    /// Returns the path of a `users_file`, or why it may not be read. For an unpacked document, that is its name alone.
+    pub(super) fn path_of(&self, name: &str) -> Result<PathBuf, ListPathError> {
+        let is_unpacked = self.files.is_some() && !self.can_read_files();
+        let path = match &self.directory {
+            Some(directory) => directory.join(name),
+            None if is_unpacked || Path::new(name).is_absolute() => PathBuf::from(name),
+            None => return Err(ListPathError::NoDirectory),
+        };
+        let is_below =
+            |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+        if is_unpacked || Path::new(name).components().all(is_below) {
+            return Ok(path);
         }
+        if self.allowed.is_empty() {
+            return Err(ListPathError::NotBelow);
+        }
+        let found = fs::canonicalize(&path).map_err(ListPathError::Unreadable)?;
+        let allowed = self.allowed.iter().filter_map(|directory| fs::canonicalize(directory).ok());
+        let is_allowed = allowed.into_iter().any(|directory| found.starts_with(directory));
+        if is_allowed { Ok(path) } else { Err(ListPathError::Outside(found)) }
+    }
+
+    /// Returns whether files are searched. An unpacked document has all its files.
+    pub(super) fn can_read_files(&self) -> bool {
+        self.directory.is_some() || !self.allowed.is_empty()
     }
 
     /// Returns the content of a `users_file`: of the kept copy if there is one, else of the file.
     pub(super) fn users_file(&self, name: &str, path: &Path) -> UsersFile {
-        let read = || match read_file(path, MAX_USERS_FILE_BYTES) {
-            Ok(bytes) => Ok(Arc::from(bytes)),
-            Err(error) => Err(error.to_string().into()),
-        };
+        let read =
+            || read_shared(path, MAX_USERS_FILE_BYTES).map_err(|error| error.to_string().into());
         let Some(files) = &self.files else { return read() };
         // No code panics while it holds the lock, so the content is valid even if the lock is poisoned.
         let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
@@ -172,7 +237,7 @@ impl Document {
         if let Some(kept) = files.get(name) {
             return kept.clone();
         }
-        if self.directory.is_none() {
+        if !self.can_read_files() {
             return Err("it was not kept with the document".into());
         }
         let read = read();
@@ -226,6 +291,7 @@ impl fmt::Debug for Document {
             .field("name", &self.label())
             .field("format", &self.format)
             .field("directory", &self.directory)
+            .field("allowed", &self.allowed)
             .field("bytes", &self.bytes.len())
             .field("files", &files)
             .finish()
@@ -266,6 +332,39 @@ impl From<&Document> for Document {
 ///
 /// Checks the file type before opening the file: opening a pipe would block until another process opens its other end.
 pub(crate) fn read_file(path: &Path, max: usize) -> Result<Vec<u8>, io::Error> {
+    read_open(open_regular(path)?, max)
+}
+
+/// Like [`read_file`]. Takes no more memory than the file has bytes, unless the file changes meanwhile.
+pub(crate) fn read_shared(path: &Path, max: usize) -> Result<Arc<[u8]>, io::Error> {
+    let mut file = open_regular(path)?;
+    let len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    if len > max {
+        return Err(too_large(max));
+    }
+    let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, len).collect();
+    // The `Arc` is new, so it has no other owner.
+    let buffer = Arc::get_mut(&mut bytes).unwrap_or_default();
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut more = Vec::new();
+    let room = u64::try_from(max - filled).unwrap_or(u64::MAX);
+    file.take(room.saturating_add(1)).read_to_end(&mut more)?;
+    match bytes.get(..filled) {
+        _ if filled + more.len() > max => Err(too_large(max)),
+        Some(begin) if filled < len || !more.is_empty() => Ok([begin, &more].concat().into()),
+        _ => Ok(bytes),
+    }
+}
+
+fn open_regular(path: &Path) -> Result<File, io::Error> {
     let metadata = fs::metadata(path)?;
     if metadata.is_dir() {
         return Err(io::Error::other("it is a directory"));
@@ -273,18 +372,21 @@ pub(crate) fn read_file(path: &Path, max: usize) -> Result<Vec<u8>, io::Error> {
     if !metadata.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    read_open(File::open(path)?, max)
+    File::open(path)
+}
+
+fn too_large(max: usize) -> io::Error {
+    io::Error::other(format!("it has more than {max} bytes"))
 }
 
 /// Returns the content of an open file of at most `max` bytes.
 pub(crate) fn read_open(file: File, max: usize) -> Result<Vec<u8>, io::Error> {
-    let too_large = || io::Error::other(format!("it has more than {max} bytes"));
     let bound = u64::try_from(max).unwrap_or(u64::MAX);
     let len = file.metadata()?.len();
     if len > bound {
-        return Err(too_large());
+        return Err(too_large(max));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
     file.take(bound.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() > max { Err(too_large()) } else { Ok(bytes) }
+    if bytes.len() > max { Err(too_large(max)) } else { Ok(bytes) }
 }

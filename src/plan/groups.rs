@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::document::Document;
 use super::fields::{Fields, array, named, one_of, table, text};
 use super::limits::{MAX_GROUPS, MAX_TEXT_BYTES};
+use super::lint::list::LookAlikes;
 use super::node::Node;
 use super::path::Path;
 use super::report::Report;
@@ -98,13 +99,15 @@ fn read_group<'a>(
         report.problem(node.span.clone(), path, "found a group without users".to_owned(), hint);
         return None;
     }
-    let mut users = UserSet::default();
+    let (mut users, mut look_alikes) = (UserSet::default(), LookAlikes::default());
     if let Some(node) = listed {
-        read_users(node, &path.field("users"), &mut users, report);
+        read_users(node, &path.field("users"), &mut users, &mut look_alikes, report);
     }
     let by_file = file.and_then(|node| {
-        read_users_file(node, &path.field("users_file"), document, &mut users, report)
+        let path = path.field("users_file");
+        read_users_file(node, &path, document, &mut users, &mut look_alikes, report)
     });
+    users.shrink();
     let rules = rules.map(|node| read_rules(node, &path.field("where"), report));
     let empty = file.filter(|_| by_file == Some(0) && !may_be_empty);
     if let Some(node) = empty {

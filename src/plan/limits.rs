@@ -7,11 +7,11 @@
 /// Bytes of a document: 16 MiB. Further bytes are not read.
 pub const MAX_DOCUMENT_BYTES: usize = 16 << 20;
 
-/// Bytes of a `users_file`: 64 MiB. Further bytes are not read.
-pub const MAX_USERS_FILE_BYTES: usize = 64 << 20;
+/// Bytes of a `users_file`: 512 MiB. Further bytes are not read.
+pub const MAX_USERS_FILE_BYTES: usize = 512 << 20;
 
-/// Users that one group lists, in `users` and `users_file` together.
-pub const MAX_USERS_PER_GROUP: usize = 1_000_000;
+/// Users that one group lists, in `users` and `users_file` together. A document may have several such groups.
+pub const MAX_USERS_PER_GROUP: usize = 10_000_000;
 
 /// Bytes of the user key in a list. A user key in a check may be longer.
 pub const MAX_USER_KEY_BYTES: usize = 512;
@@ -49,6 +49,6 @@ pub const MAX_DUE_MESSAGES: usize = 10_000;
 /// Problems that one error lists. It gives the number of further problems.
 pub const MAX_PROBLEMS: usize = 1000;
 
-/// Listed users that the filters of all flags together may have: 8 to 16 MiB. The filters of flags with later keys stay
-/// empty, so that each of their checks asks the lists.
+/// Listed users that the filters of all flags together may have: 8 to 16 MiB. A flag whose groups list more users than
+/// are left, in the order of the keys, has no filter: each of its checks asks the lists.
 pub(super) const MAX_FILTERED_USERS: usize = 1 << 22;

@@ -35,9 +35,9 @@ use std::sync::Arc;
 
 #[cfg(any(feature = "rollout", feature = "follow"))]
 pub(crate) use document::read_file;
-#[cfg(feature = "follow")]
-pub(crate) use document::read_open;
 pub use document::{Document, Format};
+#[cfg(feature = "follow")]
+pub(crate) use document::{read_open, read_shared};
 pub(crate) use error::Excerpt;
 pub use error::{PlanError, Problem};
 pub(crate) use fields::{nearest, one_of};

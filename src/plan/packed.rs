@@ -21,7 +21,7 @@ struct Packed<'d> {
     format: Option<Notation>,
     text: Cow<'d, str>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    files: BTreeMap<String, String>,
+    files: BTreeMap<Cow<'d, str>, Cow<'d, str>>,
 }
 
 #[derive(Clone, Copy, Deserialize, Serialize)]
@@ -39,10 +39,10 @@ fn file_name(name: &str) -> &str {
 impl Document {
     /// Returns the document, which from now on keeps a copy of each `users_file` that is read for it.
     pub(crate) fn keeping_files(self) -> Document {
-        match self.directory {
-            Some(_) => Document { files: Some(self.files.unwrap_or_default()), ..self },
-            None => self,
+        if !self.can_read_files() {
+            return self;
         }
+        Document { files: Some(self.files.clone().unwrap_or_default()), ..self }
     }
 
     /// Returns the document with files that were already read. The keys are the names in the document.
@@ -81,23 +81,28 @@ impl Document {
 
     /// Returns the document and its files as JSON; `None` if one of them is not UTF-8.
     pub(crate) fn pack(&self) -> Option<Vec<u8>> {
-        let files = self.files.as_ref().map(|files| {
-            // No code panics while it holds the lock, so the content of a poisoned lock is sound.
-            let files = files.lock().unwrap_or_else(PoisonError::into_inner);
-            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-            let read = files.iter().filter_map(|(name, read)| Some((name, read.as_ref().ok()?)));
-            read.map(|(name, bytes)| Some((name.clone(), text(bytes)?))).collect()
-        });
+        // No code panics while it holds the lock, so the content of a poisoned lock is sound.
+        let files = self.files.as_ref();
+        let files = files.map(|files| files.lock().unwrap_or_else(PoisonError::into_inner));
+        let read = files.iter().flat_map(|files| files.iter());
+        let read = read.filter_map(|(name, read)| Some((name, read.as_ref().ok()?)));
+        let text = |bytes| std::str::from_utf8(bytes).ok().map(Cow::Borrowed);
+        let files: Option<BTreeMap<_, _>> =
+            read.map(|(name, bytes)| Some((Cow::from(name), text(bytes)?))).collect();
         let packed = Packed {
             name: self.name.as_deref().map(|name| Cow::Borrowed(file_name(name))),
             format: self.format.map(|format| match format {
                 Format::Toml => Notation::Toml,
                 Format::Json => Notation::Json,
             }),
-            text: Cow::Borrowed(std::str::from_utf8(&self.bytes).ok()?),
-            files: files.unwrap_or_else(|| Some(BTreeMap::new()))?,
+            text: text(&self.bytes)?,
+            files: files?,
         };
-        serde_json::to_vec(&packed).ok()
+        let bytes: usize = packed.files.values().map(|text| text.len()).sum();
+        // Escaping adds a byte to each line.
+        let mut json = Vec::with_capacity(packed.text.len() + bytes + bytes / 8);
+        serde_json::to_writer(&mut json, &packed).ok()?;
+        Some(json)
     }
 
     /// Reads what [`pack`](Document::pack) wrote. The error is a sentence for people.
@@ -105,7 +110,8 @@ impl Document {
         let packed: Packed<'_> = serde_json::from_slice(bytes)
             .map_err(|error| format!("it is no packed document: {error}"))?;
         let files = packed.files.into_iter();
-        let files = files.map(|(name, text)| (name, Ok(Arc::from(text.into_bytes()))));
+        let files = files
+            .map(|(name, text)| (name.into_owned(), Ok(Arc::from(text.into_owned().into_bytes()))));
         Ok(Document {
             bytes: packed.text.into_owned().into_bytes(),
             name: packed.name.map(Cow::into_owned),
@@ -115,6 +121,7 @@ impl Document {
             }),
             // The packed files are complete, so no directory is searched.
             directory: None,
+            allowed: Vec::new(),
             files: Some(Arc::new(Mutex::new(files.collect()))),
             is_kept: true,
         })

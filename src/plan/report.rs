@@ -151,6 +151,13 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Adds a warning of any file. Drops it if the list has [`MAX_PROBLEMS`].
+    pub(super) fn add_warning(&mut self, warning: Problem) {
+        if !self.is_warning_list_full() {
+            self.warnings.push(warning);
+        }
+    }
+
     /// Returns whether further warnings are dropped. The caller then need not describe them.
     pub(super) fn is_warning_list_full(&self) -> bool {
         self.warnings.len() >= MAX_PROBLEMS
@@ -221,9 +228,14 @@ impl<'a> Report<'a> {
     /// Returns the warnings in order of position, or an error if there are problems.
     pub(super) fn finish(mut self) -> Result<Vec<Problem>, PlanError> {
         let file = Arc::clone(&self.file);
-        let by_location = |problem: &Problem| (problem.file != file, problem.location.span.start);
-        self.problems.sort_by_key(by_location);
-        self.warnings.sort_by_key(by_location);
+        // The document first, then each users file.
+        let by_location = |a: &Problem, b: &Problem| {
+            let place =
+                |it: &Problem| (it.file != file, Arc::clone(&it.file), it.location.span.start);
+            place(a).cmp(&place(b))
+        };
+        self.problems.sort_by(by_location);
+        self.warnings.sort_by(by_location);
         if self.problems.is_empty() {
             return Ok(self.warnings);
         }

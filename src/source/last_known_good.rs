@@ -15,9 +15,9 @@ use crate::trust::{self, Owner};
 /// The start of the file: its format and version.
 const MAGIC: &str = "stagegate-last-known-good 1";
 
-/// The largest size of the file. Escaped JSON needs up to six bytes for one, but real documents stay far below this
-/// size.
-const MAX_BYTES: usize = 2 * (MAX_DOCUMENT_BYTES + 4 * MAX_USERS_FILE_BYTES);
+/// The largest size of the file: 1 GiB of lists. Escaped JSON needs up to six bytes for one, but real documents stay far
+/// below this size.
+const MAX_BYTES: usize = 2 * (MAX_DOCUMENT_BYTES + MAX_USERS_FILE_BYTES);
 
 /// The file with the last document that took effect.
 ///

@@ -92,6 +92,8 @@ pub(crate) struct Check {
     /// Plan documents; `-` reads standard input.
     #[arg(required = true, value_name = "DOCUMENT")]
     pub(crate) documents: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) lists: Lists,
     /// Treat warnings as errors.
     #[arg(long)]
     pub(crate) strict: bool,
@@ -109,11 +111,23 @@ pub(crate) struct Schema {
     pub(crate) format: Format,
 }
 
+/// The places of lists of users.
+#[derive(Args, Debug)]
+pub(crate) struct Lists {
+    /// Allow `users_file`s in DIR and below it; repeatable.
+    ///
+    /// By default, a `users_file` is below the document's directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) lists_from: Vec<PathBuf>,
+}
+
 /// The document to read and the flag to select.
 #[derive(Args, Debug)]
 pub(crate) struct Input {
     /// Plan document; `-` reads standard input.
     pub(crate) document: PathBuf,
+    #[command(flatten)]
+    pub(crate) lists: Lists,
     /// Select a flag; optional if the document has only one.
     #[arg(long, short)]
     pub(crate) flag: Option<String>,
@@ -124,6 +138,8 @@ pub(crate) struct Input {
 pub(crate) struct Show {
     /// Plan document; `-` reads standard input.
     pub(crate) document: PathBuf,
+    #[command(flatten)]
+    pub(crate) lists: Lists,
     /// Show only this flag.
     #[arg(long, short)]
     pub(crate) flag: Option<String>,
@@ -247,6 +263,8 @@ pub(crate) struct Explain {
     ///
     /// `-` reads a document from standard input. A store answers from its journal.
     pub(crate) document: PathBuf,
+    #[command(flatten)]
+    pub(crate) lists: Lists,
     /// User key.
     #[arg(allow_negative_numbers = true)]
     pub(crate) user: String,
@@ -280,6 +298,8 @@ pub(crate) struct Diff {
     pub(crate) old: PathBuf,
     /// New document; `-` reads standard input.
     pub(crate) new: PathBuf,
+    #[command(flatten)]
+    pub(crate) lists: Lists,
     /// List the users in FILE who gain or lose a flag.
     ///
     /// FILE has one key per line, then attributes as `<TAB>name=value`. `-` reads standard input.

@@ -7,13 +7,18 @@ use serde::Serialize;
 use stagegate::model::FlagPlan;
 use stagegate::{Document, Plan, Problem, guard, limits};
 
-use crate::args::Format;
+use crate::args::{Format, Lists};
 use crate::excerpt;
 use crate::failure::Failure;
 use crate::output::Output;
 
 /// Reads a document. `-` is standard input.
-pub(crate) fn read(path: &Path) -> Result<Document, Failure> {
+pub(crate) fn read(path: &Path, lists: &Lists) -> Result<Document, Failure> {
+    let document = read_alone(path)?;
+    Ok(lists.lists_from.iter().fold(document, |document, allowed| document.allowing(allowed)))
+}
+
+fn read_alone(path: &Path) -> Result<Document, Failure> {
     if path.as_os_str() == "-" {
         let bound = u64::try_from(limits::MAX_DOCUMENT_BYTES).unwrap_or(u64::MAX);
         let mut bytes = Vec::new();
@@ -29,11 +34,12 @@ pub(crate) fn read(path: &Path) -> Result<Document, Failure> {
 /// Reads and parses a document. Prints the problems of an invalid one.
 pub(crate) fn plan(
     path: &Path,
+    lists: &Lists,
     verb: &str,
     format: Format,
     output: &Output,
 ) -> Result<Plan, Failure> {
-    parse(&read(path)?, verb, format, output)
+    parse(&read(path, lists)?, verb, format, output)
 }
 
 /// Parses a document. Prints the problems of an invalid one.
@@ -66,7 +72,12 @@ pub(crate) fn parse(
 /// traffic.
 pub(crate) fn warnings(plan: &Plan) -> Vec<Problem> {
     let mut warnings = [plan.warnings(), &guard::warnings(plan)].concat();
-    warnings.sort_by_key(|warning| warning.span().start);
+    let document = plan.document().label();
+    // The document first, then each users file.
+    warnings.sort_by(|a, b| {
+        let place = |it: &Problem| (it.file() != document, it.file().to_owned(), it.span().start);
+        place(a).cmp(&place(b))
+    });
     warnings
 }
 

@@ -3,10 +3,11 @@
 //! A lint looks at one flag or shared plan, as the document writes it and as it was read, and reports warnings. A
 //! plan with warnings is accepted. To add a lint, write a function in [`rules`] and list it in [`LINTS`].
 //!
-//! Two files serve other needs. [`idle_stage`] reports errors, and only once every flag has been read. [`placed`]
-//! finds the place in the document for warnings of other modules.
+//! Three files serve other needs. [`idle_stage`] reports errors, and only once every flag has been read. [`list`] looks
+//! at the users of a group. [`placed`] finds the place in the document for warnings of other modules.
 
 pub(super) mod idle_stage;
+pub(super) mod list;
 #[cfg(feature = "guard")]
 mod placed;
 mod rules;

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use super::parent;
 use crate::plan::limits::{MAX_DOCUMENT_BYTES, MAX_USERS_FILE_BYTES};
-use crate::plan::{Document, Format, read_file};
+use crate::plan::{Document, Format, read_shared};
 
 /// A document and its `users_file`s, as read at one moment.
 #[derive(Clone, Debug)]
@@ -41,25 +41,25 @@ struct Stamp {
 }
 
 /// Reads the document and the files it is known to name. Returns `None` if a file changed meanwhile.
-pub(super) fn read(path: &Path, names: &[String]) -> Option<FileSet> {
+pub(super) fn read(path: &Path, names: &[String], allowed: &[PathBuf]) -> Option<FileSet> {
     let document = read_stable(path, MAX_DOCUMENT_BYTES)?;
     let mut files = BTreeMap::new();
     for name in names {
         files.insert(name.clone(), read_stable(&parent(path).join(name), MAX_USERS_FILE_BYTES)?);
     }
     let mut set = FileSet { document, files, content: None };
-    set.content = set.document(path).ok().map(|document| document.content());
+    set.content = set.document(path, allowed).ok().map(|document| document.content());
     Some(set)
 }
 
 fn read_stable(path: &Path, most: usize) -> Option<ReadResult> {
     let before = stamp(path);
-    let read = read_file(path, most);
+    let read = read_shared(path, most);
     if before != stamp(path) {
         return None;
     }
     Some(match (read, before) {
-        (Ok(bytes), Some(stamp)) => Ok(StableFile { bytes: bytes.into(), stamp }),
+        (Ok(bytes), Some(stamp)) => Ok(StableFile { bytes, stamp }),
         (Err(error), _) => Err(error.to_string().into()),
         // The file was created after the first stamp.
         (Ok(_), None) => return None,
@@ -136,7 +136,7 @@ impl FileSet {
     }
 
     /// Returns the document with its files, or the error of reading the document.
-    pub(super) fn document(&self, path: &Path) -> Result<Document, String> {
+    pub(super) fn document(&self, path: &Path, allowed: &[PathBuf]) -> Result<Document, String> {
         let wrong =
             |wrong| format!("rollout document `{}` cannot be read: {wrong}", path.display());
         let bytes = self.document.as_ref().map_err(wrong)?.bytes.to_vec();
@@ -147,6 +147,8 @@ impl FileSet {
             Some("json") => document.format(Format::Json),
             _ => document,
         };
+        let document =
+            allowed.iter().fold(document, |document, allowed| document.allowing(allowed));
         let files = self.files.iter();
         let bytes = |part: &ReadResult| Ok(Arc::clone(&part.as_ref().map_err(Arc::clone)?.bytes));
         Ok(document.with_files(files.map(|(name, part)| (name.clone(), bytes(part))).collect()))

@@ -45,6 +45,8 @@ pub struct File {
     every: Duration,
     settle: Duration,
     ending: Option<String>,
+    /// Further directories that may have `users_file`s.
+    allowed: Vec<PathBuf>,
     watch: Option<Watch>,
     /// The `users_file`s of the document that was read last.
     users_files: Vec<String>,
@@ -69,6 +71,7 @@ impl File {
             every: Duration::from_secs(30),
             settle: Duration::from_millis(100),
             ending: None,
+            allowed: Vec::new(),
             watch: None,
             users_files: Vec::new(),
             pending: None,
@@ -97,6 +100,14 @@ impl File {
     #[must_use]
     pub fn ending_with(mut self, ending: impl Into<String>) -> File {
         self.ending = Some(ending.into());
+        self
+    }
+
+    /// Allows `users_file`s in another directory and below it, as [`Document::allowing`](crate::Document::allowing)
+    /// does. Call it once for each directory. The follower watches the directories of these files, too.
+    #[must_use]
+    pub fn allowing(mut self, directory: impl Into<PathBuf>) -> File {
+        self.allowed.push(directory.into());
         self
     }
 
@@ -135,7 +146,7 @@ impl File {
     /// Reads the files. Returns them once they have settled, or the time until then.
     fn settled(&mut self) -> Result<FileSet, Duration> {
         let now = monotonic();
-        let files = read(&self.path, &self.users_files).ok_or(self.settle)?;
+        let files = read(&self.path, &self.users_files, &self.allowed).ok_or(self.settle)?;
         let since = match self.pending.take() {
             Some((pending, since)) if pending.is_same(&files) => since,
             _ => now,
@@ -188,7 +199,7 @@ impl Source for File {
             return Ok(Fetched::Unchanged);
         }
         self.check_end(&files)?;
-        let document = files.document(&self.path).map_err(SourceError::new)?;
+        let document = files.document(&self.path, &self.allowed).map_err(SourceError::new)?;
         let names = if files.names_files() {
             let document = document.clone().keeping_files();
             // The update reports its problems.

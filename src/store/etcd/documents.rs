@@ -15,7 +15,8 @@ impl Etcd {
         let bytes = document.len();
         if bytes as u64 > MAX_DOCUMENT_BYTES {
             let message = format!(
-                "the document has {bytes} bytes with its lists of users. An etcd store accepts {MAX_DOCUMENT_BYTES} bytes at most"
+                "the document has {bytes} bytes with its lists of users. An etcd store accepts {MAX_DOCUMENT_BYTES} bytes \
+                 at most. Match users by `where`, or use a store in a directory"
             );
             return Err(StoreError::io(message));
         }

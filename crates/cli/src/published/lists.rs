@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use stagegate::rollout::Hash;
 
-use super::{UserList, UserLists};
+use super::{UserList, UserLists, users};
 use crate::escape::terminal;
 use crate::failure::Failure;
 use crate::output;
@@ -42,9 +42,12 @@ pub(super) fn directory(file: &Path) -> PathBuf {
 
 impl ListFiles {
     pub(super) fn new(user_lists: &UserLists, file: &Path) -> ListFiles {
-        let lists = user_lists.iter().map(|(users_file, keys)| {
-            let mut content = keys.join("\n");
-            content.push('\n');
+        let lists = user_lists.iter().map(|(users_file, bytes)| {
+            let mut content = String::with_capacity(bytes.len() + 1);
+            for key in users(bytes) {
+                content.push_str(key);
+                content.push('\n');
+            }
             let name = format!("{}.txt", Hash::of(content.as_bytes()));
             ListFile { users_file: users_file.clone(), name, content }
         });

@@ -30,8 +30,8 @@ pub(crate) struct PublishedDocument {
     text: Option<String>,
 }
 
-/// The users of each `users_file`, by the file's name.
-type UserLists = BTreeMap<String, Vec<String>>;
+/// The content of each `users_file`, by the file's name.
+type UserLists = BTreeMap<String, Arc<[u8]>>;
 
 /// The values to replace in the document.
 struct Replacements<'p> {
@@ -101,17 +101,17 @@ impl PublishedDocument {
         flags: BTreeMap<Box<str>, FlagDeclaration>,
         most: usize,
     ) -> Result<PublishedDocument, Failure> {
-        let files = document.kept_files().into_iter();
-        let lists: UserLists = files.map(|(name, bytes)| (name, users(&bytes))).collect();
+        let lists: UserLists = document.kept_files().into_iter().collect();
         let text = document.text().unwrap_or_default();
         let notation = if text.trim_start().starts_with('{') { "json" } else { "toml" };
-        let listed: usize = lists.values().flatten().map(String::len).sum();
+        let listed: usize =
+            lists.values().map(|bytes| users(bytes).map(str::len).sum::<usize>()).sum();
         let document = document.clone();
         let mut published = PublishedDocument { document, flags, lists, notation, text: None };
         if listed <= most {
-            let users = published.lists.iter();
-            let users = users.map(|(name, keys)| (name.clone(), UserList::Inline(keys.clone())));
-            let text = published.rewrite(users.collect())?;
+            let inline = |bytes: &[u8]| UserList::Inline(users(bytes).map(str::to_owned).collect());
+            let lists = published.lists.iter().map(|(name, bytes)| (name.clone(), inline(bytes)));
+            let text = published.rewrite(lists.collect())?;
             if text.len() <= most {
                 published.check_stages(Document::new(&*text))?;
                 published.text = Some(text);
@@ -199,10 +199,10 @@ fn not_published(why: &str) -> Failure {
     Failure::Io(format!("the document was not published: {}", terminal_lines(why)))
 }
 
-/// Splits a users file into keys, by the same rules as the plan.
-fn users(bytes: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(bytes);
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+/// Splits a users file into keys, by the same rules as the plan. A file that is not UTF-8 is not in force.
+fn users(bytes: &[u8]) -> impl Iterator<Item = &str> {
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let keys = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
-    keys.filter(|key| !key.is_empty()).map(str::to_owned).collect()
+    keys.filter(|key| !key.is_empty())
 }

@@ -13,6 +13,7 @@ use crate::args::{Explain, Format};
 use crate::document;
 use crate::escape::terminal;
 use crate::failure::{Answer, Failure};
+use crate::look_alikes;
 use crate::output::Output;
 use crate::terminal::{Rows, quoted};
 use crate::verbs::rollout;
@@ -61,7 +62,7 @@ impl Source {
             let message = "a document has no history. Pass the directory of a store with `--at`";
             return Err(Failure::Usage(message.to_owned()));
         }
-        let plan = document::plan(&args.document, "explain", args.format, output)?;
+        let plan = document::plan(&args.document, &args.lists, "explain", args.format, output)?;
         Ok(Source { plan: Arc::new(plan), stage: None, as_of: None })
     }
 
@@ -114,6 +115,9 @@ impl<'s, 'p> Subject<'s, 'p> {
         for name in unused {
             let _ =
                 writeln!(text, "\nno group of the flag uses the attribute `{}`", terminal(name));
+        }
+        for sentence in look_alikes::sentences(&self.flag, self.key) {
+            let _ = writeln!(text, "\n{sentence}");
         }
         text
     }

@@ -15,7 +15,13 @@ use crate::failure::{Answer, Failure};
 use crate::output::Output;
 
 pub(crate) fn run(args: &Responsible, output: &Output) -> Result<Answer, Failure> {
-    let plan = document::plan(&args.input.document, "responsible", args.format, output)?;
+    let plan = document::plan(
+        &args.input.document,
+        &args.input.lists,
+        "responsible",
+        args.format,
+        output,
+    )?;
     let flag = document::flag(&plan, args.input.flag.as_deref())?;
     let at = timestamp(args.at.unwrap_or_else(SystemTime::now));
     let found = flag.responsible(at.into()).map(|row| Row::new(row, at));

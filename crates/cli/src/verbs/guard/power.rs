@@ -16,7 +16,13 @@ use crate::output::Output;
 use crate::terminal::Rows;
 
 pub(super) fn run(args: &Power, output: &Output) -> Result<Answer, Failure> {
-    let plan = document::plan(&args.input.document, "guard power", args.format, output)?;
+    let plan = document::plan(
+        &args.input.document,
+        &args.input.lists,
+        "guard power",
+        args.format,
+        output,
+    )?;
     let flag = document::flag(&plan, args.input.flag.as_deref())?;
     let traffic = traffic(args, flag)?;
     let mut found = Vec::new();

@@ -25,7 +25,13 @@ struct Replayed<'p> {
 }
 
 pub(super) fn run(args: &Replay, output: &Output) -> Result<Answer, Failure> {
-    let plan = document::plan(&args.input.document, "guard replay", args.format, output)?;
+    let plan = document::plan(
+        &args.input.document,
+        &args.input.lists,
+        "guard replay",
+        args.format,
+        output,
+    )?;
     let flag = document::flag(&plan, args.input.flag.as_deref())?;
     let mut judge = super::judge(flag, &args.stage)?;
     let triggers = flag.triggers().iter();

@@ -21,7 +21,8 @@ use values::Values;
 pub(crate) use values::occasion;
 
 pub(crate) fn run(args: &Messages, output: &Output) -> Result<Answer, Failure> {
-    let plan = document::plan(&args.input.document, "messages", args.format, output)?;
+    let plan =
+        document::plan(&args.input.document, &args.input.lists, "messages", args.format, output)?;
     let flag = document::flag(&plan, args.input.flag.as_deref())?;
     check_names(flag, &args.set)?;
     let start = args.start.or_else(|| flag.start());

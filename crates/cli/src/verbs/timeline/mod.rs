@@ -19,7 +19,8 @@ pub(crate) fn run(args: &Timeline, output: &Output) -> Result<Answer, Failure> {
         TimelineFormat::Json => Format::Json,
         _ => Format::Human,
     };
-    let plan = document::plan(&args.input.document, "timeline", problems, output)?;
+    let plan =
+        document::plan(&args.input.document, &args.input.lists, "timeline", problems, output)?;
     let flag = document::flag(&plan, args.input.flag.as_deref())?;
     let start = args.start.or(flag.start()).ok_or_else(|| {
         let key = flag.key();
