@@ -233,3 +233,60 @@ fn users_files_need_a_directory() {
                read the document from a file, or give it a directory",
     );
 }
+
+/// A mounted secret: `team.txt` -> `..data/team.txt`, and `..data` -> a directory with a date.
+#[cfg(unix)]
+#[test]
+fn lists_in_another_directory_need_permission() {
+    use std::os::unix::fs::symlink;
+
+    let root = std::env::temp_dir().join(format!("stagegate-elsewhere-{}", std::process::id()));
+    let secret = root.join("secret");
+    fs::create_dir_all(secret.join("..2026_01_05")).unwrap();
+    fs::create_dir_all(root.join("plans")).unwrap();
+    fs::write(secret.join("..2026_01_05/team.txt"), "ana\n").unwrap();
+    fs::write(root.join("private.txt"), "ben\n").unwrap();
+    symlink("..2026_01_05", secret.join("..data")).unwrap();
+    symlink("..data/team.txt", secret.join("team.txt")).unwrap();
+    symlink("../private.txt", secret.join("out.txt")).unwrap();
+    let document = |name: &str| {
+        let text = format!(
+            "schema = 1\n[groups.g]\nusers_file = \"{name}\"\n[flags.a]\nstage = \"s\"\n\
+             stages = [{{ name = \"s\", groups = [\"g\"] }}]"
+        );
+        Document::new(text).directory(root.join("plans"))
+    };
+    let error = |document: Document| {
+        let error = Plan::parse(document).unwrap_err().to_string();
+        let root = fs::canonicalize(&root).unwrap();
+        error.replace(&root.display().to_string(), "ROOT")
+    };
+    let absolute = secret.join("team.txt").display().to_string();
+    for name in ["../secret/team.txt", &*absolute] {
+        let gate = Gate::from_document(document(name).allowing(&secret)).unwrap();
+        assert!(gate.is_enabled("ana", "a"), "{name}");
+        // Not below the document's directory, and nothing else is allowed.
+        let found = error(document(name));
+        assert!(found.contains(", not a path below the document's directory\n"), "{found}");
+        let found = error(document(name).allowing(root.join("plans")));
+        assert!(
+            found.contains(", which is `ROOT/secret/..2026_01_05/team.txt`, in no "),
+            "{found}"
+        );
+    }
+    assert_eq!(
+        error(document("../secret/out.txt").allowing(&secret)),
+        "rollout document `(text)` has 1 problem\n  \
+           (text):3:14: groups.g.users_file: found \"../secret/out.txt\", which is `ROOT/private.txt`, in no \
+           allowed directory\n      \
+               move it to one, or allow its directory, too: `--lists-from DIR` or `Document::allowing`",
+    );
+    // Neither a link of an allowed directory, nor a directory whose name begins alike, is a way around.
+    let found = error(document("../secret/../private.txt").allowing(&secret));
+    assert!(found.contains("`ROOT/private.txt`, in no allowed directory"), "{found}");
+    let found = error(document("../secret/team.txt").allowing(root.join("sec")));
+    assert!(found.contains("in no allowed directory"), "{found}");
+    let found = error(document("../secret/none.txt").allowing(&secret));
+    assert!(found.contains("which cannot be read: "), "{found}");
+    fs::remove_dir_all(&root).unwrap();
+}

@@ -241,3 +241,25 @@ fn users_files_are_followed_with_the_document() {
     fs::write(scratch.path("lists/all.txt"), "eva\n").unwrap();
     wait_until("it is back", || gate.is_enabled("eva", "a"));
 }
+
+/// The slow poll takes 30 seconds, so the watch reports the change.
+#[test]
+fn a_list_in_an_allowed_directory_is_watched() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path("plans")).unwrap();
+    fs::create_dir(scratch.path("lists")).unwrap();
+    let (document, list) = (scratch.path("plans/rollout.toml"), scratch.path("lists/team.txt"));
+    fs::write(&list, "ana\n").unwrap();
+    let text = "schema = 1\n[groups.team]\nusers_file = \"../lists/team.txt\"\n[flags.a]\nstage = \"s\"\n\
+                stages = [{ name = \"s\", groups = [\"team\"] }]\n";
+    fs::write(&document, text).unwrap();
+    let source = || File::new(&document).settle(SETTLE);
+    assert!(Follower::start(source(), FollowOptions::new()).is_err());
+    let source = source().allowing(scratch.path("lists"));
+    let (gate, follower) = Follower::start(source, FollowOptions::new()).unwrap();
+    assert!(gate.is_enabled("ana", "a") && !gate.is_enabled("ben", "a"));
+    let mut changed = follower.changed();
+    fs::write(&list, "ana\nben\n").unwrap();
+    assert!(changed.wait(Duration::from_secs(20)).is_some());
+    assert!(gate.is_enabled("ben", "a"));
+}

@@ -114,3 +114,27 @@ fn unreadable_documents_are_reported() {
     stagegate(&["check", "src"]).ends(3);
     stagegate(&["check"]).ends(2);
 }
+
+/// The store keeps the list, so that later verbs need no permission.
+#[test]
+fn a_list_in_another_directory_is_allowed_by_lists_from() {
+    let root = tempfile::tempdir().unwrap();
+    let path = |name: &str| root.path().join(name).display().to_string();
+    fs::create_dir(path("plans")).unwrap();
+    fs::create_dir(path("lists")).unwrap();
+    fs::write(path("lists/team.txt"), "ana\nJos\u{e9}\n").unwrap();
+    let text = "schema = 1\n[groups.team]\nusers_file = \"../lists/team.txt\"\n[flags.f]\n\
+                stages = [{ name = \"s\", groups = [\"team\"] }]\n";
+    let plan = path("plans/rollout.toml");
+    fs::write(&plan, text).unwrap();
+    let (lists, store) = (path("lists"), path("store"));
+    let refused = stagegate(&["check", &plan]).ends(1);
+    assert!(refused.stdout.contains("--lists-from DIR"), "{}", refused.stdout);
+    stagegate(&["check", &plan, "--strict", "--lists-from", &lists]).ends(0);
+    stagegate(&["start", &plan, "--store", &store, "--by", "ana", "--lists-from", &lists]).ends(0);
+    fs::remove_dir_all(&lists).unwrap();
+    stagegate(&["status", "--store", &store]).ends(0);
+    let run = stagegate(&["explain", &store, "Jose\u{301}", "f"]).ends(1);
+    let sentence = "\nthere is `Jos\u{e9}` in `team`, of other bytes (U+00E9)\n";
+    assert!(run.stdout.ends_with(sentence), "{}", run.stdout);
+}
