@@ -15,7 +15,7 @@ use crate::output::Output;
 /// Reads a document. `-` is standard input.
 pub(crate) fn read(path: &Path, lists: &Lists) -> Result<Document, Failure> {
     let document = read_alone(path)?;
-    Ok(lists.lists_from.iter().fold(document, |document, allowed| document.allowing(allowed)))
+    Ok(lists.lists_from.iter().fold(document, Document::allowing))
 }
 
 fn read_alone(path: &Path) -> Result<Document, Failure> {

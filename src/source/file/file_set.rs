@@ -147,8 +147,7 @@ impl FileSet {
             Some("json") => document.format(Format::Json),
             _ => document,
         };
-        let document =
-            allowed.iter().fold(document, |document, allowed| document.allowing(allowed));
+        let document = allowed.iter().fold(document, Document::allowing);
         let files = self.files.iter();
         let bytes = |part: &ReadResult| Ok(Arc::clone(&part.as_ref().map_err(Arc::clone)?.bytes));
         Ok(document.with_files(files.map(|(name, part)| (name.clone(), bytes(part))).collect()))
