@@ -48,6 +48,8 @@ pub(crate) struct FlagTexts {
     pub(crate) description: Option<Box<str>>,
     /// Allows one update to let in users early, or to take the flag from many.
     pub(crate) skip_reason: Option<Box<str>>,
+    /// Further names that checks may ask by. No other flag of the document has one of them.
+    pub(crate) asked_as: Box<[Box<str>]>,
 }
 
 /// A group that waits until a stage, even if its users' buckets or other groups would let them in earlier.
@@ -63,6 +65,17 @@ pub(super) const NEVER: Position = Position::MAX;
 impl FlagDefinition {
     pub(crate) fn description(&self) -> Option<&str> {
         self.texts.as_ref()?.description.as_deref()
+    }
+
+    /// Returns the further names that checks may ask by.
+    pub(crate) fn asked_as(&self) -> &[Box<str>] {
+        self.texts.as_ref().map(|texts| &*texts.asked_as).unwrap_or_default()
+    }
+
+    /// Returns the key and the further names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let others = self.asked_as().iter().map(|name| &**name);
+        std::iter::once(self.key.as_str()).chain(others)
     }
 
     pub(crate) fn skip_reason(&self) -> Option<&str> {
@@ -223,6 +236,11 @@ impl Flag {
 
     pub(crate) fn key(&self) -> &Key {
         &self.definition.key
+    }
+
+    /// Returns the key and the further names that checks may ask by.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.definition.names()
     }
 }
 

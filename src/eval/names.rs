@@ -1,4 +1,4 @@
-//! The index of a snapshot's flags by name.
+//! The index of a snapshot's flags by name: by key, and by the further names of `asked_as`.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -6,7 +6,7 @@ use super::flag::Flag;
 pub(super) use super::perfect_hash::VACANT as ABSENT;
 use super::perfect_hash::{NameHash, PerfectHash};
 
-/// The slot of each flag by its name. Versions with the same keys share it.
+/// The slot of each flag by each of its names. Versions with the same names share it.
 #[derive(Debug)]
 pub(crate) struct Names {
     /// Unique in the process. It says whether a remembered slot belongs to this index.
@@ -14,8 +14,8 @@ pub(crate) struct Names {
     hash: PerfectHash,
     /// The slot at each index, or `ABSENT`.
     slots: Box<[u32]>,
-    /// Whether every key has an index.
-    is_complete: bool,
+    /// The names without an index, sorted, each with its slot.
+    left_out: Box<[(Box<str>, u32)]>,
 }
 
 impl Names {
@@ -24,10 +24,21 @@ impl Names {
         // Relaxed: only the uniqueness of the number matters.
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let hashes: Vec<_> = flags.iter().map(|flag| NameHash::new(flag.key().as_str())).collect();
-        let (hash, slots) = PerfectHash::new(&hashes);
-        let is_complete = slots.iter().filter(|slot| **slot != ABSENT).count() == flags.len();
-        Names { id, hash, slots, is_complete }
+        let each_name = |(flag, slot)| Flag::names(flag).map(move |name| (name, slot));
+        let names: Vec<(&str, u32)> = flags.iter().zip(0..).flat_map(each_name).collect();
+        let hashes: Vec<_> = names.iter().map(|(name, _)| NameHash::new(name)).collect();
+        let (hash, mut slots) = PerfectHash::new(&hashes);
+        let mut is_left_out = vec![true; names.len()];
+        for slot in &mut slots {
+            let name = *slot as usize;
+            *slot = names.get(name).map_or(ABSENT, |(_, slot)| *slot);
+            is_left_out.get_mut(name).into_iter().for_each(|is_left_out| *is_left_out = false);
+        }
+        let left_out = names.iter().zip(is_left_out).filter(|(_, is_left_out)| *is_left_out);
+        let mut left_out: Box<[_]> =
+            left_out.map(|((name, slot), _)| (Box::from(*name), *slot)).collect();
+        left_out.sort_unstable();
+        Names { id, hash, slots, left_out }
     }
 
     pub(super) fn hash(&self) -> &PerfectHash {
@@ -38,22 +49,26 @@ impl Names {
         self.id
     }
 
-    /// Returns the slot of the flag with this key. `flags` are those of a snapshot with this index.
+    /// Returns the slot of the flag with this name. `flags` are those of a snapshot with this index.
     #[inline(always)]
-    pub(super) fn slot(&self, key: &str, flags: &[Flag]) -> Option<u32> {
-        let slot = *self.slots.get(self.hash.index(NameHash::new(key)))?;
-        if flags.get(slot as usize).is_some_and(|flag| flag.key().as_str() == key) {
+    pub(super) fn slot(&self, name: &str, flags: &[Flag]) -> Option<u32> {
+        let slot = *self.slots.get(self.hash.index(NameHash::new(name)))?;
+        let flag = flags.get(slot as usize);
+        if flag.is_some_and(|flag| flag.key().as_str() == name) {
             return Some(slot);
         }
-        if self.is_complete { None } else { search(key, flags) }
+        self.slot_of_further_name(name, flag, slot)
     }
-}
 
-/// Finds a key without an index.
-#[cold]
-fn search(key: &str, flags: &[Flag]) -> Option<u32> {
-    let slot = flags.binary_search_by(|flag| flag.key().as_str().cmp(key)).ok()?;
-    u32::try_from(slot).ok()
+    /// Returns the slot of a name that is no key with an index. `flag` is the flag at the name's index.
+    #[inline(never)]
+    fn slot_of_further_name(&self, name: &str, flag: Option<&Flag>, slot: u32) -> Option<u32> {
+        if flag.is_some_and(|flag| flag.definition().asked_as().iter().any(|it| **it == *name)) {
+            return Some(slot);
+        }
+        let left_out = self.left_out.binary_search_by(|(left_out, _)| (**left_out).cmp(name));
+        self.left_out.get(left_out.ok()?).map(|(_, slot)| *slot)
+    }
 }
 
 #[cfg(test)]
@@ -64,20 +79,27 @@ mod tests {
 
     #[test]
     fn flags_without_an_index_are_found_too() {
-        let document: String = (0..100).map(|n| format!("[flags.f{n}]\n")).collect();
+        let flag = |n| format!("[flags.f{n}]\nasked_as = \"name of f{n}\"\n");
+        let document: String = (0..100).map(flag).collect();
         let plan = Plan::parse(format!("schema = 1\n{document}")).expect("a plan");
         let snapshot = plan.compile();
         let flags = snapshot.flags();
         let mut names = Names::new(flags);
-        assert!(names.is_complete);
+        assert!(names.left_out.is_empty());
         for _ in [true, false] {
             for (flag, slot) in flags.iter().zip(0..) {
-                assert_eq!(names.slot(flag.key().as_str(), flags), Some(slot));
+                for name in flag.names() {
+                    assert_eq!(names.slot(name, flags), Some(slot), "{name}");
+                }
             }
             assert_eq!(names.slot("f100", flags), None);
-            // As if the hash had left out every other key.
+            assert_eq!(names.slot("name of f100", flags), None);
+            // As if the hash had left out the names of every other flag.
             names.slots.iter_mut().filter(|slot| **slot % 2 == 0).for_each(|slot| *slot = ABSENT);
-            names.is_complete = false;
+            let others = flags.iter().zip(0..).filter(|(_, slot)| slot % 2 == 0);
+            let left_out = others.flat_map(|(flag, slot)| flag.names().map(move |it| (it, slot)));
+            names.left_out = left_out.map(|(name, slot)| (name.into(), slot)).collect();
+            names.left_out.sort_unstable();
         }
     }
 

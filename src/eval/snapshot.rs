@@ -30,7 +30,7 @@ pub(crate) struct Snapshot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slot {
     index: u32,
-    /// `ABSENT` if the index does not have the key.
+    /// `ABSENT` if the index does not have the name.
     slot: u32,
 }
 
@@ -49,12 +49,12 @@ impl Slot {
 }
 
 impl Snapshot {
-    /// Creates a snapshot of these flags, which must have different keys. Shares the index of `previous` if the keys
+    /// Creates a snapshot of these flags, which must have different names. Shares the index of `previous` if the names
     /// are the same.
     pub(crate) fn new(version: u64, mut flags: Vec<Flag>, previous: Option<&Snapshot>) -> Snapshot {
         flags.sort_unstable_by(|a, b| a.key().cmp(b.key()));
         let names = match previous {
-            Some(previous) if same_keys(&previous.flags, &flags) => Arc::clone(&previous.names),
+            Some(previous) if same_names(&previous.flags, &flags) => Arc::clone(&previous.names),
             _ => Arc::new(Names::new(&flags)),
         };
         let removed = match previous {
@@ -120,21 +120,27 @@ impl Snapshot {
         &self.flags
     }
 
+    /// Returns the flag with this key or further name.
     #[inline(always)]
-    pub(crate) fn flag(&self, key: &str) -> Option<&Flag> {
-        self.find(key).map(|(_, flag)| flag)
+    pub(crate) fn flag(&self, name: &str) -> Option<&Flag> {
+        self.find(name).map(|(_, flag)| flag)
     }
 
-    /// Returns the flag with this key, and its index in [`flags`](Self::flags).
+    /// Returns the flag with this key or further name, and its index in [`flags`](Self::flags).
     #[inline(always)]
-    pub(crate) fn find(&self, key: &str) -> Option<(usize, &Flag)> {
-        let slot = self.names.slot(key, &self.flags)? as usize;
+    pub(crate) fn find(&self, name: &str) -> Option<(usize, &Flag)> {
+        let slot = self.names.slot(name, &self.flags)? as usize;
         Some((slot, self.flags.get(slot)?))
     }
 
-    /// Returns the slot of a key, to be remembered for [`at`](Self::at).
-    pub(crate) fn slot(&self, key: &str) -> Slot {
-        let slot = self.names.slot(key, &self.flags).unwrap_or(ABSENT);
+    /// Returns the flag with this key, and its index in [`flags`](Self::flags). Ignores further names.
+    pub(crate) fn find_key(&self, key: &str) -> Option<(usize, &Flag)> {
+        self.find(key).filter(|(_, flag)| flag.key().as_str() == key)
+    }
+
+    /// Returns the slot of a name, to be remembered for [`at`](Self::at).
+    pub(crate) fn slot(&self, name: &str) -> Slot {
+        let slot = self.names.slot(name, &self.flags).unwrap_or(ABSENT);
         Slot { index: self.index, slot }
     }
 
@@ -174,6 +180,6 @@ impl Snapshot {
 #[derive(Debug)]
 pub(crate) struct OtherIndex;
 
-fn same_keys(a: &[Flag], b: &[Flag]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.key() == b.key())
+fn same_names(a: &[Flag], b: &[Flag]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.names().eq(b.names()))
 }

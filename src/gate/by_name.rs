@@ -22,8 +22,8 @@ pub(super) struct ByName {
     active: AtomicUsize,
 }
 
-/// Twice as many flags as a document may have, whatever the first document had.
-const MAX_TABLES: usize = 18;
+/// Room for more names than a document may have, whatever the first document had.
+const MAX_TABLES: usize = 21;
 
 #[derive(Debug)]
 struct Table {
@@ -51,6 +51,9 @@ struct Words<const N: usize>([AtomicU64; N]);
 /// The bytes of a name that an entry has room for.
 const SHORT: usize = 23;
 
+/// The bytes of a name that an entry and its part of `long_names` have room for. The snapshot answers for longer names.
+const LONG: usize = 128;
+
 impl ByName {
     /// Returns whether the user has the flag; `None` if the snapshot must answer.
     #[inline(always)]
@@ -61,22 +64,24 @@ impl ByName {
         entry.fast_path.is_enabled(newest, user, || table.is_name(index, entry, flag))
     }
 
-    /// Copies a flag of a snapshot.
-    pub(super) fn renew(&self, snapshot: &Snapshot, flag: &Flag) {
-        let key = flag.key().as_str();
+    /// Copies a flag of a snapshot, which checks ask by this name.
+    pub(super) fn renew(&self, snapshot: &Snapshot, name: &str, flag: &Flag) {
+        if name.len() > LONG {
+            return;
+        }
         let Some((table, entry, index)) = self.table().and_then(|table| {
-            let index = table.renew_index(snapshot.perfect_hash(), NameHash::new(key));
+            let index = table.renew_index(snapshot.perfect_hash(), NameHash::new(name));
             Some((table, table.entries.get(index)?, index))
         }) else {
             return;
         };
-        entry.fast_path.renew(snapshot, Some(flag), || table.set_name(index, entry, key));
+        entry.fast_path.renew(snapshot, Some(flag), || table.set_name(index, entry, name));
     }
 
     /// Copies all flags with lists, so that no check has to copy a long list.
     pub(super) fn renew_lists(&self, snapshot: &Snapshot) {
         let flags = snapshot.flags().iter().filter(|flag| flag.filter().is_some());
-        flags.for_each(|flag| self.renew(snapshot, flag));
+        flags.for_each(|flag| flag.names().for_each(|name| self.renew(snapshot, name, flag)));
     }
 
     /// Makes room for the flags of a snapshot.
@@ -141,6 +146,10 @@ impl Table {
 
     #[inline(never)]
     fn is_long_name(&self, index: usize, name: &str) -> bool {
+        // A longer name may have the same words: they have room for 128 bytes and the lowest bits of the length.
+        if name.len() > LONG {
+            return false;
+        }
         let words = self.long_names.get().and_then(|names| names.get(index));
         words.is_some_and(|words| words.is(&middle(name)))
     }

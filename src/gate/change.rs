@@ -133,8 +133,11 @@ impl Gate {
             let mut pending = calls.lock();
             let moved = current.update(next);
             // Also if the flag is already at the stage: the rollout may be writing a promotion to the journal.
-            if let (Ok(_), Some(stage)) = (&moved, self.serving(flag)) {
-                pending.push((flag.into(), stage));
+            let snapshot = current.get();
+            if let (Ok(_), Some(flag)) = (&moved, snapshot.flag(flag))
+                && let Some(stage) = flag.definition().stage_name(flag.position())
+            {
+                pending.push((flag.key().as_str().into(), stage));
             }
             moved
         };
@@ -143,10 +146,11 @@ impl Gate {
         moved
     }
 
-    /// Returns the stage by which checks of a flag are answered; `None` for an unknown flag.
-    pub(crate) fn serving(&self, flag: &str) -> Option<StageName> {
+    /// Returns the stage by which checks of a flag are answered; `None` for an unknown key.
+    #[cfg_attr(not(feature = "rollout"), expect(dead_code))]
+    pub(crate) fn serving(&self, key: &str) -> Option<StageName> {
         let snapshot = self.shared.current.get();
-        let flag = snapshot.flag(flag)?;
+        let (_, flag) = snapshot.find_key(key)?;
         flag.definition().stage_name(flag.position())
     }
 

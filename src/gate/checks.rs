@@ -9,6 +9,9 @@ use crate::eval::{AsUser, Evaluation, Flag, StageName};
 impl Gate {
     /// Returns whether the user has the flag. An unknown flag is off.
     ///
+    /// `flag` is the flag's key or, here as in every other check, a name of its
+    /// [`asked_as`](crate::_docs::plans#names-from-another-system).
+    ///
     /// # Concurrency
     ///
     /// Lock-free. The answer comes from one version.
@@ -129,8 +132,8 @@ impl Gate {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn flag(&self, key: &str) -> FlagHandle {
-        FlagHandle::new(self.clone(), key)
+    pub fn flag(&self, name: &str) -> FlagHandle {
+        FlagHandle::new(self.clone(), name)
     }
 
     /// Pins the version in force, for several checks that must agree. Call it once per request.

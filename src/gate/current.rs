@@ -97,8 +97,9 @@ impl Current {
     /// Lets the snapshot answer, and renews the fast path of the name.
     pub(super) fn is_enabled_by_snapshot(&self, user: &impl AsUser, flag: &str) -> bool {
         let snapshot = self.get();
-        let Some(flag) = snapshot.flag(flag) else { return false };
-        self.by_name.renew(&snapshot, flag);
+        let name = flag;
+        let Some(flag) = snapshot.flag(name) else { return false };
+        self.by_name.renew(&snapshot, name, flag);
         flag.is_enabled(user)
     }
 

@@ -40,7 +40,7 @@ use crate::eval::{AsUser, Evaluation, Flag, Placement, Position, Slot, Snapshot,
 /// ```
 pub struct FlagHandle {
     gate: Gate,
-    key: Arc<str>,
+    name: Arc<str>,
     /// A [`Slot`] as a word. Relaxed: a slot says which index it belongs to, so an outdated one only costs a lookup by
     /// name.
     slot: AtomicU64,
@@ -48,20 +48,20 @@ pub struct FlagHandle {
 }
 
 impl FlagHandle {
-    pub(super) fn new(gate: Gate, key: &str) -> FlagHandle {
+    pub(super) fn new(gate: Gate, name: &str) -> FlagHandle {
         let snapshot = gate.shared.current.load();
-        let slot = snapshot.slot(key);
+        let slot = snapshot.slot(name);
         let fast_path = FastPath::empty();
         fast_path.renew(&snapshot, snapshot.at(slot).ok().flatten(), || ());
         drop(snapshot);
-        let (key, slot) = (key.into(), AtomicU64::new(slot.to_word()));
-        FlagHandle { gate, key, slot, fast_path: Arc::new(fast_path) }
+        let (name, slot) = (name.into(), AtomicU64::new(slot.to_word()));
+        FlagHandle { gate, name, slot, fast_path: Arc::new(fast_path) }
     }
 
-    /// Returns the flag's key.
+    /// Returns the name that was passed to [`Gate::flag`]: the flag's key, or a name of its `asked_as`.
     #[must_use]
     pub fn key(&self) -> &str {
-        &self.key
+        &self.name
     }
 
     /// Returns whether the user has the flag, as [`Gate::is_enabled`] does.
@@ -144,7 +144,7 @@ impl FlagHandle {
 
     #[cold]
     fn find_by_name<'s>(&self, snapshot: &'s Snapshot) -> Option<&'s Flag> {
-        let slot = snapshot.slot(&self.key);
+        let slot = snapshot.slot(&self.name);
         self.slot.store(slot.to_word(), Ordering::Relaxed);
         snapshot.at(slot).ok().flatten()
     }
@@ -153,13 +153,13 @@ impl FlagHandle {
 impl Clone for FlagHandle {
     fn clone(&self) -> FlagHandle {
         let slot = AtomicU64::new(self.slot.load(Ordering::Relaxed));
-        let (key, fast_path) = (Arc::clone(&self.key), Arc::clone(&self.fast_path));
-        FlagHandle { gate: self.gate.clone(), key, slot, fast_path }
+        let (name, fast_path) = (Arc::clone(&self.name), Arc::clone(&self.fast_path));
+        FlagHandle { gate: self.gate.clone(), name, slot, fast_path }
     }
 }
 
 impl fmt::Debug for FlagHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FlagHandle").field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("FlagHandle").field("name", &self.name).finish_non_exhaustive()
     }
 }

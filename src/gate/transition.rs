@@ -16,13 +16,14 @@ use crate::plan::{Plan, PlannedFlag, Problem, nearest, one_of};
 /// Moves one flag to a stage. Moving it up by more than one stage needs a reason.
 pub(super) fn to_stage(
     snapshot: &Snapshot,
-    key: &str,
+    name: &str,
     stage: &str,
     reason: Option<&str>,
     is_driven: bool,
 ) -> Result<(Snapshot, Vec<Change>), UpdateError> {
-    let (slot, flag) = snapshot.find(key).ok_or_else(|| unknown_flag(snapshot, key))?;
+    let (slot, flag) = snapshot.find(name).ok_or_else(|| unknown_flag(snapshot, name))?;
     let definition = flag.definition();
+    let key = definition.key.as_str();
     let to = definition.position_of(stage).ok_or_else(|| unknown_stage(definition, stage))?;
     if reason.is_some_and(|reason| reason.trim().is_empty()) {
         return Err(Kind::NoReason { flag: key.to_owned(), to: stage_name(definition, to) }.into());
@@ -55,7 +56,7 @@ pub(super) fn between(
     from: StageName,
     to: StageName,
 ) -> Result<(Snapshot, Vec<Change>), ()> {
-    let (slot, flag) = snapshot.find(key).ok_or(())?;
+    let (slot, flag) = snapshot.find_key(key).ok_or(())?;
     let definition = flag.definition();
     let (from, to) =
         (definition.position_of(&from).ok_or(())?, definition.position_of(&to).ok_or(())?);
@@ -72,7 +73,7 @@ pub(super) fn down_to(
     key: &str,
     to: StageName,
 ) -> Result<(Snapshot, Vec<Change>), ()> {
-    let (slot, flag) = snapshot.find(key).ok_or(())?;
+    let (slot, flag) = snapshot.find_key(key).ok_or(())?;
     // An unknown stage must not keep the flag up.
     let to = flag.definition().position_of(&to).unwrap_or(0);
     if flag.position() <= to {
@@ -109,7 +110,7 @@ pub(super) fn to_plan(
     let mut on_after = BTreeSet::new();
     for planned in plan.planned() {
         let key = planned.definition.key.as_str();
-        let before = snapshot.flag(key);
+        let before = snapshot.find_key(key).map(|(_, flag)| flag);
         let flag = Flag::new(Arc::clone(&planned.definition), planned.declared);
         // A new flag starts at its `stage`, as at the start of a process. A removed flag that comes back counts as
         // being where it was.
@@ -176,7 +177,7 @@ fn edit_of<'e>(
 /// Replaces all flags without a check, as the rollout has decided.
 #[cfg_attr(not(feature = "rollout"), expect(dead_code))]
 pub(super) fn to_flags(snapshot: &Snapshot, flags: Vec<Flag>) -> (Snapshot, Vec<Change>) {
-    let before = |flag: &Flag| snapshot.flag(flag.key().as_str());
+    let before = |flag: &Flag| Some(snapshot.find_key(flag.key().as_str())?.1);
     let mut changes: Vec<Change> =
         flags.iter().filter_map(|flag| change(before(flag), flag, Vec::new(), None)).collect();
     let next = Snapshot::new(snapshot.version() + 1, flags, Some(snapshot));
@@ -190,7 +191,7 @@ fn removed_flags<'s>(
     snapshot: &'s Snapshot,
     next: &'s Snapshot,
 ) -> impl Iterator<Item = Change> + use<'s> {
-    let flags = snapshot.flags().iter().filter(|flag| next.flag(flag.key().as_str()).is_none());
+    let flags = snapshot.flags().iter().filter(|flag| next.find_key(flag.key().as_str()).is_none());
     flags.map(|flag| Change {
         flag: flag.key().shared(),
         from: flag.definition().stage_name(flag.position()),
@@ -287,13 +288,13 @@ fn skipped(definition: &FlagDefinition, from: Position, to: Position) -> String 
     names.collect::<Vec<_>>().join(", ")
 }
 
-fn unknown_flag(snapshot: &Snapshot, key: &str) -> UpdateError {
-    let keys = snapshot.flags().iter().map(|flag| flag.key().as_str());
-    let hint = match nearest(key, keys) {
+fn unknown_flag(snapshot: &Snapshot, name: &str) -> UpdateError {
+    let names = snapshot.flags().iter().flat_map(Flag::names);
+    let hint = match nearest(name, names) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "the plan has none of that name".to_owned(),
     };
-    Kind::UnknownFlag { flag: key.to_owned(), hint }.into()
+    Kind::UnknownFlag { flag: name.to_owned(), hint }.into()
 }
 
 fn unknown_stage(definition: &FlagDefinition, stage: &str) -> UpdateError {

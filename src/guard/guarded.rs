@@ -154,9 +154,14 @@ impl Guard {
     }
 
     /// Returns a handle to check and count one flag. Make it once and keep it.
+    ///
+    /// A further name of a flag (`asked_as`) works, too. The handle is for the flag that has the name now, and stays
+    /// with that flag if an update moves the name.
     #[must_use]
-    pub fn flag(&self, key: &str) -> GuardedFlag {
+    pub fn flag(&self, name: &str) -> GuardedFlag {
         let mut state = self.state();
+        let plan = Arc::clone(&state.plan);
+        let key = plan.key_of(name).unwrap_or(name);
         // Also for a flag that is not in the plan: a later plan may have it.
         let handle = || self.shared.gate.flag(key);
         let entry = state.flags.entry(key.into()).or_insert_with(|| FlagEntry::new(handle()));

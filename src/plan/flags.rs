@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::fields::{Fields, named, one_of, string, table};
+use super::flag_names::FlagNames;
 use super::limits::{MAX_FILTERED_USERS, MAX_FLAGS, MAX_TEXT_BYTES};
 use super::lint::Subject;
 use super::lint::idle_stage::{self, Ends, IdleStage, IdleStages};
@@ -68,13 +69,15 @@ pub(super) fn read<'a>(
     let no_sections = Arc::default();
     let mut named = named(node, &path, MAX_FLAGS, report);
     named.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let mut names = FlagNames::of_keys(&named);
+    names.warn_of_alike_keys(&path, report);
     let mut flags = Vec::with_capacity(named.len());
     let mut room = MAX_FILTERED_USERS;
-    for (key, entry) in named {
+    for (key, entry) in &named {
         let path = path.field(&entry.key);
         flags.extend(
             FlagReader {
-                key,
+                key: key.clone(),
                 entry,
                 path,
                 context,
@@ -82,7 +85,7 @@ pub(super) fn read<'a>(
                 no_sections: &no_sections,
                 room: &mut room,
             }
-            .read(&mut idle, report),
+            .read(&mut names, &mut idle, report),
         );
     }
     idle.check(root, report);
@@ -104,13 +107,22 @@ struct FlagReader<'r, 'a> {
 }
 
 impl<'a> FlagReader<'_, 'a> {
-    fn read(self, idle: &mut IdleStages, report: &mut Report<'a>) -> Option<PlannedFlag> {
+    fn read(
+        self,
+        names: &mut FlagNames<'_, 'a>,
+        idle: &mut IdleStages,
+        report: &mut Report<'a>,
+    ) -> Option<PlannedFlag> {
         let mut fields = Fields::open(&self.entry.node, &self.path, report)?;
         let (stage, own, plan) = (fields.take("stage"), fields.take("stages"), fields.take("plan"));
         let (salt, hold_back) = (fields.take("salt"), fields.take("hold_back"));
         let owner = fields.take_text("owner", report).map(Box::from);
         let description = fields.take_text("description", report).map(Box::from);
         let skip_reason = fields.take_text("skip_reason", report).map(Box::from);
+        let asked_as = fields.read("asked_as", report, |node, path, report| {
+            names.read_asked_as(&self.key, node, path, report)
+        });
+        let asked_as = asked_as.unwrap_or_default();
         fields.know(&SECTIONS);
         fields.finish(report);
 
@@ -142,8 +154,8 @@ impl<'a> FlagReader<'_, 'a> {
             salt: Salt::new(salt.as_deref().unwrap_or(self.key.as_str())),
             key: self.key,
             owner,
-            texts: (description.is_some() || skip_reason.is_some())
-                .then(|| Box::new(FlagTexts { description, skip_reason })),
+            texts: (description.is_some() || skip_reason.is_some() || !asked_as.is_empty())
+                .then(|| Box::new(FlagTexts { description, skip_reason, asked_as })),
             stages: Arc::clone(compiled),
             hold_back,
             filter: None,

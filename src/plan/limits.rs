@@ -34,6 +34,12 @@ pub const MAX_ITEMS: usize = 1000;
 /// Bytes of the key of a flag, a group or a shared plan.
 pub const MAX_KEY_BYTES: usize = crate::key::MAX_KEY_BYTES;
 
+/// Names in the `asked_as` of a flag.
+pub const MAX_ASKED_AS: usize = 16;
+
+/// Bytes of a name in the `asked_as` of a flag.
+pub const MAX_ASKED_AS_BYTES: usize = 256;
+
 /// Bytes of a stage's name.
 pub const MAX_STAGE_NAME_BYTES: usize = crate::eval::MAX_STAGE_NAME_BYTES;
 

@@ -6,6 +6,7 @@ mod channels;
 mod document;
 mod error;
 mod fields;
+mod flag_names;
 mod flags;
 mod format;
 mod groups;
@@ -50,6 +51,7 @@ pub(crate) use replace::replace_file;
 pub(crate) use replace::sync_directory_of;
 
 use crate::eval::{Flag, Group, Snapshot};
+use crate::key::Key;
 use crate::percent::{ParsePercentError, Percent};
 use channels::Channels;
 use fields::Fields;
@@ -79,6 +81,8 @@ pub struct Plan {
     header: Header,
     /// Sorted by key.
     flags: Vec<PlannedFlag>,
+    /// The names of `asked_as`, sorted, each with the key of its flag.
+    asked_as: Arc<[(Box<str>, Key)]>,
     metrics: Arc<Metrics>,
     per_update: Percent,
     /// The groups with an empty `users_file` and without `may_be_empty`, each with the span of the file's name.
@@ -122,7 +126,17 @@ impl Plan {
             Some(Root { header, flags, metrics, per_update, empty_lists }) => {
                 let (document, metrics) = (Arc::new(document), Arc::new(metrics));
                 let empty_lists = empty_lists.into();
-                Ok(Plan { document, header, flags, metrics, per_update, empty_lists, warnings })
+                let asked_as = asked_as(&flags);
+                Ok(Plan {
+                    document,
+                    header,
+                    flags,
+                    asked_as,
+                    metrics,
+                    per_update,
+                    empty_lists,
+                    warnings,
+                })
             }
             None => Err(PlanError::unexplained(document.label().into())),
         }
@@ -149,6 +163,28 @@ impl Plan {
     pub fn flag(&self, key: &str) -> Option<FlagPlan<'_>> {
         let found = self.flags.binary_search_by(|flag| flag.definition.key.as_str().cmp(key));
         found.ok().and_then(|index| self.flags.get(index)).map(FlagPlan::new)
+    }
+
+    /// Returns the key of the flag that checks find by this name: its key, or a name of its `asked_as`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::Plan;
+    ///
+    /// let plan = Plan::parse("schema = 1\n[flags.search]\nasked_as = \"shop/search\"")?;
+    /// assert_eq!(plan.key_of("shop/search"), Some("search"));
+    /// assert_eq!(plan.key_of("search"), Some("search"));
+    /// assert_eq!(plan.key_of("shop/cart"), None);
+    /// # Ok::<(), stagegate::PlanError>(())
+    /// ```
+    #[must_use]
+    pub fn key_of(&self, name: &str) -> Option<&str> {
+        if let Some(flag) = self.flag(name) {
+            return Some(flag.key());
+        }
+        let found = self.asked_as.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
+        self.asked_as.get(found).map(|(_, key)| key.as_str())
     }
 
     /// Returns the metrics that the document declares, sorted by name.
@@ -271,6 +307,18 @@ impl fmt::Debug for Plan {
             .field("warnings", &self.warnings.len())
             .finish_non_exhaustive()
     }
+}
+
+/// Returns the names of `asked_as`, sorted, each with the key of its flag.
+fn asked_as(flags: &[PlannedFlag]) -> Arc<[(Box<str>, Key)]> {
+    let of_flag = |flag: &PlannedFlag| {
+        let (definition, key) = (Arc::clone(&flag.definition), flag.definition.key.clone());
+        let names = definition.asked_as().to_vec();
+        names.into_iter().map(move |name| (name, key.clone()))
+    };
+    let mut asked_as: Vec<_> = flags.iter().flat_map(of_flag).collect();
+    asked_as.sort_unstable();
+    asked_as.into()
 }
 
 /// Reads the top-level table. `None` after a problem that leaves no plan to read.

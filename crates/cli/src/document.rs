@@ -81,14 +81,14 @@ pub(crate) fn warnings(plan: &Plan) -> Vec<Problem> {
     warnings
 }
 
-/// Returns the flag with this key, or the document's only flag.
-pub(crate) fn flag<'p>(plan: &'p Plan, key: Option<&str>) -> Result<FlagPlan<'p>, Failure> {
+/// Returns the flag with this key or further name, or the document's only flag.
+pub(crate) fn flag<'p>(plan: &'p Plan, name: Option<&str>) -> Result<FlagPlan<'p>, Failure> {
     let listed = || plan.flags().take(20).collect::<Vec<_>>().join(", ");
-    match key {
-        Some(key) => plan.flag(key).ok_or_else(|| {
+    match name {
+        Some(name) => plan.key_of(name).and_then(|key| plan.flag(key)).ok_or_else(|| {
             Failure::Usage(format!(
                 "the document has no flag `{}`; it has: {}",
-                key.escape_debug(),
+                name.escape_debug(),
                 listed()
             ))
         }),

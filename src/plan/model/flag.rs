@@ -53,6 +53,22 @@ impl<'p> FlagPlan<'p> {
         self.definition().key.as_str()
     }
 
+    /// Returns the further names that checks may ask by (`asked_as`).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::Plan;
+    ///
+    /// let plan = Plan::parse("schema = 1\n[flags.search]\nasked_as = [\"shop/search\", \"Suche\"]")?;
+    /// let names = plan.flag("search").unwrap().asked_as();
+    /// assert_eq!(names.collect::<Vec<_>>(), ["shop/search", "Suche"]);
+    /// # Ok::<(), stagegate::PlanError>(())
+    /// ```
+    pub fn asked_as(&self) -> impl Iterator<Item = &'p str> + use<'p> {
+        self.definition().asked_as().iter().map(|name| &**name)
+    }
+
     /// Returns the flag's owner.
     #[must_use]
     pub fn owner(&self) -> Option<&'p str> {

@@ -9,7 +9,7 @@ use super::sections::{
 };
 use super::stage::StageSchema;
 use super::values::{
-    Algorithm, Date, Duration, Key, OneOf, Percent, StageName, Text, UserKey, Version,
+    Algorithm, AskedAs, Date, Duration, Key, OneOf, Percent, StageName, Text, UserKey, Version,
 };
 use crate::plan::model::{Better, Unit};
 
@@ -113,6 +113,8 @@ with_sections! {
         /// The text that spreads users over buckets. By default the key.
         #[schemars(length(min = 1, max = 4096))]
         salt: Option<String>,
+        /// Further names that the application asks by, for flags from another system. By default none.
+        asked_as: Option<AskedAs>,
         /// Groups that get the flag no earlier than a stage, even if a bucket or a list would admit them.
         hold_back: Option<BTreeMap<Key, StageName>>,
         /// The person or team that owns the flag.

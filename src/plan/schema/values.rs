@@ -54,6 +54,18 @@ values! {
         "description": "1 to 128 of a-z A-Z 0-9 . _ -, the first a letter or digit.",
         "pattern": "^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$",
     }
+    AskedAs {
+        "description": "A name or a list of names. A name has 1 to 256 bytes without control characters.",
+        "type": ["string", "array"],
+        "pattern": r"^[^\u0000-\u001f\u007f-\u009f]+$",
+        "maxLength": 256,
+        "items": {
+            "type": "string",
+            "pattern": r"^[^\u0000-\u001f\u007f-\u009f]+$",
+            "maxLength": 256,
+        },
+        "maxItems": 16,
+    }
     StageName {
         "type": "string",
         "description": "1 to 31 of a-z A-Z 0-9 . _ -, the first a letter or digit.",

@@ -44,12 +44,15 @@ pub struct Actor<'r> {
 impl Actor<'_> {
     /// Applies an event to a flag. Every other method is a shorthand for one event.
     ///
+    /// `flag` is the flag's key, or a further name that checks ask by (`asked_as`). Records and outcomes have the key.
+    ///
     /// # Errors
     ///
     /// [`RolloutError`] if the flag does not exist, a condition is not met, or the store fails. Then nothing has
     /// changed.
     pub fn act(&self, flag: &str, event: &Event) -> Result<Outcome, RolloutError> {
-        self.rollout.shared.act(self.who, flag, event)
+        let key = self.rollout.shared.key_of(flag);
+        self.rollout.shared.act(self.who, &key, event)
     }
 
     /// Moves the flag one stage up if every condition holds. From the last stage, completes the rollout.
@@ -249,6 +252,6 @@ impl Actor<'_> {
     }
 
     fn stage(&self, flag: &str, name: &str) -> Result<StageName, RolloutError> {
-        self.rollout.shared.stage(flag, name)
+        self.rollout.stage(flag, name)
     }
 }

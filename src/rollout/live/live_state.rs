@@ -179,6 +179,12 @@ impl LiveState {
         self.state.plan.flag(key).or_else(incoming_plan)
     }
 
+    /// Returns the key of the flag that checks find by this name. For an unknown name, the name.
+    pub(super) fn key_of<'s>(&'s self, name: &'s str) -> &'s str {
+        let in_force = self.state.plan.key_of(name);
+        in_force.or_else(|| self.incoming_plan.as_ref()?.key_of(name)).unwrap_or(name)
+    }
+
     /// Returns the flag, if it exists. Unlike [`flag`](LiveState::flag), does not search for similar names, which is
     /// slow with many flags.
     pub(super) fn find(&self, key: &str) -> Option<(FlagPlan<'_>, &FlagState)> {

@@ -230,7 +230,7 @@ impl Rollout {
     ///
     /// [`RolloutError`] if the flag does not exist.
     pub fn report(&self, flag: &str) -> Result<FlagReport, RolloutError> {
-        self.shared.report(flag)
+        self.shared.report(&self.shared.key_of(flag))
     }
 
     /// Returns the stage with this name from the flag's plan, or `off`.
@@ -239,7 +239,7 @@ impl Rollout {
     ///
     /// [`RolloutError`] if the flag or the stage does not exist.
     pub fn stage(&self, flag: &str, name: &str) -> Result<StageName, RolloutError> {
-        self.shared.stage(flag, name)
+        self.shared.stage(&self.shared.key_of(flag), name)
     }
 
     /// Returns what another version of the document would change, without putting it in force.
@@ -297,6 +297,11 @@ impl Rollout {
 }
 
 impl Shared {
+    /// Returns the key of the flag that checks find by this name. For an unknown name, the name.
+    fn key_of(&self, name: &str) -> Box<str> {
+        self.lock_live().key_of(name).into()
+    }
+
     /// No code panics while it holds the lock, so the content is valid even if the lock is poisoned.
     fn lock_live(&self) -> MutexGuard<'_, LiveState> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)

@@ -74,8 +74,9 @@ impl Source {
             None => rollout.now(),
         };
         let past = past.map_err(failed)?;
+        let flag = past.plan.key_of(&args.flag).unwrap_or(&args.flag);
         let states = past.flags.iter();
-        let state = states.filter(|(key, _)| **key == *args.flag).map(|(_, state)| state).next();
+        let state = states.filter(|(key, _)| **key == *flag).map(|(_, state)| state).next();
         let record = &past.record;
         let as_of = format!("as of record {}, {}", record.seq, rollout::moment_text(record.at));
         Ok(Source { stage: state.map(|state| state.stage), plan: past.plan, as_of: Some(as_of) })

@@ -20,6 +20,8 @@ pub(super) enum Change<'p> {
     Stage { from: String, to: String, from_percent: Amount, to_percent: Amount },
     /// Every user gets another bucket.
     Salt,
+    /// Checks by other names find the flag.
+    AskedAs { added: Vec<&'p str>, removed: Vec<&'p str> },
     /// A new stage.
     StageAdded { stage: String, percent: Amount, groups: Vec<&'p str>, reached: bool },
     /// A removed stage.
@@ -51,6 +53,19 @@ impl fmt::Display for Change<'_> {
                 write!(f, "{from} -> {to}: {from_percent} -> {to_percent} of all users")
             }
             Change::Salt => f.write_str("another salt: every user gets another bucket"),
+            Change::AskedAs { added, removed } => {
+                let names = |names: &[&str]| quoted(names.iter().copied());
+                match (added.as_slice(), removed.as_slice()) {
+                    (added, []) => write!(f, "checks may also ask by {}", names(added)),
+                    ([], removed) => write!(f, "checks by {} are off", names(removed)),
+                    (added, removed) => write!(
+                        f,
+                        "checks may also ask by {}; checks by {} are off",
+                        names(added),
+                        names(removed)
+                    ),
+                }
+            }
             Change::StageAdded { stage, percent, groups, reached } => {
                 write!(f, "new stage `{stage}`: {percent}")?;
                 if !groups.is_empty() {

@@ -79,6 +79,13 @@ fn for_users<'p>(old: FlagPlan<'p>, new: FlagPlan<'p>, groups: &mut Groups<'p>) 
     if old.salt() != new.salt() {
         changes.push(Change::Salt);
     }
+    let names = |flag: FlagPlan<'p>| flag.asked_as().collect::<BTreeSet<_>>();
+    let (before, after) = (names(old), names(new));
+    if before != after {
+        let added = after.difference(&before).copied().collect();
+        let removed = before.difference(&after).copied().collect();
+        changes.push(Change::AskedAs { added, removed });
+    }
     stages(old, new, &mut changes);
     hold_back(old, new, &mut changes);
     let before: HashMap<&str, Group<'p>> =

@@ -30,7 +30,7 @@ pub(super) fn promote(args: &Promote, output: &Output) -> Result<Answer, Failure
         })?;
     let rollout = open::writable(&args.action.store, &args.action.notifications)?;
     let now = flag_report(&rollout, &args.flag)?;
-    let (flag, at) = (&args.flag, now.state.stage);
+    let (flag, at) = (&*now.flag, now.state.stage);
     let to = args.to.as_deref().map(|to| stage(&rollout, flag, to)).transpose()?;
     let from = args.from.as_deref().map(|from| stage(&rollout, flag, from)).transpose()?;
     if let Some(to) = to.filter(|to| *to == at) {
@@ -149,7 +149,7 @@ pub(super) fn step(args: Step, output: &Output) -> Result<Answer, Failure> {
     let seen = phase_of(&flag_report(&open::read_only(&args.action.store)?, &args.flag)?);
     let rollout = open::writable(&args.action.store, &args.action.notifications)?;
     let now = flag_report(&rollout, &args.flag)?;
-    let (flag, present) = (&args.flag, phase_of(&now));
+    let (flag, present) = (&*now.flag, phase_of(&now));
     let named = args.phase.as_deref().map(parse_phase).transpose()?;
     if let (Some(named), Some(present)) = (named, present) {
         if named < present {
@@ -187,7 +187,7 @@ pub(super) fn close(args: Close, output: &Output) -> Result<Answer, Failure> {
             let (number, about) = (incident.number, terminal(&incident.about));
             format!(
                 "close incident {number} of {} ({about}); the flag may then be promoted",
-                args.flag
+                report.flag
             )
         }))
     })?;
@@ -203,7 +203,8 @@ pub(super) fn close(args: Close, output: &Output) -> Result<Answer, Failure> {
 pub(super) fn measure(args: Set, output: &Output) -> Result<Answer, Failure> {
     let rollout = open::writable(&args.action.store, &args.action.notifications)?;
     let plan = rollout.plan();
-    let unit = plan.flag(&args.flag).and_then(|flag| metric(flag, &args.name)).map(|it| it.unit);
+    let flag = plan.key_of(&args.flag).and_then(|key| plan.flag(key));
+    let unit = flag.and_then(|flag| metric(flag, &args.name)).map(|it| it.unit);
     let parse = |text: &str| match unit {
         Some(unit) => Quantity::parse(text, unit).map(Some).map_err(|error| {
             let text = text.escape_debug();
@@ -250,6 +251,8 @@ fn act(
         (Err(_), Event::RollBack { .. } | Event::Report { .. }) => "unknown".to_owned(),
         (by, _) => by?,
     };
+    let plan = rollout.plan();
+    let flag = plan.key_of(flag).unwrap_or(flag);
     match rollout.by(&by).act(flag, event) {
         Ok(outcome) => {
             print_outcome(&outcome, flag, action.store.format, verb, output)?;

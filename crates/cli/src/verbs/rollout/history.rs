@@ -19,8 +19,10 @@ pub(super) fn run(args: &History, output: &Output) -> Result<Answer, Failure> {
     let rollout = open::read_only(&args.store)?;
     let mut records = rollout.records(args.from).map_err(|error| rollout_failure(&error))?;
     let since = |record: &Record| args.since.is_none_or(|since| record.at >= since);
-    let of_flag = |record: &Record| match (&args.flag, &record.flag) {
-        (Some(wanted), Some(flag)) => **wanted == **flag,
+    let plan = rollout.plan();
+    let wanted = args.flag.as_deref().map(|name| plan.key_of(name).unwrap_or(name));
+    let of_flag = |record: &Record| match (wanted, &record.flag) {
+        (Some(wanted), Some(flag)) => *wanted == **flag,
         _ => true,
     };
     records.retain(|record| since(record) && of_flag(record));

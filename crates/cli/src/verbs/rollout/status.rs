@@ -21,8 +21,8 @@ pub(super) fn run(args: &Status, output: &Output) -> Result<Answer, Failure> {
     let mut status = rollout.status();
     if let Some(flag) = &args.flag {
         // Fails with the known flags if there is no such flag.
-        rollout.report(flag).map_err(|error| open::rollout_failure(&error))?;
-        status.flags.retain(|report| *report.flag == **flag);
+        let found = rollout.report(flag).map_err(|error| open::rollout_failure(&error))?;
+        status.flags.retain(|report| report.flag == found.flag);
     }
     match args.store.format {
         Format::Human => output.text(&human(&status, args.flag.is_some()))?,

@@ -41,6 +41,7 @@ pub(super) struct FlagView<'p> {
     /// The shared or built-in plan that the flag follows.
     pub(super) plan: Option<&'p str>,
     salt: Option<&'p str>,
+    asked_as: Vec<&'p str>,
     skip_reason: Option<&'p str>,
     pub(super) stages: Vec<StageView<'p>>,
     pub(super) hold_back: Vec<HoldBackView<'p>>,
@@ -163,6 +164,7 @@ impl<'p> FlagView<'p> {
             percent: current.map(|stage| Amount::percent(stage.percent())),
             plan: flag.plan(),
             salt: flag.salt_text(),
+            asked_as: flag.asked_as().collect(),
             skip_reason: flag.skip_reason(),
             stages,
             hold_back: flag
