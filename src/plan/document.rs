@@ -50,6 +50,8 @@ pub struct Document {
     pub(super) directory: Option<PathBuf>,
     /// Further directories that may have `users_file`s.
     pub(super) allowed: Vec<PathBuf>,
+    /// The environment whose values replace the document's.
+    pub(super) environment: Option<Arc<str>>,
     /// The contents of the `users_file`s, by their names in the document. `Some` if a store keeps the document: the
     /// kept copy must be complete without the directory.
     pub(super) files: Option<Arc<Files>>,
@@ -78,9 +80,16 @@ impl Document {
     /// character TOML.
     #[must_use]
     pub fn new(bytes: impl Into<Vec<u8>>) -> Document {
-        let (name, format, directory, allowed) = (None, None, None, Vec::new());
-        let (bytes, files, is_kept) = (bytes.into(), None, false);
-        Document { bytes, name, format, directory, allowed, files, is_kept }
+        Document {
+            bytes: bytes.into(),
+            name: None,
+            format: None,
+            directory: None,
+            allowed: Vec::new(),
+            environment: None,
+            files: None,
+            is_kept: false,
+        }
     }
 
     /// Reads a document from a file.
@@ -117,6 +126,34 @@ impl Document {
     #[must_use]
     pub fn format(mut self, format: Format) -> Document {
         self.format = Some(format);
+        self
+    }
+
+    /// Chooses an environment: the values of `[environments.NAME]` replace the document's.
+    ///
+    /// An unknown name is an error when the document is parsed.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::{Document, Gate};
+    ///
+    /// let document = Document::new("
+    ///     schema = 1
+    ///     flags.search.stage = 'off'
+    ///     environments.staging.flags.search.stage = 'ga'
+    /// ");
+    /// let staging = Gate::from_document(document.clone().environment("staging"))?;
+    /// assert!(staging.is_enabled("user-42", "search"));
+    /// assert!(!Gate::from_document(document.clone())?.is_enabled("user-42", "search"));
+    ///
+    /// let error = Gate::from_document(document.environment("stagin")).unwrap_err();
+    /// assert_eq!(error.problems()[0].hint(), "did you mean `staging`? write one of: staging");
+    /// # Ok::<(), stagegate::PlanError>(())
+    /// ```
+    #[must_use]
+    pub fn environment(mut self, name: impl Into<Arc<str>>) -> Document {
+        self.environment = Some(name.into());
         self
     }
 
@@ -292,6 +329,7 @@ impl fmt::Debug for Document {
             .field("format", &self.format)
             .field("directory", &self.directory)
             .field("allowed", &self.allowed)
+            .field("environment", &self.environment)
             .field("bytes", &self.bytes.len())
             .field("files", &files)
             .finish()

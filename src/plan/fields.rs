@@ -133,7 +133,11 @@ impl<'n, 'a> Fields<'n, 'a> {
         for entry in self.entries {
             if !self.known.contains(&&*entry.key) && !report.count_if_full() {
                 // List every name: the reader of the error may have no other documentation at hand.
-                let hint = one_of_first(&entry.key, self.known.iter().copied(), usize::MAX);
+                let known = self.known.iter().copied();
+                // The table cannot have a field twice, so a field that it has is not meant.
+                let is_free = |name: &&str| self.entries.iter().all(|entry| entry.key != *name);
+                let near = nearest(&entry.key, known.clone().filter(is_free));
+                let hint = hint_of(near, known, usize::MAX);
                 let path = self.path.field(&entry.key);
                 report.problem(entry.key_span.clone(), &path, "unknown field".to_owned(), hint);
             }
@@ -244,18 +248,12 @@ pub(super) fn string<'n, 'a>(
 
 /// Returns a hint that lists names, with the nearest name first: "did you mean `pilot`? write one of: off, pilot".
 pub(crate) fn one_of<'s>(found: &str, names: impl Iterator<Item = &'s str> + Clone) -> String {
-    one_of_first(found, names, LISTED_NAMES)
+    hint_of(nearest(found, names.clone()), names, LISTED_NAMES)
 }
 
-/// Returns the hint of [`one_of`] with at most `listed` names.
-fn one_of_first<'s>(
-    found: &str,
-    names: impl Iterator<Item = &'s str> + Clone,
-    listed: usize,
-) -> String {
-    let did_you_mean = nearest(found, names.clone())
-        .map(|name| format!("did you mean `{name}`? "))
-        .unwrap_or_default();
+/// Returns the hint of [`one_of`] with this nearest name and at most `listed` names.
+fn hint_of<'s>(near: Option<&str>, names: impl Iterator<Item = &'s str>, listed: usize) -> String {
+    let did_you_mean = near.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
     let (mut list, mut more) = (Vec::new(), 0);
     for name in names {
         if list.len() < listed { list.push(name) } else { more += 1 }

@@ -25,6 +25,9 @@ pub const MAX_GROUPS: usize = 10_000;
 /// Shared plans of a document.
 pub const MAX_PLANS: usize = 10_000;
 
+/// Environments of a document. Reading a document reads it once more for each environment.
+pub const MAX_ENVIRONMENTS: usize = 16;
+
 /// Stages of one plan.
 pub const MAX_STAGES: usize = 64;
 

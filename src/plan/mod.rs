@@ -4,6 +4,7 @@
 
 mod channels;
 mod document;
+mod environments;
 mod error;
 mod fields;
 mod flag_names;
@@ -87,6 +88,8 @@ pub struct Plan {
     per_update: Percent,
     /// The groups with an empty `users_file` and without `may_be_empty`, each with the span of the file's name.
     empty_lists: Arc<[(Arc<Group>, Range<usize>)]>,
+    /// The names of the environments, in the document's order.
+    environments: Arc<[Key]>,
     warnings: Arc<[Problem]>,
 }
 
@@ -119,11 +122,11 @@ impl Plan {
         let read = document.checked_text(&mut report).and_then(|text| {
             report.read_from(text);
             let root = format::parse(document.format_of(text), text, &mut report)?;
-            read_root(&root, &document, &mut report)
+            read_environments(root, text, &document, &mut report)
         });
         let warnings = report.finish()?.into();
         match read {
-            Some(Root { header, flags, metrics, per_update, empty_lists }) => {
+            Some((Root { header, flags, metrics, per_update, empty_lists }, environments)) => {
                 let (document, metrics) = (Arc::new(document), Arc::new(metrics));
                 let empty_lists = empty_lists.into();
                 let asked_as = asked_as(&flags);
@@ -135,6 +138,7 @@ impl Plan {
                     metrics,
                     per_update,
                     empty_lists,
+                    environments,
                     warnings,
                 })
             }
@@ -185,6 +189,38 @@ impl Plan {
         }
         let found = self.asked_as.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
         self.asked_as.get(found).map(|(_, key)| key.as_str())
+    }
+
+    /// Returns the environment that was chosen with [`Document::environment`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::{Document, Plan};
+    ///
+    /// let document = Document::new("
+    ///     schema = 1
+    ///     flags.search.stage = 'pilot'
+    ///     environments.staging.flags.search.stage = 'ga'
+    /// ");
+    /// let plan = Plan::parse(document.clone().environment("staging"))?;
+    /// assert_eq!(plan.environment(), Some("staging"));
+    /// assert_eq!(plan.flag("search").unwrap().stage(), "ga");
+    ///
+    /// let base = Plan::parse(document)?;
+    /// assert_eq!(base.environment(), None);
+    /// assert_eq!(base.flag("search").unwrap().stage(), "pilot");
+    /// assert_eq!(base.environments().collect::<Vec<_>>(), ["staging"]);
+    /// # Ok::<(), stagegate::PlanError>(())
+    /// ```
+    #[must_use]
+    pub fn environment(&self) -> Option<&str> {
+        self.document.environment.as_deref()
+    }
+
+    /// Returns the names of the document's environments, in the document's order.
+    pub fn environments(&self) -> impl Iterator<Item = &str> {
+        self.environments.iter().map(Key::as_str)
     }
 
     /// Returns the metrics that the document declares, sorted by name.
@@ -321,6 +357,41 @@ fn asked_as(flags: &[PlannedFlag]) -> Arc<[(Box<str>, Key)]> {
     asked_as.into()
 }
 
+/// Reads a document with all its environments. Returns the plan of the chosen environment and the names of all.
+///
+/// `None` after a problem that leaves no plan to read.
+fn read_environments<'a>(
+    mut root: node::Node<'a>,
+    text: &'a str,
+    document: &Document,
+    report: &mut Report<'a>,
+) -> Option<(Root, Arc<[Key]>)> {
+    let entry = environments::take(&mut root);
+    let mut chosen = read_root(&root, document, report);
+    let environments = entry.as_ref().map(|entry| environments::read(entry, &root, report));
+    let mut names = Vec::new();
+    for environment in environments.unwrap_or_default() {
+        let mut of_environment = Report::new(document.label().into());
+        of_environment.read_from(text);
+        let read = read_root(&environment.root, document, &mut of_environment);
+        let path = Path::root();
+        let path = path.field("environments");
+        report.add_new(of_environment, &path.field(environment.name.as_str()));
+        if document.environment.as_deref() == Some(environment.name.as_str()) {
+            chosen = read;
+        }
+        names.push(environment.name);
+    }
+    if let Some(wanted) = &document.environment
+        && names.iter().all(|name| name.as_str() != &**wanted)
+    {
+        let hint = one_of(wanted, names.iter().map(Key::as_str));
+        let message = format!("found no environment `{}`", Excerpt(wanted));
+        report.problem(0..0, &Path::root(), message, hint);
+    }
+    Some((chosen?, names.into()))
+}
+
 /// Reads the top-level table. `None` after a problem that leaves no plan to read.
 fn read_root<'a>(
     root: &node::Node<'a>,
@@ -339,6 +410,8 @@ fn read_root<'a>(
     let references = References { groups: &groups, metrics: &metrics, channels: &channels };
     let (plans, idle) = stages::read_plans(fields.take("plans"), &path, references, report);
     let flags = fields.take("flags");
+    // Taken from the root before.
+    fields.know(&["environments"]);
     fields.finish(report);
     let Some(flags) = flags else {
         fields.missing("flags", "write at least one, for example `[flags.new-checkout]`", report);

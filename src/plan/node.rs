@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 /// A value, and the bytes of the document that contain it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Node<'a> {
     pub(super) span: Range<usize>,
     pub(super) value: Value<'a>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Value<'a> {
     Table(Vec<Entry<'a>>),
     Array(Vec<Node<'a>>),
@@ -22,7 +22,7 @@ pub(super) enum Value<'a> {
 }
 
 /// A key and its value. The keys of a table differ.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry<'a> {
     pub(super) key: Cow<'a, str>,
     pub(super) key_span: Range<usize>,

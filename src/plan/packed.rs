@@ -10,6 +10,8 @@ use serde_derive::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::document::{Document, Format, UsersFile};
+use super::error::{Excerpt, PlanError};
+use super::report::Report;
 
 /// The JSON form of a document. The files are in order of their names.
 #[derive(Deserialize, Serialize)]
@@ -19,6 +21,8 @@ struct Packed<'d> {
     name: Option<Cow<'d, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     format: Option<Notation>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    environment: Option<Cow<'d, str>>,
     text: Cow<'d, str>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     files: BTreeMap<Cow<'d, str>, Cow<'d, str>>,
@@ -45,6 +49,28 @@ impl Document {
         Document { files: Some(self.files.clone().unwrap_or_default()), ..self }
     }
 
+    /// Returns the document in an environment. Fails if the document has chosen another one.
+    #[cfg_attr(not(feature = "rollout"), expect(dead_code))]
+    pub(crate) fn in_environment(self, environment: &str) -> Result<Document, PlanError> {
+        match &self.environment {
+            Some(other) if **other != *environment => {
+                let mut report = Report::new(self.label().into());
+                report.document_problem(
+                    format!(
+                        "found environment `{}`, but this rollout is for `{environment}`",
+                        Excerpt(other)
+                    ),
+                    "leave the environment out, or start another rollout in another store",
+                );
+                Err(report
+                    .finish()
+                    .err()
+                    .unwrap_or_else(|| PlanError::unexplained(self.label().into())))
+            }
+            _ => Ok(self.environment(environment)),
+        }
+    }
+
     /// Returns the document with files that were already read. The keys are the names in the document.
     #[cfg_attr(not(feature = "follow"), expect(dead_code))]
     pub(crate) fn with_files(self, files: BTreeMap<String, UsersFile>) -> Document {
@@ -58,7 +84,7 @@ impl Document {
         files.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
-    /// Returns a hash of the document's bytes and of the files that were read for it.
+    /// Returns a hash of the document's bytes, its environment, and the files that were read for it.
     #[cfg_attr(not(feature = "follow"), expect(dead_code))]
     pub(crate) fn content(&self) -> u128 {
         let mut hash = Xxh3::new();
@@ -68,6 +94,9 @@ impl Document {
             hash.update(bytes);
         };
         add(&self.bytes);
+        if let Some(environment) = &self.environment {
+            add(environment.as_bytes());
+        }
         if let Some(files) = &self.files {
             for (name, read) in &*files.lock().unwrap_or_else(PoisonError::into_inner) {
                 if let Ok(bytes) = read {
@@ -95,6 +124,7 @@ impl Document {
                 Format::Toml => Notation::Toml,
                 Format::Json => Notation::Json,
             }),
+            environment: self.environment.as_deref().map(Cow::Borrowed),
             text: text(&self.bytes)?,
             files: files?,
         };
@@ -119,6 +149,7 @@ impl Document {
                 Notation::Toml => Format::Toml,
                 Notation::Json => Format::Json,
             }),
+            environment: packed.environment.map(Arc::from),
             // The packed files are complete, so no directory is searched.
             directory: None,
             allowed: Vec::new(),
@@ -141,15 +172,18 @@ mod tests {
             std::env::temp_dir().join(format!("stagegate-packed-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory for the test");
         fs::write(directory.join("team.txt"), "ana\nben\n").expect("a file for the test");
-        let text = "schema = 1\n[groups.team]\nusers_file = \"team.txt\"\n[flags.a]\nstage = \"s\"\n\
-                    stages = [{ name = \"s\", groups = [\"team\"] }]";
+        let text = "schema = 1\n[groups.team]\nusers_file = \"team.txt\"\n[flags.a]\nstage = \"off\"\n\
+                    stages = [{ name = \"s\", groups = [\"team\"] }]\n\
+                    [environments.staging.flags.a]\nstage = \"s\"";
         let document = Document::new(text).name("shop/rollout.toml").directory(&directory);
+        let document = document.environment("staging");
         let plan = Plan::parse(document.keeping_files()).expect("a plan");
         let packed = plan.document().pack().expect("text");
         fs::remove_dir_all(&directory).expect("the test's own directory");
 
         let unpacked = Document::unpack(&packed).expect("packed before");
         assert_eq!(unpacked.label(), "rollout.toml");
+        assert_eq!(unpacked.environment.as_deref(), Some("staging"));
         assert_eq!(unpacked.pack().as_ref(), Some(&packed));
         let again = Plan::parse(unpacked).expect("the same plan");
         let ana = again.flag("a").expect("a flag").explain("ana");

@@ -186,6 +186,23 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Adds the problems and warnings of an environment, at `path`, that the document does not have without it.
+    pub(super) fn add_new(&mut self, other: Report<'a>, path: &Path<'_>) {
+        let placed = |problem: Problem| {
+            let dot = if problem.path.is_empty() { "" } else { "." };
+            Problem { path: format!("{path}{dot}{}", problem.path), ..problem }
+        };
+        let problems =
+            other.problems.into_iter().filter(|problem| !self.problems.contains(problem));
+        let problems: Vec<Problem> = problems.map(placed).collect();
+        let warnings =
+            other.warnings.into_iter().filter(|warning| !self.warnings.contains(warning));
+        let warnings: Vec<Problem> = warnings.map(placed).collect();
+        problems.into_iter().for_each(|problem| self.add(problem));
+        self.warnings.extend(warnings);
+        self.warnings.truncate(MAX_PROBLEMS);
+    }
+
     /// Returns the bytes as text. Adds a problem at the first byte that is not UTF-8.
     pub(super) fn utf8<'b>(&mut self, bytes: &'b [u8], what: &str) -> Option<&'b str> {
         let file = Arc::clone(&self.file);

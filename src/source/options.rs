@@ -25,6 +25,7 @@ pub struct FollowOptions {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) observers: Vec<Arc<dyn FollowObserver>>,
     pub(super) last_known_good: Option<PathBuf>,
+    pub(super) environment: Option<Arc<str>>,
     pub(super) without_document: WithoutDocument,
     pub(super) has_thread: bool,
 }
@@ -49,6 +50,7 @@ impl FollowOptions {
             clock: Arc::new(SystemClock::new()),
             observers: Vec::new(),
             last_known_good: None,
+            environment: None,
             without_document: WithoutDocument::Refuse,
             has_thread: true,
         }
@@ -69,6 +71,13 @@ impl FollowOptions {
     #[must_use]
     pub fn last_known_good(mut self, path: impl Into<PathBuf>) -> FollowOptions {
         self.last_known_good = Some(path.into());
+        self
+    }
+
+    /// Chooses the [environment](crate::Document::environment) of every document.
+    #[must_use]
+    pub fn environment(mut self, name: impl Into<Arc<str>>) -> FollowOptions {
+        self.environment = Some(name.into());
         self
     }
 
@@ -105,6 +114,7 @@ impl fmt::Debug for FollowOptions {
         f.debug_struct("FollowOptions")
             .field("observers", &self.observers.len())
             .field("last_known_good", &self.last_known_good)
+            .field("environment", &self.environment)
             .field("without_document", &self.without_document)
             .field("has_thread", &self.has_thread)
             .finish_non_exhaustive()

@@ -50,6 +50,8 @@ struct Poller {
     source: Box<dyn Source>,
     pace: Pace,
     last_known_good: Option<LastKnownGood>,
+    /// The environment of every document. `None`: the environment that the source has chosen, if any.
+    environment: Option<Arc<str>>,
     /// The content hash of the document that was applied last.
     applied: Option<u128>,
     /// The content hash and the error of the last refused document, if nothing was applied since.
@@ -74,13 +76,22 @@ impl Shared {
         let pace = Pace::new(source.interval());
         let last_known_good = options.last_known_good.map(LastKnownGood::new);
         let (applied, refused, events) = (None, None, Vec::new());
+        let environment = options.environment;
         Shared {
             gate,
             clock: options.clock,
             signal: Arc::default(),
             updates: Arc::default(),
             observers: options.observers,
-            poller: Mutex::new(Poller { source, pace, last_known_good, applied, refused, events }),
+            poller: Mutex::new(Poller {
+                source,
+                pace,
+                last_known_good,
+                environment,
+                applied,
+                refused,
+                events,
+            }),
             state: Mutex::new(State {
                 freshness: Freshness::NotReady,
                 confirmed: None,
@@ -141,7 +152,7 @@ impl Shared {
     }
 
     fn apply(&self, poller: &mut Poller, document: Document) -> Result<Refreshed, FollowError> {
-        let document = document.keeping_files();
+        let document = poller.in_environment(document).keeping_files();
         let content = document.content();
         if poller.applied == Some(content) {
             poller.refused = None;
@@ -214,6 +225,7 @@ impl Shared {
         let file = poller.last_known_good.as_ref().ok_or(None)?;
         let now = self.clock.now();
         let (document, written) = file.read()?;
+        let document = poller.in_environment(document);
         let content = document.content();
         self.gate.update(document).map_err(|error| Some(file.read_error(&error)))?;
         poller.applied = Some(content);
@@ -296,6 +308,13 @@ impl State {
 }
 
 impl Poller {
+    fn in_environment(&self, document: Document) -> Document {
+        match &self.environment {
+            Some(environment) => document.environment(Arc::clone(environment)),
+            None => document,
+        }
+    }
+
     fn fetch(&mut self) -> Result<Fetched, SourceError> {
         let fetched = catch_unwind(AssertUnwindSafe(|| self.source.fetch()));
         fetched.unwrap_or_else(|_| Err(SourceError::new("the source panicked")))

@@ -93,7 +93,7 @@ pub(crate) struct Check {
     #[arg(required = true, value_name = "DOCUMENT")]
     pub(crate) documents: Vec<PathBuf>,
     #[command(flatten)]
-    pub(crate) lists: Lists,
+    pub(crate) reading: Reading,
     /// Treat warnings as errors.
     #[arg(long)]
     pub(crate) strict: bool,
@@ -111,14 +111,17 @@ pub(crate) struct Schema {
     pub(crate) format: Format,
 }
 
-/// The places of lists of users.
-#[derive(Args, Debug)]
-pub(crate) struct Lists {
+/// How to read a document.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Reading {
     /// Allow `users_file`s in DIR and below it; repeatable.
     ///
     /// By default, a `users_file` is below the document's directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) lists_from: Vec<PathBuf>,
+    /// Use the document's values for an environment.
+    #[arg(long, env = "STAGEGATE_ENVIRONMENT", value_name = "NAME")]
+    pub(crate) environment: Option<String>,
 }
 
 /// The document to read and the flag to select.
@@ -127,7 +130,7 @@ pub(crate) struct Input {
     /// Plan document; `-` reads standard input.
     pub(crate) document: PathBuf,
     #[command(flatten)]
-    pub(crate) lists: Lists,
+    pub(crate) reading: Reading,
     /// Select a flag; optional if the document has only one.
     #[arg(long, short)]
     pub(crate) flag: Option<String>,
@@ -139,7 +142,7 @@ pub(crate) struct Show {
     /// Plan document; `-` reads standard input.
     pub(crate) document: PathBuf,
     #[command(flatten)]
-    pub(crate) lists: Lists,
+    pub(crate) reading: Reading,
     /// Show only this flag.
     #[arg(long, short)]
     pub(crate) flag: Option<String>,
@@ -259,12 +262,12 @@ Examples:
   stagegate explain rollout.toml user-42 new-checkout --attribute region=eu-north
   stagegate explain /var/lib/shop/rollout user-42 new-checkout --at 2026-01-10T03:00:00Z")]
 pub(crate) struct Explain {
+    #[command(flatten)]
+    pub(crate) reading: Reading,
     /// Plan document, or the directory of a store.
     ///
     /// `-` reads a document from standard input. A store answers from its journal.
     pub(crate) document: PathBuf,
-    #[command(flatten)]
-    pub(crate) lists: Lists,
     /// User key.
     #[arg(allow_negative_numbers = true)]
     pub(crate) user: String,
@@ -294,12 +297,12 @@ Examples:
   stagegate diff rollout.toml rollout.new.toml
   stagegate diff rollout.toml rollout.new.toml --users users.txt")]
 pub(crate) struct Diff {
+    #[command(flatten)]
+    pub(crate) reading: Reading,
     /// Document in force; `-` reads standard input.
     pub(crate) old: PathBuf,
     /// New document; `-` reads standard input.
     pub(crate) new: PathBuf,
-    #[command(flatten)]
-    pub(crate) lists: Lists,
     /// List the users in FILE who gain or lose a flag.
     ///
     /// FILE has one key per line, then attributes as `<TAB>name=value`. `-` reads standard input.

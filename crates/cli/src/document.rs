@@ -7,15 +7,18 @@ use serde::Serialize;
 use stagegate::model::FlagPlan;
 use stagegate::{Document, Plan, Problem, guard, limits};
 
-use crate::args::{Format, Lists};
+use crate::args::{Format, Reading};
 use crate::excerpt;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Reads a document. `-` is standard input.
-pub(crate) fn read(path: &Path, lists: &Lists) -> Result<Document, Failure> {
-    let document = read_alone(path)?;
-    Ok(lists.lists_from.iter().fold(document, Document::allowing))
+/// Reads a document as the arguments say. `-` is standard input.
+pub(crate) fn read(path: &Path, reading: &Reading) -> Result<Document, Failure> {
+    let document = reading.lists_from.iter().fold(read_alone(path)?, Document::allowing);
+    Ok(match &reading.environment {
+        Some(name) => document.environment(&**name),
+        None => document,
+    })
 }
 
 fn read_alone(path: &Path) -> Result<Document, Failure> {
@@ -34,12 +37,12 @@ fn read_alone(path: &Path) -> Result<Document, Failure> {
 /// Reads and parses a document. Prints the problems of an invalid one.
 pub(crate) fn plan(
     path: &Path,
-    lists: &Lists,
+    reading: &Reading,
     verb: &str,
     format: Format,
     output: &Output,
 ) -> Result<Plan, Failure> {
-    parse(&read(path, lists)?, verb, format, output)
+    parse(&read(path, reading)?, verb, format, output)
 }
 
 /// Parses a document. Prints the problems of an invalid one.

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
 
-use crate::args::{Format, Lists, moment};
+use crate::args::{Format, Reading, moment};
 use crate::notifications::NotificationArgs;
 use crate::run_args::{Publish, Run};
 use crate::store_location::{StoreLocation, parse_location};
@@ -151,7 +151,7 @@ pub(crate) struct Start {
     /// Plan document; `-` reads standard input.
     pub(crate) document: PathBuf,
     #[command(flatten)]
-    pub(crate) lists: Lists,
+    pub(crate) reading: Reading,
     #[command(flatten)]
     pub(crate) action: ActionArgs,
 }
@@ -161,7 +161,7 @@ pub(crate) struct Update {
     /// Plan document; `-` reads standard input.
     pub(crate) document: PathBuf,
     #[command(flatten)]
-    pub(crate) lists: Lists,
+    pub(crate) reading: Reading,
     #[command(flatten)]
     pub(crate) action: ActionArgs,
     /// Do not ask for confirmation.

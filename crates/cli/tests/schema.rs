@@ -10,12 +10,13 @@ use serde_json::{Map, Value, json};
 use stagegate::{Document, Plan, model};
 
 /// The heading in `docs/plans.md` for the fields of each part of the schema.
-const HEADINGS: [(&str, &str); 25] = [
+const HEADINGS: [(&str, &str); 26] = [
     ("Document", "## Top level"),
     ("Flag", "## `[flags.KEY]`"),
     ("Plan", "## `[plans.NAME]`"),
     ("Channels", "## `[channels]`"),
     ("Limits", "## `[limits]`"),
+    ("Environment", "## `[environments.NAME]`"),
     ("Group", "## `[groups.NAME]`"),
     ("Metric", "## `[metrics.NAME]`"),
     ("Prometheus", "### `source`"),

@@ -43,6 +43,26 @@ pub(super) struct Document {
     /// Plans that flags share.
     #[schemars(extend("maxProperties" = 10_000))]
     plans: Option<BTreeMap<Key, Plan>>,
+    /// Values that an environment has in place of the document's.
+    #[schemars(extend("maxProperties" = 16))]
+    environments: Option<BTreeMap<Key, Environment>>,
+}
+
+/// The values of an environment. Each field of a flag or a metric replaces that field of the document. A group replaces
+/// the document's group.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Environment {
+    /// The channels that differ.
+    channels: Option<Channels>,
+    /// The limits that differ.
+    limits: Option<Limits>,
+    /// The fields of flags that differ. The document has each of these flags.
+    flags: Option<BTreeMap<Key, Flag>>,
+    /// The groups that differ.
+    groups: Option<BTreeMap<Key, Group>>,
+    /// The fields of metrics that differ.
+    metrics: Option<BTreeMap<Key, BTreeMap<String, serde_json::Value>>>,
 }
 
 /// The channels for the messages to each audience.

@@ -59,6 +59,8 @@ pub struct RolloutStatus {
     pub head: (u64, Hash),
     /// The hash of the document in force.
     pub document: Hash,
+    /// The [environment](crate::Document::environment) that the rollout is for. `None` if the document chose none.
+    pub environment: Option<Box<str>>,
     /// The gate's version.
     pub version: u64,
     /// The time of this status.
@@ -143,6 +145,7 @@ impl Shared {
             store: self.label.clone(),
             head: state.head,
             document: state.document,
+            environment: state.plan.environment().map(Box::from),
             version: self.gate.version(),
             now: stamp,
             age: state.written_at.and_then(|written| wall_age(stamp.at, written)),

@@ -19,7 +19,7 @@ impl Rollout {
         by: &str,
         document: Document,
     ) -> Result<Vec<FlagChange>, RolloutError> {
-        let (plan, packed) = parse_and_pack(document)?;
+        let (plan, packed) = parse_and_pack(self.shared.in_environment(document)?)?;
         let updated = {
             let mut backend = self.shared.lock_backend();
             self.shared.update(&mut backend, &machine::truncated(by), &plan, &packed)
@@ -63,8 +63,19 @@ impl Shared {
             .failed(StoreError::conflict("other processes wrote first each time; try again")))
     }
 
+    /// Returns the document in the environment of the rollout. Fails for a document in another environment.
+    fn in_environment(&self, document: Document) -> Result<Document, RolloutError> {
+        let plan = Arc::clone(&self.lock_live().state.plan);
+        match plan.environment() {
+            Some(environment) => document
+                .in_environment(environment)
+                .map_err(|error| Kind::Document { error }.into()),
+            None => Ok(document),
+        }
+    }
+
     pub(super) fn preview(&self, document: Document) -> Result<Vec<FlagChange>, RolloutError> {
-        let (plan, packed) = parse_and_pack(document)?;
+        let (plan, packed) = parse_and_pack(self.in_environment(document)?)?;
         let known = self.lock_live().state.document;
         if known == Hash::of(&packed) { Ok(Vec::new()) } else { self.changes(&plan) }
     }

@@ -92,6 +92,12 @@ impl PublishedDocument {
             let reason = plan.flag(&flag.flag).and_then(|flag| flag.skip_reason());
             (flag.flag.clone(), FlagDeclaration::of(flag, reason))
         });
+        if let Some(environment) = plan.environment() {
+            return Err(not_published(&format!(
+                "the rollout is for environment `{environment}`, and a document with the stages of one \
+                 environment cannot be written yet; let the followers read the store instead"
+            )));
+        }
         PublishedDocument::new(plan.document(), flags.collect(), MAX_DOCUMENT_BYTES)
     }
 

@@ -14,7 +14,7 @@ use crate::output::Output;
 pub(crate) fn run(args: &Check, output: &Output) -> Result<Answer, Failure> {
     let mut checked = Vec::with_capacity(args.documents.len());
     for path in &args.documents {
-        let document = document::read(path, &args.lists)?;
+        let document = document::read(path, &args.reading)?;
         let read = Plan::parse(&document);
         let warnings = match &read {
             Ok(plan) => document::warnings(plan),

@@ -62,7 +62,7 @@ impl Source {
             let message = "a document has no history. Pass the directory of a store with `--at`";
             return Err(Failure::Usage(message.to_owned()));
         }
-        let plan = document::plan(&args.document, &args.lists, "explain", args.format, output)?;
+        let plan = document::plan(&args.document, &args.reading, "explain", args.format, output)?;
         Ok(Source { plan: Arc::new(plan), stage: None, as_of: None })
     }
 

@@ -17,7 +17,7 @@ use crate::output::Output;
 pub(crate) fn run(args: &Responsible, output: &Output) -> Result<Answer, Failure> {
     let plan = document::plan(
         &args.input.document,
-        &args.input.lists,
+        &args.input.reading,
         "responsible",
         args.format,
         output,

@@ -19,8 +19,8 @@ use tally::Tally;
 
 pub(crate) fn run(args: &Diff, output: &Output) -> Result<Answer, Failure> {
     only_one_from_stdin(args)?;
-    let old = document::plan(&args.old, &args.lists, "diff", args.format, output)?;
-    let document = document::read(&args.new, &args.lists)?;
+    let old = document::plan(&args.old, &args.reading, "diff", args.format, output)?;
+    let document = document::read(&args.new, &args.reading)?;
     let new = document::parse(&document, "diff", args.format, output)?;
     let comparison = Comparison::of(&old, &new);
     let tally = match &args.users {

@@ -18,7 +18,7 @@ use crate::terminal::Rows;
 pub(super) fn run(args: &Power, output: &Output) -> Result<Answer, Failure> {
     let plan = document::plan(
         &args.input.document,
-        &args.input.lists,
+        &args.input.reading,
         "guard power",
         args.format,
         output,

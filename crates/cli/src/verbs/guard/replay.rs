@@ -27,7 +27,7 @@ struct Replayed<'p> {
 pub(super) fn run(args: &Replay, output: &Output) -> Result<Answer, Failure> {
     let plan = document::plan(
         &args.input.document,
-        &args.input.lists,
+        &args.input.reading,
         "guard replay",
         args.format,
         output,

@@ -22,7 +22,7 @@ pub(crate) use values::occasion;
 
 pub(crate) fn run(args: &Messages, output: &Output) -> Result<Answer, Failure> {
     let plan =
-        document::plan(&args.input.document, &args.input.lists, "messages", args.format, output)?;
+        document::plan(&args.input.document, &args.input.reading, "messages", args.format, output)?;
     let flag = document::flag(&plan, args.input.flag.as_deref())?;
     check_names(flag, &args.set)?;
     let start = args.start.or_else(|| flag.start());

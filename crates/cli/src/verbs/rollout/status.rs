@@ -33,6 +33,9 @@ pub(super) fn run(args: &Status, output: &Output) -> Result<Answer, Failure> {
 
 fn human(status: &RolloutStatus, whole: bool) -> String {
     let mut text = format!("{}, record {}\n", terminal(&status.store), status.head.0);
+    if let Some(environment) = &status.environment {
+        let _ = writeln!(text, "environment {}", terminal(environment));
+    }
     for notice in &status.notices {
         let _ = writeln!(text, "! {}", terminal(notice));
     }
@@ -101,6 +104,7 @@ struct StatusResult<'s> {
     record: u64,
     hash: String,
     document: String,
+    environment: Option<&'s str>,
     notices: &'s [String],
     last_error: Option<String>,
     flags: Vec<FlagResult<'s>>,
@@ -147,6 +151,7 @@ impl<'s> StatusResult<'s> {
             record: status.head.0,
             hash: status.head.1.to_string(),
             document: status.document.to_string(),
+            environment: status.environment.as_deref(),
             notices: &status.notices,
             last_error: status.last_error.as_ref().map(ToString::to_string),
             flags: status.flags.iter().map(FlagResult::new).collect(),

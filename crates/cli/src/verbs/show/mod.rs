@@ -21,7 +21,7 @@ pub(crate) fn run(args: &Show, output: &Output) -> Result<Answer, Failure> {
         ShowFormat::Json => Format::Json,
         ShowFormat::Human | ShowFormat::Markdown => Format::Human,
     };
-    let plan = document::plan(&args.document, &args.lists, "show", problems, output)?;
+    let plan = document::plan(&args.document, &args.reading, "show", problems, output)?;
     let only = match args.flag.as_deref() {
         Some(key) => Some(document::flag(&plan, Some(key))?),
         None => None,

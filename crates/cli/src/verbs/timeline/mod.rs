@@ -20,7 +20,7 @@ pub(crate) fn run(args: &Timeline, output: &Output) -> Result<Answer, Failure> {
         _ => Format::Human,
     };
     let plan =
-        document::plan(&args.input.document, &args.input.lists, "timeline", problems, output)?;
+        document::plan(&args.input.document, &args.input.reading, "timeline", problems, output)?;
     let flag = document::flag(&plan, args.input.flag.as_deref())?;
     let start = args.start.or(flag.start()).ok_or_else(|| {
         let key = flag.key();
