@@ -3,6 +3,9 @@
 #[doc = include_str!("../docs/plans.md")]
 pub mod plans {}
 
+#[doc = include_str!("../docs/targeting.md")]
+pub mod targeting {}
+
 #[cfg(feature = "rollout")]
 #[doc = include_str!("../docs/rollout.md")]
 pub mod rollout {}

@@ -159,7 +159,7 @@ mod text;
 #[cfg(any(feature = "rollout", feature = "follow"))]
 mod trust;
 
-pub use eval::{AsUser, Evaluation, Reason, Salt, StageName, User, UserKey};
+pub use eval::{AsUser, AttributeValue, Evaluation, Reason, Salt, StageName, User, UserKey};
 pub use gate::{
     AudienceChange, Change, FlagHandle, FlagStatus, Gate, Observer, Pinned, Status, Update,
     UpdateError,

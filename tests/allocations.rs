@@ -9,7 +9,23 @@ use allocation_counter::measure;
 use stagegate::{AsUser, FlagHandle, Gate, User};
 
 /// One flag for each way a plan can decide, and an unknown flag.
-const FLAGS: [&str; 6] = ["split", "listed", "matched", "held", "everybody", "no-such-flag"];
+const FLAGS: [&str; 15] = [
+    "split",
+    "listed",
+    "matched",
+    "held",
+    "everybody",
+    "no-such-flag",
+    "by-company",
+    "by-roles",
+    "by-seats",
+    "tests",
+    "bounds",
+    "within",
+    "only",
+    "requires",
+    "waits",
+];
 
 const ATTRIBUTES: [(&str, &str); 8] = [
     ("region", "eu-west"),
@@ -43,6 +59,43 @@ fn gate() -> Gate {
         [flags.held]
         stage = "expanded"
         hold_back = { many = "ga", eu = "ga" }
+
+        [groups]
+        texts.where = { region = { prefix = "eu-", suffix = "west", contains = "-", not_in = ["eu-east"] }, os = { present = true } }
+        numbers.where = { seats = ">= 10, < 1000.5", ratio = "> 0.25" }
+        versions.where = { app = ">= 4.2.0-rc.1, < 5" }
+        days.where = { since = ">= 2026-01-05, < 2027-01-01" }
+        moments.where = { since = "> 2026-01-05T09:00:00.5+01:00" }
+        admins.where = { role = ["admin"] }
+        companies = { values_of = "organisation", users = ["acme", "7"] }
+        any.any = ["texts", "numbers", "versions", "days", "moments", "companies", { role = ["admin"], active = ["true"] }]
+        [flags.by-company]
+        by = "organisation"
+        stage = "pilot"
+        [flags.by-roles]
+        by = "role"
+        stage = "ga"
+        [flags.by-seats]
+        by = "seats"
+        stage = "ga"
+        [flags.tests]
+        stage = "first"
+        stages = [{ name = "first", groups = ["texts", "admins", "companies"] }]
+        [flags.bounds]
+        stage = "first"
+        stages = [{ name = "first", groups = ["numbers", "versions", "days", "moments"] }]
+        [flags.within]
+        stage = "first"
+        stages = [{ name = "first", percent = 90, within = ["any", "many"] }, { name = "all", percent = 95 }]
+        [flags.only]
+        stage = "ga"
+        only = ["numbers", "any"]
+        [flags.requires]
+        stage = "ga"
+        requires = { only = "ga", tests = "first" }
+        [flags.waits]
+        stage = "expanded"
+        hold_back = { any = { until = "ga", except = ["admins", "versions"] }, days = "never" }
     "#;
     Gate::from_document(text).unwrap()
 }
@@ -92,7 +145,31 @@ fn evaluations_allocate_nothing() {
     let user = ATTRIBUTES
         .into_iter()
         .fold(User::new("user-2000"), |user, (name, value)| user.attribute(name, value));
+    // More attributes than a `User` has room for are allocated when it is built, before the count begins.
+    let typed = User::new("user-3000")
+        .attribute("seats", 250)
+        .attribute("ratio", 0.1 + 0.2)
+        .attribute("active", true)
+        .attribute("organisation", u64::MAX)
+        .attribute("role", "beta")
+        .attribute("role", "admin")
+        .attribute("app", "4.2.0-rc.1.with.a.long.pre-release.of.many.parts.12345678901234567890")
+        .attribute("since", "2026-01-05T23:59:59.999999999+01:00")
+        .attribute("region", "eu-west")
+        .attribute("os", "linux");
+    let unreadable = User::new("user-3001")
+        .attribute("seats", f64::NAN)
+        .attribute("ratio", f64::from_bits(1))
+        .attribute("organisation", "")
+        .attribute("organisation", f64::MIN)
+        .attribute("app", "4.2.0-a-very-long-pre-release..with-an-error")
+        .attribute("app", "no version at all, and longer than any version")
+        .attribute("since", "2026-02-30T99:00:00+99:99")
+        .attribute("since", "9999-12-31T23:59:59-23:59")
+        .attribute("since", "yesterday");
     let counts = [
+        ("typed attributes", count(|| ask(&gate, &handles, &typed))),
+        ("unreadable attributes", count(|| ask(&gate, &handles, &unreadable))),
         ("&str", count(|| ask(&gate, &handles, "user-42"))),
         ("String", count(|| ask(&gate, &handles, &text))),
         ("u64", count(|| ask(&gate, &handles, u64::MAX))),
@@ -105,6 +182,8 @@ fn evaluations_allocate_nothing() {
         // Most users have a cohort for every known flag, and `everybody` is on for all users.
         assert!(yes > 20, "asked by {user}: only {yes} answers of yes");
     }
+    let is_all_on = |flags: &[&str]| flags.iter().all(|flag| gate.is_enabled(&typed, flag));
+    assert!(is_all_on(&["by-roles", "by-seats", "tests", "bounds", "only", "requires"]));
     // Groups decided: listed and matched users have the flag, or are held back.
     let is_on = |flag: &str| gate.is_enabled("user-7", flag) || gate.is_enabled(&user, flag);
     assert!(is_on("listed") && is_on("matched") && !is_on("held"));

@@ -253,6 +253,106 @@ mod through_a_gate {
     }
 }
 
+/// `by`, `within` and conditions equal the golden vectors.
+#[cfg(feature = "toml")]
+mod targeting {
+    use std::collections::BTreeMap;
+    use std::fmt::Write;
+
+    use stagegate::{Gate, Reason};
+
+    use super::*;
+
+    fn vectors(name: &str) -> Vec<Value> {
+        let file: Value = serde_json::from_str(include_str!("data/bucketing.json")).unwrap();
+        items(&file[name]).to_vec()
+    }
+
+    fn quoted(value: &Value) -> String {
+        // TOML reads JSON's escapes.
+        serde_json::to_string(value).unwrap()
+    }
+
+    fn with<'a>(user: User<'a>, value: &'a Value) -> User<'a> {
+        match (value.as_str(), value.as_u64(), value.as_i64()) {
+            (Some(text), ..) => user.attribute("organisation", text),
+            (_, Some(number), _) => user.attribute("organisation", number),
+            (.., number) => user.attribute("organisation", number.unwrap()),
+        }
+    }
+
+    #[test]
+    fn the_lowest_bucket_of_the_unit_counts() {
+        let (mut with_bucket, mut without) = (0, 0);
+        for row in vectors("units") {
+            let salt = quoted(&row[0]);
+            let gate = Gate::from_document(format!(
+                "schema = 1\n[flags.f]\nby = \"organisation\"\nsalt = {salt}\nstage = \"ga\""
+            ));
+            let gate = gate.unwrap();
+            for key in ["ana", "ben"] {
+                let user = items(&row[1]).iter().fold(User::new(key), with);
+                let answer = gate.evaluate(&user, "f");
+                let expected = bucket(&row[2]);
+                assert_eq!(answer.bucket, expected, "{row}");
+                // A user without a unit is in no share, not even in 100%.
+                assert_eq!(answer.enabled, expected.is_some(), "{row}");
+                assert_eq!(answer.reason == Reason::NoUnit, expected.is_none(), "{row}");
+                assert_eq!(gate.is_enabled(&user, "f"), expected.is_some(), "{row}");
+                *if expected.is_some() { &mut with_bucket } else { &mut without } += 1;
+            }
+        }
+        assert!(with_bucket > 1_000 && without > 10, "{with_bucket} {without}");
+    }
+
+    #[test]
+    fn a_share_of_a_group_has_the_buckets_of_a_share_of_all() {
+        let mut gates = BTreeMap::new();
+        let (mut enabled, mut disabled) = (0, 0);
+        for row in vectors("within") {
+            let (salt, percent) = (quoted(&row[0]), percent(&row[2]));
+            let gate = gates.entry((salt.clone(), percent.ppm())).or_insert_with(|| {
+                let document = format!(
+                    "schema = 1\n[groups]\neu.where = {{ region = [\"eu\"] }}\nnobody.users = []\n\
+                     [flags.f]\nsalt = {salt}\nstage = \"s\"\n\
+                     stages = [{{ name = \"s\", percent = {percent}, within = [\"eu\"], groups = [\"nobody\"] }}]"
+                );
+                Gate::from_document(document).unwrap()
+            });
+            let region = if row[3] == 1 { "eu" } else { "us" };
+            let user = User::new(text(&row[1])).attribute("region", region);
+            assert_eq!(gate.is_enabled(&user, "f"), row[4] == 1, "{row}");
+            assert_eq!(gate.evaluate(&user, "f").enabled, row[4] == 1, "{row}");
+            *if row[4] == 1 { &mut enabled } else { &mut disabled } += 1;
+        }
+        assert!(enabled > 200 && disabled > 800, "{enabled} {disabled}");
+    }
+
+    #[test]
+    fn numbers_versions_and_dates_compare_like_the_golden_vectors() {
+        let rows = vectors("conditions");
+        let mut bounds: Vec<(&str, &str)> =
+            rows.iter().map(|row| (text(&row[0]), text(&row[1]))).collect();
+        bounds.dedup();
+        bounds.sort_unstable();
+        bounds.dedup();
+        let mut document = "schema = 1\n".to_owned();
+        for (index, (kind, bound)) in bounds.iter().enumerate() {
+            writeln!(document, "[groups.g{index}]\nwhere = {{ a = {{ {kind} = \"{bound}\" }} }}")
+                .unwrap();
+            writeln!(document, "[flags.f{index}]\nstage = \"s\"").unwrap();
+            writeln!(document, "stages = [{{ name = \"s\", groups = [\"g{index}\"] }}]").unwrap();
+        }
+        let gate = Gate::from_document(document).unwrap();
+        for row in &rows {
+            let index = bounds.binary_search(&(text(&row[0]), text(&row[1]))).unwrap();
+            let user = User::new("ana").attribute("a", text(&row[2]));
+            assert_eq!(gate.is_enabled(&user, &format!("f{index}")), row[3] == 1, "{row}");
+        }
+        assert!(rows.len() > 3_000, "{}", rows.len());
+    }
+}
+
 fn items(value: &Value) -> &[Value] {
     value.as_array().unwrap()
 }

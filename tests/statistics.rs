@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::float_arithmetic, reason = "statistics; no decision of the crate is made with it")]
 
+#[cfg(feature = "toml")]
+use stagegate::{Gate, User};
 use stagegate::{Percent, Salt};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -141,6 +143,112 @@ fn xor_would_make_flags_dependent() {
         println!("XOR at {share}%: {failing} of {} pairs fail, |z| at least {least:.2}", z.len());
         assert_eq!(failing, z.len(), "at {share}%");
     }
+}
+
+/// Ten percent of 1,000 companies with 50 users each. A perfect hash is out of 100 ± 30 once in 600 times.
+#[cfg(feature = "toml")]
+#[test]
+fn a_company_has_a_flag_as_a_whole() {
+    let gate = Gate::from_document(
+        r#"
+        schema = 1
+        [groups.listed]
+        users = ["c7-u3", "c11-u0"]
+        [flags.crm]
+        by = "organisation"
+        stage = "pilot"
+        stages = [{ name = "pilot", percent = 10, groups = ["listed"] }]
+    "#,
+    )
+    .unwrap();
+    let (mut companies, mut mixed) = (0, 0);
+    for company in 0..1000 {
+        let organisation = format!("company-{company}");
+        let has_flag = |user: &u32| {
+            let key = format!("c{company}-u{user}");
+            gate.is_enabled(User::new(&key).attribute("organisation", &organisation), "crm")
+        };
+        // Listed users have the flag in any company.
+        let is_listed = |user: u32| matches!((company, user), (7, 3) | (11, 0));
+        let users = (0..50).filter(|user| !is_listed(*user));
+        let (asked, enabled) = (users.clone().count(), users.filter(has_flag).count());
+        companies += u32::from(enabled == asked);
+        mixed += u32::from(enabled != 0 && enabled != asked);
+        assert!((0..50).filter(|user| is_listed(*user)).all(|user| has_flag(&user)));
+    }
+    println!("{companies} of 1,000 companies at 10%, {mixed} mixed");
+    assert_eq!(mixed, 0);
+    assert!((70..=130).contains(&companies), "{companies}");
+    // Without the attribute, a user is in no share, but on the list all the same.
+    assert!(!gate.is_enabled("c8-u3", "crm") && gate.is_enabled("c7-u3", "crm"));
+}
+
+/// 100,000 visitors whose key changes when they log in, and whose device stays.
+#[cfg(feature = "toml")]
+#[test]
+fn a_visitor_keeps_the_flag_at_login() {
+    let gate = Gate::from_document(
+        r#"
+        schema = 1
+        [groups.listed]
+        users = ["user-5"]
+        [flags.crm]
+        by = "device"
+        stage = "half"
+        stages = [{ name = "half", percent = 50, groups = ["listed"] }]
+    "#,
+    )
+    .unwrap();
+    let (mut changed, mut enabled) = (0, 0);
+    for visitor in (0..100_000).filter(|visitor| *visitor != 5) {
+        let device = format!("device-{visitor}");
+        let (before, after) = (format!("anonymous-{visitor}"), format!("user-{visitor}"));
+        let has_flag =
+            |key: &String| gate.is_enabled(User::new(key).attribute("device", &device), "crm");
+        changed += u32::from(has_flag(&before) != has_flag(&after));
+        enabled += u32::from(has_flag(&after));
+    }
+    println!("{enabled} of 100,000 visitors at 50%, {changed} change at login");
+    assert_eq!(changed, 0);
+    // 4.9 standard deviations of 158.
+    assert!((49_225..=50_775).contains(&enabled), "{enabled}");
+    assert!(gate.is_enabled(User::new("user-5").attribute("device", "any"), "crm"));
+}
+
+/// Ten percent of 10,000 users in the EU. 120 users are four standard deviations.
+#[cfg(feature = "toml")]
+#[test]
+fn a_share_of_a_group_is_a_share_of_its_users() {
+    let gate = Gate::from_document(
+        r#"
+        schema = 1
+        [groups.eu]
+        where = { region = ["eu-west", "eu-north"] }
+        [flags.crm]
+        stage = "tenth"
+        stages = [
+            { name = "tenth", percent = 10, within = ["eu"] },
+            { name = "half", percent = 50, within = ["eu"] },
+        ]
+    "#,
+    )
+    .unwrap();
+    let admitted = |region: &str| -> Vec<u32> {
+        let has_flag = |user: &u32| {
+            let key = format!("{region}-{user}");
+            gate.is_enabled(User::new(&key).attribute("region", region), "crm")
+        };
+        (0..10_000).filter(has_flag).collect()
+    };
+    let (tenth, others) = (admitted("eu-west"), admitted("us-east"));
+    println!("{} of 10,000 in the EU at 10%, {} elsewhere", tenth.len(), others.len());
+    assert!((880..=1_120).contains(&tenth.len()), "{}", tenth.len());
+    assert!(others.is_empty());
+    gate.set_stage("crm", "half").unwrap();
+    let half = admitted("eu-west");
+    assert!((4_755..=5_245).contains(&half.len()), "{}", half.len());
+    assert!(tenth.iter().all(|user| half.binary_search(user).is_ok()));
+    assert!(admitted("us-east").is_empty());
 }
 
 /// Returns the chi-square statistic of the buckets over 1,000 equal parts.

@@ -458,3 +458,44 @@ fn flag_names_of_every_length_are_found_before_and_after_updates() {
     }
     assert!(!gate.is_enabled(1, ""));
 }
+
+/// A copy of a flag remembers few units, and an entry by name serves other flags later.
+#[test]
+fn a_changed_unit_is_followed_by_every_api() {
+    let units =
+        ["organisation", "device", "", "session", "tenant", "team", "organisation", "", "team"];
+    let document = |n: usize, unit: &str| {
+        let by = if unit.is_empty() { String::new() } else { format!("by = \"{unit}\"\n") };
+        format!(
+            "schema = 1\n[limits]\nper_update = 100\n[flags.a]\nskip_reason = \"{n}\"\nstage = \"half\"\n{by}\
+             stages = [{{ name = \"half\", percent = 50 }}]\n[flags.b]\nstage = \"half\"\n\
+             stages = [{{ name = \"half\", percent = 50 }}]\n"
+        )
+    };
+    let gate = Gate::from_document(document(0, units[0])).unwrap();
+    let handle = gate.flag("a");
+    for (n, unit) in units.iter().enumerate() {
+        if n > 0 {
+            gate.update(document(n, unit)).unwrap();
+        }
+        let pinned = gate.pin();
+        let salt = stagegate::Salt::new("a");
+        for user in 0..100 {
+            let (key, value) = (format!("user-{user}"), format!("{unit}-{}", user / 2));
+            let with_unit = User::new(&key).attribute(unit, &value);
+            let without = User::new(&key).attribute("other", &value).attribute(unit, "");
+            let expected = |user: &User<'_>, text: Option<&str>| {
+                let share = stagegate::Percent::from_ppm(500_000).unwrap();
+                let expected = text.is_some_and(|text| share.contains(salt.bucket(text)));
+                assert_eq!(pinned.is_enabled(user, "a"), expected, "{unit}");
+                assert_eq!(gate.is_enabled(user, "a"), expected, "{unit}");
+                assert_eq!(handle.is_enabled(user), expected, "{unit}");
+                assert_eq!(gate.flag("a").is_enabled(user), expected, "{unit}");
+                assert_eq!(gate.evaluate(user, "a").enabled, expected, "{unit}");
+            };
+            let of_key = if unit.is_empty() { Some(&*key) } else { None };
+            expected(&with_unit, of_key.or(Some(&*value)));
+            expected(&without, of_key);
+        }
+    }
+}

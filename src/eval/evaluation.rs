@@ -29,9 +29,10 @@ pub struct Evaluation {
     pub reason: Reason,
     /// The flag's stage, which may be [`StageName::OFF`]; `None` for an unknown flag.
     pub stage: Option<StageName>,
-    /// The earliest stage whose audience holds the user; `None` if no stage does.
+    /// The earliest stage whose audience holds the user; `None` if no stage does. Does not look at required flags.
     pub cohort: Option<StageName>,
-    /// The user's bucket for the flag's salt, 0 to 2^64 - 1; `None` for an unknown flag.
+    /// The user's bucket for the flag's salt, 0 to 2^64 - 1, of the user key or of the flag's unit (`by`). `None` for
+    /// an unknown flag, and for a user without a value of the unit.
     pub bucket: Option<u64>,
     /// The version of the snapshot that answered.
     pub version: u64,
@@ -39,8 +40,8 @@ pub struct Evaluation {
 
 /// The rule that decided. [`as_str`](Reason::as_str) returns the name that `OpenFeature` uses.
 ///
-/// If several rules apply, the first in this order is the reason: unknown, off, held back, everybody, percentage,
-/// group.
+/// If several rules apply, the first in this order is the reason: unknown, off, prerequisite, excluded, held back,
+/// everybody, percentage, group, no unit.
 ///
 /// # Example
 ///
@@ -57,7 +58,11 @@ pub enum Reason {
     FlagNotFound,
     /// The flag is off, before its first stage (`DISABLED`).
     Off,
-    /// The user is in a group that waits for a later stage (`TARGETING_MATCH`).
+    /// A flag that this flag requires has not reached its stage, or the user does not have it (`TARGETING_MATCH`).
+    Prerequisite,
+    /// The user is in no group of the flag's `only` (`TARGETING_MATCH`).
+    Excluded,
+    /// The user is in a group that waits for a later stage, or never has the flag (`TARGETING_MATCH`).
     HeldBack,
     /// The flag's stage admits every user (`STATIC`).
     Static,
@@ -65,7 +70,9 @@ pub enum Reason {
     Split,
     /// The user is in a group of a reached stage (`TARGETING_MATCH`).
     TargetingMatch,
-    /// The stage has no percentage, and the user is in no group (`DEFAULT`).
+    /// The user has no value of the attribute whose values the percentage refers to (`DEFAULT`).
+    NoUnit,
+    /// The stage has no percentage of which the user is a part, and the user is in no group (`DEFAULT`).
     Default,
 }
 
@@ -76,10 +83,12 @@ impl Reason {
         match self {
             Reason::FlagNotFound => "ERROR",
             Reason::Off => "DISABLED",
-            Reason::HeldBack | Reason::TargetingMatch => "TARGETING_MATCH",
+            Reason::Prerequisite | Reason::Excluded | Reason::HeldBack | Reason::TargetingMatch => {
+                "TARGETING_MATCH"
+            }
             Reason::Static => "STATIC",
             Reason::Split => "SPLIT",
-            Reason::Default => "DEFAULT",
+            Reason::NoUnit | Reason::Default => "DEFAULT",
         }
     }
 }

@@ -8,6 +8,7 @@ use super::filter::ListFilter;
 use super::stage::{Position, StageDefinition};
 use super::stage_name::StageName;
 use super::user::AsUser;
+use super::user_set::UserSet;
 use crate::key::Key;
 
 /// A flag at a position of its plan. The fields are what a check needs; versions share the rest.
@@ -16,9 +17,9 @@ pub(crate) struct Flag {
     pub(super) salt: Salt,
     /// The percentage at `position`.
     pub(super) threshold: Threshold,
-    /// Whether a group can change the decision at `position`.
+    /// Whether more than the user's bucket can change the decision at `position`.
     pub(super) targeted: bool,
-    /// Whether the definition names a group.
+    /// Whether the definition names a group or has [`Targeting`].
     pub(super) grouped: bool,
     position: Position,
     /// The position of the flag's `stage` in the document.
@@ -37,9 +38,35 @@ pub(crate) struct FlagDefinition {
     /// In order. Percentages never fall.
     pub(crate) stages: Arc<[StageDefinition]>,
     pub(crate) hold_back: Box<[HoldBack]>,
-    /// The filter over all users whom the groups list. `None` if no group is named, a group has attribute rules, or the
-    /// flags list more than `MAX_FILTERED_USERS`.
+    /// Boxed to save memory, because few flags have these rules.
+    pub(crate) targeting: Option<Box<Targeting>>,
+    /// The filter over all users whom the groups list. `None` if no group is named, the flag has `targeting`, a group
+    /// looks at attributes, or the flags list more than `MAX_FILTERED_USERS`.
     pub(crate) filter: Option<Box<ListFilter>>,
+}
+
+/// The rules of a flag that look at more than the user's key and the groups of stages and hold-backs.
+///
+/// A flag has them if a stage limits its percentage to groups, too.
+#[derive(Debug, Default)]
+pub(crate) struct Targeting {
+    /// The attribute whose values the percentages refer to. `None`: user keys.
+    pub(crate) unit: Option<Box<str>>,
+    /// The groups of which a user must be in one, at every stage. Empty: every user may have the flag.
+    pub(crate) only: Box<[Arc<Group>]>,
+    /// The flags that a user must have, at every stage.
+    pub(crate) requires: Box<[Prerequisite]>,
+    /// Also the flags that the required flags require, each flag once. So a check never looks at one twice.
+    pub(crate) all_required: Box<[Prerequisite]>,
+}
+
+/// A flag that a user must have, and the stage that this flag must have reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Prerequisite {
+    pub(crate) flag: Key,
+    pub(crate) stage: StageName,
+    /// The position of `stage` in the plan of `flag`.
+    pub(crate) position: Position,
 }
 
 /// The optional texts of a flag.
@@ -56,11 +83,25 @@ pub(crate) struct FlagTexts {
 #[derive(Debug)]
 pub(crate) struct HoldBack {
     pub(crate) group: Arc<Group>,
+    /// `NEVER`: the group has the flag at no stage.
     pub(crate) until: Position,
+    /// The groups that do not wait.
+    pub(crate) except: Box<[Arc<Group>]>,
+}
+
+impl HoldBack {
+    pub(crate) fn holds(&self, key: &[u8], user: &impl AsUser) -> bool {
+        self.group.contains(key, user) && !contains(&self.except, key, user)
+    }
+}
+
+/// Returns whether one of the groups contains the user.
+pub(super) fn contains(groups: &[Arc<Group>], key: &[u8], user: &impl AsUser) -> bool {
+    groups.iter().any(|group| group.contains(key, user))
 }
 
 /// A position past every stage, for users whom no stage holds.
-pub(super) const NEVER: Position = Position::MAX;
+pub(crate) const NEVER: Position = Position::MAX;
 
 impl FlagDefinition {
     pub(crate) fn description(&self) -> Option<&str> {
@@ -109,20 +150,62 @@ impl FlagDefinition {
         self.stages.get(..usize::from(position)).unwrap_or(&self.stages)
     }
 
-    /// Returns the groups of the stages and hold-backs. A group that is named twice appears twice.
+    /// Returns every group that the flag names. A group that is named twice appears twice.
     pub(crate) fn groups(&self) -> impl Iterator<Item = &Group> {
-        let granted = self.stages.iter().flat_map(|stage| &stage.groups).map(|group| &**group);
-        granted.chain(self.hold_back.iter().map(|hold| &*hold.group))
+        let stages = self.stages.iter().flat_map(|stage| stage.groups.iter().chain(&stage.within));
+        let holds =
+            self.hold_back.iter().flat_map(|hold| [&hold.group].into_iter().chain(&hold.except));
+        let only = self.targeting.iter().flat_map(|targeting| &targeting.only);
+        stages.chain(holds).chain(only).map(|group| &**group)
+    }
+
+    /// Returns the attribute whose values the percentages refer to; `None` for user keys.
+    pub(crate) fn unit(&self) -> Option<&str> {
+        self.targeting.as_ref()?.unit.as_deref()
+    }
+
+    pub(crate) fn only(&self) -> &[Arc<Group>] {
+        self.targeting.as_ref().map_or(&[], |targeting| &targeting.only)
+    }
+
+    pub(crate) fn requires(&self) -> &[Prerequisite] {
+        self.targeting.as_ref().map_or(&[], |targeting| &targeting.requires)
+    }
+
+    /// Returns the user's bucket: of the user key or, with a unit, the lowest one of the attribute's values. `None` if
+    /// the user has no value.
+    #[inline]
+    pub(crate) fn bucket(&self, key: &[u8], user: &impl AsUser) -> Option<u64> {
+        let Some(unit) = self.unit() else { return Some(self.salt.bucket_of(key)) };
+        let mut lowest = None;
+        user.any_value(unit, &mut |value| {
+            value.with_text(|text| {
+                if !text.is_empty() {
+                    let bucket = self.salt.bucket_of(text.as_bytes());
+                    lowest = Some(lowest.map_or(bucket, |lowest: u64| lowest.min(bucket)));
+                }
+            });
+            false
+        });
+        lowest
+    }
+
+    /// Returns whether the user is in no group of `only`, although there is such a list.
+    pub(crate) fn is_excluded(&self, key: &[u8], user: &impl AsUser) -> bool {
+        !self.only().is_empty() && !contains(self.only(), key, user)
     }
 
     /// Builds the filter over all users whom the groups list, and subtracts their number from `room`.
     ///
-    /// Counts a user of two groups twice. Builds no filter if a group has attribute rules, or the users exceed `room`.
+    /// Counts a user of two groups twice. Builds no filter if more than lists decides, or the users exceed `room`.
     pub(crate) fn with_filter(mut self, room: &mut usize) -> FlagDefinition {
-        let users = |group: &Group| group.rules.is_empty().then(|| group.users.len());
+        let users = |group: &Group| {
+            group.only_lists_users().then(|| group.user_lists().map(UserSet::len).sum::<usize>())
+        };
         let listed: Option<usize> = self.groups().map(users).sum();
+        let listed = listed.filter(|_| self.targeting.is_none());
         if let Some(users) = listed.filter(|users| users <= room && self.names_groups()) {
-            let keys = self.groups().flat_map(|group| group.users.iter());
+            let keys = self.groups().flat_map(Group::user_lists).flat_map(UserSet::iter);
             let buckets = keys.map(|key| self.salt.bucket_of(key));
             self.filter = Some(Box::new(ListFilter::new(users, buckets)));
             *room -= users;
@@ -136,7 +219,7 @@ impl FlagDefinition {
 
     /// Returns the latest stage that the user's groups wait for; 0 if none of them waits.
     pub(super) fn held_until(&self, key: &[u8], user: &impl AsUser) -> Position {
-        let holds = self.hold_back.iter().filter(|hold| hold.group.contains(key, user));
+        let holds = self.hold_back.iter().filter(|hold| hold.holds(key, user));
         holds.map(|hold| hold.until).max().unwrap_or(0)
     }
 
@@ -147,9 +230,19 @@ impl FlagDefinition {
         key: &[u8],
         user: &impl AsUser,
     ) -> Position {
-        let listed =
-            |stage: &StageDefinition| stage.groups.iter().any(|group| group.contains(key, user));
-        self.first(last, listed)
+        self.first(last, |stage| contains(&stage.groups, key, user))
+    }
+
+    /// Returns the first stage up to `last` whose percentage admits the user; `NEVER` if there is none.
+    pub(crate) fn first_share_stage(
+        &self,
+        last: Position,
+        bucket: Option<u64>,
+        key: &[u8],
+        user: &impl AsUser,
+    ) -> Position {
+        let Some(bucket) = bucket else { return NEVER };
+        self.first(last, |stage| stage.threshold.admits(bucket) && stage.is_within(key, user))
     }
 
     /// Returns the first stage up to `last` for which `holds` is true; `NEVER` if there is none.
@@ -170,7 +263,7 @@ impl Flag {
             salt: definition.salt,
             threshold: Threshold::NOBODY,
             targeted: false,
-            grouped: definition.names_groups(),
+            grouped: definition.targeting.is_some() || definition.names_groups(),
             position: 0,
             declared,
             definition,
@@ -192,8 +285,21 @@ impl Flag {
         }
         let holds = || definition.hold_back.iter().any(|hold| hold.until > position);
         let grants = || definition.stages_until(position).iter().any(|s| !s.groups.is_empty());
-        let targeted = position > 0 && (holds() || (!threshold.is_everyone() && grants()));
+        let decides = || holds() || (!threshold.is_everyone() && grants());
+        let targeted = position > 0 && (definition.targeting.is_some() || decides());
         Flag { threshold, targeted, position, ..self.clone() }
+    }
+
+    /// Returns the unit, if the percentage of its values alone decides at `position`.
+    pub(crate) fn sole_unit(&self) -> Option<&str> {
+        let definition = &self.definition;
+        let targeting = definition.targeting.as_ref()?;
+        let reached = definition.stages_until(self.position);
+        let others = !targeting.only.is_empty()
+            || !targeting.requires.is_empty()
+            || definition.hold_back.iter().any(|hold| hold.until > self.position)
+            || reached.iter().any(|stage| !stage.groups.is_empty() || !stage.within.is_empty());
+        targeting.unit.as_deref().filter(|_| !others)
     }
 
     pub(crate) fn definition(&self) -> &FlagDefinition {
@@ -212,7 +318,7 @@ impl Flag {
         self.declared
     }
 
-    /// Returns `false` only if no group lists a user with this bucket, and no group has attribute rules.
+    /// Returns `false` only if the bucket alone decides about a user with this bucket of the user key.
     #[inline(always)]
     pub(super) fn may_list(&self, bucket: u64) -> bool {
         self.definition.filter.as_ref().is_none_or(|filter| filter.may_contain(bucket))

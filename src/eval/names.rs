@@ -16,6 +16,8 @@ pub(crate) struct Names {
     slots: Box<[u32]>,
     /// The names without an index, sorted, each with its slot.
     left_out: Box<[(Box<str>, u32)]>,
+    /// Whether a flag has a name that is not its key, or a name has no index.
+    has_further: bool,
 }
 
 impl Names {
@@ -38,7 +40,8 @@ impl Names {
         let mut left_out: Box<[_]> =
             left_out.map(|((name, slot), _)| (Box::from(*name), *slot)).collect();
         left_out.sort_unstable();
-        Names { id, hash, slots, left_out }
+        let has_further = names.len() > flags.len() || !left_out.is_empty();
+        Names { id, hash, slots, left_out, has_further }
     }
 
     pub(super) fn hash(&self) -> &PerfectHash {
@@ -57,7 +60,7 @@ impl Names {
         if flag.is_some_and(|flag| flag.key().as_str() == name) {
             return Some(slot);
         }
-        self.slot_of_further_name(name, flag, slot)
+        if self.has_further { self.slot_of_further_name(name, flag, slot) } else { None }
     }
 
     /// Returns the slot of a name that is no key with an index. `flag` is the flag at the name's index.

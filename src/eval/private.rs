@@ -2,7 +2,7 @@
 
 use std::fmt::{Debug, Formatter, Result};
 
-use super::audience::AttributeRule;
+use super::condition::{Condition, Test};
 use super::user_set::UserSet;
 
 /// Prints the number of users. Their keys are personal data.
@@ -12,9 +12,23 @@ impl Debug for UserSet {
     }
 }
 
-/// Prints the attribute's name and the number of values. A value may be personal data, such as an address.
-impl Debug for AttributeRule {
+/// Prints the attribute's name and the number of tests. A tested value may be personal data, such as an address.
+impl Debug for Condition {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        write!(f, "AttributeRule({}: {} values)", self.name, self.values.len())
+        write!(f, "Condition({}: {} tests)", self.attribute, self.tests.len())
+    }
+}
+
+impl Debug for Test {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Test::In(values) => write!(f, "In({} values)", values.len()),
+            Test::NotIn(values) => write!(f, "NotIn({} values)", values.len()),
+            Test::Prefix(_) => f.write_str("Prefix"),
+            Test::Suffix(_) => f.write_str("Suffix"),
+            Test::Contains(_) => f.write_str("Contains"),
+            Test::Present => f.write_str("Present"),
+            Test::Within(kind, bounds) => write!(f, "Within({kind:?}, {} bounds)", bounds.len()),
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::audience::Group;
-use super::flag::{Flag, FlagDefinition, HoldBack};
+use super::flag::{Flag, FlagDefinition, HoldBack, Targeting};
 use super::stage::StageDefinition;
 use super::user_set::UserSet;
 use crate::key::Key;
@@ -48,18 +48,23 @@ impl Removed {
 impl FlagDefinition {
     /// Returns the definition without listed users, which takes little memory and can still be compared.
     pub(crate) fn without_users(&self) -> FlagDefinition {
-        let emptied = |group: &Arc<Group>| {
-            let (name, rules, by_file) = (group.name.clone(), group.rules.clone(), group.by_file);
-            Arc::new(Group { name, users: UserSet::default(), rules, by_file })
+        let emptied = |groups: &[Arc<Group>]| -> Box<[Arc<Group>]> {
+            groups.iter().map(|group| Arc::new(group.without_users())).collect()
         };
         let stage = |stage: &StageDefinition| {
-            StageDefinition::new(
-                *stage.name(),
-                stage.percent,
-                stage.groups.iter().map(emptied).collect(),
-            )
+            let (groups, within) = (emptied(&stage.groups), emptied(&stage.within));
+            StageDefinition::new(*stage.name(), stage.percent, groups, within)
         };
-        let hold = |hold: &HoldBack| HoldBack { group: emptied(&hold.group), until: hold.until };
+        let hold = |hold: &HoldBack| {
+            let (group, except) = (Arc::new(hold.group.without_users()), emptied(&hold.except));
+            HoldBack { group, until: hold.until, except }
+        };
+        let targeting = |targeting: &Targeting| Targeting {
+            unit: targeting.unit.clone(),
+            only: emptied(&targeting.only),
+            requires: targeting.requires.clone(),
+            all_required: targeting.all_required.clone(),
+        };
         FlagDefinition {
             key: self.key.clone(),
             salt: self.salt,
@@ -67,7 +72,21 @@ impl FlagDefinition {
             texts: None,
             stages: self.stages.iter().map(stage).collect(),
             hold_back: self.hold_back.iter().map(hold).collect(),
+            targeting: self.targeting.as_deref().map(targeting).map(Box::new),
             filter: None,
+        }
+    }
+}
+
+impl Group {
+    fn without_users(&self) -> Group {
+        Group {
+            name: self.name.clone(),
+            users: UserSet::default(),
+            values_of: self.values_of.clone(),
+            alternatives: self.alternatives.clone(),
+            includes: self.includes.iter().map(|group| Arc::new(group.without_users())).collect(),
+            by_file: self.by_file,
         }
     }
 }

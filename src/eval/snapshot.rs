@@ -80,11 +80,13 @@ impl Snapshot {
         Snapshot { version, token, document, index: names.id(), names, flags, removed }
     }
 
-    /// Returns the next version, in which `flag` replaces the flag in this slot. Both must have the same key.
-    pub(crate) fn with(&self, slot: usize, flag: Flag) -> Snapshot {
+    /// Returns the next version, in which each flag replaces the flag in its slot. Both must have the same key.
+    pub(crate) fn with(&self, replaced: impl IntoIterator<Item = (usize, Flag)>) -> Snapshot {
         let mut flags = self.flags.clone();
-        if let Some(place) = flags.get_mut(slot) {
-            *place = flag;
+        for (slot, flag) in replaced {
+            if let Some(place) = flags.get_mut(slot) {
+                *place = flag;
+            }
         }
         let (names, removed) = (Arc::clone(&self.names), self.removed.clone());
         Snapshot::of(self.version + 1, Some(self.document), names, flags, removed)
@@ -157,13 +159,13 @@ impl Snapshot {
     /// Returns whether the user has the flag. An unknown flag is off.
     #[inline(always)]
     pub(crate) fn is_enabled(&self, flag: &str, user: &impl AsUser) -> bool {
-        self.flag(flag).is_some_and(|flag| flag.is_enabled(user))
+        self.flag(flag).is_some_and(|flag| flag.is_enabled(user, self))
     }
 
     #[inline(always)]
     pub(crate) fn evaluate(&self, flag: Option<&Flag>, user: &impl AsUser) -> Evaluation {
         match flag {
-            Some(flag) => flag.evaluate(user, self.version),
+            Some(flag) => flag.evaluate(user, self),
             None => Evaluation {
                 enabled: false,
                 reason: Reason::FlagNotFound,

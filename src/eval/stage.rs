@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::audience::Group;
 use super::bucketing::Threshold;
 use super::evaluation::Reason;
+use super::flag::contains;
 use super::stage_name::StageName;
+use super::user::AsUser;
 use crate::percent::Percent;
 
 /// A flag's position in its plan: 0 is `off`, and 1 is the first stage.
@@ -22,6 +24,8 @@ pub(crate) struct StageDefinition {
     pub(super) reason: Reason,
     /// The groups that this stage adds to the groups of earlier stages.
     pub(crate) groups: Box<[Arc<Group>]>,
+    /// The groups whose users the percentage refers to. Empty: all users.
+    pub(crate) within: Box<[Arc<Group>]>,
 }
 
 impl StageDefinition {
@@ -29,6 +33,7 @@ impl StageDefinition {
         name: StageName,
         percent: Percent,
         groups: Box<[Arc<Group>]>,
+        within: Box<[Arc<Group>]>,
     ) -> StageDefinition {
         let threshold = Threshold::of(percent);
         let reason = match percent {
@@ -36,7 +41,12 @@ impl StageDefinition {
             Percent::NONE => Reason::Default,
             _ => Reason::Split,
         };
-        StageDefinition { name: Some(name), threshold, percent, reason, groups }
+        StageDefinition { name: Some(name), threshold, percent, reason, groups, within }
+    }
+
+    /// Returns whether the percentage refers to the user.
+    pub(crate) fn is_within(&self, key: &[u8], user: &impl AsUser) -> bool {
+        self.within.is_empty() || contains(&self.within, key, user)
     }
 
     pub(crate) fn name(&self) -> &StageName {

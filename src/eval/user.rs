@@ -4,6 +4,8 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
+use super::value::AttributeValue;
+
 /// A user: a key, and perhaps attributes.
 ///
 /// Strings, byte strings and integers are users. [`User`] adds attributes to a key. Implement this trait for your
@@ -12,23 +14,32 @@ use smallvec::SmallVec;
 /// # Example
 ///
 /// ```
-/// use stagegate::{AsUser, UserKey};
+/// use stagegate::{AsUser, AttributeValue, UserKey};
 ///
-/// struct Account { id: u64, region: String }
+/// struct Account { id: u64, seats: u32, roles: Vec<String> }
 ///
 /// impl AsUser for Account {
 ///     fn key(&self) -> UserKey<'_> {
 ///         self.id.into()
 ///     }
 ///
-///     fn attribute(&self, name: &str) -> Option<&str> {
-///         (name == "region").then_some(self.region.as_str())
+///     fn attribute(&self, name: &str) -> Option<AttributeValue<'_>> {
+///         (name == "seats").then(|| self.seats.into())
+///     }
+///
+///     // Only for attributes with several values.
+///     fn any_value(&self, name: &str, test: &mut dyn FnMut(AttributeValue<'_>) -> bool) -> bool {
+///         match name {
+///             "role" => self.roles.iter().any(|role| test(role.into())),
+///             _ => self.attribute(name).is_some_and(test),
+///         }
 ///     }
 /// }
 ///
-/// let account = Account { id: 42, region: "eu-west".to_owned() };
+/// let account = Account { id: 42, seats: 100, roles: vec!["admin".to_owned(), "beta".to_owned()] };
 /// assert_eq!(account.key().as_bytes(), b"42");
-/// assert_eq!(account.attribute("region"), Some("eu-west"));
+/// assert_eq!(account.attribute("seats"), Some("100".into()));
+/// assert!(account.any_value("role", &mut |role| role == "beta".into()));
 /// ```
 pub trait AsUser {
     /// Returns the user's key. Users keep their flags only if their keys are the same in every process, and never
@@ -36,9 +47,17 @@ pub trait AsUser {
     fn key(&self) -> UserKey<'_>;
 
     /// Returns the value of an attribute, if the user has the attribute.
-    fn attribute(&self, name: &str) -> Option<&str> {
+    fn attribute(&self, name: &str) -> Option<AttributeValue<'_>> {
         let _ = name;
         None
+    }
+
+    /// Calls `test` with each value of an attribute, until it returns true. Returns whether it did.
+    ///
+    /// Groups and percentages read attributes by this method. Implement it for attributes with several values, such as
+    /// roles.
+    fn any_value(&self, name: &str, test: &mut dyn FnMut(AttributeValue<'_>) -> bool) -> bool {
+        self.attribute(name).is_some_and(test)
     }
 }
 
@@ -49,8 +68,13 @@ impl<T: AsUser + ?Sized> AsUser for &T {
     }
 
     #[inline]
-    fn attribute(&self, name: &str) -> Option<&str> {
+    fn attribute(&self, name: &str) -> Option<AttributeValue<'_>> {
         (**self).attribute(name)
+    }
+
+    #[inline]
+    fn any_value(&self, name: &str, test: &mut dyn FnMut(AttributeValue<'_>) -> bool) -> bool {
+        (**self).any_value(name, test)
     }
 }
 
@@ -186,24 +210,27 @@ macro_rules! integers_are_users {
 
 integers_are_users!(u8, i8; u16, i16; u32, i32; u64, i64; u128, i128; usize, isize);
 
-/// A user key with attributes, for groups that match attributes (`where`).
+/// A user key with attributes, for groups that match attributes (`where`) and percentages of their values (`by`).
 ///
-/// Keys and attributes are borrowed. The value has room for eight attributes; more are allocated. If an attribute has
-/// several values, the last one counts.
+/// Keys and attributes are borrowed. The value has room for eight attributes; more are allocated. An attribute that is
+/// added twice has both values.
 ///
 /// # Example
 ///
 /// ```
 /// use stagegate::{AsUser, User};
 ///
-/// let user = User::new("42").attribute("region", "eu-west").attribute("plan", "pro");
-/// assert_eq!(AsUser::attribute(&user, "plan"), Some("pro"));
+/// let user = User::new("42").attribute("region", "eu-west").attribute("seats", 100);
+/// assert_eq!(AsUser::attribute(&user, "region"), Some("eu-west".into()));
 /// assert_eq!(AsUser::attribute(&user, "team"), None);
+///
+/// let user = user.attribute("role", "admin").attribute("role", "beta");
+/// assert!(user.any_value("role", &mut |role| role == "beta".into()));
 /// ```
 #[derive(Clone)]
 pub struct User<'a> {
     key: UserKey<'a>,
-    attributes: SmallVec<[(&'a str, &'a str); 8]>,
+    attributes: SmallVec<[(&'a str, AttributeValue<'a>); 8]>,
 }
 
 impl<'a> User<'a> {
@@ -214,11 +241,11 @@ impl<'a> User<'a> {
         User { key: key.into(), attributes: SmallVec::new() }
     }
 
-    /// Adds an attribute.
+    /// Adds a value of an attribute: a text, an integer, an `f64` or a `bool`.
     #[inline]
     #[must_use]
-    pub fn attribute(mut self, name: &'a str, value: &'a str) -> User<'a> {
-        self.attributes.push((name, value));
+    pub fn attribute(mut self, name: &'a str, value: impl Into<AttributeValue<'a>>) -> User<'a> {
+        self.attributes.push((name, value.into()));
         self
     }
 }
@@ -231,7 +258,7 @@ impl fmt::Debug for User<'_> {
     }
 }
 
-struct Names<'n>(&'n [(&'n str, &'n str)]);
+struct Names<'n>(&'n [(&'n str, AttributeValue<'n>)]);
 
 impl fmt::Debug for Names<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -246,8 +273,13 @@ impl AsUser for User<'_> {
     }
 
     #[inline]
-    fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| *value)
+    fn attribute(&self, name: &str) -> Option<AttributeValue<'_>> {
+        self.attributes.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
+    }
+
+    #[inline]
+    fn any_value(&self, name: &str, test: &mut dyn FnMut(AttributeValue<'_>) -> bool) -> bool {
+        self.attributes.iter().any(|(key, value)| *key == name && test(*value))
     }
 }
 
@@ -274,13 +306,7 @@ mod tests {
         let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
         let user = names.iter().fold(User::new("u"), |user, name| user.attribute(name, name));
         for name in names {
-            assert_eq!(AsUser::attribute(&user, name), Some(name));
+            assert_eq!(AsUser::attribute(&user, name), Some(name.into()));
         }
-    }
-
-    #[test]
-    fn last_value_of_an_attribute_counts() {
-        let user = User::new("u").attribute("region", "eu").attribute("region", "us");
-        assert_eq!(AsUser::attribute(&user, "region"), Some("us"));
     }
 }

@@ -106,7 +106,7 @@ impl Gate {
     /// ```
     pub fn evaluate_all(&self, user: impl AsUser) -> Vec<(Arc<str>, Evaluation)> {
         let snapshot = self.shared.current.load();
-        let answer = |flag: &Flag| (flag.key().shared(), flag.evaluate(&user, snapshot.version()));
+        let answer = |flag: &Flag| (flag.key().shared(), flag.evaluate(&user, &snapshot));
         snapshot.flags().iter().map(answer).collect()
     }
 

@@ -100,7 +100,7 @@ impl Current {
         let name = flag;
         let Some(flag) = snapshot.flag(name) else { return false };
         self.by_name.renew(&snapshot, name, flag);
-        flag.is_enabled(user)
+        flag.is_enabled(user, &snapshot)
     }
 
     /// Returns the token that a copy must have to answer.

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use super::sync::{AtomicU64, AtomicUsize, Ordering};
 use crate::eval::{AsUser, Flag, ListFilter, Salt, Snapshot, Threshold};
 
-/// A copy of what a check of one flag needs: the salt, the threshold, and the filter over listed users.
+/// A copy of what a check of one flag needs: the salt, the threshold, the unit, and the filter over listed users.
 ///
 /// A handle has one, and so has each entry of the cache by name. A check uses the copy only if it has the token of the
 /// newest snapshot (see `current.rs`). Otherwise the snapshot answers, and the check renews the copy. So an update
@@ -20,8 +20,8 @@ pub(super) struct FastPath {
     threshold: AtomicU64,
     /// A [`Salt`].
     salt: AtomicU64,
-    /// Empty until the flag has lists.
-    lists: OnceLock<Box<Lists>>,
+    /// Empty until the flag has lists or a unit.
+    rules: OnceLock<Box<Rules>>,
 }
 
 const NEVER_FILLED: u64 = 0;
@@ -31,9 +31,13 @@ const RENEWING: u64 = u64::MAX;
 /// 2^64.
 const ASK_SNAPSHOT: u64 = u64::MAX - 1;
 
-/// A copy of a [`ListFilter`] in memory that stays where it is.
+/// A copy of a [`ListFilter`] and of the name of a unit, in memory that stays where it is.
 #[derive(Debug)]
-struct Lists {
+struct Rules {
+    /// 0 while the percentage refers to user keys. Otherwise the index of the unit in use, plus one.
+    unit: AtomicUsize,
+    /// The names of units that the flag has had. A flag with more of them leaves the answer to the snapshot.
+    units: [OnceLock<Box<str>>; 4],
     /// 0 while lists do not matter. Otherwise the index of the words in use, plus one.
     active: AtomicUsize,
     /// The [`ListFilter::id`] of the words in use.
@@ -49,7 +53,7 @@ impl FastPath {
             token: AtomicU64::new(NEVER_FILLED),
             threshold: AtomicU64::new(ASK_SNAPSHOT),
             salt: AtomicU64::new(0),
-            lists: OnceLock::new(),
+            rules: OnceLock::new(),
         }
     }
 
@@ -72,14 +76,21 @@ impl FastPath {
         // begun, so the second load of the token finds another one.
         let threshold = self.threshold.load(Ordering::Acquire);
         let salt = Salt::from_seed(self.salt.load(Ordering::Acquire));
-        if let Some(words) = self.lists.get().and_then(|lists| lists.active()) {
-            let bucket = salt.bucket_of(user.key().as_bytes());
-            let word = words.get(ListFilter::index(bucket, words.len()));
-            let word = word.map_or(u64::MAX, |word| word.load(Ordering::Acquire));
-            let is_listed = ListFilter::is_match(word, bucket);
-            let is_unchanged = self.token.load(Ordering::Relaxed) == newest;
-            let is_enabled = Threshold::from_word(threshold).admits(bucket);
-            return (is_unchanged && !is_listed).then_some(is_enabled);
+        if let Some(rules) = self.rules.get() {
+            if let Some(words) = rules.active() {
+                let bucket = salt.bucket_of(user.key().as_bytes());
+                let word = words.get(ListFilter::index(bucket, words.len()));
+                let word = word.map_or(u64::MAX, |word| word.load(Ordering::Acquire));
+                let is_listed = ListFilter::is_match(word, bucket);
+                let is_unchanged = self.token.load(Ordering::Relaxed) == newest;
+                let is_enabled = Threshold::from_word(threshold).admits(bucket);
+                return (is_unchanged && !is_listed).then_some(is_enabled);
+            }
+            if let Some(unit) = rules.unit() {
+                let is_unchanged = self.token.load(Ordering::Relaxed) == newest;
+                return is_unchanged
+                    .then(|| admits_unit(unit, salt, Threshold::from_word(threshold), user));
+            }
         }
         if self.token.load(Ordering::Relaxed) != newest {
             return None;
@@ -109,7 +120,7 @@ impl FastPath {
             None => Threshold::NOBODY.to_word(),
             Some(flag) => {
                 self.salt.store(flag.salt().to_seed(), Ordering::Release);
-                if self.copy_lists(flag) { flag.threshold().to_word() } else { ASK_SNAPSHOT }
+                if self.copy_rules(flag) { flag.threshold().to_word() } else { ASK_SNAPSHOT }
             }
         };
         self.threshold.store(threshold, Ordering::Release);
@@ -118,29 +129,64 @@ impl FastPath {
         self.token.store(snapshot.token(), Ordering::Release);
     }
 
-    /// Copies the filter of a flag. Returns `false` if the snapshot must answer, because groups matter and have no
-    /// filter.
-    fn copy_lists(&self, flag: &Flag) -> bool {
-        match (flag.filter(), self.lists.get()) {
+    /// Copies the filter and the unit of a flag. Returns `false` if the snapshot must answer, because more decides.
+    fn copy_rules(&self, flag: &Flag) -> bool {
+        let unit = flag.sole_unit();
+        let is_needed = unit.is_some() || flag.filter().is_some();
+        let rules =
+            if is_needed { Some(self.rules()) } else { self.rules.get().map(|rules| &**rules) };
+        let Some(rules) = rules else { return !flag.is_targeted() };
+        let knows_unit = rules.copy_unit(unit);
+        match flag.filter() {
             // Also where no group matters now: so a change of stage needs no memory.
-            (Some(filter), _) => {
-                let lists = self.lists.get_or_init(|| Box::new(Lists::new()));
-                lists.copy(filter, flag.is_targeted());
-            }
-            (None, Some(lists)) => lists.active.store(0, Ordering::Release),
-            (None, None) => {}
+            Some(filter) => rules.copy(filter, flag.is_targeted()),
+            None => rules.active.store(0, Ordering::Release),
         }
-        flag.filter().is_some() || !flag.is_targeted()
+        if unit.is_some() { knows_unit } else { flag.filter().is_some() || !flag.is_targeted() }
+    }
+
+    fn rules(&self) -> &Rules {
+        self.rules.get_or_init(|| Box::new(Rules::new()))
     }
 }
 
-impl Lists {
-    fn new() -> Lists {
-        Lists {
+/// Returns whether the percentage admits a value of the user's unit. An empty value is none.
+#[inline(never)]
+fn admits_unit(unit: &str, salt: Salt, threshold: Threshold, user: &impl AsUser) -> bool {
+    user.any_value(unit, &mut |value| {
+        value
+            .with_text(|text| !text.is_empty() && threshold.admits(salt.bucket_of(text.as_bytes())))
+    })
+}
+
+impl Rules {
+    fn new() -> Rules {
+        Rules {
+            unit: AtomicUsize::new(0),
+            units: [const { OnceLock::new() }; 4],
             active: AtomicUsize::new(0),
             id: AtomicU64::new(0),
             words: std::array::from_fn(|_| OnceLock::new()),
         }
+    }
+
+    /// Returns the unit in use; `None` for user keys.
+    #[inline(always)]
+    fn unit(&self) -> Option<&str> {
+        let index = self.unit.load(Ordering::Acquire).checked_sub(1)?;
+        self.units.get(index)?.get().map(|unit| &**unit)
+    }
+
+    /// Puts a unit in use. Returns `false` if there is no room for its name.
+    fn copy_unit(&self, unit: Option<&str>) -> bool {
+        let Some(unit) = unit else {
+            self.unit.store(0, Ordering::Release);
+            return true;
+        };
+        // Only the thread that renews the fast path adds names.
+        let place = self.units.iter().position(|name| **name.get_or_init(|| unit.into()) == *unit);
+        self.unit.store(place.map_or(0, |index| index + 1), Ordering::Release);
+        place.is_some()
     }
 
     /// Returns the words in use; `None` while lists do not matter.

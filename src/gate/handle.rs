@@ -77,7 +77,7 @@ impl FlagHandle {
         let snapshot = self.gate.shared.current.get();
         let flag = self.find(&snapshot);
         self.fast_path.renew(&snapshot, flag, || ());
-        flag.is_some_and(|flag| flag.is_enabled(user))
+        flag.is_some_and(|flag| flag.is_enabled(user, &snapshot))
     }
 
     /// Returns whether the user has the flag in a pinned version, of this gate or of another one.
@@ -97,7 +97,8 @@ impl FlagHandle {
     /// ```
     #[inline(always)]
     pub fn is_enabled_in(&self, pinned: &Pinned, user: impl AsUser) -> bool {
-        self.find(pinned.snapshot()).is_some_and(|flag| flag.is_enabled(&user))
+        let snapshot = pinned.snapshot();
+        self.find(snapshot).is_some_and(|flag| flag.is_enabled(&user, snapshot))
     }
 
     /// Returns the decision with its reason, as [`Gate::evaluate`] does.
@@ -123,7 +124,8 @@ impl FlagHandle {
     #[inline]
     #[cfg_attr(not(feature = "guard"), expect(dead_code))]
     pub(crate) fn place(&self, user: &impl AsUser) -> Option<Placement> {
-        self.find(&self.gate.shared.current.get()).map(|flag| flag.place(user))
+        let snapshot = self.gate.shared.current.get();
+        self.find(&snapshot).map(|flag| flag.place(user, &snapshot))
     }
 
     /// Returns the flag's position and the name of its stage; `None` for an unknown flag.

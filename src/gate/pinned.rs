@@ -76,9 +76,9 @@ impl Pinned {
     /// # Ok::<(), stagegate::PlanError>(())
     /// ```
     pub fn evaluate_all(&self, user: impl AsUser) -> impl Iterator<Item = (&str, Evaluation)> {
-        let version = self.version();
-        let answer = move |flag: &crate::eval::Flag| flag.evaluate(&user, version);
-        self.0.flags().iter().map(move |flag| (flag.key().as_str(), answer(flag)))
+        let snapshot = &*self.0;
+        let flags = snapshot.flags().iter();
+        flags.map(move |flag| (flag.key().as_str(), flag.evaluate(&user, snapshot)))
     }
 }
 

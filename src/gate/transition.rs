@@ -9,7 +9,7 @@ use super::edit::{
 };
 use super::error::{Kind, UpdateError};
 use super::observer::Change;
-use crate::eval::{Flag, FlagDefinition, Position, Snapshot, StageName};
+use crate::eval::{Flag, FlagDefinition, Position, Prerequisite, Snapshot, StageName};
 use crate::percent::Percent;
 use crate::plan::{Plan, PlannedFlag, Problem, nearest, one_of};
 
@@ -82,22 +82,40 @@ pub(super) fn down_to(
     Ok(with_stage(snapshot, (slot, flag), to, None))
 }
 
+/// Moves a flag to a stage. If it moves down, turns off the flags that require it at a higher stage.
 fn with_stage(
     snapshot: &Snapshot,
     (slot, flag): (usize, &Flag),
     to: Position,
     reason: Option<&str>,
 ) -> (Snapshot, Vec<Change>) {
-    let (definition, from) = (flag.definition(), flag.position());
-    let change = Change {
-        flag: definition.key.shared(),
-        from: Some(stage_name(definition, from)),
-        to: Some(stage_name(definition, to)),
-        audience: Vec::new(),
-        reason: reason.map(str::to_owned),
+    let mut moved = vec![(slot, flag.at(to))];
+    if to < flag.position() {
+        moved.extend(dependants(snapshot, flag, to).map(|(slot, flag)| (slot, flag.at(0))));
+    }
+    let changes = moved.iter().filter_map(|(slot, after)| {
+        let before = snapshot.flags().get(*slot)?;
+        let reason = if after.key() == flag.key() { reason } else { None };
+        change(Some(before), after, Vec::new(), reason)
+    });
+    let changes = changes.collect();
+    (snapshot.with(moved), changes)
+}
+
+/// Returns the flags that require a flag at a higher stage than `to`, directly or through others, with their slots.
+fn dependants<'s>(
+    snapshot: &'s Snapshot,
+    flag: &'s Flag,
+    to: Position,
+) -> impl Iterator<Item = (usize, &'s Flag)> {
+    let depends = move |other: &Flag| {
+        let required = other.definition().targeting.iter().flat_map(|it| &it.all_required);
+        let mut mine = required.filter(|required| required.flag == *flag.key());
+        mine.any(|required| required.position > to)
     };
-    let changes = if from == to { Vec::new() } else { vec![change] };
-    (snapshot.with(slot, flag.at(to)), changes)
+    // A flag that is on and requires another one is targeted. So few flags are looked at closely.
+    let targeted = snapshot.flags().iter().enumerate().filter(|(_, other)| other.is_targeted());
+    targeted.filter(move |(_, other)| depends(other))
 }
 
 /// Moves every flag to its stage in a plan. The error lists every edit that needs a reason, not only the first one.
@@ -123,7 +141,10 @@ pub(super) fn to_plan(
         let position = position_after(known, planned, &mut comparison);
         on_after.extend((position > 0).then_some(key));
         let edit = edit_of(known, planned, position, plan.per_update());
-        let objections = edit.objections(&mut comparison);
+        let mut objections = edit.objections(&mut comparison);
+        objections.extend(edit.reached_requirement(|old, new| {
+            reaches(snapshot, plan, (old, new)).unwrap_or((true, true))
+        }));
         let (old, new) = (known.definition(), &*planned.definition);
         let reason = new_reason(old, new).filter(|_| !objections.is_empty());
         if objections.is_empty() || reason.is_some() {
@@ -158,20 +179,45 @@ pub(super) fn to_plan(
     Ok((next, changes))
 }
 
+/// Returns whether a required flag reaches its stage: at most, as the plan in force allows, and after the update. `None`
+/// if the flag has a reason of its own.
+fn reaches(
+    snapshot: &Snapshot,
+    plan: &Plan,
+    (old, new): (&Prerequisite, &Prerequisite),
+) -> Option<(bool, bool)> {
+    let key = old.flag.as_str();
+    let known = snapshot.flag(key).or_else(|| snapshot.removed(key))?;
+    let planned = plan.planned_flag(key)?;
+    if new_reason(known.definition(), &planned.definition).is_some() {
+        return None;
+    }
+    let position = position_after(known, planned, &mut AudienceComparison::default());
+    let allowed = allowed_position(known, planned, position);
+    // A removed flag may refer to an older list of stages.
+    let required = known.definition().position_of(&old.stage).unwrap_or(old.position);
+    Some((allowed >= required, position >= new.position))
+}
+
 fn edit_of<'e>(
     known: &'e Flag,
     planned: &'e PlannedFlag,
     position: Position,
     per_update: Percent,
 ) -> Edit<'e> {
+    let positions = (known.position(), allowed_position(known, planned, position));
+    Edit::new(known.definition(), positions, &planned.definition, position, per_update)
+}
+
+/// Returns the position in the plan in force whose users an update may let in, if it moves the flag to `position`.
+///
+/// An update may move a flag one stage up. If the flag stays in its stage, only that stage counts.
+fn allowed_position(known: &Flag, planned: &PlannedFlag, position: Position) -> Position {
     let (old, current) = (known.definition(), known.position());
-    let new = &*planned.definition;
-    // An update may move a flag one stage up. If the flag stays in its stage, only that stage counts.
-    let allowed = match stage_name(new, position) == stage_name(old, current) {
+    match stage_name(&planned.definition, position) == stage_name(old, current) {
         true => current,
         false => current.saturating_add(1).min(old.last()),
-    };
-    Edit::new(old, (current, allowed), new, position, per_update)
+    }
 }
 
 /// Replaces all flags without a check, as the rollout has decided.

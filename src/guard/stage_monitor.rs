@@ -100,8 +100,9 @@ pub(super) fn layout_and_metrics(
 /// Returns whether the guard may keep a flag's counts: no part of the flag that affects counting or judging differs.
 pub(super) fn keeps_counts(old: &FlagPlan<'_>, new: &FlagPlan<'_>) -> bool {
     let groups = |flag: &FlagPlan<'_>| {
-        let groups =
-            flag.stages().map(|stage| stage.groups().map(str::to_owned).collect::<Vec<_>>());
+        let groups = flag
+            .stages()
+            .map(|it| it.groups().chain(it.within()).map(str::to_owned).collect::<Vec<_>>());
         groups.collect::<Vec<_>>()
     };
     old.triggers() == new.triggers()
@@ -113,6 +114,9 @@ pub(super) fn keeps_counts(old: &FlagPlan<'_>, new: &FlagPlan<'_>) -> bool {
             .eq(new.stages().map(|it| (it.name(), it.percent())))
         && groups(old) == groups(new)
         && old.hold_back().eq(new.hold_back())
+        && old.unit() == new.unit()
+        && old.only().eq(new.only())
+        && old.requires().eq(new.requires())
 }
 
 impl StageMonitor {

@@ -190,10 +190,12 @@ fn convention_name(reason: Reason) -> &'static str {
     match reason {
         Reason::FlagNotFound => "error",
         Reason::Off => "disabled",
-        Reason::HeldBack | Reason::TargetingMatch => "targeting_match",
+        Reason::Prerequisite | Reason::Excluded | Reason::HeldBack | Reason::TargetingMatch => {
+            "targeting_match"
+        }
         Reason::Static => "static",
         Reason::Split => "split",
-        Reason::Default => "default",
+        Reason::NoUnit | Reason::Default => "default",
     }
 }
 

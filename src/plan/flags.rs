@@ -10,13 +10,15 @@ use super::limits::{MAX_FILTERED_USERS, MAX_FLAGS, MAX_TEXT_BYTES};
 use super::lint::Subject;
 use super::lint::idle_stage::{self, Ends, IdleStage, IdleStages};
 use super::model::{FlagPlan, SECTIONS, Sections, Stages};
-use super::node::{Entry, Node};
+use super::node::{Entry, Node, Value};
 use super::path::Path;
 use super::report::Report;
+use super::requires;
 use super::staged;
 use super::stages::{self, Plans, References, SharedPlan};
 use crate::eval::{
-    FlagDefinition, FlagTexts, HoldBack, Position, Salt, StageDefinition, StageName,
+    FlagDefinition, FlagTexts, Group, HoldBack, NEVER, Position, Salt, StageDefinition, StageName,
+    Targeting,
 };
 use crate::key::Key;
 
@@ -89,6 +91,7 @@ pub(super) fn read<'a>(
         );
     }
     idle.check(root, report);
+    requires::read(&mut flags, node, &path, report);
     Some(flags)
 }
 
@@ -116,6 +119,9 @@ impl<'a> FlagReader<'_, 'a> {
         let mut fields = Fields::open(&self.entry.node, &self.path, report)?;
         let (stage, own, plan) = (fields.take("stage"), fields.take("stages"), fields.take("plan"));
         let (salt, hold_back) = (fields.take("salt"), fields.take("hold_back"));
+        let by = fields.take_text("by", report).map(Box::from);
+        let only = fields.read("only", report, |node, path, report| self.only(node, path, report));
+        let requires = fields.take("requires");
         let owner = fields.take_text("owner", report).map(Box::from);
         let description = fields.take_text("description", report).map(Box::from);
         let skip_reason = fields.take_text("skip_reason", report).map(Box::from);
@@ -150,6 +156,11 @@ impl<'a> FlagReader<'_, 'a> {
         // A wrong salt or stage is reported. The lints look at the other fields all the same.
         let is_whole = declared.is_some() && salt != Some(None);
         let (declared, salt) = (declared.unwrap_or_default(), salt.flatten());
+        let only = only.unwrap_or_default();
+        let is_split_by_groups = compiled.iter().any(|stage| !stage.within.is_empty());
+        let has_targeting =
+            by.is_some() || !only.is_empty() || requires.is_some() || is_split_by_groups;
+        let targeting = Targeting { unit: by, only, ..Targeting::default() };
         let definition = FlagDefinition {
             salt: Salt::new(salt.as_deref().unwrap_or(self.key.as_str())),
             key: self.key,
@@ -158,13 +169,14 @@ impl<'a> FlagReader<'_, 'a> {
                 .then(|| Box::new(FlagTexts { description, skip_reason, asked_as })),
             stages: Arc::clone(compiled),
             hold_back,
+            targeting: has_targeting.then(|| Box::new(targeting)),
             filter: None,
         };
         let definition = Arc::new(definition.with_filter(self.room));
         let flag = PlannedFlag { definition, declared, declared_at, plan, salt, stages, sections };
         let (entry, path) = (self.entry, &self.path);
         let (stages, sections) = (&flag.stages, &*flag.sections);
-        let plan = Some(FlagPlan::new(&flag));
+        let plan = Some(FlagPlan::new(&flag, &[]));
         Subject { entry, path, stages, sections, flag: plan }.check(report);
         is_whole.then_some(flag)
     }
@@ -237,6 +249,15 @@ impl<'a> FlagReader<'_, 'a> {
         None
     }
 
+    /// Reads `only`.
+    fn only(&self, node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> Box<[Arc<Group>]> {
+        if node.len() == Some(0) {
+            let hint = "name a group, or leave it out: every user may have the flag then";
+            report.found(node, path, "no group", hint);
+        }
+        stages::read_groups(node, path, self.context.references.groups, report)
+    }
+
     /// Reads `hold_back`. Also returns the positions at which the hold-backs end.
     fn hold_back(
         &self,
@@ -245,22 +266,61 @@ impl<'a> FlagReader<'_, 'a> {
         report: &mut Report<'a>,
     ) -> (Box<[HoldBack]>, Ends) {
         let path = self.path.field("hold_back");
+        let groups = self.context.references.groups;
         let mut holds = Vec::new();
         for entry in table(node, &path, report).unwrap_or_default() {
             let path = path.field(&entry.key);
-            let group = self.context.references.groups.find_key(entry, &path, report);
-            let until = self.position(&entry.node, &path, stages, report);
-            if until == Some(0) {
-                let hint = "name the stage from which the group may have the flag";
-                report.found(&entry.node, &path, "which holds nobody back", hint);
-            } else if let (Some(group), Some(until)) = (group, until) {
-                holds.push(HoldBack { group, until });
+            let group = groups.find_key(entry, &path, report);
+            let (until, except) = match &entry.node.value {
+                Value::Table(_) => {
+                    let Some(mut fields) = Fields::open(&entry.node, &path, report) else {
+                        continue;
+                    };
+                    let hint = "write a stage, or \"never\"";
+                    let until = fields.required("until", hint, report, |node, path, report| {
+                        self.until(node, path, stages, report)
+                    });
+                    let except = fields.read("except", report, |node, path, report| {
+                        stages::read_groups(node, path, groups, report)
+                    });
+                    fields.finish(report);
+                    (until, except.unwrap_or_default())
+                }
+                _ => (self.until(&entry.node, &path, stages, report), Box::default()),
+            };
+            if let (Some(group), Some(until)) = (group, until) {
+                holds.push(HoldBack { group, until, except });
             }
         }
         let is_whole = node.len() == Some(holds.len());
         let ends = || Ends::at(holds.iter().map(|hold| hold.until));
         let ends = if is_whole { ends() } else { Ends::unknown() };
         (holds.into(), ends)
+    }
+
+    /// Reads the stage that ends a hold-back, or `never`.
+    fn until(
+        &self,
+        node: &Node<'a>,
+        path: &Path<'_>,
+        stages: &[StageDefinition],
+        report: &mut Report<'a>,
+    ) -> Option<Position> {
+        let name = string(node, path, report)?;
+        if *name == stages::NEVER {
+            return Some(NEVER);
+        }
+        let names = || stages.iter().map(StageDefinition::name);
+        let position = names().zip(1..).find(|(stage, _)| **stage == **name);
+        if position.is_none() {
+            let hint = one_of(name, names().map(StageName::as_str).chain([stages::NEVER]));
+            let wrong = match StageName::OFF == **name {
+                true => "which holds nobody back",
+                false => "not a stage of this flag",
+            };
+            report.found(node, path, wrong, hint);
+        }
+        position.map(|(_, position)| position)
     }
 
     /// Returns the position of the stage that a value names. Reports a problem if the flag has no such stage.

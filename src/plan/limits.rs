@@ -22,6 +22,12 @@ pub const MAX_FLAGS: usize = 100_000;
 /// Groups of a document.
 pub const MAX_GROUPS: usize = 10_000;
 
+/// Groups that one group includes by `any`, also through other groups.
+pub const MAX_INCLUDED_GROUPS: usize = 64;
+
+/// Flags that one flag requires, also through other flags.
+pub const MAX_REQUIRED_FLAGS: usize = 64;
+
 /// Shared plans of a document.
 pub const MAX_PLANS: usize = 10_000;
 

@@ -3,6 +3,7 @@
 //! [`Plan::parse`] turns the text of a document into a typed plan that cannot hold an invalid state.
 
 mod channels;
+mod conditions;
 mod document;
 mod environments;
 mod error;
@@ -22,9 +23,11 @@ mod node;
 #[cfg(any(feature = "rollout", feature = "follow"))]
 mod packed;
 mod path;
+mod reach;
 #[cfg(any(feature = "rollout", feature = "follow"))]
 mod replace;
 mod report;
+mod requires;
 #[cfg(feature = "schema")]
 mod schema;
 mod staged;
@@ -165,8 +168,7 @@ impl Plan {
     /// Returns the flag with this key and its whole plan.
     #[must_use]
     pub fn flag(&self, key: &str) -> Option<FlagPlan<'_>> {
-        let found = self.flags.binary_search_by(|flag| flag.definition.key.as_str().cmp(key));
-        found.ok().and_then(|index| self.flags.get(index)).map(FlagPlan::new)
+        Some(FlagPlan::new(self.planned_flag(key)?, &self.flags))
     }
 
     /// Returns the key of the flag that checks find by this name: its key, or a name of its `asked_as`.
@@ -323,6 +325,11 @@ impl Plan {
     /// Returns the flags, sorted by key.
     pub(crate) fn planned(&self) -> impl Iterator<Item = &PlannedFlag> {
         self.flags.iter()
+    }
+
+    pub(crate) fn planned_flag(&self, key: &str) -> Option<&PlannedFlag> {
+        let found = self.flags.binary_search_by(|flag| flag.definition.key.as_str().cmp(key));
+        found.ok().and_then(|index| self.flags.get(index))
     }
 
     /// Returns a snapshot in which every flag is at the `stage` of the document.

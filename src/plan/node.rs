@@ -36,6 +36,14 @@ impl<'a> Node<'a> {
         entries.iter().find(|entry| entry.key == name).map(|entry| &entry.node)
     }
 
+    /// Returns the text; `None` if this is no text.
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Returns the items of an array; none if this is no array.
     pub(super) fn items(&self) -> &[Node<'a>] {
         match &self.value {

@@ -51,7 +51,7 @@ pub(super) fn read(references: References<'_>) -> Option<SharedPlan> {
     let (mut plan, _) = stages::read_plan(&name, node, &path, references, &mut report)?;
     // The group `team` is for copies of the plan. The built-in plan has no users.
     let without_groups = |stage: &StageDefinition| {
-        StageDefinition::new(*stage.name(), stage.percent, Box::default())
+        StageDefinition::new(*stage.name(), stage.percent, Box::default(), Box::default())
     };
     plan.stages.compiled = plan.stages.compiled.iter().map(without_groups).collect();
     Some(plan)

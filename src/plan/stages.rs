@@ -46,6 +46,9 @@ impl<'c> References<'c> {
     }
 }
 
+/// The word of `hold_back` for groups that have a flag at no stage.
+pub(super) const NEVER: &str = "never";
+
 /// The name of the built-in plan in `plan = "NAME"`.
 pub(super) const BUILT_IN_PLAN: &str = "staged";
 
@@ -168,9 +171,27 @@ fn read_stage<'a>(
     let hint = "write the stage's name, for example `name = \"pilot\"`";
     let name = fields
         .required("name", hint, report, |node, path, report| read_name(node, path, before, report));
-    let inherited = before.last().map_or(Percent::NONE, |stage| stage.percent);
-    let percent = fields
-        .optional("percent", report, |node, path, report| read_percent(node, path, before, report));
+    let within = fields.read("within", report, |node, path, report| {
+        let within = read_groups(node, path, references.groups, report);
+        if node.len() == Some(0) {
+            report.found(node, path, "no group", "name a group, or leave it out for all users");
+        }
+        within
+    });
+    if let Some(node) = fields.take("within").filter(|_| fields.take("percent").is_none()) {
+        let wrong = "but the stage has no `percent`";
+        report.found(node, &path.field("within"), wrong, "write the percentage of these users");
+    }
+    let before_it = share_before(before, within.as_deref());
+    let percent = fields.optional("percent", report, |node, path, report| {
+        read_percent(node, path, before_it, report)
+    });
+    let (inherited, within) = match (within, before.last()) {
+        (Some(within), _) => (Percent::NONE, within),
+        // Without a percentage of its own, the stage keeps the share of the stage before.
+        (None, Some(last)) if percent == Some(None) => (last.percent, last.within.clone()),
+        (None, last) => (last.map_or(Percent::NONE, |last| last.percent), Box::default()),
+    };
     let members = fields.read("groups", report, |node, path, report| {
         read_groups(node, path, references.groups, report)
     });
@@ -181,10 +202,16 @@ fn read_stage<'a>(
     }
     fields.finish(report);
     // For an invalid percentage, use the percentage of the stage before. So the next stage causes no second problem.
-    let stage = StageDefinition::new(name?, percent.flatten().unwrap_or(inherited), members);
+    let stage =
+        StageDefinition::new(name?, percent.flatten().unwrap_or(inherited), members, within);
     let listed = fields.take("groups").map_or(Some(0), Node::len);
     // With an invalid or unknown field, the stage might have let in new users, so do not call it idle.
-    let is_certain = percent.is_some() && listed == Some(stage.groups.len()) && fields.are_known();
+    let has_percent = fields.take("percent").is_some();
+    let is_whole = fields
+        .take("within")
+        .is_none_or(|node| node.len() == Some(stage.within.len()) && has_percent);
+    let is_certain =
+        percent.is_some() && listed == Some(stage.groups.len()) && is_whole && fields.are_known();
     let pause = Pause {
         states_percent: fields.take("percent").is_some(),
         has_conditions: CONDITIONS.iter().any(|name| is_written(fields.take(name))),
@@ -194,6 +221,18 @@ fn read_stage<'a>(
         .filter(|_| is_certain)
         .and_then(|node| IdleStage::of(&stage, node.span.clone(), before, groups_before, pause));
     Some(ParsedStage { stage, details, idle })
+}
+
+/// Returns the last stage before whose percentage refers to the same users. `within`: the groups of the stage's percentage.
+fn share_before<'s>(
+    before: &'s [StageDefinition],
+    within: Option<&[Arc<Group>]>,
+) -> Option<&'s StageDefinition> {
+    let names = |groups: &[Arc<Group>]| -> BTreeSet<Key> {
+        groups.iter().map(|group| group.name.clone()).collect()
+    };
+    let mine = names(within.unwrap_or_default());
+    before.iter().rev().find(|stage| names(&stage.within) == mine)
 }
 
 /// The fields of a stage that are conditions for leaving it.
@@ -225,6 +264,9 @@ fn read_name<'a>(
             "a reserved name: a flag is `off` before its first stage",
             "choose another name",
         );
+    } else if name == *NEVER {
+        let wrong = "a reserved name: `hold_back` uses it for groups that never have a flag";
+        report.found(node, path, wrong, "choose another name");
     } else if before.iter().any(|stage| *stage.name() == name) {
         report.found(node, path, "the name of an earlier stage", "choose another name");
     } else {
@@ -236,7 +278,7 @@ fn read_name<'a>(
 fn read_percent<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
-    before: &[StageDefinition],
+    before: Option<&StageDefinition>,
     report: &mut Report<'a>,
 ) -> Option<Percent> {
     if !node.is_number() {
@@ -250,7 +292,7 @@ fn read_percent<'a>(
             return None;
         }
     };
-    if let Some(last) = before.last().filter(|last| percent < last.percent) {
+    if let Some(last) = before.filter(|last| percent < last.percent) {
         let wrong = format!("less than the {} of stage \"{}\"", last.percent, last.name());
         let hint = format!(
             "write {} or more: a stage keeps all users of the stages before it",
@@ -294,7 +336,7 @@ fn check_listed<'a>(
     }
 }
 
-fn read_groups<'a>(
+pub(super) fn read_groups<'a>(
     node: &Node<'a>,
     path: &Path<'_>,
     groups: &Groups,

@@ -26,7 +26,7 @@ pub use machine::event::{Event, Reading};
 pub use machine::human_duration::HumanDuration;
 pub use machine::refusal::{Refusal, Unmet};
 pub use machine::state::{Evidence, FlagState, Hold, Incident, Progress, Signature};
-pub use machine::{EventContext, Transition, overdue, transition, unmet};
+pub use machine::{EventContext, MissingFlag, Transition, overdue, transition, unmet};
 pub use reader::{MetricReader, ReadError, Sample};
 pub use stamp::{Now, Stamp};
 pub use store::{LeaderLease, Store, StoreError, Watcher};

@@ -17,11 +17,19 @@ Layout, one row per line:
     rows   [salt index, key, bucket, smallest ppm that admits the bucket, for each of `ppm`: 1 if it admits the bucket]
            a key is text, or {"hex": "..."} if it is not UTF-8
     edges  [ppm, last bucket that it admits, first bucket that it does not admit], null if there is none
+    units  [salt, values of the attribute that `by` names, bucket], null if the user has no bucket
+           a value is text, or a number that counts as its decimal text
+    within [salt, key, ppm, 1 if the user is in the group, 1 if the share of the group admits the user]
+    conditions  [kind, bound, value, 1 if the value is within the bound]
 """
 
 import inspect
+import itertools
 import json
+import re
 import sys
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 
 import xxhash
@@ -205,6 +213,122 @@ def edges():
         yield [ppm, last_in, first_out]
 
 
+UNITS = [
+    [],
+    [""],
+    ["acme"],
+    ["Acme"],
+    ["acme", "globex"],
+    ["globex", "acme"],
+    ["acme", "acme"],
+    ["", "acme"],
+    ["", ""],
+    [" "],
+    [100],
+    ["100"],
+    ["0100"],
+    [-7, "acme"],
+    [2**64 - 1],
+    [-(2**63)],
+    ["caf\u00e9"],
+    ["cafe\u0301", "caf\u00e9"],
+    ["long, of 300 bytes: ".ljust(300, "-"), "acme"],
+    [f"company-{number}" for number in range(20)],
+]
+
+
+def units():
+    """A percentage of companies. The lowest bucket of the user's values counts, and an empty value is none."""
+    random = Random(42)
+    values = UNITS + [[random.text(1 + random.below(40)) for _ in range(1 + n % 3)] for n in range(200)]
+    for salt in ["new-checkout", "a", SALTS[-1]]:
+        for texts in values:
+            buckets = [bucket_of(salt, text) for text in texts if text != ""]
+            yield [salt, texts, str(min(buckets)) if buckets else None]
+
+
+def within():
+    """A percentage of a group: the same buckets as a percentage of all users, but only for users of the group."""
+    for salt in ["new-checkout", "a"]:
+        for number in range(100):
+            key = f"user-{number}"
+            for ppm, is_in_group in itertools.product([0, 100_000, 500_000, 1_000_000], [False, True]):
+                is_in = is_in_group and is_enabled(bucket_of(salt, key), ppm)
+                yield [salt, key, ppm, int(is_in_group), int(is_in)]
+
+
+NUMBERS = ["0", "-0", "0.0", "1", "99", "99.999999999999999999999999", "100", "100.0", "0100", "1000", "-1", "-100"]
+NUMBERS += ["18446744073709551615", "18446744073709551616", "0.1", "0.10", "0.09", "-0.1", "2.5"]
+NO_NUMBERS = ["", " 100", "100 ", "+100", "1e3", "100.", ".5", "-", "1_000", "0x64", "NaN", "inf", "1,000", "\u0661"]
+
+# In ascending order of precedence, from the specification, item 11, and from reports of users.
+VERSIONS = ["0.0.1", "0.9.0", "1.0.0-0", "1.0.0-999", "1.0.0-1234", "1.0.0-2345", "1.0.0-alpha", "1.0.0-alpha.1"]
+VERSIONS += ["1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1", "1.0.0", "1.0.0+b.5", "1"]
+VERSIONS += ["2.9.9", "2.10.0-rc.1", "2.10.0", "v2.10.0", "2.10", "2.11.0-rc.1", "10.0.0", "2026.01.5"]
+NO_VERSIONS = ["", "v", "vv1.0.0", "1.", "1.0.0.0", "1.x", "1.0.0-", "1.0.0-a..b", "1.0.0+", " 1.0.0", "-1.0.0"]
+
+DATES = ["2026-01-04", "2026-01-05", "2026-01-06", "2024-02-29", "1969-12-31", "2026-01-05T00:00:00Z"]
+DATES += ["2026-01-05T23:59:59Z", "2026-01-05T23:59:59.999Z", "2026-01-06T00:00:00Z", "2026-01-06T00:30:00+01:00"]
+DATES += ["2026-01-04T23:30:00-01:00", "2026-01-05T08:00:00.250Z", "2026-01-05T09:00:00.5+01:00", "2026-01-05 08:00:00Z"]
+NO_DATES = ["", "2026-1-5", "2026-02-29", "2026-13-01", "2026-01-05T09:00:00", "2026-01-05Z", "05.01.2026", "1767600000"]
+NO_DATES += ["2026-01-05T24:00:00Z", "2026-01-05T09:60:00Z", "2026-01-05T09:00:00+24:00", "today"]
+
+
+def number(text):
+    return Decimal(text) if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text) else None
+
+
+def version(text):
+    """Returns a key of the precedence of Semantic Versioning 2.0.0."""
+    identifiers = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
+    found = re.fullmatch(
+        rf"v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:-({identifiers}))?(?:\+{identifiers})?", text
+    )
+    if not found:
+        return None
+    core = tuple(int(part or 0) for part in found.groups()[:3])
+    if found[4] is None:
+        return core, 1, ()
+    # Numbers have a lower precedence than other identifiers.
+    parts = tuple((0, int(part), "") if re.fullmatch("[0-9]+", part) else (1, 0, part) for part in found[4].split("."))
+    return core, 0, parts
+
+
+def moment(text):
+    """Returns the moment. A day is its beginning in UTC."""
+    day = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    if not re.fullmatch(rf"{day}([Tt ][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\.[0-9]+)?(Z|[+-][0-9]{{2}}:[0-9]{{2}}))?", text):
+        return None
+    try:
+        read = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return read if read.tzinfo else read.replace(tzinfo=timezone.utc)
+
+
+def is_within(kind, sign, limit, value):
+    read = {"number": number, "version": version, "date": moment}[kind]
+    found, bound = read(value), read(limit)
+    if found is None:
+        return False
+    below, above = found < bound, found > bound
+    if kind == "date" and len(limit) == 10:
+        # A day as a bound means the whole day.
+        above = found >= bound + timedelta(days=1)
+    return {"<": below, ">": above, "<=": not above, ">=": not below, "=": not below and not above}[sign]
+
+
+def conditions():
+    kinds = [
+        ("number", NUMBERS[::2], NUMBERS, NO_NUMBERS),
+        ("version", VERSIONS[::2], VERSIONS, NO_VERSIONS),
+        ("date", DATES[::2], DATES, NO_DATES),
+    ]
+    for kind, limits, values, others in kinds:
+        for limit, sign, value in itertools.product(limits, ["<", "<=", "=", ">=", ">"], values + others):
+            yield [kind, f"{sign} {limit}", value, int(is_within(kind, sign, limit, value))]
+
+
 def written(key):
     try:
         return key_bytes(key).decode("utf-8")
@@ -230,7 +354,10 @@ def render():
         f'"ppm":{lines([PPM])},\n'
         f'"salts":[\n{lines(salts)}\n],\n'
         f'"rows":[\n{lines(rows)}\n],\n'
-        f'"edges":[\n{lines(edges())}\n]}}\n'
+        f'"edges":[\n{lines(edges())}\n],\n'
+        f'"units":[\n{lines(units())}\n],\n'
+        f'"within":[\n{lines(within())}\n],\n'
+        f'"conditions":[\n{lines(conditions())}\n]}}\n'
     )
 
 

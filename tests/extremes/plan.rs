@@ -119,6 +119,9 @@ fn flag(calls: &mut Calls, flag: &FlagPlan<'_>) {
     calls.call("FlagPlan::plan", || flag.plan());
     calls.call("FlagPlan::salt_text", || flag.salt_text());
     calls.call("FlagPlan::hold_back", || flag.hold_back().count());
+    calls.call("FlagPlan::unit", || flag.unit());
+    calls.call("FlagPlan::only", || flag.only().count());
+    calls.call("FlagPlan::requires", || flag.requires().count());
     calls.call("FlagPlan::tracked_metrics", || flag.tracked_metrics().count());
     calls.call("FlagPlan::rollback", || flag.rollback().clone());
     calls.call("FlagPlan::variables", || flag.variables().count());
@@ -135,7 +138,14 @@ fn flag(calls: &mut Calls, flag: &FlagPlan<'_>) {
     for group in calls.call("FlagPlan::groups", || flag.groups()).unwrap() {
         calls.call("Group::name", || group.name());
         calls.call("Group::users", || group.users().count());
-        calls.call("Group::attributes", || group.attributes().count());
+        for condition in
+            calls.call("Group::alternatives", || group.alternatives()).unwrap().flatten()
+        {
+            calls.call("Condition::attribute", || condition.attribute().len());
+            assert!(!condition.to_string().is_empty());
+        }
+        calls.call("Group::values_of", || group.values_of());
+        calls.call("Group::includes", || group.includes().count());
         for text in texts() {
             calls.call("Group::lists", || group.lists(&text));
         }
@@ -143,6 +153,8 @@ fn flag(calls: &mut Calls, flag: &FlagPlan<'_>) {
     for key in keys() {
         let user = User::new(&*key).attribute("region", "eu");
         calls.call("FlagPlan::explain", || format!("{:?}", flag.explain(&user)));
+        calls
+            .call("FlagPlan::explain_with", || format!("{:?}", flag.explain_with(|_| None, &user)));
         for stage in texts() {
             calls.call("FlagPlan::explain_at", || flag.explain_at(&stage, &user).is_some());
         }
@@ -152,6 +164,7 @@ fn flag(calls: &mut Calls, flag: &FlagPlan<'_>) {
         calls.call("Stage::name", || stage.name());
         calls.call("Stage::percent", || stage.percent());
         calls.call("Stage::groups", || stage.groups().count());
+        calls.call("Stage::within", || stage.within().count());
         calls.call("Stage::details", || stage.details().clone());
         let details = stage.details();
         calls.call("StageDetails::conditions", || details.conditions().count());

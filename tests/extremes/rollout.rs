@@ -106,11 +106,16 @@ fn machine(calls: &mut Calls, at: SystemTime) {
                 let state = calls.call("FlagState::new", || FlagState::new(stage, other)).unwrap();
                 calls.call("FlagState::progress", || state.progress());
                 calls.call("FlagState::time_in_stage", || state.time_in_stage(now));
-                calls.call("unmet", || unmet(&flag, &state, now).len());
+                calls.call("unmet", || unmet(&flag, &state, now, &[]).len());
                 calls.call("overdue", || overdue(&flag, &state, now).len());
                 for next in NUMBERS {
-                    let context =
-                        EventContext { now, by: "", serving: StageName::OFF, record: next };
+                    let context = EventContext {
+                        now,
+                        by: "",
+                        serving: StageName::OFF,
+                        record: next,
+                        missing: &[],
+                    };
                     for event in [Event::Promote, Event::Tick, Event::SendMessages] {
                         calls.call("transition", || {
                             transition(&flag, &state, &event, &context).is_ok()

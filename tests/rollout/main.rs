@@ -17,6 +17,7 @@ mod machines;
 mod missing_data;
 mod notifications;
 mod outdated_process;
+mod prerequisites;
 mod races;
 mod reading;
 mod refusals;

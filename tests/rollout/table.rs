@@ -44,7 +44,8 @@ fn apply(state: &FlagState, name: &str) -> Option<FlagState> {
     let plan = Plan::parse(DOCUMENT).unwrap();
     let flag = plan.flag("a").unwrap();
     let now = Stamp::new(SystemTime::UNIX_EPOCH, Duration::ZERO, 0);
-    let context = EventContext { now: now.into(), by: "ana", serving: state.stage, record: 2 };
+    let context =
+        EventContext { now: now.into(), by: "ana", serving: state.stage, record: 2, missing: &[] };
     transition(&flag, state, &event(name), &context).ok().map(|it| it.state)
 }
 

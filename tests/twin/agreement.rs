@@ -1,7 +1,7 @@
 //! The gate answers like the twin, through every API and for every notation of the document.
 
 use proptest::prelude::*;
-use stagegate::{Document, Evaluation, Format, Gate, User};
+use stagegate::{Document, Evaluation, Format, Gate};
 
 use super::model::{Doc, Flag};
 use super::oracle::{Answer, Person};
@@ -81,10 +81,7 @@ fn every_answer(
     key: &str,
     person: &Person,
 ) -> Vec<(&'static str, Answer)> {
-    let as_user = person
-        .attributes
-        .iter()
-        .fold(User::new(&person.key[..]), |user, (name, value)| user.attribute(name, value));
+    let as_user = person.as_user();
     let handle = gate.flag(key);
     let (pinned, pinned_elsewhere) = (gate.pin(), other.pin());
     let full = gate.evaluate(person, key);

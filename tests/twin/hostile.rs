@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, TestRunner};
 use stagegate::{Document, Format, Gate, Plan};
 
 use super::model::quoted;
-use super::oracle::Person;
+use super::oracle::{Person, Value};
 use super::strategies::{doc, people};
 
 /// A text: mostly a name that other parts of the document use, so that documents are often valid.
@@ -112,15 +112,55 @@ fn mostly_value(names: &'static [&str]) -> impl Strategy<Value = String> + Clone
 fn stage(name: &'static [&str], percent: &'static str) -> impl Strategy<Value = String> {
     let percent = prop_oneof![30 => Just(percent.to_owned()), 1 => number()];
     let groups = list(mostly_value(&["a", "b", "c"]));
-    (mostly_value(name), percent, groups).prop_map(|(name, percent, groups)| {
+    let within = prop::option::weighted(0.2, vec(mostly_value(&["a", "b", "c"]), 1..3));
+    let within = within.prop_map(|names| names.map(|names| format!("[{}]", names.join(", "))));
+    (mostly_value(name), percent, groups, within).prop_map(|(name, percent, groups, within)| {
         let fields = [("name", name), ("percent", percent), ("groups", groups)];
+        let fields = fields.into_iter().chain(within.map(|within| ("within", within)));
         table(fields.map(|(name, value)| (name.to_owned(), value)))
     })
 }
 
+/// A bound, mostly one of a number, a version or a date.
+fn bound() -> impl Strategy<Value = String> {
+    const USUAL: &[&str] = &[">= 18", "< 65.5, > -1", "= 4.2.0", "<= 2026-01-05", "> 1.0.0-rc.1"];
+    let odd =
+        prop_oneof![any::<String>(), "[<>=]{0,3} ?[0-9a-z.:TZ+-]{0,30}(, [<>=]{0,2}[0-9.]{0,9})?"];
+    prop_oneof![8 => select(USUAL).prop_map(str::to_owned), 1 => odd]
+}
+
+/// Conditions of any kind, mostly of the attributes `p` and `q`.
+fn conditions() -> impl Strategy<Value = String> {
+    let value = || any_text().prop_map(|text| quoted(&text));
+    let values = || vec(value(), 1..3).prop_map(|values| format!("[{}]", values.join(", ")));
+    let bound = || bound().prop_map(|bound| quoted(&bound));
+    let test = prop_oneof![
+        values().prop_map(|it| ("in".to_owned(), it)),
+        values().prop_map(|it| ("not_in".to_owned(), it)),
+        (mostly(&["prefix", "suffix", "contains"]), value()),
+        (mostly(&["number", "version", "date"]), bound()),
+        Just(("present".to_owned(), "true".to_owned())),
+    ];
+    let condition = prop_oneof![
+        4 => values(),
+        3 => bound(),
+        3 => vec(test, 1..3).prop_map(table),
+        1 => list(any_value()),
+    ];
+    let name = prop_oneof![3 => mostly(&["p", "q"]), 1 => any_text()];
+    vec((name, condition), 1..3).prop_map(table)
+}
+
 fn document() -> impl Strategy<Value = String> {
-    let rules = vec((any_text(), list(any_value())), 1..3).prop_map(table);
-    let group = some_of(vec![("users", list(any_value()).boxed()), ("where", rules.boxed())]);
+    let member = prop_oneof![1 => mostly_value(&["c"]), 2 => conditions()];
+    let group =
+        some_of(vec![("users", list(any_value()).boxed()), ("where", conditions().boxed())]);
+    let more = some_of(vec![
+        ("users", list(any_value()).boxed()),
+        ("values_of", mostly_value(&["p", "q"]).boxed()),
+        ("any", list(member).boxed()),
+    ]);
+    let group = prop_oneof![3 => group, 1 => more].boxed();
     let fitting = ["a", "b", "c"].map(|name| (Just(name.to_owned()), group.clone()));
     let others = vec((text(), group), 0..2);
     let groups = (fitting, prop::option::weighted(0.2, others)).prop_map(|(fitting, others)| {
@@ -129,18 +169,38 @@ fn document() -> impl Strategy<Value = String> {
 
     let stages = (stage(&["x"], "0.0001"), stage(&["y"], "50"), stage(&["z"], "100"));
     let stages = stages.prop_map(|(x, y, z)| format!("[{x}, {y}, {z}]"));
-    let held = (mostly(&["a", "b", "c"]), mostly_value(&["x", "y", "z"]));
+    let until = || mostly_value(&["x", "y", "z", "never"]);
+    let except = list(mostly_value(&["a", "b", "c"]));
+    let long = (until(), except).prop_map(|(until, except)| {
+        table([("until", until), ("except", except)].map(|(name, value)| (name.to_owned(), value)))
+    });
+    let held = (mostly(&["a", "b", "c"]), prop_oneof![2 => until().boxed(), 1 => long.boxed()]);
+    let only = vec(mostly_value(&["a", "b", "c"]), 1..3);
+    let only = only.prop_map(|names| format!("[{}]", names.join(", ")));
     let flag = some_of(vec![
         ("stage", mostly_value(&["off", "x", "y", "z"]).boxed()),
         ("salt", any_value().boxed()),
         ("owner", any_value().boxed()),
         ("hold_back", vec(held, 0..2).prop_map(table).boxed()),
     ]);
-    let flag = (flag, stages).prop_map(|(flag, stages)| {
-        let own = flag.replacen('{', &format!("{{\"stages\"\u{1}{stages}, "), 1);
+    let targeting =
+        some_of(vec![("by", mostly_value(&["p", "q"]).boxed()), ("only", only.boxed())]);
+    let targeting = prop_oneof![2 => Just("{}".to_owned()), 1 => targeting];
+    let flag = (flag, targeting, stages).prop_map(|(flag, targeting, stages)| {
+        let targeting = match targeting.trim_matches(['{', '}']) {
+            "" => String::new(),
+            _ => format!("{}, ", &targeting[1..targeting.len() - 1]),
+        };
+        let own = flag.replacen('{', &format!("{{\"stages\"\u{1}{stages}, {targeting}"), 1);
         own.replace(", }", "}")
     });
-    let flags = vec((mostly(&["f"]), flag), 1..3).prop_map(table);
+    let requires = prop::option::weighted(0.1, (mostly(&["f"]), mostly_value(&["x", "z"])));
+    let requires = requires.prop_map(|requires| {
+        let requires = requires?;
+        Some(("g".to_owned(), table([("requires".to_owned(), table([requires]))])))
+    });
+    let flags = (vec((mostly(&["f"]), flag), 1..3), requires)
+        .prop_map(|(flags, requires)| table(flags.into_iter().chain(requires)));
     let schema = prop_oneof![30 => Just("1".to_owned()), 1 => number()];
     (schema, groups, flags).prop_map(|(schema, groups, flags)| {
         let fields = [("schema", schema), ("groups", groups), ("flags", flags)];
@@ -201,9 +261,65 @@ fn check_document(
 
 /// People with arbitrary keys and attributes.
 fn strangers() -> impl Strategy<Value = Vec<Person>> {
-    let person = (vec(any::<u8>(), 0..20), vec((any_text(), any_text()), 0..12));
+    let name = prop_oneof![2 => mostly(&["p", "q"]).boxed(), 1 => any_text().boxed()];
+    let person = (vec(any::<u8>(), 0..20), vec((name, strange_value()), 0..12));
     vec(person.prop_map(|(key, attributes)| Person { key, attributes }), 1..4)
 }
+
+/// Values of every type: texts that look like numbers, versions or dates, any bits of a decimal.
+fn strange_value() -> impl Strategy<Value = Value> {
+    let text = prop_oneof![
+        3 => any_text().boxed(),
+        1 => "[-+]?[0-9]{0,30}[.eE]?[0-9]{0,30}".boxed(),
+        1 => "v?[0-9]{0,25}(\\.[0-9]{0,3}){0,3}(-[0-9a-zA-Z.-]{0,20})?(\\+[0-9a-z.]{0,9})?".boxed(),
+        2 => "[0-9]{0,5}-[0-9]{0,3}-[0-9]{0,3}([Tt ][0-9:.]{0,14}([Zz]|[+-][0-9:]{0,6})?)?".boxed(),
+        1 => "[0-9]{4}-[0-1][0-9]-[0-3][0-9].{0,12}".boxed(),
+    ];
+    prop_oneof![
+        4 => text.prop_map(Value::Text),
+        1 => any::<i64>().prop_map(Value::Signed),
+        1 => any::<u64>().prop_map(Value::Unsigned),
+        2 => any::<u64>().prop_map(|bits| Value::Decimal(f64::from_bits(bits))),
+        1 => any::<bool>().prop_map(Value::Bool),
+    ]
+}
+
+/// A plan that looks at the attribute `p` in every possible way, with a flag for each.
+const EVERY_WAY: &str = r#"
+    schema = 1
+    groups.one-of.where = { p = ["a", "100"] }
+    groups.none-of.where = { p = { not_in = ["a", "100"] } }
+    groups.prefix.where = { p = { prefix = "a" } }
+    groups.suffix.where = { p = { suffix = "é" } }
+    groups.contains.where = { p = { contains = "0" } }
+    groups.number.where = { p = { number = ">= -1.5, < 18446744073709551616" } }
+    groups.version.where = { p = { version = ">= 1.0.0-rc.1, <= 2026.1" } }
+    groups.day.where = { p = { date = ">= 0000-01-01, <= 9999-12-31" } }
+    groups.moment.where = { p = { date = "> 2026-01-05T23:59:59.5+01:00" } }
+    groups.present.where = { p = { present = true } }
+    groups.several.where = { p = { prefix = "1", suffix = "0", not_in = ["10"], number = "> 5" }, q = "< 4" }
+    groups.all.any = ["number", "version", "day", { p = ["x"] }, { p = ">= 1", q = ">= 2026-01-05" }]
+    groups.listed = { values_of = "p", users = ["a", "100", "true", "NaN"] }
+    plans.by-group.stages = [{ name = "on", percent = 50, groups = ["all", "listed"] }]
+    plans.within.stages = [{ name = "on", percent = 50, within = ["all", "several", "none-of"] }]
+    [flags.by]
+    by = "p"
+    stage = "pilot"
+    [flags.groups]
+    plan = "by-group"
+    stage = "on"
+    [flags.within]
+    plan = "within"
+    by = "q"
+    stage = "on"
+    [flags.only]
+    stage = "pilot"
+    only = ["one-of", "prefix", "suffix", "contains", "number", "version", "day", "moment", "present"]
+    requires = { groups = "on", by = "internal" }
+    [flags.held]
+    stage = "pilot"
+    hold_back = { all = { until = "ga", except = ["several"] }, none-of = "never", listed = "expanded" }
+"#;
 
 #[test]
 fn hostile_documents_are_refused_or_usable() {
@@ -224,6 +340,19 @@ fn hostile_documents_are_refused_or_usable() {
 }
 
 proptest! {
+    #[test]
+    fn no_attribute_value_breaks_a_condition(people in strangers(), bound in bound()) {
+        check_document(Document::new(EVERY_WAY), &people, &[])?;
+        for kind in ["number", "version", "date"] {
+            let document = format!(
+                "{{\"schema\": 1, \"groups\": {{\"g\": {{\"where\": {{\"p\": {{\"{kind}\": {}}}}}}}}}, \"flags\": {{
+                    \"f\": {{\"stage\": \"on\", \"stages\": [{{\"name\": \"on\", \"groups\": [\"g\"]}}]}}}}}}",
+                quoted(&bound)
+            );
+            check_document(Document::new(document).format(Format::Json), &people, &[])?;
+        }
+    }
+
     #[test]
     fn damaged_plans_are_refused_or_usable(
         doc in doc(),

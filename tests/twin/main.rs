@@ -14,3 +14,4 @@ mod oracle;
 mod rules;
 mod strategies;
 mod transitions;
+mod widening;

@@ -12,42 +12,91 @@ pub(crate) struct Doc {
     pub(crate) per_update: Option<u32>,
 }
 
-/// Users by key, by attributes, or both.
-#[derive(Clone, Debug)]
+/// Users by key, by values of an attribute, by conditions, and by other groups.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Group {
     pub(crate) name: String,
     pub(crate) users: Vec<String>,
-    /// Attributes with their matching values. Empty if the group has no `where`.
-    pub(crate) rules: Vec<(String, Vec<String>)>,
+    /// The attribute whose values `users` lists.
+    pub(crate) values_of: Option<String>,
+    /// The conditions of `where`. Empty if the group has no `where`.
+    pub(crate) rules: Vec<Condition>,
+    pub(crate) any: Vec<Member>,
 }
 
-#[derive(Clone, Debug)]
+/// An item of `any`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Member {
+    Group(String),
+    Table(Vec<Condition>),
+}
+
+/// An attribute and its tests.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Condition {
+    pub(crate) attribute: String,
+    /// At least one, and of each kind at most one.
+    pub(crate) tests: Vec<Test>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Test {
+    In(Vec<String>),
+    NotIn(Vec<String>),
+    Prefix(String),
+    Suffix(String),
+    Contains(String),
+    /// `number`, `version` or `date`, with bounds such as `>= 18`.
+    Bounds(&'static str, Vec<(&'static str, String)>),
+    Present,
+}
+
+/// The position of `never`, and of users whom no stage admits.
+pub(crate) const NEVER: usize = usize::MAX;
+
+/// An entry of `hold_back`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Hold {
+    pub(crate) group: String,
+    /// The position that ends the wait, or `NEVER`.
+    pub(crate) until: usize,
+    pub(crate) except: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Flag {
     pub(crate) key: String,
     pub(crate) salt: Option<String>,
     /// 0 is off, 1 the first stage.
     pub(crate) position: usize,
     pub(crate) plan: StagesOf,
-    /// Groups with the position until which each is held back.
-    pub(crate) hold_back: Vec<(String, usize)>,
+    pub(crate) hold_back: Vec<Hold>,
     pub(crate) skip_reason: Option<String>,
+    /// The attribute whose values the percentages refer to.
+    pub(crate) by: Option<String>,
+    pub(crate) only: Vec<String>,
+    /// The keys of required flags, each with the position that it must have reached.
+    pub(crate) requires: Vec<(String, usize)>,
 }
 
 /// The place where a flag's stages are written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum StagesOf {
+    #[default]
     BuiltIn,
     Own(Vec<Stage>),
     /// In a plan with the flag's name.
     Shared(Vec<Stage>),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Stage {
     pub(crate) name: String,
-    /// `None` if it is omitted, which means the percentage of the stage before.
+    /// `None` if it is omitted, which means the share of the stage before.
     pub(crate) ppm: Option<u32>,
     pub(crate) groups: Vec<String>,
+    /// The groups whose users the percentage refers to. Empty: all users.
+    pub(crate) within: Vec<String>,
 }
 
 impl Flag {
@@ -61,36 +110,47 @@ impl Flag {
                     .map(|(name, percent)| Stage {
                         name: name.to_owned(),
                         ppm: Some(percent * 10_000),
-                        groups: Vec::new(),
+                        ..Stage::default()
                     })
                     .collect();
             }
             StagesOf::Own(stages) | StagesOf::Shared(stages) => stages,
         };
-        let mut before = 0;
+        let mut before = (0, Vec::new());
         let mut stages = written.clone();
         for stage in &mut stages {
-            before = stage.ppm.unwrap_or(before);
-            stage.ppm = Some(before);
+            if let Some(ppm) = stage.ppm {
+                before = (ppm, stage.within.clone());
+            }
+            (stage.ppm, stage.within) = (Some(before.0), before.1.clone());
         }
         stages
     }
 
     /// Returns the positions of the written stages that let in no new users.
     fn idle(&self) -> Vec<usize> {
-        let (mut before, mut known) = (0, BTreeSet::new());
+        let mut known = BTreeSet::new();
         let mut idle = Vec::new();
         let written =
             if matches!(self.plan, StagesOf::BuiltIn) { Vec::new() } else { self.stages() };
-        for (stage, position) in written.into_iter().zip(1..) {
-            let ppm = stage.ppm.unwrap_or(before);
+        for (index, stage) in written.iter().enumerate() {
+            let (position, before) = (index + 1, &written[..index]);
             let is_new = stage.groups.iter().any(|group| !known.contains(group));
-            let held = position > 1 && self.hold_back.iter().any(|(_, until)| *until == position);
-            if ppm == before && (!is_new || before == 1_000_000) && !held {
+            let held = position > 1 && self.hold_back.iter().any(|hold| hold.until == position);
+            let everybody_is_in =
+                before.iter().any(|it| it.ppm == Some(1_000_000) && it.within.is_empty());
+            // An earlier share covers this one if it refers to all of the same users, and is no smaller.
+            let is_covered = before.iter().any(|earlier| {
+                let is_wide = earlier.within.is_empty()
+                    || (!stage.within.is_empty()
+                        && stage.within.iter().all(|group| earlier.within.contains(group)));
+                is_wide && earlier.ppm >= stage.ppm
+            });
+            let adds_share = stage.ppm > Some(0) && !is_covered;
+            if (everybody_is_in || (!adds_share && !is_new)) && !held {
                 idle.push(position);
             }
-            before = ppm;
-            known.extend(stage.groups);
+            known.extend(&stage.groups);
         }
         idle
     }
@@ -110,26 +170,16 @@ impl Doc {
         }
         for group in &doc.groups {
             writeln!(out, "[groups.{}]", quoted(&group.name)).unwrap();
-            // A group needs `where`, `users`, or both.
-            if !group.users.is_empty() || group.rules.is_empty() {
-                writeln!(out, "users = {}", list(&group.users)).unwrap();
-            }
-            if !group.rules.is_empty() {
-                let rules = group.rules.iter().map(|(a, values)| (a, list(values)));
-                writeln!(out, "where = {{ {} }}", pairs(rules, " = ")).unwrap();
+            for (field, value) in group.fields(Notation::Toml) {
+                writeln!(out, "{field} = {value}").unwrap();
             }
         }
         for flag in &doc.flags {
             let key = quoted(&flag.key);
             writeln!(out, "[flags.{key}]\nstage = {}", quoted(&flag.stage_name(flag.position)))
                 .unwrap();
-            for (field, text) in [("salt", &flag.salt), ("skip_reason", &flag.skip_reason)] {
-                if let Some(text) = text {
-                    writeln!(out, "{field} = {}", quoted(text)).unwrap();
-                }
-            }
-            if !flag.hold_back.is_empty() {
-                writeln!(out, "hold_back = {{ {} }}", pairs(holds(flag), " = ")).unwrap();
+            for (field, value) in doc.fields(flag, Notation::Toml) {
+                writeln!(out, "{field} = {value}").unwrap();
             }
             let (table, stages) = match &flag.plan {
                 StagesOf::BuiltIn => continue,
@@ -144,8 +194,10 @@ impl Doc {
                 if let Some(ppm) = stage.ppm {
                     writeln!(out, "percent = {}.{:04}", ppm / 10_000, ppm % 10_000).unwrap();
                 }
-                if !stage.groups.is_empty() {
-                    writeln!(out, "groups = {}", list(&stage.groups)).unwrap();
+                for (field, groups) in [("groups", &stage.groups), ("within", &stage.within)] {
+                    if !groups.is_empty() {
+                        writeln!(out, "{field} = {}", list(groups)).unwrap();
+                    }
                 }
             }
         }
@@ -154,25 +206,12 @@ impl Doc {
 
     pub(crate) fn json(&self) -> String {
         let doc = self.with_every_stage_reached();
-        let groups = doc.groups.iter().map(|group| {
-            let mut fields = Vec::new();
-            if !group.users.is_empty() || group.rules.is_empty() {
-                fields.push(("users", list(&group.users)));
-            }
-            if !group.rules.is_empty() {
-                let rules = group.rules.iter().map(|(a, values)| (a, list(values)));
-                fields.push(("where", object(rules)));
-            }
-            (&group.name, object(fields))
-        });
+        let groups = doc.groups.iter();
+        let groups = groups.map(|group| (&group.name, object(group.fields(Notation::Json))));
         let mut plans = Vec::new();
         let flags = doc.flags.iter().map(|flag| {
             let mut fields = vec![("stage", quoted(&flag.stage_name(flag.position)))];
-            fields.extend(flag.salt.as_deref().map(|salt| ("salt", quoted(salt))));
-            fields.extend(flag.skip_reason.as_deref().map(|text| ("skip_reason", quoted(text))));
-            if !flag.hold_back.is_empty() {
-                fields.push(("hold_back", object(holds(flag))));
-            }
+            fields.extend(doc.fields(flag, Notation::Json));
             match &flag.plan {
                 StagesOf::BuiltIn => {}
                 StagesOf::Own(stages) => fields.push(("stages", json_stages(stages))),
@@ -209,11 +248,13 @@ impl Doc {
                     StagesOf::Own(stages) | StagesOf::Shared(stages) if position == 1 => {
                         stages[0].groups.push(nobody.clone());
                     }
-                    _ => flag.hold_back.push((nobody.clone(), position)),
+                    _ => {
+                        let (group, except) = (nobody.clone(), Vec::new());
+                        flag.hold_back.push(Hold { group, until: position, except });
+                    }
                 }
                 if doc.groups.iter().all(|group| group.name != nobody) {
-                    let group = Group { name: nobody, users: Vec::new(), rules: Vec::new() };
-                    doc.groups.push(group);
+                    doc.groups.push(Group { name: nobody, ..Group::default() });
                 }
             }
         }
@@ -221,13 +262,125 @@ impl Doc {
     }
 }
 
-fn holds(flag: &Flag) -> impl Iterator<Item = (&String, String)> {
-    flag.hold_back.iter().map(|(group, until)| (group, quoted(&flag.stage_name(*until))))
+#[derive(Clone, Copy, PartialEq)]
+enum Notation {
+    /// With the short forms of conditions.
+    Toml,
+    /// With the long forms.
+    Json,
+}
+
+impl Notation {
+    fn table(self, fields: impl IntoIterator<Item = (impl AsRef<str>, String)>) -> String {
+        match self {
+            Notation::Toml => format!("{{ {} }}", pairs(fields, " = ")),
+            Notation::Json => object(fields),
+        }
+    }
+}
+
+impl Group {
+    fn fields(&self, notation: Notation) -> Vec<(&'static str, String)> {
+        let mut fields = Vec::new();
+        // A group needs one of its parts, and `values_of` needs a list.
+        let has_other_part = !self.rules.is_empty() || !self.any.is_empty();
+        if !self.users.is_empty() || !has_other_part || self.values_of.is_some() {
+            fields.push(("users", list(&self.users)));
+        }
+        fields.extend(self.values_of.as_ref().map(|attribute| ("values_of", quoted(attribute))));
+        if !self.rules.is_empty() {
+            fields.push(("where", conditions(&self.rules, notation)));
+        }
+        if !self.any.is_empty() {
+            let members = self.any.iter().map(|member| match member {
+                Member::Group(name) => quoted(name),
+                Member::Table(rules) => conditions(rules, notation),
+            });
+            fields.push(("any", format!("[{}]", members.collect::<Vec<_>>().join(", "))));
+        }
+        fields
+    }
+}
+
+fn conditions(rules: &[Condition], notation: Notation) -> String {
+    notation.table(rules.iter().map(|rule| (&rule.attribute, rule.value(notation))))
+}
+
+impl Condition {
+    fn value(&self, notation: Notation) -> String {
+        match &*self.tests {
+            [Test::In(values)] if notation == Notation::Toml => return list(values),
+            // A limit with a letter or with two points is no number, and a date has two hyphens.
+            [Test::Bounds(kind, bounds)] if notation == Notation::Toml => {
+                let fits = bounds.iter().all(|(_, limit)| match *kind {
+                    "number" => true,
+                    "version" => limit.matches('.').count() > 1,
+                    _ => limit.matches('-').count() > 1,
+                });
+                if fits {
+                    return bounds_text(bounds);
+                }
+            }
+            _ => {}
+        }
+        notation.table(self.tests.iter().map(|test| match test {
+            Test::In(values) => ("in", list(values)),
+            Test::NotIn(values) => ("not_in", list(values)),
+            Test::Prefix(text) => ("prefix", quoted(text)),
+            Test::Suffix(text) => ("suffix", quoted(text)),
+            Test::Contains(text) => ("contains", quoted(text)),
+            Test::Bounds(kind, bounds) => (*kind, bounds_text(bounds)),
+            Test::Present => ("present", "true".to_owned()),
+        }))
+    }
+}
+
+fn bounds_text(bounds: &[(&str, String)]) -> String {
+    let bounds = bounds.iter().map(|(sign, limit)| format!("{sign} {limit}"));
+    quoted(&bounds.collect::<Vec<_>>().join(", "))
+}
+
+impl Doc {
+    /// Returns the optional fields of a flag, without its stages.
+    fn fields(&self, flag: &Flag, notation: Notation) -> Vec<(&'static str, String)> {
+        let mut fields = Vec::new();
+        let texts = [("salt", &flag.salt), ("skip_reason", &flag.skip_reason), ("by", &flag.by)];
+        fields.extend(
+            texts.into_iter().filter_map(|(name, text)| Some((name, quoted(text.as_ref()?)))),
+        );
+        if !flag.only.is_empty() {
+            fields.push(("only", list(&flag.only)));
+        }
+        if !flag.hold_back.is_empty() {
+            let holds = flag.hold_back.iter().map(|hold| {
+                let until = match hold.until {
+                    NEVER => quoted("never"),
+                    until => quoted(&flag.stage_name(until)),
+                };
+                let value = match &*hold.except {
+                    [] if notation == Notation::Toml => until,
+                    except => notation.table([("until", until), ("except", list(except))]),
+                };
+                (&hold.group, value)
+            });
+            fields.push(("hold_back", notation.table(holds)));
+        }
+        if !flag.requires.is_empty() {
+            let requires = flag.requires.iter().map(|(key, position)| {
+                (key, quoted(&self.flag(key).unwrap().stage_name(*position)))
+            });
+            fields.push(("requires", notation.table(requires)));
+        }
+        fields
+    }
 }
 
 fn json_stages(stages: &[Stage]) -> String {
     let stages = stages.iter().map(|stage| {
         let mut fields = vec![("name", quoted(&stage.name)), ("groups", list(&stage.groups))];
+        if !stage.within.is_empty() {
+            fields.push(("within", list(&stage.within)));
+        }
         if let Some(ppm) = stage.ppm {
             let text = format!("{}.{:04}", ppm / 10_000, ppm % 10_000);
             // JSON gets the shortest form, TOML all four digits.

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use stagegate::{Gate, Status, Update, UpdateError};
 
-use super::model::{Doc, Flag, Group, Stage, StagesOf};
-use super::oracle::Person;
+use super::model::{Condition, Doc, Flag, Group, Hold, Stage, StagesOf, Test};
+use super::oracle::{Person, Value};
 use super::rules::{FlagState, Refusal, State};
 use super::strategies::owned;
 
@@ -58,10 +58,11 @@ fn groups() -> impl Strategy<Value = Vec<Group>> {
         let listed = |name: &str, users: &[&str]| Group {
             name: name.to_owned(),
             users: owned(users),
-            rules: Vec::new(),
+            ..Group::default()
         };
-        let rules = vec![("region".to_owned(), owned(values))];
-        let region = Group { name: "region".to_owned(), users: Vec::new(), rules };
+        let tests = vec![Test::In(owned(values))];
+        let rules = vec![Condition { attribute: "region".to_owned(), tests }];
+        let region = Group { name: "region".to_owned(), rules, ..Group::default() };
         vec![listed("team", &team), listed("beta", &beta), region]
     })
 }
@@ -84,14 +85,18 @@ fn small_flag(key: &'static str) -> impl Strategy<Value = Flag> {
                 name: name.to_owned(),
                 ppm: Some(ppm),
                 groups: owned(groups),
+                within: Vec::new(),
             };
             let stages: Vec<_> = names.into_iter().zip(ppm).zip(groups).map(stage).collect();
             let position = position.min(stages.len());
-            let hold = hold.map(|(group, until)| (group.to_owned(), until.min(stages.len())));
+            let hold = hold.map(|(group, until)| {
+                let (group, until) = (group.to_owned(), until.min(stages.len()));
+                Hold { group, until, except: Vec::new() }
+            });
             let (key, plan) = (key.to_owned(), StagesOf::Own(stages));
             let [skip_reason, salt] = [skip_reason, salt].map(|text| text.map(str::to_owned));
             let hold_back = hold.into_iter().collect();
-            Flag { key, salt, position, plan, hold_back, skip_reason }
+            Flag { key, salt, position, plan, hold_back, skip_reason, ..Flag::default() }
         },
     )
 }
@@ -102,7 +107,7 @@ fn world() -> Vec<Person> {
         |n: usize| USERS.get(n).map_or_else(|| format!("user-{n}"), |user| (*user).to_owned());
     let people = (0..180).map(|n| {
         let region = [None, Some("eu"), Some("us")][n % 3];
-        let attributes = region.map(|region| ("region".to_owned(), region.to_owned()));
+        let attributes = region.map(|region| ("region".to_owned(), Value::Text(region.to_owned())));
         Person { key: key(n / 3).into_bytes(), attributes: attributes.into_iter().collect() }
     });
     people.collect()

@@ -41,6 +41,11 @@ impl Amount {
         Amount::of(Quantity::Percent(percent))
     }
 
+    /// Returns whether the amount is a percentage of 0%.
+    pub(crate) fn is_zero(&self) -> bool {
+        self.ppm == Some(0)
+    }
+
     pub(crate) fn duration(duration: impl Into<WrittenDuration>) -> Amount {
         let duration = duration.into();
         Amount { text: duration.to_string(), ..Amount::of(Quantity::Duration(*duration)) }
@@ -48,6 +53,14 @@ impl Amount {
 
     pub(crate) fn increase(increase: Increase) -> Amount {
         Amount { text: increase.to_string(), ppm: Some(increase.ppm()), ..Amount::default() }
+    }
+}
+
+/// Returns the share of a stage as a text: `10%`, or `10% of eu` if the percentage refers to groups.
+pub(crate) fn share(percent: &Amount, within: &[&str]) -> String {
+    match within {
+        [] => percent.text.clone(),
+        groups => format!("{percent} of {}", groups.join(", ")),
     }
 }
 

@@ -280,7 +280,7 @@ pub(crate) struct Explain {
     pub(crate) at: Option<std::time::SystemTime>,
     /// Set an attribute of the user.
     ///
-    /// Repeat it for more attributes.
+    /// Repeat it for more attributes, and for several values of one attribute.
     #[arg(long = "attribute", short, value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) attributes: Vec<(String, String)>,
     /// Choose the output format.

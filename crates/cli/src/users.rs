@@ -108,16 +108,11 @@ fn parse(line: &[u8]) -> Result<Option<UserLine<'_>>, String> {
         return Err(format!("`{}` has white space around it", excerpt(key)));
     }
     let mut user = User::new(key);
-    let mut names: Vec<&str> = Vec::new();
     for field in fields {
         let (name, value) = match field.split_once('=') {
             Some((name, value)) if !name.is_empty() => (name, value),
             _ => return Err(format!("`{}` is not an attribute NAME=VALUE", excerpt(field))),
         };
-        if names.contains(&name) {
-            return Err(format!("the attribute `{}` is given twice", excerpt(name)));
-        }
-        names.push(name);
         user = user.attribute(name, value);
     }
     Ok(Some(UserLine { key, user }))
@@ -150,18 +145,17 @@ mod tests {
     fn every_invalid_line_is_listed_by_number() {
         let long = "x".repeat(MAX_LINE + 1);
         let text =
-            format!("ana\n ben\n\ta=b\ncleo\ta\ncleo\t=b\ncleo\ta=1\ta=2\n{long}\nok\n\u{1b}\t\n");
+            format!("ana\n ben\n\ta=b\ncleo\ta\ncleo\t=b\ncleo\ta=1\ta=1\n{long}\nok\n\u{1b}\t\n");
         let mut text = text.into_bytes();
         text.extend(b"\xff\n");
         let Err(Failure::Usage(message)) = keys(&text) else { panic!("accepted") };
         assert_eq!(
             message,
-            "the users file has 8 invalid lines
+            "the users file has 7 invalid lines
   users.txt:2: ` ben` has white space around it
   users.txt:3: no key before the first tab
   users.txt:4: `a` is not an attribute NAME=VALUE
   users.txt:5: `=b` is not an attribute NAME=VALUE
-  users.txt:6: the attribute `a` is given twice
   users.txt:7: more than 65536 bytes
   users.txt:9: `` is not an attribute NAME=VALUE
   users.txt:10: not UTF-8

@@ -10,14 +10,17 @@ use serde_json::{Map, Value, json};
 use stagegate::{Document, Plan, model};
 
 /// The heading in `docs/plans.md` for the fields of each part of the schema.
-const HEADINGS: [(&str, &str); 26] = [
+const HEADINGS: [(&str, &str); 29] = [
+    ("", "### Lists that mean nothing"),
     ("Document", "## Top level"),
     ("Flag", "## `[flags.KEY]`"),
     ("Plan", "## `[plans.NAME]`"),
     ("Channels", "## `[channels]`"),
     ("Limits", "## `[limits]`"),
+    ("HoldBackTable", "### `hold_back`"),
     ("Environment", "## `[environments.NAME]`"),
     ("Group", "## `[groups.NAME]`"),
+    ("Tests", "### Conditions"),
     ("Metric", "## `[metrics.NAME]`"),
     ("Prometheus", "### `source`"),
     ("Stage", "## `stages`"),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::audience::Audience;
+use crate::eval::{Group, StageName};
 use crate::percent::{PPM, Percent};
 
 /// One change of a flag's audience by an edit of the plan.
@@ -22,11 +23,55 @@ pub enum AudienceChange {
     },
     /// The salt changed, so the percentage admits other users.
     Salt,
+    /// The percentage refers to another unit: to user keys, or to the values of an attribute (`by`).
+    #[non_exhaustive]
+    Unit {
+        /// The attribute before. `None`: user keys.
+        from: Option<Arc<str>>,
+        /// The attribute now.
+        to: Option<Arc<str>>,
+    },
+    /// The stage admits another percentage of the users of some groups (`within`), or the groups match other users.
+    #[non_exhaustive]
+    Within {
+        /// The names of the groups.
+        groups: Arc<[Arc<str>]>,
+        /// The percentage before.
+        from: Percent,
+        /// The percentage now.
+        to: Percent,
+        /// Whether more users have the flag.
+        wider: bool,
+        /// Whether users no longer have the flag.
+        narrower: bool,
+    },
+    /// Users of other groups may have the flag (`only`).
+    #[non_exhaustive]
+    Only {
+        /// Whether more users may have the flag.
+        wider: bool,
+        /// Whether users may no longer have the flag.
+        narrower: bool,
+    },
+    /// The flag requires another stage of another flag (`requires`).
+    #[non_exhaustive]
+    Requires {
+        /// The key of the required flag.
+        flag: Arc<str>,
+        /// The required stage before. `None`: the flag was not required.
+        from: Option<StageName>,
+        /// The required stage now. `None`: the flag is no longer required.
+        to: Option<StageName>,
+        /// Whether more users may have the flag.
+        wider: bool,
+    },
     /// A group lists other users. Does not count users who are on the list of another group of the stage, too.
     #[non_exhaustive]
     Users {
         /// The group's name.
         group: Arc<str>,
+        /// The attribute whose values the group lists (`values_of`). `None`: user keys.
+        values_of: Option<Arc<str>>,
         /// Number of users who joined.
         added: usize,
         /// Number of users who left.
@@ -63,9 +108,12 @@ impl AudienceChange {
     pub(crate) fn lets_in(&self) -> bool {
         match self {
             AudienceChange::Percent { from, to } => to > from,
-            AudienceChange::Salt => true,
+            AudienceChange::Salt | AudienceChange::Unit { .. } => true,
             AudienceChange::Users { .. } => false,
-            AudienceChange::Attributes { wider, .. } => *wider,
+            AudienceChange::Attributes { wider, .. }
+            | AudienceChange::Within { wider, .. }
+            | AudienceChange::Only { wider, .. }
+            | AudienceChange::Requires { wider, .. } => *wider,
             AudienceChange::HoldBack { released, releases_attributes, .. } => {
                 *released > 0 || *releases_attributes
             }
@@ -84,8 +132,21 @@ impl AudienceChange {
             AudienceChange::Percent { from, to } => {
                 Percent::from_ppm(from.ppm().checked_sub(to.ppm())?)
             }
-            AudienceChange::Salt => Some(Percent::ALL),
+            AudienceChange::Salt
+            | AudienceChange::Unit { .. }
+            | AudienceChange::Only { narrower: true, .. }
+            | AudienceChange::Requires { wider: false, .. } => Some(Percent::ALL),
+            AudienceChange::Within { from, to, narrower: true, .. } => Some(
+                from.ppm()
+                    .checked_sub(to.ppm())
+                    .filter(|lost| *lost > 0)
+                    .and_then(Percent::from_ppm),
+            )
+            .map(|lost| lost.unwrap_or(Percent::ALL)),
             AudienceChange::Users { removed: 0..=FEW_USERS, .. }
+            | AudienceChange::Within { .. }
+            | AudienceChange::Only { .. }
+            | AudienceChange::Requires { .. }
             | AudienceChange::Attributes { narrower: false, .. }
             | AudienceChange::HoldBack { .. } => None,
             AudienceChange::Users { group, removed, .. } => {
@@ -93,26 +154,25 @@ impl AudienceChange {
                 Some(share(*removed, all))
             }
             AudienceChange::Attributes { group, .. } => {
-                let combinations = |audience: Audience<'_>| {
-                    let groups = audience.groups();
-                    let group = groups.get(&**group)?;
-                    Some(group.rules.iter().map(|rule| rule.values.len()).product::<usize>())
-                };
-                let names = |audience: Audience<'_>| {
-                    let groups = audience.groups();
-                    let group = groups.get(&**group)?;
-                    let mut names: Vec<_> =
-                        group.rules.iter().map(|rule| rule.name.clone()).collect();
-                    names.sort_unstable();
-                    Some(names)
-                };
-                let old = combinations(before).unwrap_or(0);
-                let new = combinations(after).unwrap_or(0);
-                let is_comparable = names(before) == names(after) && new < old;
-                Some(if is_comparable { share(old - new, old) } else { Percent::ALL })
+                let (old, new) = (before.groups(), after.groups());
+                let old = old.get(&**group).and_then(|group| combinations(group));
+                let new = new.get(&**group).and_then(|group| combinations(group));
+                let comparable = old
+                    .zip(new)
+                    .filter(|((names, old), (others, new))| names == others && new < old);
+                Some(comparable.map_or(Percent::ALL, |((_, old), (_, new))| share(old - new, old)))
             }
         }
     }
+}
+
+/// Returns the attributes of a group that only lists values, and the number of their combinations.
+fn combinations(group: &Group) -> Option<(Vec<&str>, usize)> {
+    let [conditions] = &*group.alternatives else { return None };
+    let mut names: Vec<&str> = conditions.iter().map(|condition| &*condition.attribute).collect();
+    names.sort_unstable();
+    let counts = conditions.iter().map(|condition| Some(condition.listed_values()?.len()));
+    Some((names, counts.product::<Option<usize>>()?))
 }
 
 /// The number of users who may leave a list in one update, whatever their share. So a small team may shrink; a failed
@@ -131,17 +191,39 @@ impl fmt::Display for AudienceChange {
         match self {
             AudienceChange::Percent { from, to } => write!(f, "{from}% -> {to}%"),
             AudienceChange::Salt => f.write_str("another salt"),
-            AudienceChange::Users { group, added, removed } => {
+            AudienceChange::Unit { from, to } => {
+                let name =
+                    |unit: &Option<Arc<str>>| unit.clone().unwrap_or_else(|| "user key".into());
+                write!(f, "by {} -> by {}", name(from), name(to))
+            }
+            AudienceChange::Within { groups, from, to, wider, narrower } => {
+                write!(f, "within {}: ", groups.join(", "))?;
+                match from == to {
+                    true => write!(f, "{from}% of {} users", which(*wider, *narrower)),
+                    false => write!(f, "{from}% -> {to}%"),
+                }
+            }
+            AudienceChange::Only { wider, narrower } => {
+                write!(f, "only: matches {} users", which(*wider, *narrower))
+            }
+            AudienceChange::Requires { flag, from, to, .. } => {
+                let name = |stage: &Option<StageName>| {
+                    stage.map_or("nothing".to_owned(), |it| it.to_string())
+                };
+                write!(f, "requires {flag}: {} -> {}", name(from), name(to))
+            }
+            AudienceChange::Users { group, values_of, added, removed } => {
                 write!(f, "{group}: ")?;
-                signed(f, *added, *removed, "user")
+                match values_of {
+                    None => signed(f, *added, *removed, "user"),
+                    Some(attribute) => {
+                        signed(f, *added, *removed, "value")?;
+                        write!(f, " of {attribute}")
+                    }
+                }
             }
             AudienceChange::Attributes { group, wider, narrower } => {
-                let which = match (wider, narrower) {
-                    (true, true) => "other",
-                    (true, false) => "more",
-                    _ => "fewer",
-                };
-                write!(f, "{group}: matches {which} users")
+                write!(f, "{group}: matches {} users", which(*wider, *narrower))
             }
             AudienceChange::HoldBack {
                 group,
@@ -165,6 +247,14 @@ impl fmt::Display for AudienceChange {
                 Ok(())
             }
         }
+    }
+}
+
+fn which(wider: bool, narrower: bool) -> &'static str {
+    match (wider, narrower) {
+        (true, true) => "other",
+        (true, false) => "more",
+        _ => "fewer",
     }
 }
 

@@ -11,7 +11,7 @@ pub use change::AudienceChange;
 use change::share;
 pub(crate) use compare::AudienceComparison;
 
-use crate::eval::{FlagDefinition, Group, Position, StageName};
+use crate::eval::{FlagDefinition, Group, Position, Prerequisite, StageName};
 use crate::percent::Percent;
 use crate::plan::{Plan, PlannedFlag, Problem};
 
@@ -20,8 +20,8 @@ use crate::plan::{Plan, PlannedFlag, Problem};
 /// # The rule
 ///
 /// Without a reason, an update may only let in users whom the plan in force admits: at the flag's current stage or, if
-/// the update moves the flag, at the next stage. The rule compares audiences: percentages, salts, groups and
-/// hold-backs. Positions in the list of stages play no part.
+/// the update moves the flag, at the next stage. The rule compares audiences: percentages, salts, units, groups,
+/// hold-backs and requirements. Positions in the list of stages play no part.
 ///
 /// A longer list passes. An added group may not list users whom the plan in force lists for a later stage. With a
 /// reason, an update may let in any user, and [`changes`](Edit::changes) reports the changed parts of the audience.
@@ -40,7 +40,8 @@ pub(crate) struct Edit<'e> {
 /// Why an edit needs a reason.
 #[derive(Clone, Debug)]
 pub(crate) struct Objection {
-    /// For programs: `percent`, `salt`, `group`, `hold_back`, `list` or `per_update`.
+    /// For programs: `percent`, `within`, `salt`, `unit`, `group`, `hold_back`, `only`, `requires`, `list` or
+    /// `per_update`.
     pub(crate) kind: &'static str,
     /// The effect of the edit, as the end of a sentence about the stage: `admits 100% of users: ...`.
     pub(crate) effect: String,
@@ -78,6 +79,27 @@ impl<'e> Edit<'e> {
         objections
     }
 
+    /// Returns an objection if the flag requires another flag that only now counts as having reached its stage.
+    ///
+    /// `is_reached` returns whether a flag is at a stage or past it, as far as the plan in force allows, and after the
+    /// update. A flag may reach the stage by moving one stage up, but not by an edit of its list of stages.
+    pub(crate) fn reached_requirement(
+        &self,
+        is_reached: impl Fn(&Prerequisite, &Prerequisite) -> (bool, bool),
+    ) -> Option<Objection> {
+        let (old, new) = (self.before.definition.requires(), self.after.definition.requires());
+        let is_newly_reached = |required: &&Prerequisite| {
+            let still = new.iter().find(|other| other.flag == required.flag);
+            still.is_some_and(|still| is_reached(required, still) == (false, true))
+        };
+        let required = old.iter().find(is_newly_reached).filter(|_| !self.after.is_empty())?;
+        let (flag, stage) = (required.flag.as_str(), &required.stage);
+        let effect = format!(
+            "admits users, as the stages of `{flag}` changed: in the plan in force it has not reached \"{stage}\""
+        );
+        Some(Objection { kind: "requires", effect, hint: "keep these stages" })
+    }
+
     /// Returns whether every user after the edit is allowed. Also allows users who join a list that the flag already
     /// has.
     pub(crate) fn lets_in_no_one(&self, comparison: &mut AudienceComparison<'e>) -> bool {
@@ -112,6 +134,27 @@ impl<'e> Edit<'e> {
                 ("percent", effect, "do not exceed that percentage")
             }
             AudienceChange::Salt => ("salt", SALT.to_owned(), KEEP_SALT),
+            AudienceChange::Unit { .. } => ("unit", UNIT.to_owned(), "keep `by`"),
+            AudienceChange::Within { groups, from, to, .. } => {
+                let effect = match from == to {
+                    true => format!("admits {to}% of more users, as {} changed", groups.join(", ")),
+                    false => format!(
+                        "admits {to}% of users in {}: the plan in force allows {from}%{}",
+                        groups.join(", "),
+                        self.allowed_stage()
+                    ),
+                };
+                ("within", effect, "let them in at a later stage")
+            }
+            AudienceChange::Only { .. } => {
+                let effect = "admits users whom `only` of the plan in force excludes".to_owned();
+                ("only", effect, "keep `only`")
+            }
+            AudienceChange::Requires { flag, .. } => {
+                let effect =
+                    format!("admits users without `{flag}`, which the plan in force requires");
+                ("requires", effect, "keep `requires`")
+            }
             AudienceChange::Users { group, .. } | AudienceChange::Attributes { group, .. } => {
                 let effect = format!(
                     "admits users by the attributes of group \"{group}\" whom the plan in force does not admit yet"
@@ -137,6 +180,17 @@ impl<'e> Edit<'e> {
             let most = format!("`limits.per_update` allows {}%", self.per_update);
             let effect = match change {
                 AudienceChange::Salt => SALT.to_owned(),
+                AudienceChange::Unit { .. } => UNIT.to_owned(),
+                AudienceChange::Only { .. } => {
+                    format!("takes the flag from users by `only` at once: {most}")
+                }
+                AudienceChange::Requires { flag, .. } => {
+                    format!("takes the flag from users without `{flag}` at once: {most}")
+                }
+                AudienceChange::Within { groups, .. } => format!(
+                    "takes the flag from {part}% of users in {} at once: {most}",
+                    groups.join(", ")
+                ),
                 AudienceChange::Users { group, removed, .. } => format!(
                     "takes the flag from {}, {part}% of group \"{group}\", at once: {most}",
                     Users(removed)
@@ -178,6 +232,7 @@ impl<'e> Edit<'e> {
 /// The kind of an objection to losses. All other kinds object to letting in users.
 pub(crate) const PER_UPDATE: &str = "per_update";
 const SALT: &str = "admits other users than the plan in force, as the salt changed";
+const UNIT: &str = "admits other users than the plan in force, as the unit (`by`) changed";
 const KEEP_SALT: &str = "keep the salt";
 const RAISE_LIMIT: &str = "raise `limits.per_update` if that is meant";
 

@@ -198,7 +198,7 @@ fn of_two_updates_at_once_none_is_lost() {
         let up = |world: &World, flag: &str, to: u16| {
             world.update(|now| {
                 let (slot, found) = now.find(flag).expect("it is there");
-                now.with(slot, found.at(to))
+                now.with([(slot, found.at(to))])
             });
         };
         let update = {

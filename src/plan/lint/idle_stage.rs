@@ -1,8 +1,10 @@
 //! Stages that let in no new user and have no other use: an error.
 //!
 //! A later stage may repeat the share of the stage before it: a pause. It has to state its percentage, so that a
-//! forgotten `percent` is found, and conditions, so that it waits for something. A stage without new users still has a use if some group is held back until that stage. A flag holds groups back,
-//! and a shared plan has many flags. So a plan's idle stages are known only once every flag has been read.
+//! forgotten `percent` is found, and conditions, so that it waits for something.
+//!
+//! A stage without new users still has a use if some group is held back until that stage. A flag holds groups back, and
+//! a shared plan has many flags. So a plan's idle stages are known only once every flag has been read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -55,7 +57,23 @@ impl IdleStage {
         pause: Pause,
     ) -> Option<IdleStage> {
         let adds_group = stage.groups.iter().any(|group| !known.contains(&group.name));
-        let for_all = before.iter().find(|earlier| earlier.percent == Percent::ALL);
+        let is_for_all = |earlier: &&StageDefinition| {
+            earlier.percent == Percent::ALL && earlier.within.is_empty()
+        };
+        let for_all = before.iter().find(is_for_all);
+        let is_covered = |earlier: &StageDefinition| {
+            let names = |name: &Key| earlier.within.iter().any(|group| group.name == *name);
+            let is_wider = match &*stage.within {
+                [] => earlier.within.is_empty(),
+                within => {
+                    earlier.within.is_empty() || within.iter().all(|group| names(&group.name))
+                }
+            };
+            is_wider && earlier.percent >= stage.percent
+        };
+        let covered =
+            before.iter().filter(|earlier| is_covered(earlier)).map(|it| it.percent).max();
+        let adds_share = stage.percent > Percent::NONE && covered.is_none();
         let (whom, hint) = match (before.last(), for_all) {
             (None, _) if stage.percent == Percent::NONE && stage.groups.is_empty() => {
                 let hint = "give it a `percent` or `groups`, or leave it out: \
@@ -63,9 +81,8 @@ impl IdleStage {
                 ("nobody", hint.to_owned())
             }
             (None, _) => return None,
-            (Some(last), None) if stage.percent > last.percent || adds_group => return None,
+            (Some(_), None) if adds_share || adds_group => return None,
             (Some(last), for_all) => {
-                let to_pause = pause.missing(last.percent)?;
                 let otherwise = match for_all {
                     Some(earlier) => format!(
                         "leave it out, or hold a group back until it: \
@@ -74,10 +91,17 @@ impl IdleStage {
                     ),
                     None => format!(
                         "give it more than {} percent or another group, or leave it out",
-                        last.percent
+                        covered.unwrap_or(stage.percent)
                     ),
                 };
-                ("nobody new", format!("{otherwise}. For a pause at this share, {to_pause}"))
+                // A lower share of the same users would look like a smaller stage.
+                let to_pause = match stage.percent == last.percent && is_covered(last) {
+                    true => {
+                        format!(". For a pause at this share, {}", pause.missing(last.percent)?)
+                    }
+                    false => String::new(),
+                };
+                ("nobody new", format!("{otherwise}{to_pause}"))
             }
         };
         let position = Position::try_from(before.len() + 1).ok()?;

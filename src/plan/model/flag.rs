@@ -40,11 +40,25 @@ use crate::plan::model::trigger::{Trigger, TriggerCause};
 #[derive(Clone, Copy)]
 pub struct FlagPlan<'p> {
     pub(super) planned: &'p PlannedFlag,
+    /// Every flag of the plan, sorted by key; none while the plan is read.
+    pub(super) all: &'p [PlannedFlag],
+}
+
+/// A group that waits until a stage, whatever percentage or group would let in its users earlier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HoldBack<'p> {
+    /// The group's name.
+    pub group: &'p str,
+    /// The stage from which the group may have the flag. `None`: it never has the flag.
+    pub until: Option<StageName>,
+    /// The names of the groups whose users do not wait.
+    pub except: Vec<&'p str>,
 }
 
 impl<'p> FlagPlan<'p> {
-    pub(in crate::plan) fn new(planned: &'p PlannedFlag) -> FlagPlan<'p> {
-        FlagPlan { planned }
+    pub(in crate::plan) fn new(planned: &'p PlannedFlag, all: &'p [PlannedFlag]) -> FlagPlan<'p> {
+        FlagPlan { planned, all }
     }
 
     /// Returns the flag's key.
@@ -123,22 +137,44 @@ impl<'p> FlagPlan<'p> {
             .map(|(index, compiled)| Stage { compiled, details: stages.details(index) })
     }
 
-    /// Returns the groups that are held back, each with the stage from which it may have the flag.
-    pub fn hold_back(&self) -> impl Iterator<Item = (&'p str, StageName)> + use<'p> {
+    /// Returns the groups that are held back.
+    pub fn hold_back(&self) -> impl Iterator<Item = HoldBack<'p>> + use<'p> {
         let definition = self.definition();
-        definition
-            .hold_back
-            .iter()
-            .filter_map(|hold| Some((hold.group.name.as_str(), definition.stage_name(hold.until)?)))
+        definition.hold_back.iter().map(|hold| HoldBack {
+            group: hold.group.name.as_str(),
+            until: definition.stage_name(hold.until),
+            except: hold.except.iter().map(|group| group.name.as_str()).collect(),
+        })
     }
 
-    /// Returns the groups that the stages and [`hold_back`](FlagPlan::hold_back) name, each once, sorted by name.
+    /// Returns the attribute whose values the percentages refer to (`by`). `None`: they refer to user keys.
+    #[must_use]
+    pub fn unit(&self) -> Option<&'p str> {
+        self.definition().unit()
+    }
+
+    /// Returns the names of the groups of which a user must be in one (`only`). None: every user may have the flag.
+    pub fn only(&self) -> impl Iterator<Item = &'p str> + use<'p> {
+        self.definition().only().iter().map(|group| group.name.as_str())
+    }
+
+    /// Returns the flags that a user must have, too, each with the stage that it must have reached (`requires`).
+    pub fn requires(&self) -> impl Iterator<Item = (&'p str, StageName)> + use<'p> {
+        self.definition().requires().iter().map(|required| (required.flag.as_str(), required.stage))
+    }
+
+    /// Returns the required flags, also through others, each with the highest stage that is required.
+    #[cfg_attr(not(feature = "rollout"), expect(dead_code))]
+    pub(crate) fn all_required(&self) -> impl Iterator<Item = (&'p str, StageName)> + use<'p> {
+        let required = self.definition().targeting.iter().flat_map(|it| &it.all_required);
+        required.map(|required| (required.flag.as_str(), required.stage))
+    }
+
+    /// Returns the groups that the flag names, and the groups that these include, each once, sorted by name.
     #[must_use]
     pub fn groups(&self) -> Vec<Group<'p>> {
-        let definition = self.definition();
-        let in_stages = definition.stages.iter().flat_map(|stage| stage.groups.iter());
-        let named = in_stages.chain(definition.hold_back.iter().map(|hold| &hold.group));
-        let by_name: BTreeMap<_, _> = named.map(|group| (&group.name, &**group)).collect();
+        let parts = self.definition().groups().flat_map(crate::eval::Group::parts);
+        let by_name: BTreeMap<_, _> = parts.map(|group| (&group.name, group)).collect();
         by_name.into_values().map(|compiled| Group { compiled }).collect()
     }
 

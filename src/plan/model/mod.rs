@@ -22,10 +22,13 @@ mod traffic;
 mod trigger;
 mod word;
 
+pub use crate::eval::Finding;
 pub use calendar::{Calendar, Freeze};
-pub use explain::{Explanation, StageExplanation};
-pub use flag::FlagPlan;
-pub use group::Group;
+pub use explain::{
+    ConditionExplanation, Explanation, GroupExplanation, PrerequisiteExplanation, StageExplanation,
+};
+pub use flag::{FlagPlan, HoldBack};
+pub use group::{Condition, Group};
 pub use message::occasion::Occasion;
 pub use message::template::Template;
 pub use message::variables::VARIABLES;

@@ -9,7 +9,8 @@ use super::sections::{
 };
 use super::stage::StageSchema;
 use super::values::{
-    Algorithm, AskedAs, Date, Duration, Key, OneOf, Percent, StageName, Text, UserKey, Version,
+    Algorithm, AskedAs, Bounds, Date, Duration, Key, OneOf, Percent, StageName, Text, UserKey,
+    Version,
 };
 use crate::plan::model::{Better, Unit};
 
@@ -135,8 +136,15 @@ with_sections! {
         salt: Option<String>,
         /// Further names that the application asks by, for flags from another system. By default none.
         asked_as: Option<AskedAs>,
-        /// Groups that get the flag no earlier than a stage, even if a bucket or a list would admit them.
-        hold_back: Option<BTreeMap<Key, StageName>>,
+        /// The attribute whose values the percentages refer to. By default they refer to user keys.
+        by: Option<Text>,
+        /// Groups of which a user must be in one, at every stage. By default every user may have the flag.
+        #[schemars(length(min = 1))]
+        only: Option<Vec<Key>>,
+        /// Flags that a user must have, too, each with the stage that it must have reached.
+        requires: Option<BTreeMap<Key, StageName>>,
+        /// Groups that get the flag no earlier than a stage, or never, even if a bucket or a list would admit them.
+        hold_back: Option<BTreeMap<Key, HoldBack>>,
         /// The person or team that owns the flag.
         owner: Option<Text>,
         /// The purpose of the flag.
@@ -156,25 +164,96 @@ with_sections! {
     }
 }
 
-/// A set of users: listed users, and users whose attributes match.
+/// The stage until which a group waits, or `never`. With exceptions, a table.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum HoldBack {
+    Until(StageName),
+    Table(HoldBackTable),
+}
+
+/// A hold-back with exceptions.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "HoldBackTable")]
+struct HoldBackTable {
+    /// The stage until which the group waits, or `never`.
+    until: StageName,
+    /// Groups whose users do not wait.
+    except: Option<Vec<Key>>,
+}
+
+/// A set of users: listed users, users whose attributes match, and users of other groups.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, extend("minProperties" = 1))]
 pub(super) struct Group {
-    /// User keys.
+    /// User keys. With `values_of`, values of that attribute.
     users: Option<Vec<UserKey>>,
-    /// A file with one user key a line. The path is relative to the document's directory.
+    /// A file with one user key or value a line. The path is relative to the document's directory.
     users_file: Option<Text>,
     /// Whether the file may be empty. By default an update refuses a file that has become empty.
     may_be_empty: Option<bool>,
-    /// Attributes and their allowed values. Every attribute must match.
-    #[schemars(rename = "where", extend("minProperties" = 1))]
-    attributes: Option<BTreeMap<String, Values>>,
+    /// The attribute whose values `users` and `users_file` list. By default they list user keys.
+    values_of: Option<Text>,
+    /// Conditions on attributes. Every condition must match.
+    #[schemars(rename = "where")]
+    conditions: Option<Conditions>,
+    /// Names of other groups, and tables of conditions. One of them must match.
+    #[schemars(length(min = 1))]
+    any: Option<Vec<Alternative>>,
 }
 
-/// Values of an attribute, spelled exactly.
+/// The name of a group, or conditions that must all match.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Alternative {
+    Group(Key),
+    Conditions(Conditions),
+}
+
+/// A condition for each attribute. Every condition must match.
+#[derive(JsonSchema)]
+#[schemars(transparent, extend("minProperties" = 1))]
+struct Conditions(BTreeMap<String, Condition>);
+
+/// A list of values, bounds such as `">= 18"`, or a table of tests.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Condition {
+    Bounds(Bounds),
+    Values(Values),
+    Tests(Tests),
+}
+
+/// Values of an attribute, compared letter by letter.
 #[derive(JsonSchema)]
 #[schemars(transparent)]
 struct Values(#[schemars(length(min = 1))] Vec<Text>);
+
+/// Tests of an attribute. All of them must hold.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, extend("minProperties" = 1))]
+struct Tests {
+    /// The text is one of these.
+    #[schemars(rename = "in")]
+    one_of: Option<Values>,
+    /// The text is none of these. A missing attribute does not match.
+    not_in: Option<Values>,
+    /// The text begins with this.
+    prefix: Option<Text>,
+    /// The text ends with this.
+    suffix: Option<Text>,
+    /// The text contains this.
+    contains: Option<Text>,
+    /// The value is a number within these bounds.
+    number: Option<Bounds>,
+    /// The value is a version within these bounds.
+    version: Option<Bounds>,
+    /// The value is a day or a moment within these bounds.
+    date: Option<Bounds>,
+    /// The user has the attribute.
+    #[schemars(extend("const" = true))]
+    present: Option<bool>,
+}
 
 /// A metric that the document declares.
 #[derive(JsonSchema)]

@@ -9,14 +9,22 @@ use crate::plan::model::{ActivityDay, Advance};
 
 /// A step of a plan. Its audience is its groups, its percentage and the audiences of all earlier stages.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, rename = "Stage")]
+#[schemars(
+    deny_unknown_fields,
+    rename = "Stage",
+    extend("dependentRequired" = { "within": ["percent"] })
+)]
 pub(super) struct StageSchema {
-    /// The name: unique in the plan, and not `off`.
+    /// The name: unique in the plan, and neither `off` nor `never`.
     name: StageName,
     /// Groups to add. Their users' buckets do not matter.
     groups: Option<Vec<Key>>,
-    /// The share of all users. Never less than in the stage before.
+    /// The share of all users or, with `within`, of the users of groups. Never less than in an earlier stage for the same
+    /// users.
     percent: Option<Percent>,
+    /// Groups whose users `percent` refers to. By default it refers to all users.
+    #[schemars(length(min = 1))]
+    within: Option<Vec<Key>>,
     /// The title in headings. By default the name.
     title: Option<Text>,
     /// The users of the stage, in words.

@@ -139,6 +139,13 @@ values! {
         "pattern": r"^\s*[<>]=?\s*-?\d",
         "examples": ["< 1%", "<= 250ms", "> 20", "> -3.5"],
     }
+    Bounds {
+        "type": "string",
+        "description": "Bounds of a number, a version or a date, separated by commas.",
+        "pattern": r"^\s*(?:[<>]=?|=)\s*[-0-9A-Za-z]",
+        "maxLength": 4096,
+        "examples": [">= 18", "> 10, <= 100", ">= 4.2.0", "< 2026-01-05"],
+    }
     Increase {
         "type": "string",
         "description": "How much worse, in percent of what users without the flag have.",

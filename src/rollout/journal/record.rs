@@ -243,6 +243,12 @@ pub enum Cause {
     },
     /// The application called the gate's own `roll_back` or `set_stage`.
     Call,
+    /// A flag that this flag requires is below its stage.
+    #[non_exhaustive]
+    Prerequisite {
+        /// The key of the required flag.
+        flag: Box<str>,
+    },
 }
 
 /// A flag and the stage in which it starts.
@@ -323,6 +329,7 @@ impl fmt::Display for Cause {
             Cause::Incident { kind, note: None } => write!(f, "incident {kind}"),
             Cause::Incident { kind, note: Some(note) } => write!(f, "incident {kind}: {note}"),
             Cause::Call => f.write_str("taken down by the application"),
+            Cause::Prerequisite { flag } => write!(f, "it requires `{flag}`"),
         }
     }
 }

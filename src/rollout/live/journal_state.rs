@@ -150,7 +150,8 @@ impl JournalState {
             return Err(format!("its `from` is wrong: flag `{key}` is in stage `{stage}`"));
         }
         let now = Now { stamp: now, uptimes: Some(&self.uptimes), reads: &[] };
-        let context = EventContext { now, by: &record.by, serving: to, record: record.seq };
+        let context =
+            EventContext { now, by: &record.by, serving: to, record: record.seq, missing: &[] };
         machine::apply(&flag, state, fact, to, &context);
         if record.from != record.to {
             self.moves.insert(key.into(), record.seq);

@@ -13,7 +13,7 @@ use crate::gate::Gate;
 use crate::plan::model::{FlagPlan, Phase};
 use crate::plan::{Plan, nearest, one_of};
 use crate::rollout::error::Kind;
-use crate::rollout::machine::{self, Decision};
+use crate::rollout::machine::{self, Decision, MissingFlag};
 use crate::rollout::uptime_history::JournalReads;
 use crate::rollout::{Event, EventContext, Fact, FlagState, Now, Record, RolloutError};
 
@@ -151,8 +151,9 @@ impl LiveState {
     ) -> Result<Decision, RolloutError> {
         let (plan, state) = self.flag(key)?;
         let now = self.now(moment);
-        let serving = self.gate_stage(gate, key);
-        let context = EventContext { now, by, serving, record: self.state.head.0 + 1 };
+        let (serving, missing) = (self.gate_stage(gate, key), self.missing_flags(&plan));
+        let record = self.state.head.0 + 1;
+        let context = EventContext { now, by, serving, record, missing: &missing };
         machine::decide(&plan, state, event, &context)
             .map_err(|refusal| Kind::Refused { refusal }.into())
     }
@@ -169,8 +170,26 @@ impl LiveState {
         let now = self.now(moment);
         let state = self.state.flag(key);
         let stage = state.map_or(StageName::OFF, |state| state.stage);
-        let context = EventContext { now, by, serving: stage, record: self.state.head.0 + 1 };
+        let record = self.state.head.0 + 1;
+        let context = EventContext { now, by, serving: stage, record, missing: &[] };
         machine::rollback_bound(&self.plan_of(key)?, stage, event, &context)
+    }
+
+    /// Returns the flags that a flag requires, directly or through others, and that have not reached their stage.
+    pub(super) fn missing_flags(&self, plan: &FlagPlan<'_>) -> Vec<MissingFlag> {
+        machine::missing_flags(plan, |flag| Some((self.plan_of(flag)?, self.effective_stage(flag))))
+    }
+
+    /// Returns the flags that require a flag at a higher stage than `to`, directly or through others, and are not off.
+    pub(super) fn dependants(&self, key: &str, to: StageName) -> Vec<Box<str>> {
+        let Some(required) = self.plan_of(key) else { return Vec::new() };
+        let depends = |plan: &FlagPlan<'_>| {
+            let mut all = plan.all_required();
+            all.any(|(flag, stage)| flag == key && machine::is_below(&required, to, stage))
+        };
+        let plans = self.state.plan.flags().filter_map(|flag| self.state.plan.flag(flag));
+        let is_on = |plan: &FlagPlan<'_>| self.effective_stage(plan.key()) != StageName::OFF;
+        plans.filter(depends).filter(is_on).map(|plan| plan.key().into()).collect()
     }
 
     /// Returns the flag's plan, also for a flag that the update being written adds.

@@ -85,6 +85,7 @@ impl LiveState {
         if let Some(pending) = self.pending.back_mut() {
             pending.is_notified = !unconfirmed;
         }
+        self.take_dependants_along(by, key, to, moment);
         Ok(Decided::RolledBack(AppliedRollback { number, decision, unconfirmed }))
     }
 
@@ -128,6 +129,19 @@ impl LiveState {
             }
             let fact = Fact::RolledBack { cause: Cause::Call, effective_ms: None };
             self.add_pending("application", &key, VecDeque::from([fact]), to, moment);
+            self.take_dependants_along("application", &key, to, moment);
+        }
+    }
+
+    /// Adds the rollbacks of the flags that require a rolled-back flag. The gate lowered them together with that flag.
+    fn take_dependants_along(&mut self, by: &str, key: &str, to: StageName, moment: &Moment) {
+        for dependant in self.dependants(key, to) {
+            let cause = Cause::Prerequisite { flag: key.into() };
+            let facts = VecDeque::from([Fact::RolledBack { cause, effective_ms: None }]);
+            self.add_pending(by, &dependant, facts, StageName::OFF, moment);
+            if let Some(pending) = self.pending.back_mut() {
+                pending.is_notified = false;
+            }
         }
     }
 

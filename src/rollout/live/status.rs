@@ -169,6 +169,8 @@ impl Shared {
 
     fn report_of(&self, state: &JournalState, key: &str, now: Now<'_>) -> Option<FlagReport> {
         let (plan, flag) = (state.plan.flag(key)?, state.flag(key)?);
+        let missing =
+            machine::missing_flags(&plan, |key| Some((state.plan.flag(key)?, state.stage(key))));
         Some(FlagReport {
             flag: key.into(),
             state: flag.clone(),
@@ -178,7 +180,7 @@ impl Shared {
             time_in_stage: flag.time_in_stage(now),
             next: machine::next_stage(&plan, flag),
             rollback_target: machine::rollback_target(&plan, flag),
-            unmet: machine::unmet(&plan, flag, now),
+            unmet: machine::unmet(&plan, flag, now, &missing),
             overdue: machine::overdue(&plan, flag, now),
             responsible: plan.responsible(now.at()).map(|(_, row)| row.contact.clone()),
         })

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::MissingFlag;
 use super::evidence;
 use super::flag_view::{FlagView, Next};
 use super::human_duration::HumanDuration;
@@ -33,7 +34,7 @@ pub(super) fn of_promotion(flag: &FlagView<'_, '_>) -> Vec<Condition> {
     conditions
 }
 
-/// Returns what blocks every promotion, even a forced one: completion, a hold, an incident.
+/// Returns what blocks every promotion, even a forced one: completion, a hold, an incident, a missing flag.
 pub(super) fn blockers(flag: &FlagView<'_, '_>) -> Vec<Unmet> {
     let state = flag.state;
     let mut unmet = Vec::new();
@@ -52,6 +53,14 @@ pub(super) fn blockers(flag: &FlagView<'_, '_>) -> Vec<Unmet> {
             incident.number, incident.phase, incident.about
         );
         unmet.push(Unmet::new("incident", found, "go through its steps and close it first"));
+    }
+    for MissingFlag { flag: required, requires, stage } in flag.missing {
+        let found = format!("`{required}` is at `{stage}`, and `{}` requires it", flag.plan.key());
+        unmet.push(Unmet::new(
+            "requires",
+            found,
+            format!("promote `{required}` to `{requires}` first"),
+        ));
     }
     unmet
 }

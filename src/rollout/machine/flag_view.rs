@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::EventContext;
 use super::alert::{Alert, AlertKind};
 use super::state::FlagState;
+use super::{EventContext, MissingFlag};
 use crate::eval::StageName;
 use crate::plan::model::{FlagPlan, Responsibility, Stage, StageDetails, Trigger};
 use crate::rollout::tell::RenderedMessage;
@@ -16,6 +16,7 @@ pub(super) struct FlagView<'c, 'p> {
     pub(super) plan: &'c FlagPlan<'p>,
     pub(super) state: &'c FlagState,
     pub(super) now: Now<'c>,
+    pub(super) missing: &'c [MissingFlag],
 }
 
 /// The result of the next promotion.
@@ -42,7 +43,7 @@ impl<'c, 'p> FlagView<'c, 'p> {
         state: &'c FlagState,
         context: &EventContext<'c>,
     ) -> FlagView<'c, 'p> {
-        FlagView { plan, state, now: context.now }
+        FlagView { plan, state, now: context.now, missing: context.missing }
     }
 
     /// Returns the flag's stage, or `None` if the flag is off or the plan has no such stage.

@@ -58,6 +58,19 @@ pub struct EventContext<'c> {
     pub serving: StageName,
     /// The number of the journal record that the event's first fact will get.
     pub record: u64,
+    /// The flags that the plan requires, as far as they have not reached their stage.
+    pub missing: &'c [MissingFlag],
+}
+
+/// A flag that another flag requires and that has not reached its stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingFlag {
+    /// The key of the required flag.
+    pub flag: Box<str>,
+    /// The stage that the flag must have reached.
+    pub requires: StageName,
+    /// The stage of the flag.
+    pub stage: StageName,
 }
 
 /// Returns the state of a flag after an event, or every reason why the event is refused.
@@ -104,7 +117,7 @@ pub struct EventContext<'c> {
 /// let flag = plan.flag("search").unwrap();
 /// let start = Stamp::new(SystemTime::UNIX_EPOCH, Duration::ZERO, 0);
 /// let off = FlagState::new(flag.stage(), start);
-/// let context = EventContext { now: start.into(), by: "ana", serving: off.stage, record: 2 };
+/// let context = EventContext { now: start.into(), by: "ana", serving: off.stage, record: 2, missing: &[] };
 /// let pilot = transition(&flag, &off, &Event::Promote, &context)?.state;
 /// assert_eq!(pilot.stage, "pilot");
 ///
@@ -175,7 +188,7 @@ pub(super) fn rollback_alert(
     cause: &Cause,
     to: StageName,
 ) -> Alert {
-    rollback::alert(&FlagView { plan, state, now }, cause, to)
+    rollback::alert(&FlagView { plan, state, now, missing: &[] }, cause, to)
 }
 
 fn dispatch(
@@ -221,22 +234,42 @@ fn dispatch(
 
 /// Returns the unmet conditions of a flag's next promotion. Empty if nothing blocks it.
 #[must_use]
-pub fn unmet(plan: &FlagPlan<'_>, state: &FlagState, now: Now<'_>) -> Vec<Unmet> {
-    let conditions = conditions::of_promotion(&FlagView { plan, state, now });
+pub fn unmet(
+    plan: &FlagPlan<'_>,
+    state: &FlagState,
+    now: Now<'_>,
+    missing: &[MissingFlag],
+) -> Vec<Unmet> {
+    let conditions = conditions::of_promotion(&FlagView { plan, state, now, missing });
     conditions.into_iter().filter_map(Result::err).collect()
+}
+
+/// Returns the flags that a flag requires, directly or through others, and that have not reached their stage. `find`
+/// returns the plan and the stage of a flag.
+pub(super) fn missing_flags<'p>(
+    plan: &FlagPlan<'p>,
+    find: impl Fn(&str) -> Option<(FlagPlan<'p>, StageName)>,
+) -> Vec<MissingFlag> {
+    let missing = |(flag, requires): (&'p str, StageName)| {
+        let found = find(flag);
+        let stage = found.map_or(StageName::OFF, |(_, stage)| stage);
+        let is_missing = found.is_none_or(|(plan, stage)| is_below(&plan, stage, requires));
+        is_missing.then(|| MissingFlag { flag: flag.into(), requires, stage })
+    };
+    plan.all_required().filter_map(missing).collect()
 }
 
 /// Returns one line for everything that is overdue: the flag's stage, checks of its watch, and the phase of its
 /// incident.
 #[must_use]
 pub fn overdue(plan: &FlagPlan<'_>, state: &FlagState, now: Now<'_>) -> Vec<String> {
-    tick::overdue(&FlagView { plan, state, now })
+    tick::overdue(&FlagView { plan, state, now, missing: &[] })
 }
 
 /// Returns the stage that a flag's next promotion leads to, or `None` in the last stage.
 pub(super) fn next_stage(plan: &FlagPlan<'_>, state: &FlagState) -> Option<StageName> {
     let now = state.since.into();
-    match (FlagView { plan, state, now }).next() {
+    match (FlagView { plan, state, now, missing: &[] }).next() {
         Next::Stage(next) => Some(next),
         Next::Complete => None,
     }

@@ -33,9 +33,13 @@ fn adds_users(plan: &FlagPlan<'_>, stages: &[Stage<'_>], index: usize) -> bool {
     let has_new_group = stage
         .groups()
         .any(|group| before.iter().all(|earlier| earlier.groups().all(|known| known != group)));
-    stage.percent() > last.percent()
-        || (has_new_group && last.percent() < Percent::ALL)
-        || plan.hold_back().any(|(_, until)| until == stage.name())
+    let has_share = |earlier: &Stage<'_>| {
+        earlier.percent() >= stage.percent() && earlier.within().eq(stage.within())
+    };
+    let adds_share = stage.percent() > Percent::NONE && !before.iter().any(has_share);
+    adds_share
+        || (has_new_group && (last.percent() < Percent::ALL || last.within().next().is_some()))
+        || plan.hold_back().any(|hold| hold.until == Some(stage.name()))
 }
 
 /// Rolls the flag back to the plan's target.

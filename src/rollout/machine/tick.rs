@@ -15,6 +15,10 @@ use crate::rollout::{Cause, Fact};
 
 /// Returns everything that is due. It promotes one stage at most, and does nothing that needs a person.
 pub(super) fn tick(flag: &FlagView<'_, '_>, serving: StageName) -> Decision {
+    if let Some(missing) = flag.missing.first().filter(|_| !flag.is_off()) {
+        let cause = Cause::Prerequisite { flag: missing.flag.clone() };
+        return rollback::to(flag, cause, StageName::OFF);
+    }
     let mut decision = expired_signatures(flag);
     let fired = fired_by_time(flag);
     let is_rollback = fired.facts.iter().any(|(fact, _)| matches!(fact, Fact::RolledBack { .. }));

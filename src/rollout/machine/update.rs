@@ -27,7 +27,8 @@ pub(in crate::rollout) struct FlagUpdate {
 /// Checks an update for a flag, which stays in its stage.
 ///
 /// Without a `skip_reason`, the new plan may let in only users that the plan in force admits at this stage. [`Edit`]
-/// has the rule.
+/// has the rule. The stages of required flags need no check: a flag is off while a flag that it requires is below its
+/// stage.
 ///
 /// # Errors
 ///
@@ -210,10 +211,20 @@ fn audience_rules(plan: &FlagPlan<'_>, name: StageName) -> impl PartialEq + use<
     let stages: Vec<_> = plan
         .stages()
         .take(above)
-        .map(|stage| stage.groups().map(str::to_owned).collect::<Vec<_>>())
+        .map(|stage| (owned(stage.groups()), owned(stage.within())))
         .collect();
-    let holds: Vec<_> = plan.hold_back().map(|(group, until)| (group.to_owned(), until)).collect();
-    (stage_of(plan, name).map(|stage| stage.percent()), stages, holds, plan.salt())
+    let holds: Vec<_> = plan
+        .hold_back()
+        .map(|hold| (hold.group.to_owned(), hold.until, owned(hold.except.into_iter())))
+        .collect();
+    let unit = plan.unit().map(str::to_owned);
+    let requires: Vec<_> = plan.requires().map(|(flag, stage)| (flag.to_owned(), stage)).collect();
+    let percent = stage_of(plan, name).map(|stage| stage.percent());
+    ((percent, stages, holds), (plan.salt(), unit, owned(plan.only()), requires))
+}
+
+fn owned<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
+    names.map(str::to_owned).collect()
 }
 
 /// Returns the text that people sign under an id.

@@ -23,6 +23,14 @@ eu.where = { region = ["eu"] }
 [groups.wary]
 users_file = "wary.txt" # asked to wait
 
+[groups.companies]
+values_of = "organisation"
+users_file = "companies.txt"
+[groups.staff]
+any = ["team", { email = { suffix = "@acme.example", not_in = ["x@acme.example"] } }, { seats = "> 10, <= 100" }]
+[groups.new-app]
+any = [{ app_version = ">= 4.2.0" }, { platform = { present = true }, signed_up = { date = ">= 2026-01-05" } }]
+
 [plans.shared]
 stages = [{ name = "one", groups = ["team"] }, { name = "two", percent = 33.3333 }, { name = "all", percent = 100 }]
 
@@ -46,15 +54,33 @@ percent = 50
 name = "all"
 percent = 100
 
+[flags.targeted]
+by = "organisation"  # as a whole
+only = ["new-app", "staff"]
+requires = { dotted = "one", inline = "two" }
+hold_back.eu = { until = "all", except = ["staff"] }
+hold_back.wary = "never"
+stages = [
+  { name = "one", groups = ["companies"] },
+  { name = "two", percent = 20, within = ["eu"] }, # of Europe
+  { name = "all", percent = 100 },
+]
+
 [flags.built-in]
 # nothing of its own
 "#;
 
 const JSON: &str = r#"{"schema": 1,
-"groups": {"team": {"users": ["ana"], "users_file": "team.txt"}, "wary": {"users_file": "wary.txt"}},
+"groups": {"team": {"users": ["ana"], "users_file": "team.txt"}, "wary": {"users_file": "wary.txt"},
+ "companies": {"values_of": "organisation", "users_file": "companies.txt"},
+ "new-app": {"any": ["team", {"app_version": ">= 4.2.0"}, {"region": {"not_in": ["eu"]}}]}},
 "flags": {"b": {"stage": "one", "stages": [{"name": "one", "groups": ["team"]},
  {"name": "two", "percent": 12.5000}, {"name": "all", "percent": 100}], "hold_back": {"wary": "all"}},
- "a": {"skip_reason": "of its own"}}}"#;
+ "a": {"skip_reason": "of its own"},
+ "c": {"by": "organisation", "only": ["new-app"], "requires": {"b": "two"},
+  "hold_back": {"wary": "never", "team": {"until": "all", "except": ["companies"]}},
+  "stages": [{"name": "one", "groups": ["companies"]}, {"name": "two", "percent": 20, "within": ["new-app"]},
+   {"name": "all", "percent": 100}]}}}"#;
 
 /// Returns a document and the directory with its users files.
 fn document(text: &str) -> (Document, tempfile::TempDir) {
@@ -62,6 +88,7 @@ fn document(text: &str) -> (Document, tempfile::TempDir) {
     let write = |name, text| std::fs::write(directory.path().join(name), text).expect("a file");
     write("team.txt", "ben\r\n\n\"quoted\" \\ ö\n");
     write("wary.txt", "\u{feff}user-7\nuser-8");
+    write("companies.txt", "acme\n");
     (Document::new(text).directory(directory.path()), directory)
 }
 
@@ -96,7 +123,12 @@ fn answers(gate: &Gate) -> BTreeMap<String, String> {
     let mut answers = BTreeMap::new();
     for key in keys {
         for region in ["eu", "us"] {
-            let user = User::new(&*key).attribute("region", region);
+            let number: u32 = key.bytes().map(u32::from).sum();
+            let user = User::new(&*key)
+                .attribute("region", region)
+                .attribute("organisation", ["acme", "globex", "initech"][number as usize % 3])
+                .attribute("app_version", ["4.10.0", "4.1.9"][number as usize % 2])
+                .attribute("seats", number % 200);
             for flag in &flags {
                 let it = gate.evaluate(&user, flag);
                 let answer =
@@ -214,6 +246,8 @@ fn a_document_keeps_its_comments_and_its_numbers() {
             "users_file = \"wary.txt\" # asked to wait\n",
             "users = [\n    \"user-7\",\n    \"user-8\",\n]\n",
         )
+        .replace("users_file = \"companies.txt\"\n", "users = [\n    \"acme\",\n]\n")
+        .replace("all\", percent = 100 },\n]\n", "all\", percent = 100 },\n]\nstage = \"off\"\n")
         .replace("# where it began\n", &format!("# where it began\ndotted.{reason}\n"))
         .replace("wary = \"all\" } }", "wary = \"all\" } , stage = \"off\" }")
         .replace("hold_back = { eu = \"two\" }\n", "hold_back = { eu = \"two\" }\nstage = \"off\"\n")
@@ -261,19 +295,21 @@ fn a_follower_finds_every_list_file_of_any_document() {
     let directory = tempfile::tempdir().expect("a directory");
     let first = published_with_list_files(&rollout, directory.path());
     let of_first = list_files(directory.path());
-    assert_eq!(of_first.len(), 2);
+    assert_eq!(of_first.len(), 3);
 
     // Another list gets another file.
     let changed = TOML.replace("team.txt", "team-two.txt");
     let other = tempfile::tempdir().expect("a directory");
-    for (name, keys) in
-        [("team-two.txt", "ben\n\"quoted\" \\ ö\ncy\n"), ("wary.txt", "user-7\nuser-8\n")]
-    {
+    for (name, keys) in [
+        ("team-two.txt", "ben\n\"quoted\" \\ ö\ncy\n"),
+        ("wary.txt", "user-7\nuser-8\n"),
+        ("companies.txt", "acme\n"),
+    ] {
         std::fs::write(other.path().join(name), keys).expect("a file");
     }
     rollout.by("ana").update(Document::new(changed).directory(other.path())).expect("a plan");
     let second = published_with_list_files(&rollout, directory.path());
-    assert_eq!(list_files(directory.path()).len(), 3);
+    assert_eq!(list_files(directory.path()).len(), 4);
     for document in [first, second] {
         Gate::from_document(document).expect("its lists are there");
     }
@@ -295,7 +331,7 @@ fn a_follower_finds_every_list_file_of_any_document() {
     let left = list_files(directory.path());
     assert!(left.contains(&"notes.txt".to_owned()) && !left.contains(&foreign), "{left:?}");
     let of_first = left.iter().filter(|name| of_first.contains(name)).count();
-    assert_eq!((left.len(), of_first), (3, 1), "only named list files, and other files");
+    assert_eq!((left.len(), of_first), (4, 2), "only named list files, and other files");
 }
 
 #[test]

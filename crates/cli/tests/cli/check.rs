@@ -7,7 +7,7 @@ use crate::harness::{assert_golden, root, stagegate, stagegate_with_stdin};
 #[test]
 fn a_good_document() {
     let run = stagegate(&["check", "examples/plans/staged-rollout.toml", "--strict"]).ends(0);
-    assert_eq!(run.stdout, "examples/plans/staged-rollout.toml: good, 2 flags\n");
+    assert_eq!(run.stdout, "examples/plans/staged-rollout.toml: good, 3 flags\n");
     assert_eq!(run.stderr, "");
 }
 

@@ -145,6 +145,163 @@ fn every_edit_of_an_audience_is_seen() {
     assert_eq!(run.stdout, "Nothing changes for users.\n");
 }
 
+/// Every edit of the rules that choose users is reported, and changes something for users.
+#[test]
+fn every_edit_of_the_targeting_is_seen() {
+    let old = r#"schema = 1
+[groups.g]
+users = ["u1"]
+where = { x = ["1"], y = ">= 2" }
+[groups.h]
+values_of = "organisation"
+users = ["acme"]
+[groups.i]
+any = ["h", { z = ["1"] }, { z = { suffix = "2" } }]
+[flags.other]
+stage = "one"
+stages = [{ name = "one", percent = 50 }, { name = "two", percent = 100 }]
+[flags.a]
+by = "device"
+only = ["g"]
+stage = "one"
+requires = { other = "one" }
+hold_back = { h = { until = "two", except = ["g"] }, g = "never" }
+stages = [{ name = "one", percent = 10, within = ["i"] }, { name = "two", percent = 100 }]
+"#;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("old.toml");
+    fs::write(&file, old).unwrap();
+    for (from, to, told, back) in [
+        (
+            "by = \"device\"\n",
+            "",
+            "the percentages refer to user keys, not to values of `device`",
+            "the percentages refer to values of `device`, not to user keys",
+        ),
+        (
+            "only = [\"g\"]\n",
+            "",
+            "all users may have the flag, not only users of `g`",
+            "only users of `g` may have the flag",
+        ),
+        (
+            "only = [\"g\"]",
+            "only = [\"h\"]",
+            "only users of `h` may have the flag, instead of users of `g`",
+            "only users of `g` may have the flag, instead of users of `h`",
+        ),
+        (
+            "requires = { other = \"one\" }\n",
+            "",
+            "no longer requires `other`",
+            "requires `other` at `one`",
+        ),
+        (
+            "other = \"one\"",
+            "other = \"two\"",
+            "requires `other` at `two`, not at `one`",
+            "requires `other` at `one`, not at `two`",
+        ),
+        (
+            "until = \"two\", except = [\"g\"]",
+            "until = \"two\"",
+            "hold-back of group `h`: no longer excepts `g`",
+            "hold-back of group `h`: excepts `g`",
+        ),
+        (", g = \"never\"", "", "group `g` may have the flag", "group `g` never has the flag"),
+        (
+            "g = \"never\"",
+            "g = \"two\"",
+            "group `g` waits until `two`; it never had the flag",
+            "group `g` never has the flag; it waited until `two`",
+        ),
+        (
+            ", within = [\"i\"]",
+            "",
+            "stage `one`: the percentage refers to all users, not to `i`",
+            "stage `one`: the percentage refers to `i`, not to all users",
+        ),
+        (
+            "values_of = \"organisation\"\n",
+            "",
+            "group `h` lists user keys, not values of `organisation`",
+            "group `h` lists values of `organisation`, not user keys",
+        ),
+        (
+            "[\"acme\"]",
+            "[\"globex\", \"initech\"]",
+            "group `h` lists other values of `organisation`: +2 -1",
+            "group `h` lists other values of `organisation`: +1 -2",
+        ),
+        ("[\"h\", { z", "[{ z", "group `i` no longer includes `h`", "group `i` includes `h`"),
+        (
+            ">= 2",
+            "> 2",
+            "group `g` matches by other attributes",
+            "group `g` matches by other attributes",
+        ),
+        (
+            "suffix",
+            "prefix",
+            "group `i` matches by other attributes",
+            "group `i` matches by other attributes",
+        ),
+        (
+            "stage = \"one\"\nstages = [{ name = \"one\", percent = 50",
+            "stage = \"two\"\nstages = [{ name = \"one\", percent = 50",
+            "requires `other`, which changes",
+            "requires `other`, which changes",
+        ),
+        (
+            "stage = \"one\"\nrequires",
+            "stage = \"two\"\nrequires",
+            "one -> two: 10% of `i` -> 100% of all users",
+            "two -> one: 100% of all users -> 10% of `i`",
+        ),
+        (
+            "stage = \"one\"\nrequires",
+            "stage = \"off\"\nrequires",
+            "one -> off: 10% -> 0% of `i`",
+            "off -> one: 0% -> 10% of `i`",
+        ),
+    ] {
+        assert_eq!(old.matches(from).count(), 1, "{from}");
+        let new = old.replace(from, to);
+        let file = file.to_str().unwrap();
+        let run = stagegate_with_stdin(&["diff", file, "-"], &new).ends(0);
+        assert!(run.stdout.contains(&format!("  {told}\n")), "{from} -> {to}: {run:#?}");
+        let run = stagegate_with_stdin(&["diff", "-", file], &new).ends(0);
+        assert!(run.stdout.contains(&format!("  {back}\n")), "{to} -> {from}: {run:#?}");
+    }
+    let same =
+        old.replace("x = [\"1\"], y = \">= 2\"", "y = \">=2\", x = { in = [\"1\"] }").replace(
+            "{ z = [\"1\"] }, { z = { suffix = \"2\" } }",
+            "{ z = { suffix = \"2\" } }, { z = [\"1\"] }",
+        );
+    assert_ne!(same, old);
+    let run = stagegate_with_stdin(&["diff", file.to_str().unwrap(), "-"], same).ends(0);
+    assert_eq!(run.stdout, "Nothing changes for users.\n");
+}
+
+/// A promotion of a required flag lets in users of the flag that requires it. Their attributes may have several values.
+#[test]
+fn users_of_a_flag_that_requires_the_changed_one_are_counted() {
+    let old = "schema = 1\n[groups.admins]\nwhere = { role = [\"admin\"] }\n\
+        [flags.api]\nstages = [{ name = \"all\", percent = 100 }]\n\
+        [flags.app]\nstage = \"ga\"\nonly = [\"admins\"]\nrequires = { api = \"all\" }\n\
+        stages = [{ name = \"ga\", percent = 100 }]\n";
+    let directory = tempfile::tempdir().unwrap();
+    let (file, users) = (directory.path().join("old.toml"), directory.path().join("users.txt"));
+    fs::write(&file, old).unwrap();
+    fs::write(&users, "ana\trole=beta\trole=admin\nben\trole=beta\n").unwrap();
+    let arguments = ["diff", file.to_str().unwrap(), "-", "--users", users.to_str().unwrap()];
+    let new = old.replace("[flags.api]\n", "[flags.api]\nstage = \"all\"\n");
+    let run = stagegate_with_stdin(&arguments, new).ends(0);
+    let app = "app\n  requires `api`, which changes\n  of 2 users: 0 (0%) before, 1 (50%) after\n  \
+               1 (50%) enter:\n    ana\n";
+    assert!(run.stdout.contains(app), "{}", run.stdout);
+}
+
 #[test]
 fn a_skip_reason_lets_a_gate_accept() {
     let directory = tempfile::tempdir().unwrap();

@@ -125,6 +125,15 @@ fn markdown_contains_everything_in_the_document() {
                 collect("metric", metric, &mut said);
             }
         }
+        for (name, group) in document["groups"].as_table().unwrap() {
+            if said.contains(name) {
+                // The Markdown counts the listed users.
+                let group = group.as_table().unwrap().iter();
+                let shown =
+                    group.filter(|(field, _)| matches!(&***field, "where" | "any" | "values_of"));
+                shown.for_each(|(field, value)| collect(field, value, &mut said));
+            }
+        }
         for text in said {
             // A flag's own variable replaces its plan's.
             if text == "the new version" {
@@ -182,7 +191,7 @@ fn missing_flags_and_files_are_reported() {
     let run = stagegate(&["show", COMPLETE, "--flag", "nobody"]).ends(2);
     assert_eq!(
         run.stderr,
-        "stagegate: the document has no flag `nobody`; it has: new-checkout, retry-payments\n"
+        "stagegate: the document has no flag `nobody`; it has: invoices, new-checkout, retry-payments\n"
     );
     assert_eq!(run.stdout, "");
     let run =
@@ -213,7 +222,8 @@ fn warnings_are_shown_with_their_flag() {
 /// Collects the texts, names, numbers and days of a value, as they are printed.
 fn collect(field: &str, value: &toml::Value, said: &mut Vec<String>) {
     /// The tables whose keys are names.
-    const NAMES: [&str; 4] = ["metrics", "hold_back", "owners", "variables"];
+    const NAMES: [&str; 7] =
+        ["metrics", "hold_back", "owners", "variables", "requires", "where", "any"];
     match value {
         // The section of a trigger shows its action.
         toml::Value::String(_) if matches!(field, "action") => {}
@@ -228,7 +238,10 @@ fn collect(field: &str, value: &toml::Value, said: &mut Vec<String>) {
         toml::Value::Integer(number) => said.push(number.to_string()),
         toml::Value::Float(number) => said.push(number.to_string()),
         toml::Value::Datetime(date) => said.push(date.to_string()),
-        toml::Value::Boolean(_) => panic!("no field is one"),
+        toml::Value::Boolean(is) => {
+            assert!(*is && field == "present");
+            said.push(field.to_owned());
+        }
         toml::Value::Array(items) => items.iter().for_each(|item| collect(field, item, said)),
         toml::Value::Table(table) => {
             for (key, value) in table {

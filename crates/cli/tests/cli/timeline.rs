@@ -63,7 +63,7 @@ fn a_start_is_required_and_replaces_the_documents() {
 #[test]
 fn missing_flags_and_files_are_reported() {
     let run = stagegate(&["timeline", COMPLETE]).ends(2);
-    let expected = "stagegate: the document has several flags. Pass `--flag` with one of: new-checkout, retry-payments\n";
+    let expected = "stagegate: the document has several flags. Pass `--flag` with one of: invoices, new-checkout, retry-payments\n";
     assert_eq!(run.stderr, expected);
     stagegate(&["timeline", COMPLETE, "--flag", "x"]).ends(2);
     stagegate(&["timeline", "no/such/file.toml"]).ends(3);

@@ -141,7 +141,8 @@ impl<'p> Stage<'p> {
         *self.compiled.name()
     }
 
-    /// Returns the percentage of all users. It includes the percentage of the stages before.
+    /// Returns the percentage of all users or, with [`within`](Stage::within), of the users of groups. It includes the
+    /// percentage of the stages before.
     #[must_use]
     pub fn percent(&self) -> Percent {
         self.compiled.percent
@@ -150,6 +151,11 @@ impl<'p> Stage<'p> {
     /// Returns the names of the groups that the stage adds.
     pub fn groups(&self) -> impl Iterator<Item = &'p str> + use<'p> {
         self.compiled.groups.iter().map(|group| group.name.as_str())
+    }
+
+    /// Returns the names of the groups whose users the percentage refers to. None: it refers to all users.
+    pub fn within(&self) -> impl Iterator<Item = &'p str> + use<'p> {
+        self.compiled.within.iter().map(|group| group.name.as_str())
     }
 
     /// Returns the goal, durations, criteria, checklist and metrics.

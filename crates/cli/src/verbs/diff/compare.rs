@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use stagegate::model::{FlagPlan, Group, Stage, StageDetails};
+use stagegate::model::{Condition, FlagPlan, Group, HoldBack, Stage, StageDetails};
 use stagegate::{Percent, Plan, StageName};
 
-use super::change::Change;
+use super::change::{Change, NEVER};
 use crate::amount::Amount;
 
 /// The differences between two plans.
@@ -42,7 +42,9 @@ impl<'p> Comparison<'p> {
         };
         let differs =
             |flag: &FlagComparison<'_>| !flag.changes.is_empty() || !flag.without_effect.is_empty();
-        let flags = keys.into_iter().map(compare).filter(differs).collect();
+        let mut flags: Vec<_> = keys.into_iter().map(compare).collect();
+        add_required(&mut flags, [old, new]);
+        flags.retain(differs);
         Comparison { flags, metrics: !old.metrics().eq(new.metrics()) }
     }
 
@@ -52,28 +54,57 @@ impl<'p> Comparison<'p> {
     }
 }
 
+/// Adds a change to each flag that requires a flag with changes, directly or through others.
+fn add_required<'p>(flags: &mut [FlagComparison<'p>], plans: [&'p Plan; 2]) {
+    let mut requiring: BTreeMap<&'p str, BTreeSet<&'p str>> = BTreeMap::new();
+    for flag in plans.into_iter().flat_map(|plan| plan.flags().filter_map(|key| plan.flag(key))) {
+        for (required, _) in flag.requires() {
+            requiring.entry(required).or_default().insert(flag.key());
+        }
+    }
+    let is_changed = |flag: &&FlagComparison<'p>| !flag.changes.is_empty();
+    let mut open: Vec<&'p str> = flags.iter().filter(is_changed).map(|flag| flag.key).collect();
+    let mut seen: BTreeSet<&str> = open.iter().copied().collect();
+    while let Some(changed) = open.pop() {
+        for key in requiring.get(changed).into_iter().flatten() {
+            let Ok(index) = flags.binary_search_by(|flag| flag.key.cmp(key)) else { continue };
+            let Some(flag) = flags.get_mut(index) else { continue };
+            flag.changes.push(Change::RequiredFlag { flag: changed });
+            if seen.insert(key) {
+                open.push(key);
+            }
+        }
+    }
+}
+
 fn added<'p>(new: FlagPlan<'p>) -> Change<'p> {
-    Change::FlagAdded { stage: new.stage().to_string(), percent: Amount::percent(percent(new)) }
+    let (percent, within) = share(new);
+    Change::FlagAdded { stage: new.stage().to_string(), percent, within }
 }
 
 fn removed<'p>(old: FlagPlan<'p>) -> Change<'p> {
-    Change::FlagRemoved { stage: old.stage().to_string(), percent: Amount::percent(percent(old)) }
+    let (percent, within) = share(old);
+    Change::FlagRemoved { stage: old.stage().to_string(), percent, within }
 }
 
-/// Returns the percentage of a flag's present stage.
-fn percent(flag: FlagPlan<'_>) -> Percent {
+/// Returns the percentage of a flag's present stage, and the groups that it refers to.
+fn share(flag: FlagPlan<'_>) -> (Amount, Vec<&str>) {
     let now = flag.stages().find(|stage| stage.name() == flag.stage());
-    now.map_or(Percent::NONE, |stage| stage.percent())
+    let percent = now.map_or(Percent::NONE, |stage| stage.percent());
+    (Amount::percent(percent), now.into_iter().flat_map(|stage| stage.within()).collect())
 }
 
 fn for_users<'p>(old: FlagPlan<'p>, new: FlagPlan<'p>, groups: &mut Groups<'p>) -> Vec<Change<'p>> {
     let mut changes = Vec::new();
     if old.stage() != new.stage() {
+        let ((from_percent, from_within), (to_percent, to_within)) = (share(old), share(new));
         changes.push(Change::Stage {
             from: old.stage().to_string(),
             to: new.stage().to_string(),
-            from_percent: Amount::percent(percent(old)),
-            to_percent: Amount::percent(percent(new)),
+            from_percent,
+            from_within,
+            to_percent,
+            to_within,
         });
     }
     if old.salt() != new.salt() {
@@ -86,6 +117,15 @@ fn for_users<'p>(old: FlagPlan<'p>, new: FlagPlan<'p>, groups: &mut Groups<'p>) 
         let removed = before.difference(&after).copied().collect();
         changes.push(Change::AskedAs { added, removed });
     }
+    if old.unit() != new.unit() {
+        changes.push(Change::By { from: old.unit(), to: new.unit() });
+    }
+    let (from, to): (BTreeSet<&str>, BTreeSet<&str>) = (old.only().collect(), new.only().collect());
+    if from != to {
+        changes
+            .push(Change::Only { from: from.into_iter().collect(), to: to.into_iter().collect() });
+    }
+    requires(old, new, &mut changes);
     stages(old, new, &mut changes);
     hold_back(old, new, &mut changes);
     let before: HashMap<&str, Group<'p>> =
@@ -110,6 +150,7 @@ fn stages<'p>(old: FlagPlan<'p>, new: FlagPlan<'p>, changes: &mut Vec<Change<'p>
             changes.push(Change::StageAdded {
                 stage: name,
                 percent: Amount::percent(stage.percent()),
+                within: stage.within().collect(),
                 groups: stage.groups().collect(),
                 reached: after.is_reached(stage.name()),
             });
@@ -122,10 +163,12 @@ fn stages<'p>(old: FlagPlan<'p>, new: FlagPlan<'p>, changes: &mut Vec<Change<'p>
             changes.push(Change::Percent { stage: name.clone(), from, to, reached });
         }
         let (from, to): (BTreeSet<_>, BTreeSet<_>) =
-            (was.groups().collect(), stage.groups().collect());
+            (was.within().collect(), stage.within().collect());
         if from != to {
-            let added = to.difference(&from).copied().collect();
-            let removed = from.difference(&to).copied().collect();
+            let (from, to) = (from.into_iter().collect(), to.into_iter().collect());
+            changes.push(Change::Within { stage: name.clone(), from, to, reached });
+        }
+        if let Some((added, removed)) = difference(was.groups(), stage.groups()) {
             changes.push(Change::Groups { stage: name, added, removed, reached });
         }
     }
@@ -166,16 +209,63 @@ impl<'p> StageList<'p> {
 }
 
 fn hold_back<'p>(old: FlagPlan<'p>, new: FlagPlan<'p>, changes: &mut Vec<Change<'p>>) {
-    let before: BTreeMap<_, _> = old.hold_back().collect();
-    let after: BTreeMap<_, _> = new.hold_back().collect();
+    let holds = |flag: FlagPlan<'p>| -> BTreeMap<&'p str, HoldBack<'p>> {
+        flag.hold_back().map(|hold| (hold.group, hold)).collect()
+    };
+    let until = |hold: &HoldBack<'_>| hold.until.map_or(NEVER.to_owned(), |it| it.to_string());
+    let (before, after) = (holds(old), holds(new));
     let groups: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
     for group in groups {
-        let (from, to) = (before.get(group), after.get(group));
+        let (was, is) = (before.get(group), after.get(group));
+        let (from, to) = (was.map(until), is.map(until));
         if from != to {
-            let name = |stage: &StageName| stage.to_string();
-            changes.push(Change::HoldBack { group, from: from.map(name), to: to.map(name) });
+            changes.push(Change::HoldBack { group, from, to });
+        }
+        // A group that no longer waits has no exceptions.
+        let except = |hold: Option<&HoldBack<'p>>| {
+            hold.map(|hold| hold.except.clone()).unwrap_or_default().into_iter()
+        };
+        if let Some((added, removed)) = difference(except(was), except(is)).filter(|_| is.is_some())
+        {
+            changes.push(Change::HoldBackExcept { group, added, removed });
         }
     }
+}
+
+fn requires<'p>(old: FlagPlan<'p>, new: FlagPlan<'p>, changes: &mut Vec<Change<'p>>) {
+    let stages = |flag: FlagPlan<'p>| -> BTreeMap<&'p str, String> {
+        flag.requires().map(|(flag, stage)| (flag, stage.to_string())).collect()
+    };
+    let (before, after) = (stages(old), stages(new));
+    let flags: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
+    for flag in flags {
+        let (from, to) = (before.get(flag).cloned(), after.get(flag).cloned());
+        if from != to {
+            changes.push(Change::Requires { flag, from, to });
+        }
+    }
+}
+
+/// Returns the names that were added, and those that were removed. `None` if the names are the same.
+fn difference<'p>(
+    before: impl Iterator<Item = &'p str>,
+    after: impl Iterator<Item = &'p str>,
+) -> Option<(Vec<&'p str>, Vec<&'p str>)> {
+    let (before, after): (BTreeSet<&str>, BTreeSet<&str>) = (before.collect(), after.collect());
+    let added = after.difference(&before).copied().collect();
+    let removed = before.difference(&after).copied().collect();
+    (before != after).then_some((added, removed))
+}
+
+/// Returns whether two groups have the same alternatives. Their order and the order of conditions do not matter.
+fn have_same_alternatives(old: &Group<'_>, new: &Group<'_>) -> bool {
+    let (old, new): (Vec<_>, Vec<_>) = (old.alternatives().collect(), new.alternatives().collect());
+    let has = |all: &[Vec<Condition<'_>>], one: &[Condition<'_>]| {
+        all.iter().any(|other| {
+            other.len() == one.len() && other.iter().all(|condition| one.contains(condition))
+        })
+    };
+    old.iter().all(|one| has(&new, one)) && new.iter().all(|one| has(&old, one))
 }
 
 /// A cache of group differences by name. Flags share groups, and a group may have a million users.
@@ -186,17 +276,20 @@ impl<'p> Groups<'p> {
     fn changes(&mut self, old: &Group<'p>, new: &Group<'p>) -> &[Change<'p>] {
         self.0.entry(new.name()).or_insert_with(|| {
             let mut changes = Vec::new();
+            let (group, values_of) = (new.name(), new.values_of());
+            if old.values_of() != values_of {
+                changes.push(Change::GroupValuesOf { group, from: old.values_of(), to: values_of });
+            }
             let added = new.users().filter(|user| !old.lists(user)).count();
             let removed = old.users().filter(|user| !new.lists(user)).count();
             if added + removed > 0 {
-                changes.push(Change::GroupUsers { group: new.name(), added, removed });
+                changes.push(Change::GroupUsers { group, values_of, added, removed });
             }
-            let rules = |group: &Group<'p>| -> BTreeMap<&'p str, BTreeSet<&'p str>> {
-                let rules = group.attributes();
-                rules.map(|(name, values)| (name, values.into_iter().collect())).collect()
-            };
-            if rules(old) != rules(new) {
-                changes.push(Change::GroupAttributes { group: new.name() });
+            if !have_same_alternatives(old, new) {
+                changes.push(Change::GroupAttributes { group });
+            }
+            if let Some((added, removed)) = difference(old.includes(), new.includes()) {
+                changes.push(Change::GroupIncludes { group, added, removed });
             }
             changes
         })

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use stagegate::Plan;
 
 use super::view::{DocumentView, FlagView};
+use crate::amount::{self, Amount};
 use crate::document::ProblemView;
 use crate::escape::terminal;
 use crate::terminal::{Rows, heading};
@@ -24,7 +25,10 @@ pub(super) fn flag_table(plan: &Plan, warnings: usize) -> String {
         rows.add([
             flag.key().to_owned(),
             flag.stage().to_string(),
-            now.map_or("0%".to_owned(), |stage| format!("{}%", stage.percent())),
+            now.map_or("0%".to_owned(), |stage| {
+                let within: Vec<&str> = stage.within().collect();
+                amount::share(&Amount::percent(stage.percent()), &within)
+            }),
             flag.plan().unwrap_or("its own").to_owned(),
             terminal(flag.owner().unwrap_or("–")),
         ]);
@@ -51,15 +55,32 @@ fn flag_summary(flag: &FlagView<'_>) -> String {
         rows.add([
             here.to_owned(),
             stage.name.clone(),
-            stage.percent.text.clone(),
+            amount::share(&stage.percent, &stage.within),
             stage.durations().unwrap_or_else(|| "–".to_owned()),
             groups,
             terminal(stage.goal.unwrap_or("–")),
         ]);
     }
     let _ = writeln!(text, "{rows}");
+    if let Some(by) = flag.by {
+        let _ = writeln!(text, "percentages are of the values of {}", terminal(by));
+    }
+    if !flag.only.is_empty() {
+        let _ = writeln!(text, "only users of {}", flag.only.join(", "));
+    }
+    for required in &flag.requires {
+        let _ = writeln!(text, "requires {} at {}", required.flag, required.stage);
+    }
     for held in &flag.hold_back {
-        let _ = writeln!(text, "held back until {}: {}", held.until, held.group);
+        let until = match &*held.until {
+            "never" => "never has the flag".to_owned(),
+            until => format!("held back until {until}"),
+        };
+        let except = match &*held.except {
+            [] => String::new(),
+            groups => format!(", except users of {}", groups.join(", ")),
+        };
+        let _ = writeln!(text, "{until}: {}{except}", held.group);
     }
     if let Some(traffic) = &flag.traffic {
         let _ = writeln!(text, "traffic: {traffic}");
@@ -94,5 +115,5 @@ fn warnings(warnings: &[ProblemView<'_>], text: &mut String) {
 }
 
 fn share(flag: &FlagView<'_>) -> String {
-    flag.percent.as_ref().map_or("0%".to_owned(), |percent| percent.text.clone())
+    flag.percent.as_ref().map_or("0%".to_owned(), |percent| amount::share(percent, &flag.within))
 }

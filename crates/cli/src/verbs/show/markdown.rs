@@ -56,7 +56,7 @@ fn environment() -> Result<Environment<'static>, Error> {
     environment
         .add_filter("steps", |names: Vec<String>| (!names.is_empty()).then(|| names.join(" → ")));
     environment.add_filter("durations", |stage: Value| durations(&stage));
-    environment.add_filter("rules", |list: Value| rules(&list));
+    environment.add_filter("alternatives", |list: Value| alternatives(&list));
     environment.add_filter("when", |when: &str| self::when(when));
     environment.add_filter("day", |date: &str| day(date));
     environment.add_filter("days", |period: Value| days(&period));
@@ -105,15 +105,18 @@ pub(super) fn duration_range(min: Option<String>, max: Option<String>) -> Option
     }
 }
 
-/// Formats the rules of a group: `region: eu-west or eu-north; tier: enterprise`.
-fn rules(rules: &Value) -> Result<Option<String>, Error> {
-    let rule = |rule: Value| {
-        let values = rule.get_attr("values")?;
-        let values: Vec<String> = values.try_iter()?.map(|value| value.to_string()).collect();
-        Ok::<_, Error>(format!("{}: {}", rule.get_attr("attribute")?, values.join(" or ")))
+/// Formats the conditions of a group: `region: one of "eu-west", "eu-north" and seats: >= 100; or role: "admin"`.
+fn alternatives(alternatives: &Value) -> Result<Option<String>, Error> {
+    let condition = |condition: Value| {
+        let (name, text) = (condition.get_attr("attribute")?, condition.get_attr("condition")?);
+        Ok::<_, Error>(format!("{name}: {text}"))
     };
-    let rules = rules.try_iter()?.map(rule).collect::<Result<Vec<_>, Error>>()?;
-    Ok((!rules.is_empty()).then(|| rules.join("; ")))
+    let all = |all: Value| {
+        let all = all.try_iter()?.map(condition).collect::<Result<Vec<_>, Error>>()?;
+        Ok::<_, Error>(all.join(" and "))
+    };
+    let texts = alternatives.try_iter()?.map(all).collect::<Result<Vec<_>, Error>>()?;
+    Ok((!texts.is_empty()).then(|| texts.join("; or ")))
 }
 
 /// Formats the time of a message in words: `3 days before`.

@@ -14,6 +14,8 @@ pub(super) struct StageView<'p> {
     /// The name for headings.
     title: String,
     pub(super) percent: Amount,
+    /// The groups whose users the percentage refers to. Empty: all users.
+    pub(super) within: Vec<&'p str>,
     /// The groups that the stage adds.
     pub(super) groups: Vec<&'p str>,
     /// The users it is for, in words.
@@ -85,6 +87,7 @@ impl<'p> StageView<'p> {
             name: stage.name().to_string(),
             title: details.title.as_deref().map_or_else(|| stage.name().to_string(), str::to_owned),
             percent: Amount::percent(stage.percent()),
+            within: stage.within().collect(),
             groups: stage.groups().collect(),
             audience: details.audience.iter().map(|text| &**text).collect(),
             selection: details.selection.iter().map(|text| &**text).collect(),

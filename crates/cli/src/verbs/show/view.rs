@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
-use stagegate::model::{FlagPlan, Group, Metric, MetricSource};
+use stagegate::model::{Condition, FlagPlan, Group, Metric, MetricSource};
 use stagegate::{Plan, Problem};
 
 use super::sections::{
@@ -38,11 +38,19 @@ pub(super) struct FlagView<'p> {
     pub(super) stage: String,
     /// The percentage of that stage. `None` if the flag is off.
     pub(super) percent: Option<Amount>,
+    /// The groups whose users that percentage refers to. Empty: all users.
+    pub(super) within: Vec<&'p str>,
     /// The shared or built-in plan that the flag follows.
     pub(super) plan: Option<&'p str>,
     salt: Option<&'p str>,
     asked_as: Vec<&'p str>,
     skip_reason: Option<&'p str>,
+    /// The attribute whose values the percentages refer to. `None`: user keys.
+    pub(super) by: Option<&'p str>,
+    /// The groups of which a user must be in one. Empty: every user may have the flag.
+    pub(super) only: Vec<&'p str>,
+    /// The flags that a user must have, too.
+    pub(super) requires: Vec<RequiredView<'p>>,
     pub(super) stages: Vec<StageView<'p>>,
     pub(super) hold_back: Vec<HoldBackView<'p>>,
     /// The watch after the last promotion.
@@ -67,10 +75,20 @@ pub(super) struct FlagView<'p> {
     pub(super) warnings: Vec<ProblemView<'p>>,
 }
 
+/// A required flag, and the stage that it must have reached.
+#[derive(Serialize)]
+pub(super) struct RequiredView<'p> {
+    pub(super) flag: &'p str,
+    pub(super) stage: String,
+}
+
 #[derive(Serialize)]
 pub(super) struct HoldBackView<'p> {
     pub(super) group: &'p str,
+    /// A stage, or `never`.
     pub(super) until: String,
+    /// The groups whose users do not wait.
+    pub(super) except: Vec<&'p str>,
 }
 
 #[derive(Serialize)]
@@ -83,17 +101,21 @@ pub(super) struct WatchView<'p> {
 #[derive(Serialize)]
 pub(super) struct GroupView<'p> {
     name: &'p str,
-    /// The number of users listed by key.
+    /// The attribute whose values the group lists. `None`: it lists user keys.
+    values_of: Option<&'p str>,
+    /// The number of listed users or values.
     listed_users: usize,
-    /// The attributes, which must all match.
-    rules: Vec<RuleView<'p>>,
+    /// Lists of conditions. All conditions of one of the lists must match.
+    alternatives: Vec<Vec<ConditionView<'p>>>,
+    /// The groups that the group includes, directly or through others.
+    includes: Vec<&'p str>,
 }
 
 #[derive(Serialize)]
-struct RuleView<'p> {
+struct ConditionView<'p> {
     attribute: &'p str,
-    /// The accepted values.
-    values: Vec<&'p str>,
+    /// In words: `one of "eu-west", "eu-north"` or `>= 18`.
+    condition: String,
 }
 
 #[derive(Serialize)]
@@ -162,14 +184,25 @@ impl<'p> FlagView<'p> {
             owner: flag.owner(),
             stage: flag.stage().to_string(),
             percent: current.map(|stage| Amount::percent(stage.percent())),
+            within: current.into_iter().flat_map(|stage| stage.within()).collect(),
             plan: flag.plan(),
             salt: flag.salt_text(),
             asked_as: flag.asked_as().collect(),
             skip_reason: flag.skip_reason(),
+            by: flag.unit(),
+            only: flag.only().collect(),
+            requires: flag
+                .requires()
+                .map(|(flag, stage)| RequiredView { flag, stage: stage.to_string() })
+                .collect(),
             stages,
             hold_back: flag
                 .hold_back()
-                .map(|(group, until)| HoldBackView { group, until: until.to_string() })
+                .map(|hold| HoldBackView {
+                    group: hold.group,
+                    until: hold.until.map_or("never".to_owned(), |until| until.to_string()),
+                    except: hold.except,
+                })
                 .collect(),
             watch: watch.map(|watch| WatchView {
                 lasts: Amount::duration(watch.lasts),
@@ -209,12 +242,17 @@ fn metrics_of(flag: FlagPlan<'_>) -> Vec<MetricView<'_>> {
 
 impl<'p> GroupView<'p> {
     fn of(group: Group<'p>) -> GroupView<'p> {
-        let rules = group.attributes();
-        let rules = rules.map(|(attribute, values)| RuleView { attribute, values });
+        let view = |condition: Condition<'p>| ConditionView {
+            attribute: condition.attribute(),
+            condition: format!("{condition:#}"),
+        };
+        let alternatives = group.alternatives();
         GroupView {
             name: group.name(),
+            values_of: group.values_of(),
             listed_users: group.users().count(),
-            rules: rules.collect(),
+            alternatives: alternatives.map(|all| all.into_iter().map(view).collect()).collect(),
+            includes: group.includes().collect(),
         }
     }
 }

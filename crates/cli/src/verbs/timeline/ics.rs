@@ -54,7 +54,10 @@ struct Event {
 
 fn of_stage(flag: &str, stage: &PeriodView<'_>) -> Event {
     let (begins, ends) = (&stage.begins, &stage.ends);
-    let mut description = format!("{} of all users", stage.percent.text);
+    let mut description = match &*stage.within {
+        [] => format!("{} of all users", stage.percent.text),
+        within => format!("{} of the users of {}", stage.percent.text, within.join(", ")),
+    };
     let _ = write!(description, "\nBegins {begins}\nEnds {ends}");
     if let Some(owner) = stage.owner {
         let _ = write!(description, "\nOwner: {owner}");

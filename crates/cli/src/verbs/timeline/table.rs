@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::view::TimelineView;
+use crate::amount;
 use crate::escape::terminal;
 use crate::terminal::{Rows, heading};
 
@@ -53,7 +54,7 @@ fn stages(view: &TimelineView<'_>) -> String {
     for stage in &view.stages {
         rows.add([
             stage.stage.clone(),
-            stage.percent.text.clone(),
+            amount::share(&stage.percent, &stage.within),
             stage.begins.to_string(),
             stage.ends.to_string(),
             terminal(stage.owner.unwrap_or("–")),

@@ -70,6 +70,8 @@ pub(super) enum RowKind {
 pub(super) struct PeriodView<'p> {
     pub(super) stage: String,
     pub(super) percent: Amount,
+    /// The groups whose users the percentage refers to. Empty: all users.
+    pub(super) within: Vec<&'p str>,
     pub(super) goal: Option<&'p str>,
     pub(super) owner: Option<&'p str>,
     pub(super) begins: Days,
@@ -310,6 +312,7 @@ impl<'p> PeriodView<'p> {
         PeriodView {
             stage: stage.name().to_string(),
             percent: Amount::percent(stage.percent()),
+            within: stage.within().collect(),
             goal: details.goal.as_deref(),
             owner: period.owner,
             begins: Days::of(period.begins),
