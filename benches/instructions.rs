@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::ops::Range;
 
 use gungraun::{library_benchmark, library_benchmark_group, main};
-use stagegate::{Evaluation, FlagHandle, Gate, Pinned, Reason};
+use stagegate::{Evaluation, FlagHandle, Gate, Pinned, Reason, User};
 use support::{FLAG, FortyLines, Users};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -147,6 +147,49 @@ fn group(input: Input<FlagHandle>) -> Input<FlagHandle> {
     input.for_each_user(|handle, user| handle.is_enabled(user))
 }
 
+/// A handle of a flag at 10%, with more fields for the flag and more groups.
+fn targeted(fields: &str, groups: &str) -> Input<FlagHandle> {
+    let document = format!(
+        "schema = 1\n{groups}\n[flags.{FLAG}]\nstage = \"pilot\"\n{fields}\n\
+         [flags.other]\nstage = \"ga\"\n"
+    );
+    let handle = support::gate(document).flag(FLAG);
+    Input::new(handle, |handle, user| handle.is_enabled(with_attributes(user)))
+}
+
+/// A flag whose stage admits 10% and a group with this condition.
+fn with_condition(condition: &str) -> Input<FlagHandle> {
+    let stages = "stages = [{ name = \"pilot\", percent = 10, groups = [\"g\"] }]";
+    targeted(stages, &format!("[groups.g]\nwhere = {{ {condition} }}"))
+}
+
+fn with_attributes(user: &str) -> User<'_> {
+    User::new(user)
+        .attribute("organisation", user)
+        .attribute("app_version", "4.1.12")
+        .attribute("seats", 70)
+}
+
+// Each rule of `docs/targeting.md`. No user of a condition matches it, which takes longest.
+#[library_benchmark]
+#[bench::no_rule(targeted("", ""))]
+#[bench::unit(targeted("by = \"organisation\"", ""))]
+#[bench::text(with_condition("organisation = [\"acme\"]"))]
+#[bench::not_in(with_condition("organisation = { not_in = [\"acme\"], prefix = \"no\" }"))]
+#[bench::suffix(with_condition("organisation = { suffix = \"@acme.example\" }"))]
+#[bench::number(with_condition("seats = \">= 100\""))]
+#[bench::version(with_condition("app_version = \">= 4.2.0\""))]
+#[bench::date(with_condition("app_version = \">= 2026-01-05\""))]
+#[bench::only(targeted("only = [\"g\"]", "[groups.g]\nwhere = { app_version = \">= 4.1.0\" }"))]
+#[bench::within(targeted(
+    "stages = [{ name = \"pilot\", percent = 10, within = [\"g\"] }]",
+    "[groups.g]\nwhere = { app_version = \">= 4.1.0\" }"
+))]
+#[bench::requires(targeted("requires = { other = \"ga\" }", ""))]
+fn targeting(input: Input<FlagHandle>) -> Input<FlagHandle> {
+    input.for_each_user(|handle, user| handle.is_enabled(with_attributes(user)))
+}
+
 #[library_benchmark]
 #[bench::each(handwritten())]
 fn forty_lines(input: Input<FortyLines>) -> Input<FortyLines> {
@@ -203,7 +246,7 @@ fn flags(updates: usize) -> History {
 /// A gate that has had all documents, with a handle as old as the gate.
 fn updated(history: History) -> Input<(Gate, FlagHandle)> {
     let mut documents = history.into_iter();
-    let gate = support::gate(&documents.next().unwrap());
+    let gate = support::gate(documents.next().unwrap());
     let handle = gate.flag(FLAG);
     for document in documents {
         gate.update(document).unwrap();
@@ -213,7 +256,7 @@ fn updated(history: History) -> Input<(Gate, FlagHandle)> {
 
 /// A gate that has had the last document only.
 fn fresh(history: History) -> Input<(Gate, FlagHandle)> {
-    let gate = support::gate(history.last().unwrap());
+    let gate = support::gate(history.last().unwrap().as_str());
     let handle = gate.flag(FLAG);
     both(gate, handle)
 }
@@ -278,6 +321,7 @@ library_benchmark_group!(
         reason_handle,
         reason_by_name,
         group,
+        targeting,
         forty_lines,
         name_after,
         handle_after
