@@ -38,7 +38,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-#[cfg(any(feature = "rollout", feature = "follow"))]
+#[cfg(feature = "rollout")]
 pub(crate) use document::read_file;
 pub use document::{Document, Format};
 #[cfg(feature = "follow")]
