@@ -9,8 +9,8 @@ use super::sections::{
 };
 use super::stage::StageSchema;
 use super::values::{
-    Algorithm, AskedAs, Bounds, Date, Duration, Key, OneOf, Percent, StageName, Text, UserKey,
-    Version,
+    Algorithm, Anything, AskedAs, Bounds, Date, Duration, Key, OneOf, Percent, StageName, Text,
+    UserKey, Version,
 };
 use crate::plan::model::{Better, Unit};
 
@@ -63,7 +63,7 @@ struct Environment {
     /// The groups that differ.
     groups: Option<BTreeMap<Key, Group>>,
     /// The fields of metrics that differ.
-    metrics: Option<BTreeMap<Key, BTreeMap<String, serde_json::Value>>>,
+    metrics: Option<BTreeMap<Key, BTreeMap<String, Anything>>>,
 }
 
 /// The channels for the messages to each audience.

@@ -42,6 +42,23 @@ impl<W: Word> JsonSchema for OneOf<W> {
     }
 }
 
+/// A value of any type.
+pub(super) struct Anything;
+
+impl JsonSchema for Anything {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Anything".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        true.into()
+    }
+}
+
 values! {
     Version {
         "const": 1,
