@@ -128,7 +128,7 @@ impl Flag {
         Placement { enabled, by_bucket: !held_back && !in_group, bucket, position }
     }
 
-    /// A user whom the current stage's percentage does not refer to is not decided by the bucket.
+    /// The bucket decides only about users that the percentage of the current stage refers to.
     #[inline(never)]
     fn place_by_targeting(&self, key: &[u8], user: &impl AsUser, snapshot: &Snapshot) -> Placement {
         let (definition, position) = (self.definition(), self.position());
@@ -157,7 +157,7 @@ impl Flag {
         self.evaluate_by_bucket(bucket, snapshot.version())
     }
 
-    /// Evaluates a user whom no group names.
+    /// Evaluates a user that is in no group.
     #[inline(always)]
     fn evaluate_by_bucket(&self, bucket: u64, version: u64) -> Evaluation {
         // Percentages never fall, so the stages that do not admit the bucket are the first ones. Looking at all of them
@@ -180,7 +180,7 @@ impl Flag {
         }
     }
 
-    /// Evaluates a user whom a group or the flag's targeting may concern.
+    /// Evaluates a user that may be in a group, or a flag with targeting.
     #[inline(never)]
     fn evaluate_by_groups(&self, user: &impl AsUser, snapshot: &Snapshot) -> Evaluation {
         let key = user.key();
@@ -224,7 +224,7 @@ impl Flag {
         }
     }
 
-    /// Returns the reason for a user whom a percentage admits.
+    /// Returns the reason for a user that a percentage admits.
     fn reason_of_share(&self, key: &[u8], user: &impl AsUser) -> Reason {
         let reached = self.definition().stages_until(self.position()).iter();
         let mut whole = reached.filter(|s| s.threshold.is_everyone() && s.is_within(key, user));
@@ -235,7 +235,7 @@ impl Flag {
         }
     }
 
-    /// Returns the reason for a user whom neither a percentage nor a group admits.
+    /// Returns the reason for a user that neither a percentage nor a group admits.
     fn reason_of_no_share(&self, bucket: Option<u64>, key: &[u8], user: &impl AsUser) -> Reason {
         let reached = self.definition().stages_until(self.position()).iter();
         let mut shares = reached.filter(|s| !s.threshold.is_nobody() && s.is_within(key, user));

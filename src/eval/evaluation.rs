@@ -72,7 +72,7 @@ pub enum Reason {
     TargetingMatch,
     /// The user has no value of the attribute whose values the percentage refers to (`DEFAULT`).
     NoUnit,
-    /// The stage has no percentage of which the user is a part, and the user is in no group (`DEFAULT`).
+    /// No percentage refers to the user, and the user is in no group (`DEFAULT`).
     Default,
 }
 

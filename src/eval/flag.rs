@@ -40,7 +40,7 @@ pub(crate) struct FlagDefinition {
     pub(crate) hold_back: Box<[HoldBack]>,
     /// Boxed to save memory, because few flags have these rules.
     pub(crate) targeting: Option<Box<Targeting>>,
-    /// The filter over all users whom the groups list. `None` if no group is named, the flag has `targeting`, a group
+    /// The filter over all users that the groups list. `None` if no group is named, the flag has `targeting`, a group
     /// looks at attributes, or the flags list more than `MAX_FILTERED_USERS`.
     pub(crate) filter: Option<Box<ListFilter>>,
 }
@@ -100,7 +100,7 @@ pub(super) fn contains(groups: &[Arc<Group>], key: &[u8], user: &impl AsUser) ->
     groups.iter().any(|group| group.contains(key, user))
 }
 
-/// A position past every stage, for users whom no stage holds.
+/// A position past every stage, for users that no stage holds.
 pub(crate) const NEVER: Position = Position::MAX;
 
 impl FlagDefinition {
@@ -195,7 +195,7 @@ impl FlagDefinition {
         !self.only().is_empty() && !contains(self.only(), key, user)
     }
 
-    /// Builds the filter over all users whom the groups list, and subtracts their number from `room`.
+    /// Builds the filter over all users that the groups list, and subtracts their number from `room`.
     ///
     /// Counts a user of two groups twice. Builds no filter if more than lists decides, or the users exceed `room`.
     pub(crate) fn with_filter(mut self, room: &mut usize) -> FlagDefinition {

@@ -20,7 +20,7 @@ pub(crate) struct StageDefinition {
     pub(super) name: Option<StageName>,
     pub(crate) threshold: Threshold,
     pub(crate) percent: Percent,
-    /// The reason for users whom no group names, while a flag is in this stage.
+    /// The reason for users that are in no group, while a flag is in this stage.
     pub(super) reason: Reason,
     /// The groups that this stage adds to the groups of earlier stages.
     pub(crate) groups: Box<[Arc<Group>]>,

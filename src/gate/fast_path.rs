@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use super::sync::{AtomicU64, AtomicUsize, Ordering};
 use crate::eval::{AsUser, Flag, ListFilter, Salt, Snapshot, Threshold};
 
-/// A copy of what a check of one flag needs: the salt, the threshold, the unit, and the filter over listed users.
+/// A copy of the values that a check of one flag needs: salt, threshold, unit, and the filter over listed users.
 ///
 /// A handle has one, and so has each entry of the cache by name. A check uses the copy only if it has the token of the
 /// newest snapshot (see `current.rs`). Otherwise the snapshot answers, and the check renews the copy. So an update

@@ -7,7 +7,7 @@ use super::path::Path;
 use super::report::Report;
 use crate::key::Key;
 
-/// An environment, and the document as it is there.
+/// An environment, and the document with the values of the environment.
 pub(super) struct Environment<'a> {
     pub(super) name: Key,
     pub(super) root: Node<'a>,
@@ -51,7 +51,7 @@ fn overlay<'a>(root: &mut Node<'a>, node: &Node<'a>, path: &Path<'_>, report: &m
     if let Some(node) = groups
         && let Some(to) = field_mut(root, node, "groups")
     {
-        // Each group whole: with the document's `users_file` beside its own `users`, it would list the users of both.
+        // Replaces groups whole. Otherwise a group would list the users of the document's `users_file`, too.
         merge(to, node, &path.field("groups"), report);
     }
     if let Some(node) = metrics

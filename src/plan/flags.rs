@@ -310,17 +310,16 @@ impl<'a> FlagReader<'_, 'a> {
         if *name == stages::NEVER {
             return Some(NEVER);
         }
-        let names = || stages.iter().map(StageDefinition::name);
-        let position = names().zip(1..).find(|(stage, _)| **stage == **name);
+        let position = position_in(stages, name).filter(|position| *position > 0);
         if position.is_none() {
-            let hint = one_of(name, names().map(StageName::as_str).chain([stages::NEVER]));
+            let names = stages.iter().map(|stage| stage.name().as_str());
             let wrong = match StageName::OFF == **name {
                 true => "which holds nobody back",
                 false => "not a stage of this flag",
             };
-            report.found(node, path, wrong, hint);
+            report.found(node, path, wrong, one_of(name, names.chain([stages::NEVER])));
         }
-        position.map(|(_, position)| position)
+        position
     }
 
     /// Returns the position of the stage that a value names. Reports a problem if the flag has no such stage.
@@ -332,13 +331,23 @@ impl<'a> FlagReader<'_, 'a> {
         report: &mut Report<'a>,
     ) -> Option<Position> {
         let name = string(node, path, report)?;
-        let names =
-            || std::iter::once(&StageName::OFF).chain(stages.iter().map(StageDefinition::name));
-        let position = names().zip(0..).find(|(stage, _)| **stage == **name);
+        let position = position_in(stages, name);
         if position.is_none() {
-            let hint = one_of(name, names().map(StageName::as_str));
-            report.found(node, path, "not a stage of this flag", hint);
+            let names = names_with_off(stages).map(StageName::as_str);
+            report.found(node, path, "not a stage of this flag", one_of(name, names));
         }
-        position.map(|(_, position)| position)
+        position
     }
+}
+
+fn names_with_off(stages: &[StageDefinition]) -> impl Iterator<Item = &StageName> + Clone {
+    std::iter::once(&StageName::OFF).chain(stages.iter().map(StageDefinition::name))
+}
+
+/// Returns the position of a stage by its name; 0 for `off`.
+fn position_in(stages: &[StageDefinition], name: &str) -> Option<Position> {
+    names_with_off(stages)
+        .zip(0..)
+        .find(|(stage, _)| ***stage == *name)
+        .map(|(_, position)| position)
 }

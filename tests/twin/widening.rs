@@ -1,4 +1,4 @@
-//! An update without a reason lets in no user whom the plan in force keeps out, whatever part of the plan it changes.
+//! An update without a reason lets in no user that the plan in force excludes, whatever part of the plan it changes.
 //!
 //! The gate compares conditions without evaluating any user, so it may refuse more than it has to. It may not accept an
 //! update that lets in a user of this world. `transitions` tests with simpler documents that it refuses no more than it

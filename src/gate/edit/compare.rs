@@ -97,10 +97,10 @@ impl<'d> AudienceComparison<'d> {
         }
     }
 
-    /// Returns the number of listed users of a group whom `from` holds back and `to` may admit, and whether there are
-    /// other such users. `is_back`: `from` is the later audience.
+    /// Counts the listed users of a group that `from` holds back and `to` may admit. Also returns whether users that
+    /// match conditions may be such users. `is_back`: `from` is the later audience.
     ///
-    /// Another hold-back only keeps the users if it has no further exceptions.
+    /// A hold-back of `to` only keeps users back if it has no exceptions that the hold-back of `from` lacks.
     fn freed(
         &mut self,
         name: &str,

@@ -19,8 +19,8 @@ use crate::plan::{Plan, PlannedFlag, Problem};
 ///
 /// # The rule
 ///
-/// Without a reason, an update may only let in users whom the plan in force admits: at the flag's current stage or, if
-/// the update moves the flag, at the next stage. The rule compares audiences: percentages, salts, units, groups,
+/// An update without a reason may only let in users that the plan in force admits at the flag's current stage. If the
+/// update moves the flag, users of the next stage count as well. The rule compares audiences: percentages, salts, units, groups,
 /// hold-backs and requirements. Positions in the list of stages play no part.
 ///
 /// A longer list passes. An added group may not list users whom the plan in force lists for a later stage. With a

@@ -250,7 +250,7 @@ impl<'p> FlagPlan<'p> {
         Some(self.sections().timeline.start.as_ref()?.moment(&self.time_zone()))
     }
 
-    /// Returns whether a rollout promotes the flag to its first stage by itself, at the first tick after the start
+    /// Returns whether a rollout promotes the flag to its first stage automatically, at the first tick after the start
     /// (`timeline.advance`).
     #[must_use]
     pub fn start_advance(&self) -> Advance {
