@@ -290,16 +290,16 @@ impl Flag {
         Flag { threshold, targeted, position, ..self.clone() }
     }
 
-    /// Returns the unit, if the percentage of its values alone decides at `position`.
-    pub(crate) fn sole_unit(&self) -> Option<&str> {
+    /// Returns whether the flag has a unit, and the percentage of its values alone decides at `position`.
+    pub(crate) fn is_decided_by_unit(&self) -> bool {
         let definition = &self.definition;
-        let targeting = definition.targeting.as_ref()?;
+        let Some(targeting) = &definition.targeting else { return false };
         let reached = definition.stages_until(self.position);
         let others = !targeting.only.is_empty()
             || !targeting.requires.is_empty()
             || definition.hold_back.iter().any(|hold| hold.until > self.position)
             || reached.iter().any(|stage| !stage.groups.is_empty() || !stage.within.is_empty());
-        targeting.unit.as_deref().filter(|_| !others)
+        targeting.unit.is_some() && !others
     }
 
     pub(crate) fn definition(&self) -> &FlagDefinition {

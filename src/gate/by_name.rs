@@ -78,9 +78,11 @@ impl ByName {
         entry.fast_path.renew(snapshot, Some(flag), || table.set_name(index, entry, name));
     }
 
-    /// Copies all flags with lists, so that no check has to copy a long list.
-    pub(super) fn renew_lists(&self, snapshot: &Snapshot) {
-        let flags = snapshot.flags().iter().filter(|flag| flag.filter().is_some());
+    /// Copies all flags with lists or a unit, so that no check has to copy a long list or to allocate.
+    pub(super) fn renew_rules(&self, snapshot: &Snapshot) {
+        let has_rules =
+            |flag: &&Flag| flag.filter().is_some() || flag.definition().unit().is_some();
+        let flags = snapshot.flags().iter().filter(has_rules);
         flags.for_each(|flag| flag.names().for_each(|name| self.renew(snapshot, name, flag)));
     }
 
@@ -141,11 +143,11 @@ impl Table {
 
     #[inline(always)]
     fn is_name(&self, index: usize, entry: &Entry, name: &str) -> bool {
-        entry.name.is(&ends(name)) && (name.len() <= SHORT || self.is_long_name(index, name))
+        entry.name.is(&ends(name)) && (name.len() <= SHORT || self.has_rules_name(index, name))
     }
 
     #[inline(never)]
-    fn is_long_name(&self, index: usize, name: &str) -> bool {
+    fn has_rules_name(&self, index: usize, name: &str) -> bool {
         // A longer name may have the same words: they have room for 128 bytes and the lowest bits of the length.
         if name.len() > LONG {
             return false;

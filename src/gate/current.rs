@@ -83,7 +83,7 @@ impl Current {
         };
         let snapshot = current.load();
         current.by_name.reserve(&snapshot);
-        current.by_name.renew_lists(&snapshot);
+        current.by_name.renew_rules(&snapshot);
         drop(snapshot);
         current
     }
@@ -172,7 +172,7 @@ impl Current {
                 self.by_name.reserve(&snapshot);
                 self.note(&snapshot);
                 if snapshot.document() != current.document() {
-                    self.by_name.renew_lists(&snapshot);
+                    self.by_name.renew_rules(&snapshot);
                 }
                 let replaced = Arc::clone(&current);
                 drop(current);

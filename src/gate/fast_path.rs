@@ -131,18 +131,19 @@ impl FastPath {
 
     /// Copies the filter and the unit of a flag. Returns `false` if the snapshot must answer, because more decides.
     fn copy_rules(&self, flag: &Flag) -> bool {
-        let unit = flag.sole_unit();
+        // Also where the unit does not decide now: so a change of stage needs no memory.
+        let (unit, decides) = (flag.definition().unit(), flag.is_decided_by_unit());
         let is_needed = unit.is_some() || flag.filter().is_some();
         let rules =
             if is_needed { Some(self.rules()) } else { self.rules.get().map(|rules| &**rules) };
         let Some(rules) = rules else { return !flag.is_targeted() };
-        let knows_unit = rules.copy_unit(unit);
+        let knows_unit = rules.copy_unit(unit, decides);
         match flag.filter() {
             // Also where no group matters now: so a change of stage needs no memory.
             Some(filter) => rules.copy(filter, flag.is_targeted()),
             None => rules.active.store(0, Ordering::Release),
         }
-        if unit.is_some() { knows_unit } else { flag.filter().is_some() || !flag.is_targeted() }
+        if decides { knows_unit } else { flag.filter().is_some() || !flag.is_targeted() }
     }
 
     fn rules(&self) -> &Rules {
@@ -177,15 +178,16 @@ impl Rules {
         self.units.get(index)?.get().map(|unit| &**unit)
     }
 
-    /// Puts a unit in use. Returns `false` if there is no room for its name.
-    fn copy_unit(&self, unit: Option<&str>) -> bool {
+    /// Keeps the name of a unit, and puts it in use if it decides. Returns `false` if there is no room for the name.
+    fn copy_unit(&self, unit: Option<&str>, decides: bool) -> bool {
         let Some(unit) = unit else {
             self.unit.store(0, Ordering::Release);
             return true;
         };
         // Only the thread that renews the fast path adds names.
         let place = self.units.iter().position(|name| **name.get_or_init(|| unit.into()) == *unit);
-        self.unit.store(place.map_or(0, |index| index + 1), Ordering::Release);
+        let active = place.filter(|_| decides).map_or(0, |index| index + 1);
+        self.unit.store(active, Ordering::Release);
         place.is_some()
     }
 

@@ -136,13 +136,11 @@ impl AudienceChange {
             | AudienceChange::Unit { .. }
             | AudienceChange::Only { narrower: true, .. }
             | AudienceChange::Requires { wider: false, .. } => Some(Percent::ALL),
-            AudienceChange::Within { from, to, narrower: true, .. } => Some(
-                from.ppm()
-                    .checked_sub(to.ppm())
-                    .filter(|lost| *lost > 0)
-                    .and_then(Percent::from_ppm),
-            )
-            .map(|lost| lost.unwrap_or(Percent::ALL)),
+            AudienceChange::Within { from, to, narrower: true, .. } => {
+                // With the same percentage, the groups match fewer users, an unknown share.
+                let lost = from.ppm().checked_sub(to.ppm()).filter(|lost| *lost > 0);
+                Some(lost.and_then(Percent::from_ppm).unwrap_or(Percent::ALL))
+            }
             AudienceChange::Users { removed: 0..=FEW_USERS, .. }
             | AudienceChange::Within { .. }
             | AudienceChange::Only { .. }
