@@ -128,7 +128,7 @@ fn read_values<'a>(
     (!values.is_empty() && values.len() == items.len()).then_some(values)
 }
 
-/// Reads a part of a text. Blanks count, so only an empty text is wrong.
+/// Reads the part of a text that a value must have.
 fn read_part<'a>(node: &Node<'a>, path: &Path<'_>, report: &mut Report<'a>) -> Option<Box<str>> {
     let part = text(node, path, report)?;
     if part.contains('*') {
