@@ -98,7 +98,8 @@ fn with_stage(
         let reason = if after.key() == flag.key() { reason } else { None };
         change(Some(before), after, Vec::new(), reason)
     });
-    let changes = changes.collect();
+    let mut changes: Vec<Change> = changes.collect();
+    changes.sort_by(|a, b| a.flag.cmp(&b.flag));
     (snapshot.with(moved), changes)
 }
 
@@ -109,7 +110,7 @@ fn dependants<'s>(
     to: Position,
 ) -> impl Iterator<Item = (usize, &'s Flag)> {
     let depends = move |other: &Flag| {
-        let required = other.definition().targeting.iter().flat_map(|it| &it.all_required);
+        let required = other.definition().targeting().into_iter().flat_map(|it| &it.all_required);
         let mut mine = required.filter(|required| required.flag == *flag.key());
         mine.any(|required| required.position > to)
     };
