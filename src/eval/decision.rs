@@ -49,7 +49,7 @@ impl Flag {
     fn is_enabled_with_groups(&self, user: &impl AsUser, snapshot: &Snapshot) -> bool {
         let key = user.key();
         let key = key.as_bytes();
-        if self.definition().targeting.is_some() {
+        if self.definition().targeting().is_some() {
             return self.is_enabled_by_targeting(key, user)
                 && !self.lacks_prerequisite(key, user, snapshot);
         }
@@ -78,7 +78,7 @@ impl Flag {
         user: &impl AsUser,
         snapshot: &Snapshot,
     ) -> bool {
-        let required = self.definition().targeting.iter().flat_map(|it| &it.all_required);
+        let required = self.definition().targeting().into_iter().flat_map(|it| &it.all_required);
         let mut flags = required.map(|it| (snapshot.flag(it.flag.as_str()), it.position));
         flags.any(|(flag, position)| {
             let has = |flag: &Flag| flag.position() >= position && flag.is_enabled_alone(key, user);
@@ -114,7 +114,7 @@ impl Flag {
         let key = user.key();
         let key = key.as_bytes();
         let position = self.position();
-        if self.definition().targeting.is_some() {
+        if self.definition().targeting().is_some() {
             return self.place_by_targeting(key, user, snapshot);
         }
         let bucket = self.salt.bucket_of(key);

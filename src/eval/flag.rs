@@ -33,13 +33,11 @@ pub(crate) struct FlagDefinition {
     pub(crate) key: Key,
     pub(crate) salt: Salt,
     pub(crate) owner: Option<Box<str>>,
-    /// Boxed to save memory, because few flags have these texts.
-    pub(crate) texts: Option<Box<FlagTexts>>,
+    /// Boxed to save memory.
+    pub(crate) extras: Option<Box<FlagExtras>>,
     /// In order. Percentages never fall.
     pub(crate) stages: Arc<[StageDefinition]>,
     pub(crate) hold_back: Box<[HoldBack]>,
-    /// Boxed to save memory, because few flags have these rules.
-    pub(crate) targeting: Option<Box<Targeting>>,
     /// The filter over all users that the groups list. `None` if no group is named, the flag has `targeting`, a group
     /// looks at attributes, or the flags list more than `MAX_FILTERED_USERS`.
     pub(crate) filter: Option<Box<ListFilter>>,
@@ -69,14 +67,15 @@ pub(crate) struct Prerequisite {
     pub(crate) position: Position,
 }
 
-/// The optional texts of a flag.
-#[derive(Debug)]
-pub(crate) struct FlagTexts {
+/// The parts that few flags have.
+#[derive(Debug, Default)]
+pub(crate) struct FlagExtras {
     pub(crate) description: Option<Box<str>>,
     /// Allows one update to let in users early, or to take the flag from many.
     pub(crate) skip_reason: Option<Box<str>>,
     /// Further names that checks may ask by. No other flag of the document has one of them.
     pub(crate) asked_as: Box<[Box<str>]>,
+    pub(crate) targeting: Option<Targeting>,
 }
 
 /// A group that waits until a stage, even if its users' buckets or other groups would let them in earlier.
@@ -105,12 +104,17 @@ pub(crate) const NEVER: Position = Position::MAX;
 
 impl FlagDefinition {
     pub(crate) fn description(&self) -> Option<&str> {
-        self.texts.as_ref()?.description.as_deref()
+        self.extras.as_ref()?.description.as_deref()
     }
 
     /// Returns the further names that checks may ask by.
     pub(crate) fn asked_as(&self) -> &[Box<str>] {
-        self.texts.as_ref().map(|texts| &*texts.asked_as).unwrap_or_default()
+        self.extras.as_ref().map(|extras| &*extras.asked_as).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(crate) fn targeting(&self) -> Option<&Targeting> {
+        self.extras.as_ref()?.targeting.as_ref()
     }
 
     /// Returns the key and the further names.
@@ -120,7 +124,7 @@ impl FlagDefinition {
     }
 
     pub(crate) fn skip_reason(&self) -> Option<&str> {
-        self.texts.as_ref()?.skip_reason.as_deref()
+        self.extras.as_ref()?.skip_reason.as_deref()
     }
 
     /// Returns the position of a stage by its name; 0 for `off`.
@@ -155,21 +159,21 @@ impl FlagDefinition {
         let stages = self.stages.iter().flat_map(|stage| stage.groups.iter().chain(&stage.within));
         let holds =
             self.hold_back.iter().flat_map(|hold| [&hold.group].into_iter().chain(&hold.except));
-        let only = self.targeting.iter().flat_map(|targeting| &targeting.only);
+        let only = self.targeting().into_iter().flat_map(|targeting| &targeting.only);
         stages.chain(holds).chain(only).map(|group| &**group)
     }
 
     /// Returns the attribute whose values the percentages refer to; `None` for user keys.
     pub(crate) fn unit(&self) -> Option<&str> {
-        self.targeting.as_ref()?.unit.as_deref()
+        self.targeting()?.unit.as_deref()
     }
 
     pub(crate) fn only(&self) -> &[Arc<Group>] {
-        self.targeting.as_ref().map_or(&[], |targeting| &targeting.only)
+        self.targeting().map_or(&[], |targeting| &targeting.only)
     }
 
     pub(crate) fn requires(&self) -> &[Prerequisite] {
-        self.targeting.as_ref().map_or(&[], |targeting| &targeting.requires)
+        self.targeting().map_or(&[], |targeting| &targeting.requires)
     }
 
     /// Returns the user's bucket: of the user key or, with a unit, the lowest one of the attribute's values. `None` if
@@ -203,7 +207,7 @@ impl FlagDefinition {
             group.only_lists_users().then(|| group.user_lists().map(UserSet::len).sum::<usize>())
         };
         let listed: Option<usize> = self.groups().map(users).sum();
-        let listed = listed.filter(|_| self.targeting.is_none());
+        let listed = listed.filter(|_| self.targeting().is_none());
         if let Some(users) = listed.filter(|users| users <= room && self.names_groups()) {
             let keys = self.groups().flat_map(Group::user_lists).flat_map(UserSet::iter);
             let buckets = keys.map(|key| self.salt.bucket_of(key));
@@ -263,7 +267,7 @@ impl Flag {
             salt: definition.salt,
             threshold: Threshold::NOBODY,
             targeted: false,
-            grouped: definition.targeting.is_some() || definition.names_groups(),
+            grouped: definition.targeting().is_some() || definition.names_groups(),
             position: 0,
             declared,
             definition,
@@ -286,14 +290,14 @@ impl Flag {
         let holds = || definition.hold_back.iter().any(|hold| hold.until > position);
         let grants = || definition.stages_until(position).iter().any(|s| !s.groups.is_empty());
         let decides = || holds() || (!threshold.is_everyone() && grants());
-        let targeted = position > 0 && (definition.targeting.is_some() || decides());
+        let targeted = position > 0 && (definition.targeting().is_some() || decides());
         Flag { threshold, targeted, position, ..self.clone() }
     }
 
     /// Returns whether the flag has a unit, and the percentage of its values alone decides at `position`.
     pub(crate) fn is_decided_by_unit(&self) -> bool {
         let definition = &self.definition;
-        let Some(targeting) = &definition.targeting else { return false };
+        let Some(targeting) = definition.targeting() else { return false };
         let reached = definition.stages_until(self.position);
         let others = !targeting.only.is_empty()
             || !targeting.requires.is_empty()

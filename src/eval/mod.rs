@@ -27,7 +27,7 @@ pub(crate) use condition::{Bound, Comparison, Condition, Test};
 pub(crate) use decision::Placement;
 pub use evaluation::{Evaluation, Reason};
 pub(crate) use filter::ListFilter;
-pub(crate) use flag::{Flag, FlagDefinition, FlagTexts, HoldBack, NEVER, Prerequisite, Targeting};
+pub(crate) use flag::{Flag, FlagDefinition, FlagExtras, HoldBack, NEVER, Prerequisite, Targeting};
 pub(crate) use ordered::Kind;
 pub(crate) use perfect_hash::{NameHash, PerfectHash, Shape};
 pub(crate) use snapshot::{Slot, Snapshot};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::audience::Group;
-use super::flag::{Flag, FlagDefinition, HoldBack, Targeting};
+use super::flag::{Flag, FlagDefinition, FlagExtras, HoldBack, Targeting};
 use super::stage::StageDefinition;
 use super::user_set::UserSet;
 use crate::key::Key;
@@ -59,20 +59,22 @@ impl FlagDefinition {
             let (group, except) = (Arc::new(hold.group.without_users()), emptied(&hold.except));
             HoldBack { group, until: hold.until, except }
         };
-        let targeting = |targeting: &Targeting| Targeting {
-            unit: targeting.unit.clone(),
-            only: emptied(&targeting.only),
-            requires: targeting.requires.clone(),
-            all_required: targeting.all_required.clone(),
+        let targeting = |targeting: &Targeting| {
+            let targeting = Targeting {
+                unit: targeting.unit.clone(),
+                only: emptied(&targeting.only),
+                requires: targeting.requires.clone(),
+                all_required: targeting.all_required.clone(),
+            };
+            FlagExtras { targeting: Some(targeting), ..FlagExtras::default() }
         };
         FlagDefinition {
             key: self.key.clone(),
             salt: self.salt,
             owner: None,
-            texts: None,
+            extras: self.targeting().map(targeting).map(Box::new),
             stages: self.stages.iter().map(stage).collect(),
             hold_back: self.hold_back.iter().map(hold).collect(),
-            targeting: self.targeting.as_deref().map(targeting).map(Box::new),
             filter: None,
         }
     }

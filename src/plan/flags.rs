@@ -17,7 +17,7 @@ use super::requires;
 use super::staged;
 use super::stages::{self, Plans, References, SharedPlan};
 use crate::eval::{
-    FlagDefinition, FlagTexts, Group, HoldBack, NEVER, Position, Salt, StageDefinition, StageName,
+    FlagDefinition, FlagExtras, Group, HoldBack, NEVER, Position, Salt, StageDefinition, StageName,
     Targeting,
 };
 use crate::key::Key;
@@ -160,16 +160,19 @@ impl<'a> FlagReader<'_, 'a> {
         let is_split_by_groups = compiled.iter().any(|stage| !stage.within.is_empty());
         let has_targeting =
             by.is_some() || !only.is_empty() || requires.is_some() || is_split_by_groups;
-        let targeting = Targeting { unit: by, only, ..Targeting::default() };
+        let targeting = has_targeting.then(|| Targeting { unit: by, only, ..Targeting::default() });
+        let has_extras = description.is_some()
+            || skip_reason.is_some()
+            || !asked_as.is_empty()
+            || targeting.is_some();
+        let extras = FlagExtras { description, skip_reason, asked_as, targeting };
         let definition = FlagDefinition {
             salt: Salt::new(salt.as_deref().unwrap_or(self.key.as_str())),
             key: self.key,
             owner,
-            texts: (description.is_some() || skip_reason.is_some() || !asked_as.is_empty())
-                .then(|| Box::new(FlagTexts { description, skip_reason, asked_as })),
+            extras: has_extras.then(|| Box::new(extras)),
             stages: Arc::clone(compiled),
             hold_back,
-            targeting: has_targeting.then(|| Box::new(targeting)),
             filter: None,
         };
         let definition = Arc::new(definition.with_filter(self.room));

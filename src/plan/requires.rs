@@ -138,7 +138,9 @@ fn resolve<'a>(
                 let all = requires.iter().chain(reached.iter().flat_map(of));
                 // Only this function has seen the definition, so nothing shares it.
                 let definition = Arc::get_mut(&mut flag.definition);
-                if let Some(targeting) = definition.and_then(|it| it.targeting.as_deref_mut()) {
+                if let Some(targeting) =
+                    definition.and_then(|it| it.extras.as_mut()?.targeting.as_mut())
+                {
                     targeting.all_required = highest_of_each(all);
                     targeting.requires = requires.as_slice().into();
                 }

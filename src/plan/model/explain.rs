@@ -98,7 +98,8 @@ impl<'p> FlagPlan<'p> {
         user: &impl AsUser,
     ) -> Explanation<'p> {
         let definition = self.definition();
-        let required = definition.targeting.iter().flat_map(|targeting| &targeting.all_required);
+        let required =
+            definition.targeting().into_iter().flat_map(|targeting| &targeting.all_required);
         let others = required.filter_map(|required| {
             let other = self.find(required)?;
             let stage = stage_of(required.flag.as_str());

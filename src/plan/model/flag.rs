@@ -166,7 +166,7 @@ impl<'p> FlagPlan<'p> {
     /// Returns the required flags, also through others, each with the highest stage that is required.
     #[cfg_attr(not(feature = "rollout"), expect(dead_code))]
     pub(crate) fn all_required(&self) -> impl Iterator<Item = (&'p str, StageName)> + use<'p> {
-        let required = self.definition().targeting.iter().flat_map(|it| &it.all_required);
+        let required = self.definition().targeting().into_iter().flat_map(|it| &it.all_required);
         required.map(|required| (required.flag.as_str(), required.stage))
     }
 
