@@ -47,10 +47,13 @@ pub(crate) fn call(calls: &mut Calls) {
     calls.call("Plan::last_updated", || plan.last_updated());
     calls.call("Plan::warnings", || plan.warnings().len());
     calls.call("Plan::metrics", || plan.metrics().count());
+    calls.call("Plan::environment", || plan.environment().is_some());
+    calls.call("Plan::environments", || plan.environments().count());
     calls.call("Plan::document", || format!("{:?}", plan.document()));
     calls.call("json_schema", || json_schema().to_string().len());
     for key in texts() {
         calls.call("Plan::flag", || plan.flag(&key).is_some());
+        calls.call("Plan::key_of", || plan.key_of(&key).is_some());
     }
     let keys =
         calls.call("Plan::flags", || plan.flags().map(str::to_owned).collect::<Vec<_>>()).unwrap();
@@ -69,6 +72,12 @@ fn documents(calls: &mut Calls) {
             let document = calls.call("Document::name", || document.name(text.clone())).unwrap();
             let document =
                 calls.call("Document::directory", || document.directory(text.clone())).unwrap();
+            let document =
+                calls.call("Document::allowing", || document.allowing(text.clone())).unwrap();
+            let chosen = document.clone();
+            let chosen =
+                calls.call("Document::environment", || chosen.environment(&*text)).unwrap();
+            calls.call("Plan::parse", || Plan::parse(&chosen).is_ok());
             calls.call("Document::label", || document.label().len());
             calls.call("Document::text", || document.text().map(str::len));
             calls.call("Document::kept_files", || document.kept_files().len());
@@ -119,6 +128,10 @@ fn flag(calls: &mut Calls, flag: &FlagPlan<'_>) {
     calls.call("FlagPlan::plan", || flag.plan());
     calls.call("FlagPlan::salt_text", || flag.salt_text());
     calls.call("FlagPlan::hold_back", || flag.hold_back().count());
+    calls.call("FlagPlan::asked_as", || flag.asked_as().count());
+    calls.call("FlagPlan::start_moment", || flag.start_moment());
+    calls.call("FlagPlan::start_advance", || flag.start_advance());
+    calls.call("FlagPlan::time_zone", || format!("{:?}", flag.time_zone()));
     calls.call("FlagPlan::unit", || flag.unit());
     calls.call("FlagPlan::only", || flag.only().count());
     calls.call("FlagPlan::requires", || flag.requires().count());

@@ -268,6 +268,11 @@ fn outboxes(calls: &mut Calls) {
             });
             calls.call("Notification::to_json", || news.unwrap().to_json().len());
             calls.call("Sample::new", || Sample::new(Quantity::Count(u64::MAX), at));
+            for samples in NUMBERS {
+                calls.call("Sample::with_samples", || {
+                    Sample::new(Quantity::Count(u64::MAX), at).with_samples(samples)
+                });
+            }
         }
     }
     for first in DURATIONS {

@@ -30,9 +30,12 @@ pub(crate) fn call(calls: &mut Calls) {
 
 fn files(calls: &mut Calls) {
     for text in texts() {
-        let mut file = calls.call("File::new", || File::new(&*text)).unwrap();
+        let file = calls.call("File::new", || File::new(&*text)).unwrap();
+        let mut file = calls.call("File::allowing", || file.allowing(&*text)).unwrap();
         calls.call("File::new", || file.fetch().is_ok());
         let options = calls.call("FollowOptions::new", FollowOptions::new).unwrap();
+        let options =
+            calls.call("FollowOptions::environment", || options.environment(&*text)).unwrap();
         let options = calls.call("FollowOptions::by_hand", || options.by_hand()).unwrap();
         let options = calls
             .call("FollowOptions::last_known_good", || options.last_known_good(&*text))

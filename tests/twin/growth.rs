@@ -22,7 +22,7 @@ proptest! {
             let last = doc.flag(key).unwrap().stages().len();
             for position in 0..=last {
                 gate.force_stage(key, &doc.flag(key).unwrap().stage_name(position), "to see").unwrap();
-                doc.flags.iter_mut().find(|flag| flag.key == *key).unwrap().position = position;
+                doc.move_flag(key, position);
                 let mut enabled = BTreeSet::new();
                 for (index, person) in people.iter().enumerate() {
                     for flag in &doc.flags {

@@ -314,6 +314,29 @@ impl Doc {
         }
     }
 
+    /// Moves a flag. If it moves down, the flags that now lack it are off, too.
+    pub(crate) fn move_flag(&mut self, key: &str, position: usize) {
+        let goes_down = position < self.flag(key).unwrap().position;
+        let lacks = |flag: &Flag| {
+            goes_down && self.all_required(flag).iter().any(|(k, p)| *k == key && *p > position)
+        };
+        let off: Vec<bool> = self.flags.iter().map(lacks).collect();
+        for (flag, is_off) in self.flags.iter_mut().zip(off) {
+            if flag.key == key {
+                flag.position = position;
+            } else if is_off {
+                flag.position = 0;
+            }
+        }
+    }
+
+    /// Returns the flags that a flag requires, also through others. A flag may come more than once.
+    fn all_required<'d>(&'d self, flag: &'d Flag) -> Vec<(&'d str, usize)> {
+        let direct = flag.requires.iter().map(|(key, position)| (&**key, *position));
+        let others = flag.requires.iter().map(|(key, _)| self.flag(key).unwrap());
+        direct.chain(others.flat_map(|other| self.all_required(other))).collect()
+    }
+
     /// Returns whether a required flag has not reached its stage, or the person does not have it.
     pub(crate) fn lacks_required(&self, flag: &Flag, person: &Person) -> bool {
         flag.requires.iter().any(|(key, position)| {
