@@ -1,6 +1,6 @@
 //! Writing results to standard output, or to a file in one step.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -44,6 +44,25 @@ impl Output {
         self.text(&json(verb, result)?)
     }
 
+    /// Writes a result piece by piece, so that the whole of it is never in memory.
+    pub(crate) fn stream(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        match &self.file {
+            Some(file) => {
+                let failed = |error: io::Error| cannot_write(file, &error);
+                let written = write_temporary(file, write).map_err(failed)?;
+                written.persist(file).map_err(|error| failed(error.error))?;
+                Ok(())
+            }
+            None => {
+                let mut stdout = BufWriter::new(io::stdout().lock());
+                or_closed_pipe(write(&mut stdout).and_then(|()| stdout.flush()))
+            }
+        }
+    }
+
     /// Writes a text to a new file, or to standard output. An existing file is an error.
     pub(crate) fn create(&self, text: &str) -> Result<(), Failure> {
         match &self.file {
@@ -61,10 +80,15 @@ pub(crate) fn json(verb: &str, result: &impl Serialize) -> Result<String, Failur
     Ok(text + "\n")
 }
 
-/// Writes to standard output. A closed pipe is not a failure: the reader has seen enough.
 fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = anstream::stdout();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+    or_closed_pipe(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+}
+
+/// Returns the failure of writing to standard output. A closed pipe is not a failure: the reader
+/// has seen enough.
+fn or_closed_pipe(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::io("cannot write to standard output", &error))
         }
@@ -74,9 +98,8 @@ fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
 
 /// Replaces a file in one step, or leaves it unchanged.
 pub(crate) fn replace(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let failed =
-        |error: io::Error| Failure::io(&format!("cannot write `{}`", file.display()), &error);
-    let written = write_temporary(file, bytes).map_err(failed)?;
+    let failed = |error: io::Error| cannot_write(file, &error);
+    let written = write_temporary(file, |file| file.write_all(bytes)).map_err(failed)?;
     written.persist(file).map_err(|error| failed(error.error))?;
     Ok(())
 }
@@ -86,15 +109,22 @@ fn create(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
         io::ErrorKind::AlreadyExists => {
             Failure::Io(format!("`{}` already exists and was not changed", file.display()))
         }
-        _ => Failure::io(&format!("cannot write `{}`", file.display()), &error),
+        _ => cannot_write(file, &error),
     };
-    let written = write_temporary(file, bytes).map_err(failed)?;
+    let written = write_temporary(file, |file| file.write_all(bytes)).map_err(failed)?;
     written.persist_noclobber(file).map_err(|error| failed(error.error))?;
     Ok(())
 }
 
+fn cannot_write(file: &Path, error: &io::Error) -> Failure {
+    Failure::io(&format!("cannot write `{}`", file.display()), error)
+}
+
 /// Writes a temporary file in the same directory, so that one rename replaces the target.
-fn write_temporary(file: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+fn write_temporary(
+    file: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<tempfile::NamedTempFile> {
     let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
@@ -104,7 +134,10 @@ fn write_temporary(file: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempF
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
     let mut temporary = builder.tempfile_in(directory.unwrap_or(Path::new(".")))?;
-    temporary.write_all(bytes)?;
+    let mut buffered = BufWriter::new(&mut temporary);
+    write(&mut buffered)?;
+    buffered.flush()?;
+    drop(buffered);
     temporary.as_file().sync_all()?;
     Ok(temporary)
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::args::{Format, Reading, moment};
 use crate::notifications::NotificationArgs;
@@ -66,6 +66,16 @@ pub(crate) enum RolloutVerb {
 /// The store, its clock and the output format.
 #[derive(Args, Debug)]
 pub(crate) struct StoreArgs {
+    #[command(flatten)]
+    pub(crate) access: StoreAccess,
+    /// Choose the output format.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+/// The store and its clock.
+#[derive(Args, Debug)]
+pub(crate) struct StoreAccess {
     /// Use the store in this directory or etcd.
     ///
     /// A directory, or etcd://HOST:PORT/PREFIX (etcds:// for TLS). Separate several hosts by commas.
@@ -97,9 +107,6 @@ pub(crate) struct StoreArgs {
     /// than the store. One process uses it at a time.
     #[arg(long, env = "STAGEGATE_INTENTS", value_name = "FILE", help_heading = STORE)]
     pub(crate) intents: Option<PathBuf>,
-    /// Choose the output format.
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub(crate) format: Format,
 }
 
 /// The help heading of the options that all verbs on a store share.
@@ -364,16 +371,38 @@ pub(crate) struct Set {
 #[derive(Args, Debug)]
 pub(crate) struct History {
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
-    /// Hide the records of other flags.
+    pub(crate) access: StoreAccess,
+    /// Choose the output format.
+    #[arg(long, value_enum, default_value_t = HistoryFormat::Human)]
+    pub(crate) format: HistoryFormat,
+    /// Hide the records of other flags. May be repeated.
     #[arg(long, short)]
-    pub(crate) flag: Option<String>,
+    pub(crate) flag: Vec<String>,
+    /// Show only this person's or program's records. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: Vec<String>,
     /// Show only records since this moment.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) since: Option<SystemTime>,
+    /// Show only records up to this moment.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) until: Option<SystemTime>,
     /// Show only records from this number on.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(crate) from: u64,
+}
+
+/// An output format of `history`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HistoryFormat {
+    /// Text for people.
+    Human,
+    /// One JSON document with a schema version.
+    Json,
+    /// One JSON object a line.
+    Jsonl,
+    /// A table for a spreadsheet.
+    Csv,
 }
 
 #[derive(Args, Debug)]

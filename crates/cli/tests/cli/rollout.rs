@@ -561,3 +561,78 @@ fn intents_are_recorded_by_the_next_command_that_can_write() {
     let tick = shop.run(0, &["tick", "--intents", &intents]);
     assert!(tick.stderr.contains("it does not begin with `stagegate-intents 1`"), "{tick:?}");
 }
+
+/// Starts a rollout and writes records of three people, with texts that a spreadsheet would take for formulas.
+fn shop_with_history() -> Shop {
+    let mut shop = Shop::started();
+    shop.run(0, &["promote", "search", "--by", "ana", "--yes"]);
+    shop.run(0, &["hold", "search", "--reason", "=HYPERLINK(\"http://x\")", "--by", "@ben"]);
+    shop.at = "2026-01-06T09:00:00Z";
+    shop.run(0, &["resume", "search", "--reason", "legal, \"too\"\nagrees", "--by", "+carla"]);
+    shop.run(0, &["sign", "search", "load-test", "--evidence=-1 errors", "--by", "ana"]);
+    shop.run(0, &["metric", "set", "search", "error_rate", "0.4%", "--by", "ana"]);
+    shop.run(0, &["metric", "set", "search", "complaints", "1", "--by", "ana"]);
+    shop.run(0, &["promote", "search", "--by", "ana", "--yes"]);
+    shop.run(0, &["promote", "other", "--force", "--reason", "a test", "--by", "ana", "--yes"]);
+    shop.at = "2026-01-07T09:00:00Z";
+    shop.run(0, &["metric", "set", "search", "error_rate", "9%", "--by", "ana"]);
+    shop
+}
+
+#[test]
+fn the_history_as_csv_has_its_documented_columns_and_no_formulas() {
+    let mut shop = shop_with_history();
+    let csv = shop.run(0, &["history", "--format", "csv"]).stdout;
+    assert_golden("rollout/history.csv", &csv);
+    let documented = fs::read_to_string(root().join("docs/cli.md")).unwrap();
+    let header = csv.lines().next().unwrap();
+    assert!(documented.contains(&format!("```text\n{header}\n")), "{header}");
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(records.len(), csv.lines().count() - 1, "each record is one line");
+    let formula = |cell: &str| cell.starts_with(['=', '+', '-', '@', '\t']);
+    assert!(!records.iter().flatten().any(formula), "{csv}");
+    assert_eq!(&records[2][8], "'=HYPERLINK(\"http://x\")");
+}
+
+#[test]
+fn the_history_as_lines_of_json_has_the_records_of_the_json_document() {
+    let mut shop = shop_with_history();
+    let lines = shop.run(0, &["history", "--format", "jsonl"]).stdout;
+    assert_golden("rollout/history.jsonl", &lines);
+    let parse = |line| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let lines: Vec<_> = lines.lines().map(parse).collect();
+    assert_eq!(shop.json(&["history"])["records"], serde_json::Value::Array(lines));
+    // A file gets the same bytes.
+    let file = shop.path("export.jsonl").display().to_string();
+    shop.run(0, &["history", "--format", "jsonl", "--output", &file]);
+    assert_eq!(fs::read_to_string(file).unwrap().lines().count(), 11);
+}
+
+#[test]
+fn the_history_is_filtered_by_time_flag_person_and_number() {
+    let mut shop = shop_with_history();
+    let mut numbers = |filter: &str| {
+        let mut arguments = vec!["history"];
+        arguments.extend(filter.split_whitespace());
+        let history = shop.json(&arguments);
+        let records = history["records"].as_array().unwrap().iter();
+        records.map(|record| record["seq"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(""), (1..=11).collect::<Vec<_>>());
+    assert_eq!(numbers("--by @ben --by +carla"), [3, 4]);
+    assert_eq!(numbers("--by ben"), [] as [u64; 0], "the name is exact");
+    // Records about all flags stay.
+    assert_eq!(numbers("--flag other"), [1, 9]);
+    assert_eq!(numbers("--flag other --flag search"), numbers(""));
+    assert_eq!(
+        numbers("--since 2026-01-06T09:00:00Z --until 2026-01-06T09:00:00Z"),
+        [4, 5, 6, 7, 8, 9]
+    );
+    assert_eq!(numbers("--until 2026-01-05T09:00:00Z"), [1, 2, 3]);
+    assert_eq!(numbers("--from 8 --by ana --flag search"), [8, 10, 11]);
+    // The filter is not the person who acts, so the environment does not set it.
+    let at = ["history", "--store", &shop.store(), "--clock", shop.at];
+    let run = stagegate_with_env(&at, &[("STAGEGATE_BY", "ben")]).ends(0);
+    assert_eq!(run.stdout.lines().count(), 11);
+}

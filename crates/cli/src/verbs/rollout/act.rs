@@ -28,7 +28,7 @@ pub(super) fn promote(args: &Promote, output: &Output) -> Result<Answer, Failure
             let to = named.or(report.next).filter(|_| may_go && is_next);
             to.map(|to| confirm::describe_move(rollout, report, to, &args.confirm)).transpose()
         })?;
-    let rollout = open::writable(&args.action.store, &args.action.notifications)?;
+    let rollout = open::writable(&args.action.store.access, &args.action.notifications)?;
     let now = flag_report(&rollout, &args.flag)?;
     let (flag, at) = (&*now.flag, now.state.stage);
     let to = args.to.as_deref().map(|to| stage(&rollout, flag, to)).transpose()?;
@@ -92,7 +92,7 @@ pub(super) fn rollback(args: &Rollback, output: &Output) -> Result<Answer, Failu
             (Err(_), _) => {}
         }
     }
-    let rollout = open::writable(&args.action.store, &args.action.notifications)?;
+    let rollout = open::writable(&args.action.store.access, &args.action.notifications)?;
     let to = args.to.as_deref().map(|to| stage(&rollout, &args.flag, to)).transpose()?;
     let event = Event::RollBack { to, reason: args.reason.clone() };
     act(&rollout, &args.action, &args.flag, &event, "rollback", output)
@@ -100,7 +100,7 @@ pub(super) fn rollback(args: &Rollback, output: &Output) -> Result<Answer, Failu
 
 /// Describes what a rollback means for users.
 fn describe_rollback(args: &Rollback) -> Result<String, Failure> {
-    let rollout = open::read_only(&args.action.store)?;
+    let rollout = open::read_only(&args.action.store.access)?;
     let report = flag_report(&rollout, &args.flag)?;
     let to = args.to.as_deref().map(|to| stage(&rollout, &args.flag, to)).transpose()?;
     confirm::describe_move(&rollout, &report, to.unwrap_or(report.rollback_target), &args.confirm)
@@ -114,7 +114,7 @@ fn confirm_unless_yes(
     yes: bool,
     what: impl FnOnce(&Rollout, &FlagReport) -> Result<Option<String>, Failure>,
 ) -> Result<FlagReport, Failure> {
-    let rollout = open::read_only(&action.store)?;
+    let rollout = open::read_only(&action.store.access)?;
     let report = flag_report(&rollout, flag)?;
     if !yes && let Some(what) = what(&rollout, &report)? {
         confirm::ask(&what)?;
@@ -146,8 +146,8 @@ pub(super) fn report(args: Report, output: &Output) -> Result<Answer, Failure> {
 
 pub(super) fn step(args: Step, output: &Output) -> Result<Answer, Failure> {
     let phase_of = |report: &FlagReport| report.state.incident.as_ref().map(|it| it.phase);
-    let seen = phase_of(&flag_report(&open::read_only(&args.action.store)?, &args.flag)?);
-    let rollout = open::writable(&args.action.store, &args.action.notifications)?;
+    let seen = phase_of(&flag_report(&open::read_only(&args.action.store.access)?, &args.flag)?);
+    let rollout = open::writable(&args.action.store.access, &args.action.notifications)?;
     let now = flag_report(&rollout, &args.flag)?;
     let (flag, present) = (&*now.flag, phase_of(&now));
     let named = args.phase.as_deref().map(parse_phase).transpose()?;
@@ -201,7 +201,7 @@ pub(super) fn close(args: Close, output: &Output) -> Result<Answer, Failure> {
 }
 
 pub(super) fn measure(args: Set, output: &Output) -> Result<Answer, Failure> {
-    let rollout = open::writable(&args.action.store, &args.action.notifications)?;
+    let rollout = open::writable(&args.action.store.access, &args.action.notifications)?;
     let plan = rollout.plan();
     let flag = plan.key_of(&args.flag).and_then(|key| plan.flag(key));
     let unit = flag.and_then(|flag| metric(flag, &args.name)).map(|it| it.unit);
@@ -234,7 +234,7 @@ fn open_and_act(
     verb: &str,
     output: &Output,
 ) -> Result<Answer, Failure> {
-    let rollout = open::writable(&action.store, &action.notifications)?;
+    let rollout = open::writable(&action.store.access, &action.notifications)?;
     act(&rollout, action, flag, event, verb, output)
 }
 
@@ -259,7 +259,7 @@ fn act(
             match &outcome.unrecorded {
                 Some(error) => {
                     let error = terminal(&error.to_string());
-                    let what = match &action.store.intents {
+                    let what = match &action.store.access.intents {
                         Some(file) => format!(
                             "it is kept in `{}`; the next command with this `--intents` that can write records it",
                             terminal(&file.display().to_string())

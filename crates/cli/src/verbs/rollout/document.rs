@@ -16,7 +16,7 @@ struct DocumentResult<'d> {
 }
 
 pub(super) fn run(args: &Document, output: &Output) -> Result<Answer, Failure> {
-    let rollout = open::read_only(&args.store)?;
+    let rollout = open::read_only(&args.store.access)?;
     let (plan, hash) = match args.at {
         None => (rollout.plan(), rollout.status().document),
         Some(at) => {

@@ -1,14 +1,22 @@
 //! `history`: prints the journal.
 
+use std::io::{self, Write};
+
 use serde::Serialize;
-use stagegate::rollout::Record;
+use stagegate::rollout::{Cause, Fact, FlagChange, Record};
 
 use super::open::{self, rollout_failure};
-use super::record::{RecordResult, line};
-use crate::args::Format;
+use super::record::{RecordResult, line, moment_text};
+use crate::escape::terminal;
 use crate::failure::{Answer, Failure};
 use crate::output::Output;
-use crate::rollout_args::History;
+use crate::rollout_args::{History, HistoryFormat};
+
+/// The columns of the CSV. Only add to their end: spreadsheets and scripts go by their order.
+const COLUMNS: [&str; 12] = [
+    "seq", "at", "by", "flag", "from", "to", "event", "what", "reason", "evidence", "document",
+    "hash",
+];
 
 #[derive(Serialize)]
 struct HistoryResult<'h> {
@@ -16,22 +24,123 @@ struct HistoryResult<'h> {
 }
 
 pub(super) fn run(args: &History, output: &Output) -> Result<Answer, Failure> {
-    let rollout = open::read_only(&args.store)?;
+    let rollout = open::read_only(&args.access)?;
     let mut records = rollout.records(args.from).map_err(|error| rollout_failure(&error))?;
-    let since = |record: &Record| args.since.is_none_or(|since| record.at >= since);
     let plan = rollout.plan();
-    let wanted = args.flag.as_deref().map(|name| plan.key_of(name).unwrap_or(name));
-    let of_flag = |record: &Record| match (wanted, &record.flag) {
-        (Some(wanted), Some(flag)) => *wanted == **flag,
-        _ => true,
+    let flags: Vec<&str> = args.flag.iter().map(|name| plan.key_of(name).unwrap_or(name)).collect();
+    let is_wanted = |record: &Record| {
+        let is_of_flag = |flag: &str| flags.is_empty() || flags.contains(&flag);
+        args.since.is_none_or(|since| record.at >= since)
+            && args.until.is_none_or(|until| record.at <= until)
+            && record.flag.as_deref().is_none_or(is_of_flag)
+            && (args.by.is_empty() || args.by.iter().any(|by| **by == *record.by))
     };
-    records.retain(|record| since(record) && of_flag(record));
-    match args.store.format {
-        Format::Human => output.text(&records.iter().map(line).collect::<String>())?,
-        Format::Json => {
+    records.retain(is_wanted);
+    match args.format {
+        HistoryFormat::Human => output.stream(|out| {
+            records.iter().try_for_each(|record| out.write_all(line(record).as_bytes()))
+        })?,
+        HistoryFormat::Json => {
             let records = records.iter().map(RecordResult::new).collect();
             output.json("history", &HistoryResult { records })?;
         }
+        HistoryFormat::Jsonl => output.stream(|out| {
+            records.iter().try_for_each(|record| {
+                serde_json::to_writer(&mut *out, &RecordResult::new(record))?;
+                out.write_all(b"\n")
+            })
+        })?,
+        HistoryFormat::Csv => output.stream(|out| write_csv(&records, out))?,
     }
     Ok(Answer::Yes)
+}
+
+fn write_csv(records: &[Record], out: &mut dyn Write) -> io::Result<()> {
+    // The conversion by `?` would hide a closed pipe.
+    let of_csv = |error: csv::Error| match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    };
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(COLUMNS).map_err(of_csv)?;
+    for record in records {
+        let cell = |text: Option<&str>| cell(text.unwrap_or_default());
+        csv.write_record([
+            record.seq.to_string(),
+            moment_text(record.at),
+            cell(Some(&record.by)),
+            cell(record.flag.as_deref()),
+            cell(record.from.as_deref()),
+            cell(record.to.as_deref()),
+            event(&record.fact),
+            cell(Some(&record.fact.to_string())),
+            cell(reason(&record.fact).as_deref()),
+            cell(evidence(&record.fact).as_deref()),
+            record.document.to_string(),
+            record.hash.to_string(),
+        ])
+        .map_err(of_csv)?;
+    }
+    csv.flush()
+}
+
+/// Returns a text on one line, so that a spreadsheet does not take it for a formula.
+fn cell(text: &str) -> String {
+    let text = terminal(text);
+    // Excel, LibreOffice and Google Sheets hide a leading apostrophe.
+    let quote = if text.starts_with(['=', '+', '-', '@', '\t']) { "'" } else { "" };
+    format!("{quote}{text}")
+}
+
+/// Returns the name of the event, as the journal has it: `promoted`.
+fn event(fact: &Fact) -> String {
+    let fact = serde_json::to_value(fact).unwrap_or_default();
+    fact.as_object().and_then(|fact| fact.keys().next()).cloned().unwrap_or_default()
+}
+
+/// Returns the reason or the note that a person gave, or the trigger that fired.
+fn reason(fact: &Fact) -> Option<String> {
+    let given = match fact {
+        Fact::Promoted { forced: reason, .. }
+        | Fact::Completed { forced: reason, .. }
+        | Fact::Resumed { why: reason, .. }
+        | Fact::Unsigned { why: reason, .. }
+        | Fact::Reported { note: reason, .. } => reason.as_deref(),
+        Fact::Stepped { note, overridden, .. } => overridden.as_deref().or(note.as_deref()),
+        Fact::Held { why: reason, .. }
+        | Fact::Escalated { why: reason, .. }
+        | Fact::Closed { note: reason, .. }
+        | Fact::Asked { trigger: reason, .. }
+        | Fact::RolledBack { cause: Cause::Trigger { trigger: reason, .. }, .. }
+        | Fact::RolledBack { cause: Cause::Decision { reason, .. }, .. } => Some(&**reason),
+        Fact::RolledBack { cause, .. } => return Some(cause.to_string()),
+        Fact::Updated { flags, .. } => return joined(flags.iter().filter_map(of_change)),
+        _ => None,
+    };
+    given.map(str::to_owned)
+}
+
+fn of_change(change: &FlagChange) -> Option<&str> {
+    change.reason.as_deref()
+}
+
+/// Returns the grounds of a promotion, the evidence of a sign-off, or the reading.
+fn evidence(fact: &Fact) -> Option<String> {
+    match fact {
+        Fact::Promoted { grounds, .. } | Fact::Completed { grounds, .. } => {
+            joined(grounds.iter().map(|ground| &**ground))
+        }
+        Fact::Signed { evidence, .. } => evidence.as_deref().map(str::to_owned),
+        Fact::Asked { evidence, .. }
+        | Fact::RolledBack { cause: Cause::Trigger { evidence, .. }, .. } => {
+            Some(evidence.to_string())
+        }
+        Fact::Measured { .. } => Some(fact.to_string()),
+        _ => None,
+    }
+}
+
+fn joined<'t>(texts: impl Iterator<Item = &'t str>) -> Option<String> {
+    let texts: Vec<&str> = texts.collect();
+    (!texts.is_empty()).then(|| texts.join("; "))
 }

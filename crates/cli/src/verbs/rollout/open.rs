@@ -9,7 +9,7 @@ use stagegate::rollout::{Record, Rollout, RolloutError, RolloutOptions};
 use crate::escape::{terminal, terminal_lines};
 use crate::failure::Failure;
 use crate::notifications::NotificationArgs;
-use crate::rollout_args::{ActionArgs, ClockChoice, StoreArgs};
+use crate::rollout_args::{ActionArgs, ClockChoice, StoreAccess};
 use crate::store_location::{Access, StoreLocation, certificate_hint};
 
 /// A clock that always shows one moment, for rehearsals.
@@ -50,8 +50,8 @@ pub(super) fn new_rollout(
     document: stagegate::Document,
     by: &str,
 ) -> Result<Result<Rollout, RolloutError>, Failure> {
-    let store = action.store.store.open(Access::Create)?;
-    let (clock, options) = (clock(action.store.clock), options(&action.store));
+    let store = action.store.access.store.open(Access::Create)?;
+    let (clock, options) = (clock(action.store.access.clock), options(&action.store.access));
     let started = Rollout::start_with(store, clock, document, by, &options);
     if let Ok(rollout) = &started {
         print_notices(rollout);
@@ -62,7 +62,7 @@ pub(super) fn new_rollout(
 
 /// Opens the rollout to act on it, and sends its notifications.
 pub(super) fn writable(
-    store: &StoreArgs,
+    store: &StoreAccess,
     notifications: &NotificationArgs,
 ) -> Result<Rollout, Failure> {
     let rollout = writable_without_notifications(store)?;
@@ -71,14 +71,14 @@ pub(super) fn writable(
 }
 
 /// Opens the rollout to act on it, without notifications.
-pub(super) fn writable_without_notifications(store: &StoreArgs) -> Result<Rollout, Failure> {
+pub(super) fn writable_without_notifications(store: &StoreAccess) -> Result<Rollout, Failure> {
     with_store(store.store.open(Access::Write)?, store)
 }
 
 /// Opens the rollout of an open store, to act on it.
 pub(super) fn with_store(
     opened: impl stagegate::rollout::Store + 'static,
-    store: &StoreArgs,
+    store: &StoreAccess,
 ) -> Result<Rollout, Failure> {
     open_rollout(opened, store.clock, &options(store))
 }
@@ -96,7 +96,7 @@ fn open_rollout(
 }
 
 /// Returns the options of a command that acts. Commands that read do not use the intents file.
-fn options(store: &StoreArgs) -> RolloutOptions {
+fn options(store: &StoreAccess) -> RolloutOptions {
     let options = RolloutOptions::new();
     store.intents.iter().fold(options, RolloutOptions::keep_intents_in)
 }
@@ -108,13 +108,13 @@ fn print_notices(rollout: &Rollout) {
 }
 
 /// Opens the rollout to read it. This works while another process acts on it.
-pub(super) fn read_only(store: &StoreArgs) -> Result<Rollout, Failure> {
+pub(super) fn read_only(store: &StoreAccess) -> Result<Rollout, Failure> {
     open_rollout(store.store.open(Access::Read)?, store.clock, &RolloutOptions::new())
 }
 
 /// Returns all records. Each was verified against the record before it.
 pub(super) fn verified_records(
-    store: &StoreArgs,
+    store: &StoreAccess,
 ) -> Result<Result<Vec<Record>, RolloutError>, Failure> {
     let opened = store.store.open(Access::Read)?;
     let rollout = Rollout::open(opened, clock(store.clock));

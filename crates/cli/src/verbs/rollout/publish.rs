@@ -30,7 +30,7 @@ struct FlagResult<'r> {
 }
 
 pub(super) fn run(args: &Publish, output: &Output) -> Result<Answer, Failure> {
-    let rollout = open::read_only(&args.store)?;
+    let rollout = open::read_only(&args.store.access)?;
     let published = PublishedDocument::of(&rollout)?;
     let changed = published.write(&args.out)?;
     let lists = published.lists(&args.out);

@@ -85,7 +85,7 @@ pub(super) fn update(args: &Update, output: &Output) -> Result<Answer, Failure> 
     document::parse(&document, "update", format, output)?;
     if !args.yes {
         // Not locked: an unanswered question must not delay a rollback.
-        let rollout = open::read_only(&args.action.store)?;
+        let rollout = open::read_only(&args.action.store.access)?;
         let changes = match rollout.preview(document.clone()) {
             Ok(changes) => changes,
             Err(error) => return print_refusal(&error, format, "update", output),
@@ -101,7 +101,7 @@ pub(super) fn update(args: &Update, output: &Output) -> Result<Answer, Failure> 
         let users = verbs::diff::summary(&rollout.plan(), &plan);
         confirm::ask(&format!("{}\n{changes}", users.trim_end()))?;
     }
-    let rollout = open::writable(&args.action.store, &args.action.notifications)?;
+    let rollout = open::writable(&args.action.store.access, &args.action.notifications)?;
     let changes = match rollout.by(&by).update(document) {
         Ok(changes) => changes,
         Err(error) => return print_refusal(&error, format, "update", output),

@@ -17,7 +17,7 @@ use crate::rollout_args::Status;
 use crate::terminal::Rows;
 
 pub(super) fn run(args: &Status, output: &Output) -> Result<Answer, Failure> {
-    let rollout = open::read_only(&args.store)?;
+    let rollout = open::read_only(&args.store.access)?;
     let mut status = rollout.status();
     if let Some(flag) = &args.flag {
         // Fails with the known flags if there is no such flag.

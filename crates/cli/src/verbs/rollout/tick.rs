@@ -52,7 +52,7 @@ struct OverdueResult<'t> {
 }
 
 pub(super) fn run(args: &Tick, output: &Output) -> Result<Answer, Failure> {
-    let rollout = open::writable(&args.store, &args.notifications)?;
+    let rollout = open::writable(&args.store.access, &args.notifications)?;
     let report = rollout.tick();
     match args.store.format {
         Format::Human => {

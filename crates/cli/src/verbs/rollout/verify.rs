@@ -23,7 +23,7 @@ struct VerifyResult {
 }
 
 pub(super) fn run(args: &Verify, output: &Output) -> Result<Answer, Failure> {
-    let outcome = match open::verified_records(&args.store)? {
+    let outcome = match open::verified_records(&args.store.access)? {
         Ok(records) => intact(&records, args.head.as_deref()),
         Err(error) if error.is_damaged() => damaged(&error),
         Err(error) => return Err(rollout_failure(&error)),

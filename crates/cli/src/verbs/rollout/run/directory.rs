@@ -11,7 +11,7 @@ use super::{Services, print_error, print_read, print_tick};
 use crate::escape::terminal;
 use crate::failure::Failure;
 use crate::notifications::Sinks;
-use crate::rollout_args::StoreArgs;
+use crate::rollout_args::StoreAccess;
 use crate::run_args::Run;
 use crate::verbs::rollout::open;
 
@@ -23,7 +23,7 @@ pub(super) fn run(args: &Run, services: Services) {
     let mut is_ready = false;
     loop {
         let reader = prometheus.as_mut().map(|reader| reader as &mut dyn MetricReader);
-        let wait = match tick_once(&args.store, &sinks, &publisher, reader) {
+        let wait = match tick_once(&args.store.access, &sinks, &publisher, reader) {
             Ok(TickOutcome::Done(error, figures)) => {
                 health.saw_activity();
                 health.set_figures(sinks.add_to(figures));
@@ -65,7 +65,7 @@ enum TickOutcome {
 
 /// Reads the metrics, ticks and releases the store.
 fn tick_once(
-    store: &StoreArgs,
+    store: &StoreAccess,
     sinks: &Sinks,
     publisher: &Publisher,
     reader: Option<&mut dyn MetricReader>,

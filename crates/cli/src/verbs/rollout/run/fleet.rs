@@ -31,7 +31,7 @@ const READER_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) fn open(args: &Run, etcd: Etcd) -> Result<(Rollout, Box<dyn LeaderLease>), Failure> {
     let lead = etcd.leader_lease(args.lease);
-    Ok((open::with_store(etcd, &args.store)?, lead))
+    Ok((open::with_store(etcd, &args.store.access)?, lead))
 }
 
 pub(super) fn run(

@@ -46,9 +46,9 @@ pub(super) fn run(args: &Run) -> Result<Answer, Failure> {
         None => None,
     };
     // A store that does not exist or cannot be read at the start is an error. Later failures are retried.
-    let fleet = args.store.store.etcd()?.map(|etcd| fleet::open(args, etcd)).transpose()?;
+    let fleet = args.store.access.store.etcd()?.map(|etcd| fleet::open(args, etcd)).transpose()?;
     if fleet.is_none() {
-        drop(open::read_only(&args.store)?);
+        drop(open::read_only(&args.store.access)?);
     }
     let health = Arc::new(Health::new(args.every));
     let listening = args.listen.map(|address| health::listen(address, &health)).transpose()?;
