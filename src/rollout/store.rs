@@ -60,7 +60,7 @@ pub trait Store: Send + fmt::Debug {
 
     /// Returns a watcher for new lines from other processes, or `None` if the store cannot report them. The watcher
     /// runs in another thread than the store.
-    fn watcher(&self) -> Option<Box<dyn Watcher>> {
+    fn watcher(&mut self) -> Option<Box<dyn Watcher>> {
         None
     }
 
@@ -115,7 +115,7 @@ impl Store for Box<dyn Store> {
         (**self).notices()
     }
 
-    fn watcher(&self) -> Option<Box<dyn Watcher>> {
+    fn watcher(&mut self) -> Option<Box<dyn Watcher>> {
         (**self).watcher()
     }
 

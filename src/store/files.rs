@@ -44,6 +44,15 @@ pub trait Files: Send + fmt::Debug {
     /// `NotFound` if there is no file. Fails for a link, or a file that other users can write to.
     fn open_to_read(&mut self, path: &Path) -> io::Result<Box<dyn File>>;
 
+    /// Returns what [`File::id`] returns for the file that has this name now.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is no file.
+    fn id(&mut self, path: &Path) -> io::Result<(u64, u64)> {
+        self.open_to_read(path)?.id()
+    }
+
     /// Renames a file. Replaces a file that has the new name.
     ///
     /// # Errors
@@ -96,12 +105,29 @@ pub trait File: Send + fmt::Debug {
     /// Returns the error of the operating system.
     fn read_at(&mut self, offset: u64, len: u64) -> io::Result<Vec<u8>>;
 
-    /// Locks the file for this process until it is closed. Returns `false` if another process holds the lock.
+    /// Returns numbers that tell this file from every other: device and inode. Equal numbers where the system has none.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the operating system.
+    fn id(&mut self) -> io::Result<(u64, u64)>;
+
+    /// Locks the file for this handle until it is closed. Returns `false` if another handle holds a lock.
     ///
     /// # Errors
     ///
     /// Returns the error of the operating system.
     fn try_lock(&mut self) -> io::Result<bool>;
+
+    /// Locks the file for this handle, together with others that share the lock. Returns `false` if another handle holds
+    /// the exclusive lock.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the operating system.
+    fn try_lock_shared(&mut self) -> io::Result<bool> {
+        self.try_lock()
+    }
 
     /// Releases the lock.
     ///
@@ -150,6 +176,10 @@ impl Files for SystemFiles {
         Ok(Box::new(trust::open(path, fs::OpenOptions::new().read(true), Owner::Any)?))
     }
 
+    fn id(&mut self, path: &Path) -> io::Result<(u64, u64)> {
+        Ok(trust::id(&fs::symlink_metadata(path)?))
+    }
+
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
@@ -187,15 +217,27 @@ impl File for fs::File {
         Ok(bytes)
     }
 
+    fn id(&mut self) -> io::Result<(u64, u64)> {
+        Ok(trust::id(&self.metadata()?))
+    }
+
     fn try_lock(&mut self) -> io::Result<bool> {
-        match fs::File::try_lock(self) {
-            Ok(()) => Ok(true),
-            Err(fs::TryLockError::WouldBlock) => Ok(false),
-            Err(fs::TryLockError::Error(error)) => Err(error),
-        }
+        is_locked(fs::File::try_lock(self))
+    }
+
+    fn try_lock_shared(&mut self) -> io::Result<bool> {
+        is_locked(fs::File::try_lock_shared(self))
     }
 
     fn unlock(&mut self) -> io::Result<()> {
         fs::File::unlock(self)
+    }
+}
+
+fn is_locked(locked: Result<(), fs::TryLockError>) -> io::Result<bool> {
+    match locked {
+        Ok(()) => Ok(true),
+        Err(fs::TryLockError::WouldBlock) => Ok(false),
+        Err(fs::TryLockError::Error(error)) => Err(error),
     }
 }

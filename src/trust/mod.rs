@@ -45,11 +45,16 @@ pub(crate) fn open(path: &Path, options: &fs::OpenOptions, owner: Owner) -> io::
     // Check again, because a link may have replaced the file meanwhile.
     let (opened, named) = (file.metadata()?, fs::symlink_metadata(path)?);
     check_regular(&named)?;
-    if !system::is_same(&opened, &named) {
+    if id(&opened) != id(&named) {
         return Err(io::Error::other("it was replaced while it was opened"));
     }
     system::check(path, &opened, owner)?;
     Ok(file)
+}
+
+/// Returns device and inode. Equal numbers on systems whose numbers the standard library cannot read.
+pub(crate) fn id(metadata: &Metadata) -> (u64, u64) {
+    system::id(metadata)
 }
 
 fn check_regular(metadata: &Metadata) -> io::Result<()> {

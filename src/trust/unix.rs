@@ -20,8 +20,8 @@ pub(super) fn check(path: &Path, metadata: &Metadata, owner: Owner) -> io::Resul
     }
 }
 
-pub(super) fn is_same(a: &Metadata, b: &Metadata) -> bool {
-    (a.dev(), a.ino()) == (b.dev(), b.ino())
+pub(super) fn id(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 /// Returns what is wrong with this mode and owner, and the command that fixes it.

@@ -38,6 +38,9 @@ fn directory(calls: &mut Calls, path: &Path) {
     calls.call("Directory::create_with", || Directory::create_with(path, SystemFiles).map(drop));
     calls.call("Directory::open", || Directory::open(path).map(drop));
     calls.call("Directory::open_with", || Directory::open_with(path, SystemFiles).map(drop));
+    calls.call("Directory::leader_lease", || {
+        Directory::open(path).and_then(|mut store| store.leader_lease()).map(drop)
+    });
     calls.call("Directory::read_only", || Directory::read_only(path).map(drop));
 }
 

@@ -21,12 +21,16 @@ const AT: &str = "STAGEGATE_CRASH_AT";
 /// Files that kill the process at a given point. Each operation has a point before and a point after it.
 /// A write has a third point, when half of it is written.
 #[derive(Clone, Debug)]
-struct Deadly {
+pub(crate) struct Deadly {
     system: SystemFiles,
     left: std::sync::Arc<std::sync::atomic::AtomicI64>,
 }
 
 impl Deadly {
+    pub(crate) fn new(left: &std::sync::Arc<std::sync::atomic::AtomicI64>) -> Deadly {
+        Deadly { system: SystemFiles, left: std::sync::Arc::clone(left) }
+    }
+
     fn point(&self) {
         if self.left.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) == 1 {
             let _ = raise(Signal::SIGKILL);
@@ -103,8 +107,20 @@ impl File for DeadlyFile {
         self.file.read_at(offset, len)
     }
 
+    fn id(&mut self) -> io::Result<(u64, u64)> {
+        self.file.id()
+    }
+
     fn try_lock(&mut self) -> io::Result<bool> {
         self.file.try_lock()
+    }
+
+    fn try_lock_shared(&mut self) -> io::Result<bool> {
+        self.file.try_lock_shared()
+    }
+
+    fn unlock(&mut self) -> io::Result<()> {
+        self.file.unlock()
     }
 }
 
@@ -115,10 +131,7 @@ fn child() {
     let path =
         std::env::var_os(PATH).expect("only the crash tests run this one: pass `--skip child`");
     let left: i64 = std::env::var(AT).unwrap().parse().unwrap();
-    let deadly = Deadly {
-        system: SystemFiles,
-        left: std::sync::Arc::new(std::sync::atomic::AtomicI64::new(left)),
-    };
+    let deadly = Deadly::new(&std::sync::Arc::new(std::sync::atomic::AtomicI64::new(left)));
     let say = |rollout: &Rollout| {
         let mut out = io::stdout().lock();
         let told = standing(rollout).join("; ");
@@ -171,7 +184,7 @@ fn run(path: &Path, at: i64) -> Ran {
     }
 }
 
-fn place(name: &str) -> PathBuf {
+pub(crate) fn place(name: &str) -> PathBuf {
     // Use a file system in memory if there is one. On every file system, data that a process has written
     // survives when the process is killed.
     let memory = Path::new("/dev/shm");

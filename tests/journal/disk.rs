@@ -28,6 +28,8 @@ struct Content {
     fault: Option<(usize, Fault)>,
     /// A description of each operation.
     log: Vec<String>,
+    /// Whether every handle can lock a file, as on some network file systems.
+    has_broken_locks: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -86,6 +88,11 @@ impl Disk {
     /// Ends the fault.
     pub(crate) fn repair(&self) {
         self.with(|disk| disk.fault = None);
+    }
+
+    /// Lets every handle lock a file that another handle has locked.
+    pub(crate) fn break_locks(&self) {
+        self.with(|disk| disk.has_broken_locks = true);
     }
 
     pub(crate) fn operations(&self) -> usize {
@@ -333,20 +340,29 @@ impl File for Open {
         })
     }
 
+    fn id(&mut self) -> io::Result<(u64, u64)> {
+        Ok((1, self.inode as u64))
+    }
+
     fn try_lock(&mut self) -> io::Result<bool> {
         self.disk.with(|disk| {
             let inode = &mut disk.inodes[self.inode];
-            self.holds |= !inode.locked;
+            self.holds |= !inode.locked || disk.has_broken_locks;
             inode.locked = true;
             Ok(self.holds)
         })
+    }
+
+    fn unlock(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.holds) {
+            self.disk.with(|disk| disk.inodes[self.inode].locked = false);
+        }
+        Ok(())
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if self.holds {
-            self.disk.with(|disk| disk.inodes[self.inode].locked = false);
-        }
+        let _ = self.unlock();
     }
 }

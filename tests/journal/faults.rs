@@ -119,7 +119,8 @@ fn records_and_documents_are_synced_before_they_count() {
         "create store/documents",
         "sync directory store",
         "sync directory .",
-        "open store/lock",
+        "open store/journal.jsonl",
+        // The handle that is locked.
         "open store/journal.jsonl",
         "sync directory store",
         &format!("open {document}.new"),

@@ -14,6 +14,7 @@ mod needs;
 mod permissions;
 mod power;
 mod reading;
+mod shared;
 mod stores;
 mod story;
 mod system;

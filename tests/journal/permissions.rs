@@ -100,19 +100,15 @@ fn a_store_that_became_writable_for_others_is_neither_opened_nor_read() {
         set_mode(&path, 0o700);
         place.open().unwrap();
     }
-    for (path, is_read) in [(store.join("journal.jsonl"), true), (store.join("lock"), false)] {
-        set_mode(&path, 0o660);
-        let shown = path.display();
-        let expected =
-            format!("others can write to `{shown}` (mode 0660): run `chmod 600 {shown}`");
-        ends(place.open(), &expected);
-        if is_read {
-            ends(place.read(), &expected);
-        }
-        set_mode(&path, 0o644);
-        place.open().unwrap();
-        place.read().unwrap();
-    }
+    let journal = store.join("journal.jsonl");
+    set_mode(&journal, 0o660);
+    let shown = journal.display();
+    let expected = format!("others can write to `{shown}` (mode 0660): run `chmod 600 {shown}`");
+    ends(place.open(), &expected);
+    ends(place.read(), &expected);
+    set_mode(&journal, 0o644);
+    place.open().unwrap();
+    place.read().unwrap();
     let document = place.document();
     set_mode(&document, 0o646);
     let shown = document.display();
@@ -146,8 +142,7 @@ fn no_file_of_a_store_may_be_a_link() {
     let place = Place::begun("links");
     let elsewhere = place.0.join("elsewhere");
     let document = place.document();
-    let (journal, lock) = (place.store().join("journal.jsonl"), place.store().join("lock"));
-    for path in [journal, lock, document] {
+    for path in [place.store().join("journal.jsonl"), document] {
         fs::rename(&path, &elsewhere).unwrap();
         symlink(&elsewhere, &path).unwrap();
         let opened = Directory::open(place.store()).map_err(|error| error.to_string());

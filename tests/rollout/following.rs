@@ -146,7 +146,7 @@ impl Store for WatchableStore {
         self.store.document(hash)
     }
 
-    fn watcher(&self) -> Option<Box<dyn Watcher>> {
+    fn watcher(&mut self) -> Option<Box<dyn Watcher>> {
         Some(Box::new(self.clone()))
     }
 

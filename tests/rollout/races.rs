@@ -134,3 +134,27 @@ fn readers_never_see_a_promotion_that_is_not_in_the_journal() {
         done.store(true, Ordering::SeqCst);
     });
 }
+
+#[test]
+fn of_two_processes_that_start_a_rollout_at_once_one_learns_that_there_is_one() {
+    for _ in 0..500 {
+        let (store, clock) = (Memory::new(), ManualClock::at(monday()));
+        let barrier = Barrier::new(2);
+        let start = || {
+            barrier.wait();
+            Rollout::start(store.clone(), clock.clone(), DOCUMENT, "ana")
+        };
+        let (one, other) = thread::scope(|scope| {
+            let (one, other) = (scope.spawn(start), scope.spawn(start));
+            (one.join().unwrap(), other.join().unwrap())
+        });
+        let error = match (one, other) {
+            (Ok(_), Err(error)) | (Err(error), Ok(_)) => error.to_string(),
+            both => panic!("{both:?}"),
+        };
+        assert_eq!(
+            error,
+            "(memory): there is a rollout already; give it another document with `update`"
+        );
+    }
+}

@@ -13,8 +13,8 @@ use crate::rollout_args::StoreArgs;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Exit code 0 at SIGTERM or SIGINT. A directory is released between two ticks, so that other \
-processes can act. On etcd, one of several processes leads and ticks; the others follow.
+Exit code 0 at SIGTERM or SIGINT. Other processes can act meanwhile. One of several processes \
+leads and ticks; the others follow.
 
 Examples:
   stagegate run --store /var/lib/shop/rollout --prometheus http://localhost:9090 --listen 127.0.0.1:9464
@@ -29,7 +29,7 @@ pub(crate) struct Run {
     pub(crate) every: Duration,
     /// Read metrics that have a query from this server.
     ///
-    /// On a directory before each tick, on etcd after each tick of the leader.
+    /// After each tick of the leader.
     #[arg(long, env = "STAGEGATE_PROMETHEUS_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) prometheus: Option<Endpoint>,
     /// Serve `GET /health` and `GET /metrics` on this address.

@@ -1,10 +1,11 @@
 //! The location of a store: a directory or etcd.
 
 use std::path::PathBuf;
+use std::time::Duration;
 use std::{env, fs};
 
 use stagegate::http::{BadEndpoint, Endpoint};
-use stagegate::rollout::{Store, StoreError};
+use stagegate::rollout::{LeaderLease, Store, StoreError};
 use stagegate::store::{Directory, Etcd};
 
 use crate::escape::{terminal, terminal_lines};
@@ -16,6 +17,8 @@ pub(crate) enum StoreLocation {
     Directory(PathBuf),
     Etcd { servers: Vec<String>, prefix: String },
 }
+
+pub(crate) type StoreAndLease = (Box<dyn Store>, Box<dyn LeaderLease>);
 
 /// How to open a directory. etcd needs no such mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,11 +61,19 @@ impl StoreLocation {
         opened.map(|store| Box::new(store) as Box<dyn Store>).map_err(|error| store_failure(&error))
     }
 
-    /// Returns the etcd store, or `None` for a directory.
-    pub(crate) fn etcd(&self) -> Result<Option<Etcd>, Failure> {
+    /// Opens the store with its leader lease. On etcd, another process leads `ttl` after the leader has died.
+    pub(crate) fn open_to_lead(&self, ttl: Duration) -> Result<StoreAndLease, Failure> {
         match self {
-            StoreLocation::Directory(_) => Ok(None),
-            StoreLocation::Etcd { servers, prefix } => etcd(servers, prefix).map(Some),
+            StoreLocation::Directory(path) => {
+                let mut store = Directory::open(path).map_err(|error| store_failure(&error))?;
+                let lead = store.leader_lease().map_err(|error| store_failure(&error))?;
+                Ok((Box::new(store), lead))
+            }
+            StoreLocation::Etcd { servers, prefix } => {
+                let store = etcd(servers, prefix)?;
+                let lead = store.leader_lease(ttl);
+                Ok((Box::new(store), lead))
+            }
         }
     }
 }

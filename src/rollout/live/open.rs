@@ -49,7 +49,11 @@ pub(super) fn start(
         fact: Fact::Opened { journal: FORMAT, flags },
         hash,
     };
-    let record = backend.append(record).map_err(|error| backend.failed(error))?;
+    let record = backend.append(record).map_err(|error| match error.is_conflict() {
+        // Another process has started it meanwhile.
+        true => Kind::AlreadyStarted { store: backend.store.label() }.into(),
+        false => backend.failed(error),
+    })?;
     let mut state = JournalState::new(Arc::clone(&plan), hash);
     // A first record contradicts nothing.
     let _ = state.apply(&record, &plan);

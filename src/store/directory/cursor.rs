@@ -45,6 +45,12 @@ impl Cursor {
         }
     }
 
+    /// Moves to the last whole line before `end`.
+    pub(super) fn skip_to(&mut self, file: &mut dyn File, end: u64) -> io::Result<()> {
+        while !self.read_on(file, end)?.is_empty() {}
+        Ok(())
+    }
+
     /// Reads as [`read_on`](Cursor::read_on) does, from this line on. The first line is 1.
     pub(super) fn read_from(
         &mut self,

@@ -1,32 +1,45 @@
 //! A store in a directory.
 
 mod cursor;
+mod journal_file;
+mod lease;
 mod tail;
-mod writer;
+mod watcher;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::files::{File, Files, SystemFiles};
-use crate::rollout::{Store, StoreError};
+use super::files::{Files, SystemFiles};
+use crate::rollout::{LeaderLease, Store, StoreError, Watcher};
 use cursor::Cursor;
+use journal_file::{Appended, JournalFile, open_lock};
+use lease::DirectoryLease;
 use tail::Tail;
-use writer::{JournalWriter, Lock};
+use watcher::DirectoryWatcher;
 
-/// A directory that holds a rollout's documents and its journal.
+/// A directory that holds a rollout's documents and its journal, for the processes of one machine.
 ///
 /// ```text
 /// journal.jsonl          the journal
 /// documents/HASH.json    every document that took effect, with the files it names
-/// lock                   locked by the process that writes
+/// leader                 locked by the leader among several controllers
 /// ```
 ///
 /// Only their owner may read and write them. On Unix, opening fails for a directory or file that group or others can
 /// write to, that is a link, or whose owner is not this user or root. The error has the command that fixes it.
 ///
-/// After a crash, the journal may end with an incomplete line. Opening moves that line to another file, and a
-/// [notice](Store::notices) says so. Any other damage is an error and changes nothing. The chapter on the journal has
+/// After a crash, the journal may end with an incomplete line. Opening or appending moves that line to another file, and
+/// a [notice](Store::notices) says so. Any other damage is an error and changes nothing. The chapter on the journal has
 /// the format.
+///
+/// # Concurrency
+///
+/// Any number of processes may open a directory and act. A process locks the journal for one append only. It first
+/// checks that the journal is the file that it has read, with the same content, and that no other process has appended.
+/// With [`Controller::following`](crate::rollout::Controller::following), the others serve a change within 50 ms.
+///
+/// The processes run on one machine, because locks on network file systems are not reliable. Opening fails where two
+/// handles of one process can lock the same file.
 ///
 /// # Example
 ///
@@ -37,15 +50,14 @@ use writer::{JournalWriter, Lock};
 ///
 /// # let path = std::env::temp_dir().join(format!("stagegate-doc-{}", std::process::id()));
 /// # let _ = std::fs::remove_dir_all(&path);
-/// let store = Directory::create(&path)?;
 /// let document = "schema = 1\n[flags.new-checkout]\nstage = \"internal\"";
-/// let rollout = Rollout::start(store, SystemClock::new(), document, "ana")?;
-/// assert!(Directory::open(&path).unwrap_err().is_locked());
-/// drop(rollout);
+/// let service = Rollout::start(Directory::create(&path)?, SystemClock::new(), document, "ana")?;
 ///
-/// let rollout = Rollout::open(Directory::open(&path)?, SystemClock::new())?;
-/// assert_eq!(rollout.status().flags[0].state.stage, "internal");
-/// # drop(rollout);
+/// let operator = Rollout::open(Directory::open(&path)?, SystemClock::new())?;
+/// operator.by("ben").roll_back("new-checkout", "too slow")?;
+/// service.refresh()?;
+/// assert_eq!(service.status().flags[0].state.stage, "off");
+/// # drop((service, operator));
 /// # std::fs::remove_dir_all(&path)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -53,10 +65,12 @@ use writer::{JournalWriter, Lock};
 pub struct Directory {
     path: PathBuf,
     files: Box<dyn Files>,
-    /// `None` if the store is read-only.
-    writer: Option<JournalWriter>,
+    journal: JournalFile,
+    is_read_only: bool,
     /// The end of the last read. The next read usually starts there.
     cursor: Cursor,
+    /// The number of the last line that this handle appended.
+    appended: Option<u64>,
     notices: Vec<String>,
 }
 
@@ -68,8 +82,8 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// Returns a [`StoreError`] if there is a journal already, another process has locked it, other users can change
-    /// the directory, or creating fails.
+    /// Returns a [`StoreError`] if there is a journal already, other users can change the directory, locks do not work
+    /// there, or creating fails.
     pub fn create(path: impl AsRef<Path>) -> Result<Directory, StoreError> {
         Directory::create_with(path, SystemFiles)
     }
@@ -81,25 +95,27 @@ impl Directory {
     /// As [`create`](Directory::create).
     pub fn create_with(
         path: impl AsRef<Path>,
-        files: impl Files + 'static,
+        mut files: impl Files + 'static,
     ) -> Result<Directory, StoreError> {
-        let mut store = Directory::unopened(path.as_ref(), Box::new(files));
-        store.create_directories().map_err(|error| store.failed("be created", &error))?;
-        store.open_for_writing(true)?;
-        if store.writer.as_ref().is_some_and(|writer| writer.len > 0) {
-            let path = store.path.join(JOURNAL);
+        let path = path.as_ref();
+        let failed = |error: io::Error| failed(path, "be created", &error);
+        create_directories(path, &mut files).map_err(failed)?;
+        let mut store = Directory::open_to_write(path, Box::new(files), true)?;
+        store.files.sync_directory(path).map_err(failed)?;
+        if store.journal.file.size().map_err(failed)? > 0 {
+            let path = path.join(JOURNAL);
             let message = format!("`{}` already exists and was not changed", path.display());
             return Err(StoreError::conflict(message));
         }
         Ok(store)
     }
 
-    /// Opens the store in a directory, and locks it for this process.
+    /// Opens the store in a directory.
     ///
     /// # Errors
     ///
-    /// Returns a [`StoreError`] if there is no journal, another process has locked it, other users can change it, it is
-    /// damaged, or reading fails.
+    /// Returns a [`StoreError`] if there is no journal, other users can change it, it is damaged, locks do not work
+    /// there, or reading fails.
     pub fn open(path: impl AsRef<Path>) -> Result<Directory, StoreError> {
         Directory::open_with(path, SystemFiles)
     }
@@ -113,12 +129,10 @@ impl Directory {
         path: impl AsRef<Path>,
         files: impl Files + 'static,
     ) -> Result<Directory, StoreError> {
-        let mut store = Directory::unopened(path.as_ref(), Box::new(files));
-        store.open_for_writing(false)?;
-        Ok(store)
+        Directory::open_to_write(path.as_ref(), Box::new(files), false)
     }
 
-    /// Opens the store in a directory for reading, also while another process has locked it.
+    /// Opens the store in a directory for reading.
     ///
     /// It leaves out an incomplete line, from a crash or from a write in progress, and repairs nothing.
     ///
@@ -126,123 +140,133 @@ impl Directory {
     ///
     /// Returns a [`StoreError`] if there is no journal, or other users can write to it.
     pub fn read_only(path: impl AsRef<Path>) -> Result<Directory, StoreError> {
-        let mut store = Directory::unopened(path.as_ref(), Box::new(SystemFiles));
-        store.check_trust(false)?;
-        store.read(1)?;
+        let (path, mut files) = (path.as_ref(), Box::new(SystemFiles));
+        check_trust(path, &mut *files, false)?;
+        let journal = path.join(JOURNAL);
+        let opened = files.open_to_read(&journal).and_then(|file| {
+            let lock = open_lock(&mut *files, path, true)?;
+            JournalFile::new(journal, file, lock)
+        });
+        match opened {
+            Ok(journal) => Ok(Directory::new(path, files, journal, true)),
+            Err(error) => Err(failed(path, "be read", &error)),
+        }
+    }
+
+    fn open_to_write(
+        path: &Path,
+        mut files: Box<dyn Files>,
+        create: bool,
+    ) -> Result<Directory, StoreError> {
+        let journal = path.join(JOURNAL);
+        let opened = match files.open(&journal, create) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
+            // The directory's problem comes first.
+            opened => check_trust(path, &mut *files, true).map(|()| opened)?,
+        };
+        let opened = opened.and_then(|file| {
+            let lock = open_lock(&mut *files, path, false)?;
+            let mut journal = JournalFile::new(journal, file, lock)?;
+            journal.check_locks().map(|()| journal)
+        });
+        let journal = opened.map_err(|error| failed(path, "be opened", &error))?;
+        let mut store = Directory::new(path, files, journal, false);
+        store.remove_torn_line()?;
         Ok(store)
     }
 
-    fn unopened(path: &Path, files: Box<dyn Files>) -> Directory {
+    fn new(
+        path: &Path,
+        files: Box<dyn Files>,
+        journal: JournalFile,
+        is_read_only: bool,
+    ) -> Directory {
         let (path, cursor) = (path.to_owned(), Cursor::default());
-        Directory { path, files, writer: None, cursor, notices: Vec::new() }
-    }
-
-    fn create_directories(&mut self) -> io::Result<()> {
-        match self.files.check_directory(&self.path, true) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        Directory {
+            path,
+            files,
+            journal,
+            is_read_only,
+            cursor,
+            appended: None,
+            notices: Vec::new(),
         }
-        self.files.create_directory(&self.path.join(DOCUMENTS))?;
-        self.files.sync_directory(&self.path)?;
-        let above = self.path.parent().filter(|above| !above.as_os_str().is_empty());
-        self.files.sync_directory(above.unwrap_or(Path::new(".")))
     }
 
-    /// Fails for a store that other users can change.
-    fn check_trust(&mut self, for_writing: bool) -> Result<(), StoreError> {
-        let checked = self.files.check_directory(&self.path, for_writing);
-        let documents = self.path.join(DOCUMENTS);
-        let checked = checked.and_then(|()| self.files.check_directory(&documents, for_writing));
-        match checked {
-            // Reading the journal or a document reports a missing directory.
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(self.failed("be used", &error))
+    /// Returns the leader lease of this directory, for [`Controller::leading`](crate::rollout::Controller::leading): of
+    /// several controllers, only the leader ticks. The system releases the lease when its process ends.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`StoreError`] if the store is read-only, or the file `leader` cannot be opened.
+    pub fn leader_lease(&mut self) -> Result<Box<dyn LeaderLease>, StoreError> {
+        self.check_writable()?;
+        let file = self.files.open(&self.path.join("leader"), true);
+        let file = file.map_err(|error| failed(&self.path, "be led", &error))?;
+        Ok(Box::new(DirectoryLease { file, holds: false }))
+    }
+
+    /// Moves the incomplete line of a crash to another file. Does nothing if there is none.
+    fn remove_torn_line(&mut self) -> Result<(), StoreError> {
+        loop {
+            // Mostly there is none, and then no lock is needed.
+            let tail = Tail::of(&mut *self.journal.file);
+            if tail.map_err(|error| self.failed("be read", &error))?.torn.is_empty() {
+                return Ok(());
             }
-            _ => Ok(()),
-        }
-    }
-
-    fn open_for_writing(&mut self, create: bool) -> Result<(), StoreError> {
-        // Open the journal first, so that a wrong path does not get a lock file.
-        if !create && let Err(error) = self.files.open(&self.path.join(JOURNAL), false) {
-            return Err(match error.kind() {
-                io::ErrorKind::NotFound => self.missing(),
-                _ => self.failed("be opened", &error),
-            });
-        }
-        self.check_trust(true)?;
-        let lock = self.path.join("lock");
-        let mut lock = self.files.open(&lock, true).map_err(|e| self.failed("be locked", &e))?;
-        if !lock.try_lock().map_err(|error| self.failed("be locked", &error))? {
-            let path = self.path.display();
-            let hint = "wait until it ends, or act through it. Reading is possible meanwhile";
-            return Err(StoreError::locked(format!(
-                "`{path}` is locked by another process: {hint}"
-            )));
-        }
-        let lock = Lock(lock);
-        let path = self.path.join(JOURNAL);
-        let journal = self.files.open(&path, create);
-        let mut journal = journal.map_err(|error| self.failed("be opened", &error))?;
-        if create {
-            self.files.sync_directory(&self.path).map_err(|e| self.failed("be created", &e))?;
-        }
-        let tail = Tail::of(&mut *journal).map_err(|error| self.failed("be read", &error))?;
-        if !tail.torn.is_empty() {
-            let lines = tail.count_complete_lines(&mut *journal);
+            // Under the lock, no process is writing that line.
+            let tail = self.journal.locked(&mut *self.files, |it, _| Tail::of(&mut *it.file));
+            let tail = match tail {
+                // An append reports it.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                tail => tail.map_err(|error| self.failed("be read", &error))?,
+            };
+            if tail.torn.is_empty() {
+                return Ok(());
+            }
+            // This reads the whole journal, so release the lock meanwhile.
+            let lines = tail.count_complete_lines(&mut *self.journal.file);
             let lines = lines.map_err(|error| self.failed("be read", &error))?;
             let lines = lines.map_err(|what| self.damaged(&what))?;
-            let removed = self.remove_torn_line(&mut *journal, &tail, lines);
-            removed.map_err(|error| self.failed("be repaired", &error))?;
+            let name = format!("journal.torn-{}", lines + 1);
+            let path = self.path.join(&name);
+            let removed = self.journal.locked(&mut *self.files, |journal, files| {
+                let is_same = Tail::of(&mut *journal.file)? == tail;
+                if is_same {
+                    write_atomically(files, &path, &tail.torn)?;
+                    journal.file.truncate(tail.whole)?;
+                    journal.file.sync()?;
+                }
+                Ok(is_same)
+            });
+            if removed.map_err(|error| self.failed("be repaired", &error))? {
+                self.notices.push(format!(
+                    "the last {} bytes of `{}` were an incomplete record, as after a crash. They were moved to \
+                     `{name}`; {lines} complete records remain",
+                    tail.torn.len(),
+                    self.path.join(JOURNAL).display(),
+                ));
+                return Ok(());
+            }
         }
-        let (len, lines) = (tail.whole, None);
-        self.writer =
-            Some(JournalWriter { journal, _lock: lock, len, lines, may_have_leftover: false });
-        Ok(())
     }
 
-    /// Moves the incomplete line of a crash to another file.
-    fn remove_torn_line(
-        &mut self,
-        journal: &mut dyn File,
-        tail: &Tail,
-        lines: u64,
-    ) -> io::Result<()> {
-        let name = format!("journal.torn-{}", lines + 1);
-        self.write_atomically(&self.path.join(&name), &tail.torn)?;
-        journal.truncate(tail.whole)?;
-        journal.sync()?;
-        self.notices.push(format!(
-            "the last {} bytes of `{}` were an incomplete record, as after a crash. They were moved to \
-             `{name}`; {lines} complete records remain",
-            tail.torn.len(),
-            self.path.join(JOURNAL).display(),
-        ));
-        Ok(())
-    }
-
-    /// Replaces a file atomically.
-    fn write_atomically(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let beside = path.with_extension("new");
-        let mut file = self.files.open(&beside, true)?;
-        file.truncate(0)?;
-        file.write_at(0, bytes)?;
-        file.sync()?;
-        self.files.rename(&beside, path)?;
-        self.files.sync_directory(path.parent().unwrap_or(&self.path))
+    fn check_writable(&self) -> Result<(), StoreError> {
+        match self.is_read_only {
+            true => {
+                let path = self.path.display();
+                Err(StoreError::read_only(format!("`{path}` was opened read-only")))
+            }
+            false => Ok(()),
+        }
     }
 
     fn read_file(&mut self, path: &Path) -> io::Result<Vec<u8>> {
         self.files.open_to_read(path)?.read_at(0, u64::MAX)
     }
 
-    fn missing(&self) -> StoreError {
-        let path = self.path.display();
-        StoreError::missing(format!("`{path}` holds no rollout: there is no `{JOURNAL}` in it"))
-    }
-
     fn failed(&self, what: &str, error: &io::Error) -> StoreError {
-        StoreError::io(format!("`{}` cannot {what}: {error}", self.path.display()))
+        failed(&self.path, what, error)
     }
 
     fn damaged(&self, what: &str) -> StoreError {
@@ -258,66 +282,99 @@ impl Directory {
     }
 }
 
+fn create_directories(path: &Path, files: &mut dyn Files) -> io::Result<()> {
+    match files.check_directory(path, true) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    files.create_directory(&path.join(DOCUMENTS))?;
+    files.sync_directory(path)?;
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+    files.sync_directory(above.unwrap_or(Path::new(".")))
+}
+
+/// Fails for a store that other users can change.
+fn check_trust(path: &Path, files: &mut dyn Files, for_writing: bool) -> Result<(), StoreError> {
+    let checked = files.check_directory(path, for_writing);
+    let documents = path.join(DOCUMENTS);
+    match checked.and_then(|()| files.check_directory(&documents, for_writing)) {
+        // Reading the journal or a document reports a missing directory.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(failed(path, "be used", &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Replaces a file atomically. Only one process at a time may do it.
+fn write_atomically(files: &mut dyn Files, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file = files.open(&beside, true)?;
+    file.truncate(0)?;
+    file.write_at(0, bytes)?;
+    file.sync()?;
+    files.rename(&beside, path)?;
+    files.sync_directory(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Converts an error of the file system for the store at `path`, which cannot do `what`.
+fn failed(path: &Path, what: &str, error: &io::Error) -> StoreError {
+    let path = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            StoreError::missing(format!("`{path}` holds no rollout: there is no `{JOURNAL}` in it"))
+        }
+        io::ErrorKind::InvalidData => StoreError::damaged(error.to_string()),
+        io::ErrorKind::WouldBlock => StoreError::locked(format!(
+            "`{path}` is locked by another process, which stands still while it writes: end that process, or let it \
+             go on. Reading is possible meanwhile"
+        )),
+        _ => StoreError::io(format!("`{path}` cannot {what}: {error}")),
+    }
+}
+
 impl Store for Directory {
     fn read(&mut self, from: u64) -> Result<Vec<u8>, StoreError> {
-        let read = match &mut self.writer {
-            Some(writer) => {
-                let read = self.cursor.read_from(from, &mut *writer.journal, writer.len);
-                if self.cursor.offset == writer.len {
-                    writer.lines = Some(self.cursor.lines);
-                }
-                read
-            }
-            // Open it for each read, so that a reader keeps no file open.
-            None => self
-                .files
-                .open_to_read(&self.path.join(JOURNAL))
-                .and_then(|mut journal| self.cursor.read_from(from, &mut *journal, u64::MAX)),
-        };
-        read.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => self.missing(),
-            _ => self.failed("be read", &error),
-        })
+        let read = self.journal.read(&mut *self.files, &mut self.cursor, from);
+        read.map_err(|error| self.failed("be read", &error))
     }
 
     fn append(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
-        let Some(writer) = &mut self.writer else {
-            let path = self.path.display();
-            return Err(StoreError::read_only(format!("`{path}` was opened read-only")));
-        };
-        let lines = match writer.lines(self.cursor) {
-            Ok(lines) => lines,
-            Err(error) => return Err(self.failed("be read", &error)),
-        };
-        if number == lines && writer.ends_with(line).unwrap_or(false) {
-            return Ok(());
+        self.check_writable()?;
+        let is_repetition = self.appended == Some(number);
+        loop {
+            // Most of a long journal is read before the lock is taken.
+            let appended = self.journal.read_to_end(&mut *self.files).and_then(|()| {
+                self.journal.locked(&mut *self.files, |journal, files| {
+                    journal.append(files, number, line, is_repetition)
+                })
+            });
+            match appended.map_err(|error| self.failed("be written", &error))? {
+                Appended::Done => {
+                    self.appended = Some(number);
+                    return Ok(());
+                }
+                Appended::Conflict(next) => {
+                    return Err(StoreError::conflict(format!(
+                        "the next line is {next}, not {number}"
+                    )));
+                }
+                Appended::Torn => self.remove_torn_line()?,
+            }
         }
-        if number != lines + 1 {
-            return Err(StoreError::conflict(format!(
-                "the next line is {}, not {number}",
-                lines + 1
-            )));
-        }
-        let (files, path) = (&mut self.files, self.path.join(JOURNAL));
-        let is_there = |offset| {
-            let found = files.open_to_read(&path)?.read_at(offset, line.len() as u64)?;
-            let replaced = "the journal was replaced by another file: restart this process";
-            if found == line { Ok(()) } else { Err(io::Error::other(replaced)) }
-        };
-        let appended = writer.append(line, is_there);
-        appended.map_err(|error| self.failed("be written", &error))
     }
 
     fn keep(&mut self, hash: &str, document: &[u8]) -> Result<(), StoreError> {
-        if self.writer.is_none() {
-            let path = self.path.display();
-            return Err(StoreError::read_only(format!("`{path}` was opened read-only")));
-        }
+        self.check_writable()?;
         let path = self.document_path(hash);
         if self.read_file(&path).is_ok_and(|kept| kept == document) {
             return Ok(());
         }
-        self.write_atomically(&path, document).map_err(|error| self.failed("be written", &error))
+        // Two processes may keep the same document, under the same temporary name.
+        let kept = self
+            .journal
+            .locked(&mut *self.files, |_, files| write_atomically(files, &path, document));
+        kept.map_err(|error| self.failed("be written", &error))
     }
 
     fn document(&mut self, hash: &str) -> Result<Vec<u8>, StoreError> {
@@ -332,6 +389,11 @@ impl Store for Directory {
 
     fn notices(&self) -> Vec<String> {
         self.notices.clone()
+    }
+
+    fn watcher(&mut self) -> Option<Box<dyn Watcher>> {
+        let journal = self.files.open_to_read(&self.path.join(JOURNAL)).ok()?;
+        Some(Box::new(DirectoryWatcher { journal, counted: self.journal.known_end() }))
     }
 
     fn label(&self) -> String {

@@ -7,7 +7,7 @@ use crate::rollout::{Journal, lines};
 use crate::store::File;
 
 /// The bytes after the last line end: an incomplete line.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Tail {
     /// The number of bytes of the complete lines before it.
     pub(super) whole: u64,

@@ -138,7 +138,7 @@ impl Store for Etcd {
         self.read_document(hash)
     }
 
-    fn watcher(&self) -> Option<Box<dyn Watcher>> {
+    fn watcher(&mut self) -> Option<Box<dyn Watcher>> {
         let (gateway, layout) = (self.gateway.clone(), self.layout.clone());
         Some(Box::new(EtcdWatcher::new(gateway, layout)))
     }

@@ -364,13 +364,17 @@ fn mistakes_change_nothing_and_name_the_remedy() {
     assert_golden("rollout/mistakes.txt", &shop.transcript);
 }
 
-/// The question comes before the lock: an unanswered question must not delay a rollback.
+/// A process that stands still during a write holds the lock. Questions and reading need no lock.
 #[test]
-fn an_unanswered_question_does_not_lock_the_store() {
+fn a_process_that_stands_still_prevents_only_writing() {
     let mut shop = Shop::started();
     shop.run(0, &["promote", "search", "--by", "ana", "--yes"]);
     let path = shop.path("rollout.toml").display().to_string();
-    let taken = Directory::open(shop.store()).unwrap();
+    let document = fs::read_to_string(&path).unwrap();
+    fs::write(&path, document + "# Another comment.\n").unwrap();
+    let taken = fs::File::open(shop.store() + "/journal.jsonl").unwrap();
+    taken.lock().unwrap();
+    shop.run(0, &["status"]);
     let questions: [&[&str]; 2] = [
         &["promote", "search", "--force", "--reason", "hurry", "--by", "ana"],
         &["update", &path, "--by", "ana"],
@@ -379,7 +383,11 @@ fn an_unanswered_question_does_not_lock_the_store() {
         let run = shop.run(2, question);
         assert!(run.stderr.ends_with("pass `--yes` to confirm\n"), "{}", run.stderr);
         let run = shop.run(3, &[question, &["--yes"]].concat());
-        assert!(run.stderr.contains("is locked by another process"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("is locked by another process, which stands still"),
+            "{}",
+            run.stderr
+        );
     }
     drop(taken);
     for question in questions {
@@ -536,8 +544,16 @@ impl File for FullFile {
         self.0.read_at(offset, len)
     }
 
+    fn id(&mut self) -> io::Result<(u64, u64)> {
+        self.0.id()
+    }
+
     fn try_lock(&mut self) -> io::Result<bool> {
         self.0.try_lock()
+    }
+
+    fn unlock(&mut self) -> io::Result<()> {
+        self.0.unlock()
     }
 }
 

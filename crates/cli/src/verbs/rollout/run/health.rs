@@ -32,11 +32,7 @@ struct State {
     last_results: BTreeMap<Component, Option<String>>,
     /// The time of the last tick or read, by [`monotonic`].
     last_activity: Option<Duration>,
-    /// Why no tick runs: another process holds the store.
-    locked: Option<String>,
-    /// Whether the last attempt to open the store failed.
-    open_failed: bool,
-    /// The end of this process's lead, by [`monotonic`]. `None` on a directory, which has no leader.
+    /// The end of this process's lead, by [`monotonic`].
     leads_until: Option<Duration>,
 }
 
@@ -69,22 +65,7 @@ impl Health {
 
     /// Records a tick or a read, whether it succeeded or not.
     pub(super) fn saw_activity(&self) {
-        let mut state = self.state();
-        (state.last_activity, state.locked, state.open_failed) = (Some(monotonic()), None, false);
-    }
-
-    /// Records that another process holds the store. This is a fault only if it lasts.
-    pub(super) fn set_locked(&self, locked: String) {
-        let mut state = self.state();
-        state.last_activity.get_or_insert(monotonic());
-        state.locked = Some(locked);
-    }
-
-    /// Records that the store cannot be opened.
-    pub(super) fn set_open_failed(&self, error: String) {
-        self.saw_activity();
-        self.state().open_failed = true;
-        self.ticked(Some(error));
+        self.state().last_activity = Some(monotonic());
     }
 
     pub(super) fn ticked(&self, error: Option<String>) {
@@ -134,7 +115,7 @@ impl Health {
     fn metrics(&self) -> String {
         let (leads, is_down) = {
             let state = self.state();
-            (state.leads(), state.open_failed || state.stall_error(self.max_silence).is_some())
+            (state.leads(), state.stall_error(self.max_silence).is_some())
         };
         let figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // The last figures still say that the store is up.
@@ -148,14 +129,14 @@ impl Health {
 }
 
 impl State {
-    /// Returns the error if there was no activity for too long: a disk hangs, or another process holds the store.
+    /// Returns the error if there was no activity for too long, for example because a disk hangs.
     fn stall_error(&self, max_silence: Duration) -> Option<String> {
         let since = monotonic().saturating_sub(self.last_activity?);
         if since <= max_silence {
             return None;
         }
-        let why = self.locked.as_deref().unwrap_or("the store does not answer");
-        Some(format!("nothing was read or recorded for {}s: {why}", since.as_secs()))
+        let since = since.as_secs();
+        Some(format!("nothing was read or recorded for {since}s: the store does not answer"))
     }
 
     fn leads(&self) -> Option<bool> {

@@ -1,8 +1,6 @@
 //! `run`: runs due work repeatedly.
 
-mod cached;
-mod directory;
-mod fleet;
+mod controller;
 mod health;
 mod publisher;
 mod service;
@@ -14,7 +12,6 @@ use std::sync::Arc;
 use stagegate::integrate::Prometheus;
 use stagegate::rollout::{MetricRead, ReadReport, TickReport};
 
-use super::open;
 use super::record::{alert_line, line};
 use crate::escape::terminal;
 use crate::failure::{Answer, Failure};
@@ -25,7 +22,7 @@ use publisher::Publisher;
 use service::ServiceManager;
 use signals::Signals;
 
-/// The parts that `run` needs for every kind of store.
+/// The parts of `run`, besides the rollout.
 struct Services {
     sinks: Sinks,
     prometheus: Option<Prometheus>,
@@ -46,10 +43,7 @@ pub(super) fn run(args: &Run) -> Result<Answer, Failure> {
         None => None,
     };
     // A store that does not exist or cannot be read at the start is an error. Later failures are retried.
-    let fleet = args.store.access.store.etcd()?.map(|etcd| fleet::open(args, etcd)).transpose()?;
-    if fleet.is_none() {
-        drop(open::read_only(&args.store.access)?);
-    }
+    let (rollout, lead) = controller::open(args)?;
     let health = Arc::new(Health::new(args.every));
     let listening = args.listen.map(|address| health::listen(address, &health)).transpose()?;
     if let Some(listening) = &listening {
@@ -58,10 +52,7 @@ pub(super) fn run(args: &Run) -> Result<Answer, Failure> {
     let service = ServiceManager::from_environment();
     let publisher = Publisher::new(args.publish.clone(), &health);
     let services = Services { sinks, prometheus, health, publisher, service, signals };
-    match fleet {
-        Some((rollout, lead)) => fleet::run(args, &rollout, lead, services)?,
-        None => directory::run(args, services),
-    }
+    controller::run(args, &rollout, lead, services)?;
     Ok(Answer::Yes)
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals as Incoming;
@@ -28,11 +27,6 @@ impl Signals {
         });
         spawned.map_err(failed)?;
         Ok(Signals(receiver))
-    }
-
-    /// Returns whether a signal has arrived, or arrives within this time.
-    pub(super) fn arrive_within(&self, time: Duration) -> bool {
-        self.0.recv_timeout(time).is_ok()
     }
 
     /// Waits for a signal.

@@ -1,4 +1,4 @@
-//! `run` on etcd: opens the store once and follows it. The leader ticks.
+//! The controller of `run`: opens the store once and follows it. The leader ticks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,7 +11,6 @@ use stagegate::integrate::{Figures, Prometheus};
 use stagegate::rollout::{
     Controller, LeaderLease, Record, Rollout, RolloutError, StoreError, TickReport,
 };
-use stagegate::store::Etcd;
 
 use super::health::{Component, Health};
 use super::publisher::Publisher;
@@ -29,9 +28,10 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(30);
 /// How long the process waits at its end for a metrics server that does not answer.
 const READER_TIMEOUT: Duration = Duration::from_secs(2);
 
-pub(super) fn open(args: &Run, etcd: Etcd) -> Result<(Rollout, Box<dyn LeaderLease>), Failure> {
-    let lead = etcd.leader_lease(args.lease);
-    Ok((open::with_store(etcd, &args.store.access)?, lead))
+pub(super) fn open(args: &Run) -> Result<(Rollout, Box<dyn LeaderLease>), Failure> {
+    let access = &args.store.access;
+    let (store, lead) = access.store.open_to_lead(args.lease)?;
+    Ok((open::with_store(store, access)?, lead))
 }
 
 pub(super) fn run(

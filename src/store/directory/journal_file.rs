@@ -1,0 +1,297 @@
+//! The journal's file, which several processes read and append to.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::cursor::Cursor;
+use crate::background::Signal;
+use crate::clock::monotonic;
+use crate::rollout::Hash;
+use crate::store::{File, Files};
+
+/// The journal of a directory, opened by this process.
+///
+/// A process holds the exclusive lock for one append, and the shared lock while it looks for the end of the journal. So
+/// no reader sees a line before it is durable.
+#[derive(Debug)]
+pub(super) struct JournalFile {
+    path: PathBuf,
+    pub(super) file: Box<dyn File>,
+    /// The handle that is locked. `None` for a reader that found no file to lock.
+    lock: Option<Box<dyn File>>,
+    /// Device and inode.
+    id: (u64, u64),
+    known: Known,
+    /// Whether a failed append may have left bytes that could not be removed. The lock is then kept, because no other
+    /// process may read or continue an unacknowledged line.
+    has_leftover: bool,
+}
+
+/// The part of the journal that this process has read or written. Any later content must begin with it.
+#[derive(Debug)]
+struct Known {
+    end: Cursor,
+    /// The hash of the last bytes before `end`. They have the hash of the last line, and so stand for all lines.
+    last: Hash,
+}
+
+/// The file to lock. A separate file could be removed while a process holds it, and then two processes would write.
+/// Other systems prevent reading a locked file, so they lock a separate one.
+pub(super) const LOCK: &str = if cfg!(unix) { super::JOURNAL } else { "lock" };
+
+/// How many bytes `Known::last` is the hash of: more than the hash at the end of a line.
+const LAST_BYTES: u64 = 80;
+
+/// How long an append waits for the lock. Another append takes milliseconds, unless its disk or its process stands
+/// still.
+const WRITE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a reader waits for the lock. Then it reads the whole lines that are there.
+const READ_PATIENCE: Duration = Duration::from_millis(100);
+
+/// The longest pause between two attempts to lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(4);
+
+/// What an append found under the lock.
+pub(super) enum Appended {
+    Done,
+    /// The next line has this number.
+    Conflict(u64),
+    /// The journal ends with an incomplete line, because a process died during an append.
+    Torn,
+}
+
+impl JournalFile {
+    /// `file` and `lock` are separate handles.
+    pub(super) fn new(
+        path: PathBuf,
+        mut file: Box<dyn File>,
+        lock: Option<Box<dyn File>>,
+    ) -> io::Result<JournalFile> {
+        let id = file.id()?;
+        let known = Known { end: Cursor::default(), last: Hash::of(&[]) };
+        Ok(JournalFile { path, file, lock, id, known, has_leftover: false })
+    }
+
+    /// Returns the end of what this process has read or written.
+    pub(super) fn known_end(&self) -> Cursor {
+        self.known.end
+    }
+
+    /// Fails where two handles can lock the same file, as on some network file systems.
+    pub(super) fn check_locks(&mut self) -> io::Result<()> {
+        let Some(lock) = self.lock.as_mut().filter(|_| LOCK == super::JOURNAL) else {
+            return Ok(());
+        };
+        if !lock.try_lock()? {
+            return Ok(());
+        }
+        let is_broken = self.file.try_lock()?;
+        if is_broken {
+            self.file.unlock()?;
+        }
+        lock.unlock()?;
+        match is_broken {
+            true => Err(io::Error::other(
+                "locks do not work on this file system, so processes could overwrite each other's records: choose a \
+                 directory on a local disk",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// Runs an action under the exclusive lock.
+    pub(super) fn locked<T>(
+        &mut self,
+        files: &mut dyn Files,
+        action: impl FnOnce(&mut JournalFile, &mut dyn Files) -> io::Result<T>,
+    ) -> io::Result<T> {
+        if !self.has_leftover && !lock(&mut self.lock, WRITE_PATIENCE, |file| file.try_lock())? {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let done = self.check(files).and_then(|()| action(self, files));
+        self.unlock();
+        done
+    }
+
+    fn unlock(&mut self) {
+        if !self.has_leftover
+            && let Some(lock) = &mut self.lock
+        {
+            // If this fails, closing the file releases the lock.
+            let _ = lock.unlock();
+        }
+    }
+
+    /// Reads the next lines from this line on. `cursor` is the end of an earlier read.
+    pub(super) fn read(
+        &mut self,
+        files: &mut dyn Files,
+        cursor: &mut Cursor,
+        from: u64,
+    ) -> io::Result<Vec<u8>> {
+        let is_locked = self.has_leftover
+            || lock(&mut self.lock, READ_PATIENCE, |file| file.try_lock_shared())?;
+        let size = self.check(files).and_then(|()| self.file.size());
+        if is_locked {
+            self.unlock();
+        }
+        let end = if self.has_leftover { self.known.end.offset } else { size? };
+        if end > self.known.end.offset {
+            // The process that wrote a line may have died before it synced the line.
+            self.file.sync()?;
+        }
+        let lines = cursor.read_from(from, &mut *self.file, end)?;
+        self.know(*cursor)?;
+        Ok(lines)
+    }
+
+    /// Reads to the end, to know how many lines there are.
+    pub(super) fn read_to_end(&mut self, files: &mut dyn Files) -> io::Result<()> {
+        let mut cursor = self.known.end;
+        while !self.read(files, &mut cursor, self.known.end.lines + 1)?.is_empty() {}
+        Ok(())
+    }
+
+    fn know(&mut self, end: Cursor) -> io::Result<()> {
+        if end.offset > self.known.end.offset {
+            self.known = Known { end, last: self.hash_before(end)? };
+        }
+        Ok(())
+    }
+
+    fn hash_before(&mut self, end: Cursor) -> io::Result<Hash> {
+        let begin = end.offset.saturating_sub(LAST_BYTES);
+        Ok(Hash::of(&self.file.read_at(begin, end.offset - begin)?))
+    }
+
+    /// Checks that the file still has its name and begins with the known part.
+    fn check(&mut self, files: &mut dyn Files) -> io::Result<()> {
+        if files.id(&self.path)? != self.id {
+            let replaced = "the journal was replaced by another file: restart this process";
+            return Err(io::Error::other(replaced));
+        }
+        let end = self.known.end;
+        let size = self.file.size()?;
+        let is_same = size >= end.offset && self.hash_before(end)? == self.known.last;
+        if is_same {
+            return Ok(());
+        }
+        let path = self.path.display();
+        let found = match end.offset {
+            known if size < known => format!("`{path}` was shortened from {known} to {size} bytes"),
+            _ => format!("line {} of `{path}` was changed", end.lines),
+        };
+        let found = format!(
+            "{found}. Nothing was written. Run `stagegate verify`, and restart this process to continue from the \
+             journal as it is now"
+        );
+        Err(io::Error::new(io::ErrorKind::InvalidData, found))
+    }
+
+    /// Appends a line and syncs it, unless another process has appended. The lock is held.
+    pub(super) fn append(
+        &mut self,
+        files: &mut dyn Files,
+        number: u64,
+        line: &[u8],
+        is_repetition: bool,
+    ) -> io::Result<Appended> {
+        self.remove_leftover()?;
+        let (mut end, size) = (self.known.end, self.file.size()?);
+        end.skip_to(&mut *self.file, size)?;
+        self.know(end)?;
+        if size > end.offset {
+            return Ok(Appended::Torn);
+        }
+        if is_repetition && number == end.lines && self.ends_with(line)? {
+            return Ok(Appended::Done);
+        }
+        if number != end.lines + 1 {
+            return Ok(Appended::Conflict(end.lines + 1));
+        }
+        self.has_leftover = true;
+        // If the file was moved or replaced meanwhile, the next process that opens the store would not find the line.
+        if let Err(error) = self.write(line).and_then(|()| self.check(files)) {
+            // The line was not acknowledged, so no reader may find it. Remove it if the disk still works.
+            let _ = self.remove_leftover();
+            return Err(error);
+        }
+        self.has_leftover = false;
+        self.know(Cursor { lines: number, offset: end.offset + line.len() as u64 })?;
+        Ok(Appended::Done)
+    }
+
+    fn ends_with(&mut self, line: &[u8]) -> io::Result<bool> {
+        let (end, len) = (self.known.end.offset, line.len() as u64);
+        let Some(before) = end.checked_sub(len + 1) else {
+            return Ok(end == len && self.file.read_at(0, len)? == line);
+        };
+        // Include the line end before it.
+        let last = self.file.read_at(before, len + 1)?;
+        Ok(last.strip_prefix(b"\n") == Some(line))
+    }
+
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        self.file.write_at(self.known.end.offset, line)?;
+        self.file.sync()
+    }
+
+    /// Removes the bytes that a failed append may have left.
+    ///
+    /// After a failed sync, the content of the disk is unknown, and a second sync may succeed without writing the data.
+    fn remove_leftover(&mut self) -> io::Result<()> {
+        if self.has_leftover {
+            self.file.truncate(self.known.end.offset)?;
+            self.file.sync()?;
+            self.has_leftover = false;
+        }
+        Ok(())
+    }
+}
+
+/// Tries once more to remove an unacknowledged line.
+impl Drop for JournalFile {
+    fn drop(&mut self) {
+        if self.has_leftover {
+            let _ = self.remove_leftover();
+            self.has_leftover = false;
+            self.unlock();
+        }
+    }
+}
+
+/// Tries to lock the file for a time. Returns whether it is locked. Without a file, it is not.
+fn lock(
+    file: &mut Option<Box<dyn File>>,
+    patience: Duration,
+    try_lock: impl Fn(&mut dyn File) -> io::Result<bool>,
+) -> io::Result<bool> {
+    let Some(file) = file else { return Ok(false) };
+    let (begun, mut pause) = (monotonic(), Duration::from_micros(50));
+    while !try_lock(&mut **file)? {
+        if monotonic().saturating_sub(begun) >= patience {
+            return Ok(false);
+        }
+        let _ = Signal::default().wait(pause);
+        pause = (pause * 2).min(LOCK_PAUSE);
+    }
+    Ok(true)
+}
+
+/// Opens the handle to lock, for a store in this directory.
+pub(super) fn open_lock(
+    files: &mut dyn Files,
+    directory: &Path,
+    read_only: bool,
+) -> io::Result<Option<Box<dyn File>>> {
+    let path = directory.join(LOCK);
+    if !read_only {
+        return files.open(&path, true).map(Some);
+    }
+    match files.open_to_read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
+    }
+}
