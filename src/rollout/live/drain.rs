@@ -104,7 +104,7 @@ impl Shared {
     }
 
     /// Returns the header of the fact's record and the alerts to send, or `None` if the flag is gone or already low
-    /// enough, or if its open incident has the same report.
+    /// enough.
     fn header_and_alerts<'p>(
         &self,
         pending: &'p PendingRollback,
@@ -114,20 +114,13 @@ impl Shared {
         let (plan, state) = live.flag(&pending.flag).ok()?;
         let (from, document) = (state.stage, live.state.document);
         let (by, flag) = (&*pending.by, Some(&*pending.flag));
-        let is_low = !machine::is_below(&plan, pending.to, from);
-        if let Fact::Reported { kind, note } = fact
-            && is_low
-            && machine::is_repeated_report(state, by, kind, note.as_deref())
-        {
-            return None;
-        }
         let Fact::RolledBack { cause, .. } = fact else {
             return Some((
                 RecordHeader { by, flag, from: Some(from), to: Some(from), document },
                 vec![],
             ));
         };
-        if is_low {
+        if !machine::is_below(&plan, pending.to, from) {
             return None;
         }
         let moment = self.moment();
