@@ -155,7 +155,8 @@ fn three_processes_write_one_journal_and_lose_nothing() {
         count(|fact| matches!(fact, Fact::Promoted { .. })),
         count(|fact| matches!(fact, Fact::RolledBack { .. })),
     );
-    assert!(up > 10 && back > 5, "{up} up, {back} back");
+    // How many of the racing promotions succeed varies a lot with the load of the machine.
+    assert!(up >= 3 && back >= 2, "{up} up, {back} back");
     assert_eq!(serving(&rollout, "a"), "off");
     println!(
         "{} records of 6 operators in 3 processes, {} acknowledged and all there: {up} up, {back} back",
