@@ -1,5 +1,5 @@
-//! Three processes of one machine share a directory: a service that serves the flag, a controller that rolls it back when
-//! a metric is bad, and an operator who promotes it. Each prints what it sees.
+//! Three processes of one machine share a directory. A service serves the flag, an operator promotes it, and a controller
+//! rolls it back when a metric is bad. Each prints what it sees.
 //!
 //! ```sh
 //! cargo run --release --example shared_directory --features rollout
@@ -37,50 +37,47 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-fn open(store: &Path) -> Result<Rollout, Box<dyn Error>> {
-    Ok(Rollout::open(Directory::open(store)?, SystemClock::new())?)
-}
-
-/// The service. It follows the directory and prints how many users have the flag whenever the number changes.
-fn serve(store: &Path) -> Result<(), Box<dyn Error>> {
-    let rollout = open(store)?;
-    let gate = rollout.gate().clone();
+/// Calls `act` now and after each change of the directory.
+fn follow(
+    store: &Path,
+    mut act: impl FnMut(&Rollout) -> Result<(), Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    let rollout = Rollout::open(Directory::open(store)?, SystemClock::new())?;
     let (changed, changes) = mpsc::channel();
     let _follower = Controller::following(&rollout, Duration::from_secs(5), move |_| {
         let _ = changed.send(());
     })?;
+    changes.into_iter().try_for_each(|()| act(&rollout))
+}
+
+/// The service. It prints how many users have the flag whenever the number changes.
+fn serve(store: &Path) -> Result<(), Box<dyn Error>> {
     let mut last = None;
-    while changes.recv().is_ok() {
-        let on = (0..1_000).filter(|user| gate.is_enabled(*user, FLAG)).count();
+    follow(store, |rollout| {
+        let on = (0..1_000).filter(|user| rollout.gate().is_enabled(*user, FLAG)).count();
         if last.replace(on) != Some(on) {
             println!("service, process {}: {on} of 1000 users have it", process::id());
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// The controller. It records 3 complaints at `pilot` and 30 at `ga`, which is too many.
 fn control(store: &Path) -> Result<(), Box<dyn Error>> {
-    let rollout = open(store)?;
-    let (changed, changes) = mpsc::channel();
-    let _follower = Controller::following(&rollout, Duration::from_secs(5), move |_| {
-        let _ = changed.send(());
-    })?;
-    while changes.recv().is_ok() {
+    follow(store, |rollout| {
         let complaints = match &*rollout.report(FLAG)?.state.stage {
             "pilot" => 3,
             "ga" => 30,
-            _ => continue,
+            _ => return Ok(()),
         };
-        let (metric, reading) =
-            ("complaints".to_owned(), Reading::Value(Quantity::Count(complaints)));
+        let reading = Reading::Value(Quantity::Count(complaints));
+        let metric = "complaints".to_owned();
         let event = Event::Measure { metric, reading, control: None, samples: None };
-        let outcome = rollout.by("controller").act(FLAG, &event)?;
-        for record in &outcome.records {
+        for record in rollout.by("controller").act(FLAG, &event)?.records {
             println!("controller, process {}: recorded {}", process::id(), record.fact);
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// The operator, who starts the other processes, promotes twice, and prints the journal.

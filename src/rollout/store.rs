@@ -53,7 +53,7 @@ pub trait Store: Send + fmt::Debug {
     /// [`StoreError`] if there is no such document, or it cannot be read.
     fn document(&mut self, hash: &str) -> Result<Vec<u8>, StoreError>;
 
-    /// Returns notices for people about repairs on opening, such as a line that a crash had cut off.
+    /// Returns notices for people about repairs since the store was opened, such as a line that a crash had cut off.
     fn notices(&self) -> Vec<String> {
         Vec::new()
     }

@@ -19,7 +19,7 @@ const PATH: &str = "STAGEGATE_CRASH_PATH";
 const AT: &str = "STAGEGATE_CRASH_AT";
 
 /// Files that kill the process at a given point. Each operation has a point before and a point after it.
-/// A write has a third point, when half of it is written.
+/// A write also has one after half of its bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Deadly {
     system: SystemFiles,

@@ -28,6 +28,8 @@ struct Content {
     fault: Option<(usize, Fault)>,
     /// A description of each operation.
     log: Vec<String>,
+    /// The journal that another process leaves when it unlocks. It unlocks when somebody waits for the lock.
+    journal_after_unlock: Option<Vec<u8>>,
     /// Whether every handle can lock a file, as on some network file systems.
     has_broken_locks: bool,
 }
@@ -93,6 +95,16 @@ impl Disk {
     /// Lets every handle lock a file that another handle has locked.
     pub(crate) fn break_locks(&self) {
         self.with(|disk| disk.has_broken_locks = true);
+    }
+
+    /// Locks the journal for another process. When somebody waits for the lock, that process changes the journal to
+    /// `bytes` and unlocks.
+    pub(crate) fn lock_until_somebody_waits(&self, bytes: &[u8]) {
+        self.with(|disk| {
+            let inode = disk.names[Path::new(JOURNAL)];
+            disk.inodes[inode].locked = true;
+            disk.journal_after_unlock = Some(bytes.to_vec());
+        });
     }
 
     pub(crate) fn operations(&self) -> usize {
@@ -349,6 +361,9 @@ impl File for Open {
             let inode = &mut disk.inodes[self.inode];
             self.holds |= !inode.locked || disk.has_broken_locks;
             inode.locked = true;
+            if let Some(bytes) = disk.journal_after_unlock.take_if(|_| !self.holds) {
+                *inode = Inode { now: bytes.clone(), durable: bytes, ..Inode::default() };
+            }
             Ok(self.holds)
         })
     }

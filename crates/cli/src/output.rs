@@ -44,18 +44,13 @@ impl Output {
         self.text(&json(verb, result)?)
     }
 
-    /// Writes a result piece by piece, so that the whole of it is never in memory.
+    /// Writes a result in pieces, so that a long one needs little memory.
     pub(crate) fn stream(
         &self,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Failure> {
         match &self.file {
-            Some(file) => {
-                let failed = |error: io::Error| cannot_write(file, &error);
-                let written = write_temporary(file, write).map_err(failed)?;
-                written.persist(file).map_err(|error| failed(error.error))?;
-                Ok(())
-            }
+            Some(file) => replace_with(file, write),
             None => {
                 let mut stdout = BufWriter::new(io::stdout().lock());
                 or_closed_pipe(write(&mut stdout).and_then(|()| stdout.flush()))
@@ -98,8 +93,15 @@ fn or_closed_pipe(written: io::Result<()>) -> Result<(), Failure> {
 
 /// Replaces a file in one step, or leaves it unchanged.
 pub(crate) fn replace(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    replace_with(file, |file| file.write_all(bytes))
+}
+
+fn replace_with(
+    file: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failure> {
     let failed = |error: io::Error| cannot_write(file, &error);
-    let written = write_temporary(file, |file| file.write_all(bytes)).map_err(failed)?;
+    let written = write_temporary(file, write).map_err(failed)?;
     written.persist(file).map_err(|error| failed(error.error))?;
     Ok(())
 }

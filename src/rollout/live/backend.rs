@@ -186,6 +186,7 @@ impl Shared {
         let mut live = self.lock_live();
         live.incoming_plan = None;
         live.failures.note_written(&written);
+        live.store_notices = backend.store.notices();
         let record = written?;
         live.state.apply(&record, plan).map_err(|what| backend.contradiction(&record, &what))?;
         live.apply_to_gate(&self.gate, &record);

@@ -39,6 +39,8 @@ pub(super) struct LiveState {
     pub(super) intents_error: Option<String>,
     /// When this process knew which records.
     pub(super) reads: JournalReads,
+    /// The store's notices after the last write.
+    pub(super) store_notices: Vec<String>,
 }
 
 /// A decision. A rollback is already in force.
@@ -97,6 +99,7 @@ impl LiveState {
             saved_intents: None,
             intents_error: None,
             reads: JournalReads::default(),
+            store_notices: Vec::new(),
         }
     }
 

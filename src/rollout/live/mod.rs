@@ -99,6 +99,7 @@ struct Shared {
     gate: Gate,
     clock: Box<dyn Clock>,
     label: String,
+    /// Notices about the file of intents, from its opening.
     notices: Vec<String>,
     live: Mutex<LiveState>,
     backend: Mutex<Backend>,

@@ -89,15 +89,15 @@ fn assemble(
     found: Option<(&Path, LoadedIntents)>,
     first: Hash,
 ) -> Rollout {
-    let mut notices = backend.store.notices();
-    let (mut intents, mut pending) = (None, Vec::new());
+    let (mut intents, mut pending, mut notices) = (None, Vec::new(), Vec::new());
     if let Some((path, found)) = found {
         let (file, restored, problems) =
             Intents::open(path, found, first, &truncate_moment(&clock.now()));
-        (intents, pending) = (file, restored);
-        notices.extend(problems);
+        (intents, pending, notices) = (file, restored, problems);
     }
-    Rollout::assemble(backend, clock, LiveState::new(state, pending), intents, notices)
+    let mut live = LiveState::new(state, pending);
+    live.store_notices = backend.store.notices();
+    Rollout::assemble(backend, clock, live, intents, notices)
 }
 
 /// Parses a plan, and packs its document with all files that it names, as a store keeps it.

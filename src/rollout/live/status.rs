@@ -67,7 +67,7 @@ pub struct RolloutStatus {
     pub now: Stamp,
     /// The time since the last record, by the wall clock. `None` if the record is more than a minute ahead.
     pub age: Option<Duration>,
-    /// Notices for people: repairs on opening the store, and problems with the file of
+    /// Notices for people: repairs of the store, and problems with the file of
     /// [intents](super::RolloutOptions::keep_intents_in).
     pub notices: Vec<String>,
     /// The store's last failure, while it lasts.
@@ -124,7 +124,7 @@ impl Shared {
     pub(super) fn status(&self) -> RolloutStatus {
         let moment = self.moment();
         // Copy the state, so that the slow part below does not hold the lock.
-        let (state, reads, unrecorded, last_error, intents_error) = {
+        let (state, reads, unrecorded, last_error, mut notices, intents_error) = {
             let mut live = self.lock_live();
             live.collect_gate_calls(&self.gate, &moment);
             let mut unrecorded: Vec<Box<str>> = Vec::new();
@@ -136,8 +136,10 @@ impl Shared {
             live.note_time(&moment);
             let (last_error, intents_error) =
                 (live.failures.last().cloned(), live.intents_error.clone());
-            (live.state.clone(), live.reads.clone(), unrecorded, last_error, intents_error)
+            let (state, reads) = (live.state.clone(), live.reads.clone());
+            (state, reads, unrecorded, last_error, live.store_notices.clone(), intents_error)
         };
+        notices.extend(self.notices.iter().cloned().chain(intents_error));
         let stamp = state.uptimes.stamp(&moment, &reads);
         let now = Now { stamp, uptimes: Some(&state.uptimes), reads: reads.of_run_at(&moment) };
         let flags = state.flags().iter().filter_map(|(key, _)| self.report_of(&state, key, now));
@@ -149,7 +151,7 @@ impl Shared {
             version: self.gate.version(),
             now: stamp,
             age: state.written_at.and_then(|written| wall_age(stamp.at, written)),
-            notices: self.notices.iter().cloned().chain(intents_error).collect(),
+            notices,
             last_error,
             unrecorded,
             flags: flags.collect(),

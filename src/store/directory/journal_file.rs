@@ -74,7 +74,7 @@ impl JournalFile {
         Ok(JournalFile { path, file, lock, id, known, has_leftover: false })
     }
 
-    /// Returns the end of what this process has read or written.
+    /// Returns the end of the known part.
     pub(super) fn known_end(&self) -> Cursor {
         self.known.end
     }

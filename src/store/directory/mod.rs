@@ -199,6 +199,24 @@ impl Directory {
     /// # Errors
     ///
     /// Returns a [`StoreError`] if the store is read-only, or the file `leader` cannot be opened.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::rollout::LeaderLease;
+    /// use stagegate::store::Directory;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("stagegate-lead-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&path);
+    /// let mut one = Directory::create(&path)?.leader_lease()?;
+    /// let mut other = Directory::open(&path)?.leader_lease()?;
+    /// assert!(one.acquire()?.is_some());
+    /// assert!(other.acquire()?.is_none());
+    /// one.release();
+    /// assert!(other.acquire()?.is_some());
+    /// # std::fs::remove_dir_all(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn leader_lease(&mut self) -> Result<Box<dyn LeaderLease>, StoreError> {
         self.check_writable()?;
         let file = self.files.open(&self.path.join("leader"), true);

@@ -32,7 +32,7 @@ struct State {
     last_results: BTreeMap<Component, Option<String>>,
     /// The time of the last tick or read, by [`monotonic`].
     last_activity: Option<Duration>,
-    /// The end of this process's lead, by [`monotonic`].
+    /// The end of this process's lead, by [`monotonic`]. `None` before the first attempt to lead.
     leads_until: Option<Duration>,
 }
 
