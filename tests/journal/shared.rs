@@ -10,10 +10,10 @@ use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use stagegate::rollout::{Hash, Journal, Rollout, Store, StoreError};
-use stagegate::store::Directory;
+use stagegate::store::{Directory, Files};
 
 use super::crash::{Deadly, place};
-use super::disk::Disk;
+use super::disk::{Disk, Fault, JOURNAL};
 use super::story::{begin, clock};
 
 /// A store that this process has open, in a temporary directory.
@@ -134,6 +134,27 @@ fn a_line_is_not_shown_while_its_writer_holds_the_lock() {
     disk.set_journal(&other.journal());
     assert_eq!(rollout.refresh().unwrap().len(), 1);
     assert!(rollout.gate().is_enabled("ana", "search"));
+}
+
+/// On a dead disk, the bytes of a failed write cannot be removed. Another process must not continue them.
+#[test]
+fn a_line_that_can_neither_be_acknowledged_nor_removed_keeps_the_journal_locked() {
+    let disk = Disk::new();
+    let rollout = begin(disk.create().unwrap(), &clock()).unwrap();
+    let is_free = || {
+        let mut handle = disk.clone().open_to_read(Path::new(JOURNAL)).unwrap();
+        handle.try_lock().unwrap()
+    };
+    assert!(is_free());
+    // The write succeeds, and the sync fails.
+    disk.fail(2, Fault::Forever);
+    rollout.by("ana").promote("search").unwrap_err();
+    assert!(!is_free());
+    disk.repair();
+    rollout.by("ana").promote("search").unwrap();
+    assert!(is_free());
+    assert_eq!(disk.journal(), disk.durable_journal());
+    assert_eq!(rollout.status().head.0, 2);
 }
 
 #[test]

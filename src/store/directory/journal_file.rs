@@ -175,12 +175,10 @@ impl JournalFile {
             return Err(io::Error::other(replaced));
         }
         let end = self.known.end;
-        let size = self.file.size()?;
-        let is_same = size >= end.offset && self.hash_before(end)? == self.known.last;
-        if is_same {
+        if self.hash_before(end)? == self.known.last {
             return Ok(());
         }
-        let path = self.path.display();
+        let (path, size) = (self.path.display(), self.file.size()?);
         let found = match end.offset {
             known if size < known => format!("`{path}` was shortened from {known} to {size} bytes"),
             _ => format!("line {} of `{path}` was changed", end.lines),
