@@ -36,7 +36,7 @@ use watcher::DirectoryWatcher;
 ///
 /// Any number of processes may open a directory and act. A process locks the journal for one append only. It first
 /// checks that the journal is the file that it has read, with the same content, and that no other process has appended.
-/// With [`Controller::following`](crate::rollout::Controller::following), the others serve a change within 50 ms.
+/// With [`Controller::following`](crate::rollout::Controller::following), the others serve a change about 20 ms later.
 ///
 /// The processes run on one machine, because locks on network file systems are not reliable. Opening fails where two
 /// handles of one process can lock the same file.
