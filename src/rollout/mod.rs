@@ -13,6 +13,7 @@ mod uptime_history;
 
 pub use error::RolloutError;
 pub use journal::record::{Cause, Fact, FlagChange, InitialStage, Record};
+pub use journal::saved_state::SavedState;
 pub use journal::{Damage, Hash, Journal};
 pub(crate) use journal::{MAX_LINE_BYTES, lines};
 #[cfg(feature = "guard")]

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use jiff::Timestamp;
+use serde_derive::{Deserialize, Serialize};
+
 use super::uptime_history::{UptimeHistory, UptimeReading};
 
 /// Maximum difference between the wall clocks of two machines. A moment up to this far ahead counts as now. The age of
@@ -12,7 +15,8 @@ pub(crate) const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 ///
 /// Two stamps of one run of a machine determine the elapsed time between them. For stamps of different runs, [`Now`]
 /// uses the readings of every machine in the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "SavedStamp", into = "SavedStamp")]
 #[non_exhaustive]
 pub struct Stamp {
     /// The date and time by the wall clock: for people, calendars and dates.
@@ -52,6 +56,26 @@ pub struct Now<'t> {
     pub(super) uptimes: Option<&'t UptimeHistory>,
     /// The moments at which this process read the journal, in this run of the machine.
     pub(super) reads: &'t [UptimeReading],
+}
+
+/// A stamp in a record, with its times in milliseconds: `at` since 1970, `time`, `run`, `uptime`, `record`.
+#[derive(Serialize, Deserialize)]
+struct SavedStamp(i64, u64, u32, u64, u64);
+
+impl From<Stamp> for SavedStamp {
+    fn from(stamp: Stamp) -> SavedStamp {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let at = Timestamp::try_from(stamp.at).unwrap_or(Timestamp::MAX).as_millisecond();
+        SavedStamp(at, millis(stamp.time), stamp.run, millis(stamp.uptime), stamp.record)
+    }
+}
+
+impl From<SavedStamp> for Stamp {
+    fn from(SavedStamp(at, time, run, uptime, record): SavedStamp) -> Stamp {
+        let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX).into();
+        let (time, uptime) = (Duration::from_millis(time), Duration::from_millis(uptime));
+        Stamp { at, time, run, uptime, record }
+    }
 }
 
 impl Stamp {

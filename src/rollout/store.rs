@@ -7,7 +7,9 @@ use thiserror::Error;
 
 /// The storage of a rollout's documents and journal.
 ///
-/// The journal is an append-only list of lines. Documents are stored under the hash of their content.
+/// The journal is an append-only list of lines, cut into segments. A rollout opens from the first line of the last
+/// segment, so earlier segments can be removed. Documents are stored under the hash of their content.
+///
 /// [`Directory`](crate::store::Directory) and [`Memory`](crate::store::Memory) are stores. For your own, run
 /// [`conformance::check`](crate::store::conformance::check).
 ///
@@ -17,14 +19,15 @@ use thiserror::Error;
 /// [`append`](Store::append) decides between them. Of two records with the same number, one is refused as a conflict.
 /// That rollout reads the new records and decides again.
 pub trait Store: Send + fmt::Debug {
-    /// Returns lines of the journal with their line ends, from this number on. The first line has number 1.
+    /// Returns lines of the journal with their line ends, from this number on. The first line has number 1. Lines that
+    /// were [removed](Store::remove_segments_before) are missing.
     ///
     /// May return only some of the lines, but at least one if there is one. The rollout calls again for the rest, until
     /// the result is empty.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if the journal cannot be read.
+    /// [`StoreError`] if the journal cannot be read, or the line was removed.
     fn read(&mut self, from: u64) -> Result<Vec<u8>, StoreError>;
 
     /// Appends a line, given with its line end, under the next number. The line is durable when this returns.
@@ -37,6 +40,40 @@ pub trait Store: Send + fmt::Debug {
     /// [`StoreError`]. It is a conflict if another line has this number. After any other error, the line may or may not
     /// be there. A later `append` of the same number replaces it or conflicts with it.
     fn append(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError>;
+
+    /// Returns the number of the first line of the segment that holds this line.
+    ///
+    /// A line beyond the last one is in the last segment. If the line's segment was removed, returns the first line that
+    /// is left. Without this method, the journal is one segment.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the segments are unknown.
+    fn segment_of(&mut self, number: u64) -> Result<u64, StoreError> {
+        let _ = number;
+        Ok(1)
+    }
+
+    /// Appends a line, as [`append`](Store::append) does, and begins a segment with it. An empty store takes any number.
+    ///
+    /// Without this method, the line is appended like any other. A rollout still opens from it.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Store::append).
+    fn begin_segment(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
+        self.append(number, line)
+    }
+
+    /// Removes the segments before this line, which must be the first of a segment. Documents stay.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the line is not the first of a segment, or removing fails.
+    fn remove_segments_before(&mut self, number: u64) -> Result<(), StoreError> {
+        let _ = number;
+        Err(StoreError::refused("this store cannot remove segments of its journal"))
+    }
 
     /// Stores a document under the hash of its content. The document is durable when this returns. Storing it again
     /// changes nothing.
@@ -101,6 +138,18 @@ impl Store for Box<dyn Store> {
 
     fn append(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
         (**self).append(number, line)
+    }
+
+    fn segment_of(&mut self, number: u64) -> Result<u64, StoreError> {
+        (**self).segment_of(number)
+    }
+
+    fn begin_segment(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
+        (**self).begin_segment(number, line)
+    }
+
+    fn remove_segments_before(&mut self, number: u64) -> Result<(), StoreError> {
+        (**self).remove_segments_before(number)
     }
 
     fn keep(&mut self, hash: &str, document: &[u8]) -> Result<(), StoreError> {

@@ -13,7 +13,10 @@
 
 use std::time::Duration;
 
+use serde_derive::{Deserialize, Serialize};
+
 use super::Stamp;
+use super::journal::names;
 use crate::clock::{Boot, Moment};
 
 /// Maximum number of rows, and of a process's own reads. Any number of machines may write to a journal.
@@ -23,15 +26,18 @@ const MAX_ROWS: usize = 128;
 const OWN_READS: u32 = u32::MAX;
 
 /// An uptime, and the number of the journal's last record at that time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UptimeReading {
     pub(super) record: u64,
+    #[serde(with = "names::millis")]
     pub(super) uptime: Duration,
 }
 
 /// Consecutive records that one run of a machine wrote. The first and the last reading suffice.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Row {
+    #[serde(with = "names::boot")]
     boot: Boot,
     run: u32,
     first: UptimeReading,
@@ -39,7 +45,8 @@ struct Row {
 }
 
 /// The uptime readings of a journal. Every process that reads the journal comes to the same history.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct UptimeHistory {
     /// In order of their records.
     rows: Vec<Row>,

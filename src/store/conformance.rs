@@ -12,6 +12,7 @@ use crate::rollout::{Hash, Store, StoreError, lines};
 /// * the answers of an empty store;
 /// * that lines are returned unchanged and in order, from any number on;
 /// * that each number is used once, by either handle, and none is skipped;
+/// * that segments begin and end where they should, and that earlier ones can be removed, if the store has segments;
 /// * that a line may be appended once more after its answer was lost;
 /// * that documents of several MiB are returned unchanged;
 /// * that each handle sees the writes of the other.
@@ -89,7 +90,88 @@ fn journal(store: &mut dyn Store, other: &mut dyn Store) -> Result<(), String> {
         }
     }
     expect_lines("in the end", &all(store, 1)?, &written)?;
-    expect_lines("in the end, by the other handle", &all(other, 1)?, &written)
+    expect_lines("in the end, by the other handle", &all(other, 1)?, &written)?;
+    segments(store, other, written)
+}
+
+fn segments(
+    store: &mut dyn Store,
+    other: &mut dyn Store,
+    mut written: Vec<Vec<u8>>,
+) -> Result<(), String> {
+    let first = written.len() as u64 + 1;
+    // A store without segments stays in one piece.
+    expect_segment("before a segment began", store, u64::MAX, 1)?;
+    let late = store.begin_segment(first - 1, b"{\"n\":\"late\"}\n");
+    expect_conflict("a segment that begins with a number that is taken", late)?;
+    for begin in [first, first + 10] {
+        expect_ok("the first line of a segment", store.begin_segment(begin, &line(begin)))?;
+        written.push(line(begin));
+        for number in begin + 1..begin + 10 {
+            expect_ok("a line of a segment", store.append(number, &line(number)))?;
+            written.push(line(number));
+        }
+        let again = store.append(begin + 9, &line(begin + 9));
+        expect_ok("the same line of a segment once more", again)?;
+    }
+    expect_lines("all segments", &all(store, 1)?, &written)?;
+    expect_lines("all segments by the other handle", &all(other, 1)?, &written)?;
+    let last = store.segment_of(u64::MAX).map_err(|error| format!("the last segment: {error}"))?;
+    if last == 1 {
+        // The store keeps its journal in one piece.
+        return Ok(());
+    }
+    expect_segments(store, first, first + 10)?;
+    expect_segments(other, first, first + 10)?;
+    expect_error("removing lines in a segment", store.remove_segments_before(first + 1))?;
+    expect_ok("removing the first segment", store.remove_segments_before(first))?;
+    let kept = written.get(usize::try_from(first).unwrap_or_default() - 1..).unwrap_or_default();
+    expect_removed(store, first, kept)?;
+    expect_removed(other, first, kept)?;
+    expect_ok("a line after a removal", store.append(first + 20, &line(first + 20)))?;
+    expect_lines("the other handle after a removal", &all(other, first + 20)?, &[line(first + 20)])
+}
+
+/// Checks which of three segments each line is in.
+fn expect_segments(handle: &mut dyn Store, second: u64, third: u64) -> Result<(), String> {
+    for (number, begin) in [
+        (0, 1),
+        (1, 1),
+        (second - 1, 1),
+        (second, second),
+        (third - 1, second),
+        (third, third),
+        (u64::MAX, third),
+    ] {
+        expect_segment("of three segments", handle, number, begin)?;
+    }
+    Ok(())
+}
+
+/// Checks that only the lines from `first` on are left.
+fn expect_removed(handle: &mut dyn Store, first: u64, kept: &[Vec<u8>]) -> Result<(), String> {
+    expect_segment("after the first was removed", handle, 1, first)?;
+    expect_lines("after the first segment was removed", &all(handle, first)?, kept)?;
+    match handle.read(1) {
+        Err(error) if error.is_missing() => Ok(()),
+        Err(error) => Err(format!("a removed line is not reported as missing: {error}")),
+        Ok(_) => Err("a removed line was read".to_owned()),
+    }
+}
+
+fn expect_segment(
+    what: &str,
+    handle: &mut dyn Store,
+    number: u64,
+    begin: u64,
+) -> Result<(), String> {
+    match handle.segment_of(number) {
+        Ok(found) if found == begin => Ok(()),
+        Ok(found) => {
+            Err(format!("{what}: the segment of line {number} begins with {found}, not {begin}"))
+        }
+        Err(error) => Err(format!("{what}: the segment of line {number}: {error}")),
+    }
 }
 
 fn documents(store: &mut dyn Store, other: &mut dyn Store) -> Result<(), String> {

@@ -1,5 +1,6 @@
 //! The file operations of a [`Directory`](super::Directory), which tests can replace.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -59,6 +60,23 @@ pub trait Files: Send + fmt::Debug {
     ///
     /// Returns the error of the operating system.
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the operating system.
+    fn remove(&mut self, path: &Path) -> io::Result<()>;
+
+    /// Returns the names of the files in a directory, in any order.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is no directory.
+    fn list(&mut self, path: &Path) -> io::Result<Vec<OsString>>;
+
+    /// Returns another handle on the same files, for another thread.
+    fn another(&self) -> Box<dyn Files>;
 
     /// Syncs a directory, so that its file names survive a power failure.
     ///
@@ -182,6 +200,18 @@ impl Files for SystemFiles {
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
+    }
+
+    fn remove(&mut self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn list(&mut self, path: &Path) -> io::Result<Vec<OsString>> {
+        fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
+    }
+
+    fn another(&self) -> Box<dyn Files> {
+        Box::new(*self)
     }
 
     fn sync_directory(&mut self, path: &Path) -> io::Result<()> {

@@ -1,9 +1,10 @@
 //! A store in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::removed_lines;
 use crate::rollout::{Store, StoreError};
 
 /// A store in memory, for tests. Clones share their content, so another rollout can open the same store.
@@ -33,7 +34,10 @@ pub struct Memory {
 
 #[derive(Default)]
 struct Content {
-    lines: Vec<Vec<u8>>,
+    /// The lines that are left, by their number.
+    lines: BTreeMap<u64, Vec<u8>>,
+    /// The numbers of the lines that begin a later segment.
+    segments: BTreeSet<u64>,
     documents: BTreeMap<String, Vec<u8>>,
 }
 
@@ -42,6 +46,27 @@ impl Memory {
     #[must_use]
     pub fn new() -> Memory {
         Memory::default()
+    }
+
+    fn add(&mut self, number: u64, line: &[u8], begins: bool) -> Result<(), StoreError> {
+        let mut content = self.lock();
+        let last = content.lines.last_key_value();
+        let next = last.map_or(if begins { number } else { 1 }, |(last, _)| last.saturating_add(1));
+        if self.appended == Some(number)
+            && last.is_some_and(|(last, known)| *last == number && known == line)
+        {
+            return Ok(());
+        }
+        if number != next || number == 0 {
+            return Err(StoreError::conflict(format!("the next line is {next}, not {number}")));
+        }
+        content.lines.insert(number, line.to_vec());
+        if begins {
+            content.segments.insert(number);
+        }
+        drop(content);
+        self.appended = Some(number);
+        Ok(())
     }
 
     /// No code panics while it holds the lock, so the content is valid even if the lock is poisoned.
@@ -70,25 +95,34 @@ impl fmt::Debug for Memory {
 
 impl Store for Memory {
     fn read(&mut self, from: u64) -> Result<Vec<u8>, StoreError> {
-        let skipped = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
-        Ok(self.lock().lines.iter().skip(skipped).flatten().copied().collect())
+        let content = self.lock();
+        match content.lines.first_key_value() {
+            Some((first, _)) if from.max(1) < *first => Err(removed_lines(*first)),
+            _ => Ok(content.lines.range(from..).flat_map(|(_, line)| line).copied().collect()),
+        }
     }
 
     fn append(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
+        self.add(number, line, false)
+    }
+
+    fn segment_of(&mut self, number: u64) -> Result<u64, StoreError> {
+        let content = self.lock();
+        let first = content.lines.first_key_value().map_or(1, |(first, _)| *first);
+        Ok(content.segments.range(..=number).next_back().copied().unwrap_or(first).max(first))
+    }
+
+    fn begin_segment(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
+        self.add(number, line, true)
+    }
+
+    fn remove_segments_before(&mut self, number: u64) -> Result<(), StoreError> {
         let mut content = self.lock();
-        let follows = content.lines.len() as u64 + 1;
-        if self.appended == Some(number)
-            && follows == number + 1
-            && content.lines.last().is_some_and(|last| last == line)
-        {
-            return Ok(());
+        if !content.segments.contains(&number) {
+            return Err(StoreError::refused(format!("line {number} begins no segment")));
         }
-        if number != follows {
-            return Err(StoreError::conflict(format!("the next line is {follows}, not {number}")));
-        }
-        content.lines.push(line.to_vec());
-        drop(content);
-        self.appended = Some(number);
+        content.lines = content.lines.split_off(&number);
+        content.segments = content.segments.split_off(&number);
         Ok(())
     }
 

@@ -31,13 +31,18 @@ pub(crate) fn call(calls: &mut Calls) {
 
 /// Options with invalid paths for the intents file.
 fn options(calls: &mut Calls) {
-    for path in texts() {
+    for (path, bytes) in texts().into_iter().zip([0, 1, u64::MAX].into_iter().cycle()) {
         let options = calls.call("RolloutOptions::new", RolloutOptions::new).unwrap();
         // `/dev/null` is not a directory, so nothing is written anywhere.
         let path = std::path::Path::new("/dev/null").join(path);
         let options = calls
             .call("RolloutOptions::keep_intents_in", || options.keep_intents_in(path))
             .unwrap();
+        let options = calls
+            .call("RolloutOptions::read_all_segments", || options.read_all_segments())
+            .unwrap();
+        let options =
+            calls.call("RolloutOptions::segment_bytes", || options.segment_bytes(bytes)).unwrap();
         let (store, clock) = (Memory::new(), ManualClock::at(SystemTime::UNIX_EPOCH));
         calls.call("Rollout::start_with", || {
             Rollout::start_with(store.clone(), clock.clone(), DOCUMENT, "ana", &options).is_ok()
@@ -73,6 +78,10 @@ fn live(calls: &mut Calls, at: SystemTime) {
             calls.call("Actor::force", || rollout.by("ana").force("b", "x").is_ok());
             calls.call("Actor::roll_back", || rollout.by("ana").roll_back("b", "x").is_ok());
             calls.call("Actor::close", || rollout.by("ana").close("b", "x").is_ok());
+            calls.call("Actor::begin_segment", || rollout.by("ana").begin_segment().is_ok());
+            calls.call("Actor::note_restored", || {
+                rollout.by("ana").note_restored("x", u64::MAX).is_ok()
+            });
             calls.call("Rollout::refresh", || rollout.refresh().map(|records| records.len()));
         }
     }
@@ -82,6 +91,7 @@ fn live(calls: &mut Calls, at: SystemTime) {
     for number in NUMBERS {
         calls.call("Rollout::records", || rollout.records(number).map(|records| records.len()));
     }
+    calls.call("Rollout::first_record", || rollout.first_record().is_ok());
     calls.call("Rollout::now", || rollout.now().is_ok());
     let reopened = calls.call("Rollout::open", || Rollout::open(store, clock)).unwrap();
     assert_eq!(reopened.map(|other| other.status().head).ok(), Some(rollout.status().head));
@@ -211,6 +221,9 @@ fn journal(calls: &mut Calls) {
             });
         }
         calls.call("Hash::of", || Hash::of(text.as_bytes()).to_string());
+    }
+    for number in NUMBERS {
+        calls.call("Journal::starting_at", || Journal::starting_at(number).head());
     }
     let (mut store, clock) = (Memory::new(), ManualClock::at(SystemTime::UNIX_EPOCH));
     drop(Rollout::start(store.clone(), clock, DOCUMENT, "ana").unwrap());

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use stagegate::rollout::{Store, StoreError};
-use stagegate::store::{Directory, Etcd, Memory, SystemFiles, conformance};
+use stagegate::store::{Archive, Directory, Etcd, Memory, SystemFiles, conformance, copy};
 
 use crate::calls::Calls;
 use crate::values::{DURATIONS, NUMBERS, texts};
@@ -20,6 +20,17 @@ pub(crate) fn call(calls: &mut Calls) {
     let _ = std::fs::remove_dir_all(scratch("store"));
     let mut store = calls.call("Memory::new", Memory::new).unwrap();
     operations(&mut store);
+    for number in NUMBERS {
+        let mut store = Memory::new();
+        drop(store.begin_segment(number, b"x\n"));
+        operations(&mut store);
+        let place = scratch("segment");
+        let mut store = Directory::create(&place).unwrap();
+        drop(store.begin_segment(number, b"x\n"));
+        operations(&mut store);
+        std::fs::remove_dir_all(place).unwrap();
+    }
+    calls.call("copy", || copy(&mut Memory::new(), &mut Memory::new(), None).is_ok());
     calls.call("check", || conformance::check(&mut Memory::new(), &mut Memory::new()));
     let place = scratch("directory");
     let mut store = Directory::create(&place).unwrap();
@@ -34,6 +45,9 @@ pub(crate) fn scratch(name: &str) -> PathBuf {
 }
 
 fn directory(calls: &mut Calls, path: &Path) {
+    let archive = calls.call("Archive::new", || Archive::new(path)).unwrap();
+    calls.call("Archive::take_from", || archive.take_from(&mut Memory::new()).is_ok());
+    calls.call("Archive::with", || archive.with(Memory::new()).read(1).is_ok());
     calls.call("Directory::create", || Directory::create(path).map(drop));
     calls.call("Directory::create_with", || Directory::create_with(path, SystemFiles).map(drop));
     calls.call("Directory::open", || Directory::open(path).map(drop));
@@ -47,9 +61,12 @@ fn directory(calls: &mut Calls, path: &Path) {
 fn operations(store: &mut dyn Store) {
     for number in NUMBERS {
         drop(store.read(number));
+        drop(store.segment_of(number));
         for text in texts() {
             drop(store.append(number, text.as_bytes()));
+            drop(store.begin_segment(number, text.as_bytes()));
         }
+        drop(store.remove_segments_before(number));
     }
     for text in texts().iter().filter(|text| !text.contains(['.', '/'])) {
         drop(store.keep(text, text.as_bytes()));

@@ -5,6 +5,7 @@
 //! which cannot be caught.
 #![cfg(unix)]
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,7 +14,7 @@ use nix::sys::signal::{Signal, raise};
 use stagegate::rollout::Rollout;
 use stagegate::store::{Directory, File, Files, SystemFiles};
 
-use super::story::{STEPS, begin, clock, standing};
+use super::story::{begin, clock, standing, steps_with_segments};
 
 const PATH: &str = "STAGEGATE_CRASH_PATH";
 const AT: &str = "STAGEGATE_CRASH_AT";
@@ -61,6 +62,18 @@ impl Files for Deadly {
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         self.around(|files| files.rename(from, to))
+    }
+
+    fn remove(&mut self, path: &Path) -> io::Result<()> {
+        self.around(|files| files.remove(path))
+    }
+
+    fn list(&mut self, path: &Path) -> io::Result<Vec<OsString>> {
+        self.system.list(path)
+    }
+
+    fn another(&self) -> Box<dyn Files> {
+        Box::new(self.clone())
     }
 
     fn sync_directory(&mut self, path: &Path) -> io::Result<()> {
@@ -146,7 +159,7 @@ fn child() {
         begin(Directory::create_with(&path, deadly.clone()).unwrap(), &clock).unwrap()
     });
     say(&rollout);
-    for step in STEPS {
+    for step in steps_with_segments() {
         // After a crash, the store has some of the steps already, so errors are expected.
         let _ = step(&rollout, &clock);
         say(&rollout);

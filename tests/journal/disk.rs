@@ -2,6 +2,7 @@
 //! is there, or missing, or there in part.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -60,6 +61,10 @@ pub(crate) enum Fault {
     Half,
 }
 
+fn is_segment(path: &Path) -> bool {
+    path.starts_with("store") && path.extension().is_some_and(|ending| ending == "jsonl")
+}
+
 impl Change {
     fn apply(&self, bytes: &mut Vec<u8>) {
         match self {
@@ -116,15 +121,28 @@ impl Disk {
         self.with(|disk| disk.log.clone())
     }
 
-    /// Returns the journal as a process sees it.
+    /// Returns the journal as a process sees it: all segments, one after the other.
     pub(crate) fn journal(&self) -> Vec<u8> {
-        self.file(JOURNAL).unwrap_or_default()
+        let files = self.files().into_iter();
+        let mut segments: Vec<_> = files.filter(|(path, _)| is_segment(path)).collect();
+        // The first segment has no number.
+        segments.sort_by_key(|(path, _)| (path != Path::new(JOURNAL), path.clone()));
+        segments.into_iter().flat_map(|(_, bytes)| bytes).collect()
     }
 
     pub(crate) fn file(&self, path: &str) -> Option<Vec<u8>> {
         self.with(|disk| {
             disk.names.get(Path::new(path)).map(|inode| disk.inodes[*inode].now.clone())
         })
+    }
+
+    /// Replaces the content of a file.
+    pub(crate) fn set_file(&self, path: &str, bytes: &[u8]) {
+        self.with(|disk| {
+            let inode = disk.names[Path::new(path)];
+            let bytes = bytes.to_vec();
+            disk.inodes[inode] = Inode { now: bytes.clone(), durable: bytes, ..Inode::default() };
+        });
     }
 
     pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
@@ -272,6 +290,25 @@ impl Files for Disk {
             disk.names.insert(to.to_owned(), inode);
             Ok(())
         })
+    }
+
+    fn remove(&mut self, path: &Path) -> io::Result<()> {
+        self.with(|disk| {
+            disk.operate(format!("remove {}", path.display())).map_err(error)?;
+            let removed = disk.names.remove(path);
+            removed.map(drop).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+        })
+    }
+
+    fn list(&mut self, path: &Path) -> io::Result<Vec<OsString>> {
+        self.with(|disk| {
+            let inside = disk.names.keys().filter(|name| name.parent() == Some(path));
+            Ok(inside.filter_map(|name| Some(name.file_name()?.to_owned())).collect())
+        })
+    }
+
+    fn another(&self) -> Box<dyn Files> {
+        Box::new(self.clone())
     }
 
     fn sync_directory(&mut self, path: &Path) -> io::Result<()> {

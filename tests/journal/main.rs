@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod archive;
+mod copy;
 mod crash;
 mod damage;
 mod disk;
@@ -14,6 +16,7 @@ mod needs;
 mod permissions;
 mod power;
 mod reading;
+mod segments;
 mod shared;
 mod stores;
 mod story;

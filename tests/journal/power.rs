@@ -4,8 +4,7 @@
 use stagegate::rollout::Rollout;
 
 use super::disk::{Disk, Fault};
-use super::golden::run_story;
-use super::story::{STEPS, begin, clock};
+use super::story::{begin, clock, steps_with_segments};
 
 /// Returns a pseudorandom number generator with a fixed seed.
 fn chooser(seed: u64) -> impl FnMut(usize) -> usize {
@@ -26,7 +25,7 @@ fn run_until(disk: &Disk, number: usize) -> Vec<u8> {
     let Ok(store) = disk.create() else { return Vec::new() };
     let Ok(rollout) = begin(store, &clock) else { return Vec::new() };
     let mut acknowledged = disk.journal();
-    for step in STEPS {
+    for step in steps_with_segments() {
         if step(&rollout, &clock).is_err() || !rollout.status().unrecorded.is_empty() {
             break;
         }
@@ -67,7 +66,9 @@ fn is_sound(left: &Disk, acknowledged: &[u8], written: &[u8], what: &str) {
 
 fn survives(seeds: u64) -> usize {
     let mut images = 0;
-    for number in 1..=run_story().0.operations() {
+    let whole = Disk::new();
+    run_until(&whole, usize::MAX / 2);
+    for number in 1..=whole.operations() {
         for seed in 0..seeds {
             let disk = Disk::new();
             let acknowledged = run_until(&disk, number);

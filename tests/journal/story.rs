@@ -172,6 +172,13 @@ pub(crate) const STEPS: &[Step] = &[
     act!("ana", report, "search", "security", Some("a token in a log")),
 ];
 
+/// Returns the steps, and after every few of them one that begins a segment of the journal.
+pub(crate) fn steps_with_segments() -> Vec<Step> {
+    let begin_segment: Step = |rollout, _| rollout.by("ana").begin_segment().map(|_| ());
+    let some = STEPS.chunks(15);
+    some.flat_map(|some| some.iter().copied().chain([begin_segment])).collect()
+}
+
 /// Describes each flag: its recorded stage, its progress, and the stage that is served.
 pub(crate) fn standing(rollout: &Rollout) -> Vec<String> {
     let flags = rollout.status().flags;

@@ -15,7 +15,7 @@ use crate::eval::StageName;
 /// The maximum size of a line in bytes. The first record of a plan with 100,000 flags has 20 million.
 pub(crate) const MAX_LINE_BYTES: usize = 64 << 20;
 
-/// The version of the journal's format. The first record names it.
+/// The version of the journal's format. The first record of each segment names it.
 pub(in crate::rollout) const FORMAT: u32 = 1;
 
 /// The bytes between the hashed part of a line and its hash.
@@ -51,7 +51,8 @@ struct Line<'l> {
     _hash: IgnoredAny,
 }
 
-/// Parses a line as record `seq`, which follows a record with this hash and boot.
+/// Parses a line as record `seq`, which follows a record with this hash and boot. Without a hash, the line must begin a
+/// segment, and names the hash itself.
 ///
 /// # Errors
 ///
@@ -59,7 +60,7 @@ struct Line<'l> {
 pub(super) fn parse(
     line: &[u8],
     seq: u64,
-    before: &Hash,
+    before: Option<&Hash>,
     boot: Option<&Boot>,
 ) -> Result<Record, String> {
     if line.len() > MAX_LINE_BYTES {
@@ -71,41 +72,67 @@ pub(super) fn parse(
         .ok_or("it does not end with a hash")?;
     let body = rest.strip_suffix(HASH_KEY).ok_or("it does not end with a hash")?;
     let hash = Hash::parse(digits).ok_or("its hash is not 64 hexadecimal digits")?;
-    if before.chain(body) != hash {
+    let named = match before {
+        Some(_) => None,
+        None => Some(named_hash(line).ok_or("it does not begin a segment of the journal")?),
+    };
+    if before.or(named.as_ref()).is_none_or(|before| before.chain(body) != hash) {
         return Err("its hash does not fit: it, or a line before it, was changed".to_owned());
     }
     let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8")?;
-    if seq == 1 {
+    let parsed: Result<Line<'_>, _> = serde_json::from_str(text);
+    if !parsed.as_ref().is_ok_and(|line| line.what.format().is_none_or(|format| format == FORMAT)) {
         check_format(text)?;
     }
-    let line: Line<'_> =
-        serde_json::from_str(text).map_err(|error| format!("it is not a valid record: {error}"))?;
+    let line = parsed.map_err(|error| format!("it is not a valid record: {error}"))?;
     if line.seq != seq {
         return Err(format!("it is record {}, where {seq} should be", line.seq));
     }
     line.into_record(hash, boot)
 }
 
-/// Checks the format's version in the first line. Ignores other fields, which may belong to a later version.
+/// The fields of a segment's first line that every version has.
+#[derive(Deserialize)]
+struct First {
+    what: Opening,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Opening {
+    Opened { journal: u32 },
+    Continued { journal: u32, after: String },
+}
+
+/// Checks the format's version in the first line of a segment. Ignores other fields, which may belong to a later
+/// version.
 fn check_format(text: &str) -> Result<(), String> {
-    #[derive(Deserialize)]
-    struct First {
-        what: Opening,
-    }
-    #[derive(Deserialize)]
-    struct Opening {
-        opened: Version,
-    }
-    #[derive(Deserialize)]
-    struct Version {
-        journal: u32,
-    }
     match serde_json::from_str(text) {
-        Ok(First { what: Opening { opened: Version { journal } } }) if journal != FORMAT => {
+        Ok(First { what: Opening::Opened { journal } | Opening::Continued { journal, .. } })
+            if journal != FORMAT =>
+        {
             Err(format!("its format is version {journal}; this program reads version {FORMAT}"))
         }
         // The parser of the whole line reports other mistakes.
         _ => Ok(()),
+    }
+}
+
+/// Returns the hash of the record before, as the first line of a later segment names it.
+fn named_hash(line: &[u8]) -> Option<Hash> {
+    match serde_json::from_slice(line) {
+        Ok(First { what: Opening::Continued { after, .. } }) => Hash::parse(after.as_bytes()),
+        _ => None,
+    }
+}
+
+impl Fact {
+    /// Returns the version of the journal's format, if this is the first record of a segment.
+    fn format(&self) -> Option<u32> {
+        match self {
+            Fact::Opened { journal, .. } | Fact::Continued { journal, .. } => Some(*journal),
+            _ => None,
+        }
     }
 }
 

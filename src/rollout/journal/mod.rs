@@ -1,8 +1,9 @@
 //! The journal: lines of JSON in a hash chain.
 
 mod line;
-mod names;
+pub(in crate::rollout) mod names;
 pub(super) mod record;
+pub(super) mod saved_state;
 mod text;
 
 use std::fmt;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use crate::clock::Boot;
 pub(crate) use line::MAX_LINE_BYTES;
 pub(in crate::rollout) use line::{FORMAT, truncate_to_millis};
-use record::Record;
+use record::{Fact, Record};
 
 /// A SHA-256 hash. It is displayed as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,7 +24,7 @@ pub struct Hash([u8; 32]);
 pub struct Damage {
     /// The number of the line, from 1.
     pub line: u64,
-    /// The byte at which the line begins.
+    /// The byte at which the line begins, in its segment.
     pub offset: u64,
     /// The problem with the line.
     pub what: String,
@@ -34,12 +35,14 @@ pub struct Damage {
 pub struct Journal {
     /// The number of the last record, or 0.
     seq: u64,
-    /// The hash of the last record.
-    hash: Hash,
+    /// The hash of the last record. `None` before the first record of a later segment, which names it.
+    hash: Option<Hash>,
     /// The time of the last record. A later record has no earlier time.
     time: Duration,
-    /// The size of all lines so far, in bytes.
+    /// The size of the lines of the segment so far, in bytes.
     offset: u64,
+    /// The size of the segment's first line, in bytes.
+    first_line: u64,
     /// The boot of the last record. The next record nearly always has the same.
     boot: Option<Boot>,
 }
@@ -60,13 +63,29 @@ impl Journal {
     /// Returns the codec before the first record.
     #[must_use]
     pub fn new() -> Journal {
-        Journal { seq: 0, hash: Hash::ZERO, time: Duration::ZERO, offset: 0, boot: None }
+        let (hash, time) = (Some(Hash::ZERO), Duration::ZERO);
+        Journal { seq: 0, hash, time, offset: 0, first_line: 0, boot: None }
     }
 
-    /// Returns the number and hash of the last record. The number is 0 if there is none.
+    /// Returns the codec before the record with this number, which must be the first of a segment.
+    #[must_use]
+    pub fn starting_at(number: u64) -> Journal {
+        match number {
+            0 | 1 => Journal::new(),
+            number => Journal { seq: number - 1, hash: None, ..Journal::new() },
+        }
+    }
+
+    /// Returns the number and hash of the last record. The number is 0 if there is none. The hash is zeros before the
+    /// first record that this codec reads.
     #[must_use]
     pub fn head(&self) -> (u64, Hash) {
-        (self.seq, self.hash)
+        (self.seq, self.hash.unwrap_or(Hash::ZERO))
+    }
+
+    /// Returns the bytes of the segment so far, and of its first line.
+    pub(super) fn segment_bytes(&self) -> (u64, u64) {
+        (self.offset, self.first_line)
     }
 
     /// Reads the next line, given without its line end.
@@ -79,18 +98,20 @@ impl Journal {
     ///
     /// Linear in the length of the line. A million records take about a second.
     pub fn read(&mut self, line: &[u8]) -> Result<Record, Damage> {
-        let record = line::parse(line, self.seq + 1, &self.hash, self.boot.as_ref());
+        let record =
+            line::parse(line, self.seq.saturating_add(1), self.hash.as_ref(), self.boot.as_ref());
         let record = record.and_then(|record| match record.time < self.time {
             true => Err("its `time` is earlier than in the line before".to_owned()),
             false => Ok(record),
         });
         match record {
             Ok(record) => {
-                self.offset += line.len() as u64 + 1;
-                self.move_to(&record);
+                self.move_to(&record, line.len() as u64 + 1);
                 Ok(record)
             }
-            Err(what) => Err(Damage { line: self.seq + 1, offset: self.offset, what }),
+            Err(what) => {
+                Err(Damage { line: self.seq.saturating_add(1), offset: self.offset, what })
+            }
         }
     }
 
@@ -98,17 +119,20 @@ impl Journal {
     /// where it is until [`advance`](Journal::advance).
     #[must_use]
     pub fn encode(&self, record: Record) -> (Record, Vec<u8>) {
-        line::encode(Record { seq: self.seq + 1, ..record }, &self.hash)
+        line::encode(Record { seq: self.seq.saturating_add(1), ..record }, &self.head().1)
     }
 
     /// Advances past the record that [`encode`](Journal::encode) returned, once its line is durable.
     pub fn advance(&mut self, record: &Record, line: &[u8]) {
-        self.offset += line.len() as u64;
-        self.move_to(record);
+        self.move_to(record, line.len() as u64);
     }
 
-    fn move_to(&mut self, record: &Record) {
-        (self.seq, self.hash, self.time) = (record.seq, record.hash, record.time);
+    fn move_to(&mut self, record: &Record, bytes: u64) {
+        (self.seq, self.hash, self.time) = (record.seq, Some(record.hash), record.time);
+        if self.offset == 0 || matches!(record.fact, Fact::Continued { .. }) {
+            (self.offset, self.first_line) = (0, bytes);
+        }
+        self.offset += bytes;
         if self.boot.as_ref() != Some(&record.boot) {
             self.boot = Some(record.boot.clone());
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde_derive::{Deserialize, Serialize};
 
 use super::Hash;
+use super::saved_state::SavedState;
 use crate::clock::Boot;
 use crate::eval::StageName;
 use crate::plan::model::Phase;
@@ -52,6 +53,25 @@ pub enum Fact {
         journal: u32,
         /// Every flag and the stage in which it starts.
         flags: Vec<InitialStage>,
+    },
+    /// A new segment of the journal began. The record holds the state, so that a rollout can open from here.
+    #[non_exhaustive]
+    Continued {
+        /// The version of the journal's format.
+        journal: u32,
+        /// The hash of the record before this one.
+        #[serde(with = "super::names::hash")]
+        after: Hash,
+        /// The state after the record before this one.
+        state: Box<SavedState>,
+    },
+    /// The store was restored from another one. The records before this one are a copy.
+    #[non_exhaustive]
+    Restored {
+        /// The store that was copied.
+        from: Box<str>,
+        /// The number of the last record that it had. If that is more than were copied, the later ones were left out.
+        records: u64,
     },
     /// Another version of the document was put in force.
     #[non_exhaustive]
@@ -288,6 +308,17 @@ pub struct FlagChange {
     /// The evidence that starts over: `time`, `metric NAME`, `item ID`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reset: Vec<Box<str>>,
+}
+
+impl Record {
+    /// Returns the documents that a rollout needs to read this record.
+    pub(crate) fn documents(&self) -> impl Iterator<Item = Hash> {
+        let removed = match &self.fact {
+            Fact::Continued { state, .. } => Some(state.removed.values().map(|flag| flag.document)),
+            _ => None,
+        };
+        [self.document].into_iter().chain(removed.into_iter().flatten())
+    }
 }
 
 impl FlagChange {

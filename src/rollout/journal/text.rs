@@ -38,6 +38,12 @@ impl Fact {
             Fact::Opened { flags, .. } => {
                 write!(f, "began, with {}", Count(flags.len() as u64, "flag"))
             }
+            Fact::Continued { state, .. } => {
+                write!(f, "began a segment, with {}", Count(state.flags.len() as u64, "flag"))
+            }
+            Fact::Restored { from, records } => {
+                write!(f, "restored from {from}, which had {}", Count(*records, "record"))
+            }
             Fact::Updated { flags } if flags.is_empty() => {
                 f.write_str("document updated, no flag changed")
             }

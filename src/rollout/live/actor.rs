@@ -4,7 +4,8 @@ use super::{Outcome, Rollout};
 use crate::eval::StageName;
 use crate::plan::Document;
 use crate::plan::model::Quantity;
-use crate::rollout::{Event, FlagChange, Reading, RolloutError};
+use crate::rollout::machine;
+use crate::rollout::{Event, Fact, FlagChange, Reading, Record, RolloutError};
 
 /// A rollout and the name of the person or program that acts. The name goes into the records.
 ///
@@ -249,6 +250,68 @@ impl Actor<'_> {
     /// [`RolloutError`] if the document is invalid, or would change a flag's users in a way that updates may not.
     pub fn update(&self, document: impl Into<Document>) -> Result<Vec<FlagChange>, RolloutError> {
         self.rollout.update(self.who, document.into())
+    }
+
+    /// Begins another segment of the journal, so that the records so far can be moved to an archive. Returns its first
+    /// record, which holds the state. A rollout also does this by itself when a segment is
+    /// [long enough](super::RolloutOptions::segment_bytes).
+    ///
+    /// # Errors
+    ///
+    /// [`RolloutError`] if the store fails.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use stagegate::clock::ManualClock;
+    /// use stagegate::rollout::{Rollout, Store};
+    /// use stagegate::store::Memory;
+    ///
+    /// let (mut store, clock) = (Memory::new(), ManualClock::at(SystemTime::UNIX_EPOCH));
+    /// let document = "schema = 1\n[flags.a]\nstage = \"pilot\"";
+    /// let rollout = Rollout::start(store.clone(), clock.clone(), document, "ana")?;
+    /// rollout.by("ana").roll_back("a", "slow")?;
+    ///
+    /// let first = rollout.by("ana").begin_segment()?.seq;
+    /// store.remove_segments_before(first)?;
+    /// let again = Rollout::open(store, clock)?;
+    /// assert_eq!(again.status().flags[0].state.stage, "off");
+    /// assert_eq!(again.first_record()?, first);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn begin_segment(&self) -> Result<Record, RolloutError> {
+        self.rollout.shared.begin_segment(&machine::truncated(self.who))
+    }
+
+    /// Records that this store was restored from another one, which had so many records.
+    ///
+    /// # Errors
+    ///
+    /// [`RolloutError`] if the store fails.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use stagegate::clock::ManualClock;
+    /// use stagegate::rollout::Rollout;
+    /// use stagegate::store::{self, Memory};
+    ///
+    /// let (mut shop, mut restored) = (Memory::new(), Memory::new());
+    /// let clock = ManualClock::at(SystemTime::UNIX_EPOCH);
+    /// let document = "schema = 1\n[flags.a]\nstage = \"pilot\"";
+    /// let rollout = Rollout::start(shop.clone(), clock.clone(), document, "ana")?;
+    /// let (_, records) = store::copy(&mut shop, &mut restored, None)?;
+    /// let again = Rollout::open(restored, clock)?;
+    /// let record = again.by("ana").note_restored("the backup of Monday", records)?;
+    /// assert_eq!(record.fact.to_string(), "restored from the backup of Monday, which had 1 record");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn note_restored(&self, from: &str, records: u64) -> Result<Record, RolloutError> {
+        let from = machine::truncated(from).into();
+        let by = machine::truncated(self.who);
+        self.rollout.shared.write_note(&by, &Fact::Restored { from, records })
     }
 
     fn stage(&self, flag: &str, name: &str) -> Result<StageName, RolloutError> {

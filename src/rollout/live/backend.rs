@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::journal_state::JournalState;
+use super::tick::AUTOMATIC;
 use crate::clock::Moment;
 use crate::eval::StageName;
 use crate::plan::{Document, Plan};
 use crate::rollout::error::Kind;
-use crate::rollout::journal::{self, MAX_LINE_BYTES, truncate_to_millis};
+use crate::rollout::journal::{self, FORMAT, MAX_LINE_BYTES, truncate_to_millis};
 use crate::rollout::{Fact, Hash, Journal, Record, RolloutError, Store, StoreError};
 
 /// A store, and the position up to which its journal was read. Used only under its lock.
@@ -16,14 +17,33 @@ use crate::rollout::{Fact, Hash, Journal, Record, RolloutError, Store, StoreErro
 pub(super) struct Backend {
     pub(super) store: Box<dyn Store>,
     pub(super) journal: Journal,
+    /// The segment size beyond which this process begins another segment.
+    segment_bytes: u64,
+    /// The size of the segment when beginning another one failed.
+    failed_at: Option<u64>,
 }
 
 /// How often a decision is retried because another process wrote first.
 pub(super) const ATTEMPTS: usize = 16;
 
 impl Backend {
-    pub(super) fn new(store: Box<dyn Store>) -> Backend {
-        Backend { store, journal: Journal::new() }
+    pub(super) fn new(store: Box<dyn Store>, segment_bytes: u64) -> Backend {
+        Backend { store, journal: Journal::new(), segment_bytes, failed_at: None }
+    }
+
+    /// Moves to the first line of the segment that holds this line.
+    pub(super) fn go_to_segment_of(&mut self, number: u64) -> Result<(), RolloutError> {
+        let begin = self.store.segment_of(number).map_err(|error| self.failed(error))?;
+        self.journal = Journal::starting_at(begin);
+        Ok(())
+    }
+
+    /// Returns whether the segment is long enough to begin another one. It is at least eight times as long as the state
+    /// at its beginning.
+    fn is_segment_full(&self) -> bool {
+        let (bytes, state) = self.journal.segment_bytes();
+        let least = self.failed_at.map_or(0, |bytes| bytes.saturating_add(bytes / 2));
+        bytes > self.segment_bytes.max(least) && bytes / 8 > state
     }
 
     pub(super) fn failed(&self, error: StoreError) -> RolloutError {
@@ -48,7 +68,10 @@ impl Backend {
         mut each: impl FnMut(&mut Backend, Record) -> Result<bool, RolloutError>,
     ) -> Result<(), RolloutError> {
         loop {
-            let lines = self.store.read(self.journal.head().0 + 1).map_err(|e| self.failed(e))?;
+            let lines = self
+                .store
+                .read(self.journal.head().0.saturating_add(1))
+                .map_err(|e| self.failed(e))?;
             if lines.is_empty() {
                 return Ok(());
             }
@@ -67,7 +90,7 @@ impl Backend {
 
     /// Checks that the store answers, by reading after the last known line.
     pub(super) fn check_readable(&mut self) -> Result<(), RolloutError> {
-        let read = self.store.read(self.journal.head().0 + 1);
+        let read = self.store.read(self.journal.head().0.saturating_add(1));
         read.map(drop).map_err(|error| self.failed(error))
     }
 
@@ -87,8 +110,15 @@ impl Backend {
                 Some(state) => Arc::clone(&state.plan),
                 None => backend.load_plan(record.document)?,
             };
-            let state =
-                state.get_or_insert_with(|| JournalState::new(Arc::clone(&plan), record.document));
+            let state = match (&mut state, &record.fact) {
+                (Some(state), _) => state,
+                (none, Fact::Continued { state: saved, .. }) => {
+                    let (plan, document) = (Arc::clone(&plan), record.document);
+                    let load = |document| backend.load_plan(document);
+                    none.insert(JournalState::restore(saved, plan, document, load)?)
+                }
+                (none, _) => none.insert(JournalState::new(Arc::clone(&plan), record.document)),
+            };
             state.apply(&record, &plan).map_err(|what| backend.contradiction(&record, &what))?;
             Ok(true)
         })?;
@@ -100,7 +130,7 @@ impl Backend {
         self.failed(StoreError::damaged(what))
     }
 
-    /// Appends the next record. It is durable when this returns.
+    /// Appends the next record. It is durable when this returns. The first record of a segment begins the segment.
     pub(super) fn append(&mut self, record: Record) -> Result<Record, StoreError> {
         let (record, line) = self.journal.encode(record);
         if line.len() > MAX_LINE_BYTES {
@@ -108,7 +138,10 @@ impl Backend {
                 format!("a record of {} bytes is too long: at most {MAX_LINE_BYTES}", line.len());
             return Err(StoreError::refused(message));
         }
-        self.store.append(record.seq, &line)?;
+        match record.fact {
+            Fact::Continued { .. } => self.store.begin_segment(record.seq, &line)?,
+            _ => self.store.append(record.seq, &line)?,
+        }
         self.journal.advance(&record, &line);
         Ok(record)
     }
@@ -190,7 +223,68 @@ impl Shared {
         let record = written?;
         live.state.apply(&record, plan).map_err(|what| backend.contradiction(&record, &what))?;
         live.apply_to_gate(&self.gate, &record);
+        drop(live);
+        if backend.is_segment_full() {
+            // The record itself is written. After a failure, the segment first grows by half.
+            let begun = self.write_segment(backend, AUTOMATIC);
+            let (bytes, _) = backend.journal.segment_bytes();
+            backend.failed_at = begun.is_err().then_some(bytes);
+        }
         Ok(record)
+    }
+
+    /// Begins another segment of the journal, with the state so far.
+    pub(super) fn begin_segment(&self, by: &str) -> Result<Record, RolloutError> {
+        self.write_after_others(|backend| self.write_segment(backend, by))
+    }
+
+    /// Writes a record that changes no flag.
+    pub(super) fn write_note(&self, by: &str, fact: &Fact) -> Result<Record, RolloutError> {
+        self.write_after_others(|backend| {
+            let document = self.lock_live().state.document;
+            let header = RecordHeader { by, flag: None, from: None, to: None, document };
+            self.write(backend, &header, fact.clone())
+        })
+    }
+
+    /// Writes a record. If other processes write first, reads their records and tries again.
+    fn write_after_others(
+        &self,
+        write: impl Fn(&mut Backend) -> Result<Record, RolloutError>,
+    ) -> Result<Record, RolloutError> {
+        let mut backend = self.lock_backend();
+        let mut attempts = 1..ATTEMPTS;
+        let written = loop {
+            match write(&mut backend) {
+                Err(error)
+                    if error.store_error().is_some_and(StoreError::is_conflict)
+                        && attempts.next().is_some() =>
+                {
+                    if let Err(error) = self.catch_up(&mut backend) {
+                        break Err(error);
+                    }
+                }
+                written => break written,
+            }
+        };
+        drop(backend);
+        self.flush_and_notify();
+        written
+    }
+
+    fn write_segment(&self, backend: &mut Backend, by: &str) -> Result<Record, RolloutError> {
+        let (state, document) = {
+            let live = self.lock_live();
+            let state = live.state.save();
+            (
+                state.ok_or_else(|| Kind::NotStarted { store: self.label.clone() })?,
+                live.state.document,
+            )
+        };
+        let after = backend.journal.head().1;
+        let fact = Fact::Continued { journal: FORMAT, after, state: Box::new(state) };
+        let header = RecordHeader { by, flag: None, from: None, to: None, document };
+        self.write(backend, &header, fact)
     }
 
     /// Reads the records that other processes have written, applies them and returns them.
@@ -199,11 +293,23 @@ impl Shared {
     pub(super) fn catch_up(&self, backend: &mut Backend) -> Result<Vec<Record>, RolloutError> {
         let state = self.lock_live().state.clone();
         let (known, mut records) = (backend.journal.clone(), Vec::new());
-        let note = |record: &Record| {
+        let mut replayed = backend.replay(Some(state), |record| {
             records.push(record.clone());
             true
-        };
-        let replayed = backend.replay(Some(state), note);
+        });
+        if replayed
+            .as_ref()
+            .is_err_and(|error| error.store_error().is_some_and(StoreError::is_missing))
+        {
+            // The next records were moved to an archive, so continue from the state in the last segment.
+            records.clear();
+            replayed = backend.go_to_segment_of(u64::MAX).and_then(|()| {
+                backend.replay(None, |record| {
+                    records.push(record.clone());
+                    true
+                })
+            });
+        }
         let mut live = self.lock_live();
         live.failures.note_read(&replayed);
         let state = match replayed {

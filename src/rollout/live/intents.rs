@@ -85,6 +85,11 @@ impl LoadedIntents {
         LoadedIntents { journal: Some(journal.into()), intents, problem }
     }
 
+    /// Returns the number of the last record that every rollback of the file follows. `None` without rollbacks.
+    pub(super) fn first_head(&self) -> Option<u64> {
+        self.intents.iter().map(|intent| intent.head).min()
+    }
+
     /// Removes the intents that this record of the journal fulfils.
     pub(super) fn remove_recorded(&mut self, record: &Record) {
         let Fact::RolledBack { cause, .. } = &record.fact else { return };

@@ -7,9 +7,10 @@ use std::time::SystemTime;
 use crate::clock::{Boot, Moment};
 use crate::eval::StageName;
 use crate::plan::Plan;
+use crate::rollout::journal::saved_state::SavedRemovedFlag;
 use crate::rollout::machine::{self, RemovedFlag};
 use crate::rollout::uptime_history::UptimeHistory;
-use crate::rollout::{EventContext, Fact, FlagState, Hash, Now, Record, Stamp};
+use crate::rollout::{EventContext, Fact, FlagState, Hash, Now, Record, SavedState, Stamp};
 
 /// The state after the records so far.
 #[derive(Clone, Debug)]
@@ -28,8 +29,8 @@ pub(super) struct JournalState {
     pub(super) head: (u64, Hash),
     /// When the last record was written.
     pub(super) written_at: Option<SystemTime>,
-    /// The boot of the first record.
-    pub(super) first_boot: Option<Boot>,
+    /// The hash and boot of the journal's first record. The hash identifies the rollout.
+    pub(super) first: Option<(Hash, Boot)>,
 }
 
 impl JournalState {
@@ -44,8 +45,50 @@ impl JournalState {
             uptimes: UptimeHistory::default(),
             head: (0, document),
             written_at: None,
-            first_boot: None,
+            first: None,
         }
+    }
+
+    /// Returns the state that the first record of a segment holds, before that record is applied. `load` returns the
+    /// plan of a document.
+    pub(super) fn restore<E>(
+        saved: &SavedState,
+        plan: Arc<Plan>,
+        document: Hash,
+        mut load: impl FnMut(Hash) -> Result<Arc<Plan>, E>,
+    ) -> Result<JournalState, E> {
+        let mut removed = BTreeMap::new();
+        for (key, SavedRemovedFlag { document, state }) in &saved.removed {
+            let plan = load(*document)?;
+            if let Some(flag) = plan.flag(key) {
+                removed.insert(key.clone(), RemovedFlag::new(&flag, *document, state.clone()));
+            }
+        }
+        Ok(JournalState {
+            flags: saved.flags.clone().into_iter().collect(),
+            removed: Arc::new(removed),
+            moves: saved.moves.clone(),
+            uptimes: saved.uptimes.clone(),
+            first: Some((saved.first, saved.boot.clone())),
+            ..JournalState::new(plan, document)
+        })
+    }
+
+    /// Returns the state for the first record of a segment. `None` before the first record.
+    pub(super) fn save(&self) -> Option<SavedState> {
+        let (first, boot) = self.first.clone()?;
+        let removed = self.removed.iter().map(|(key, removed)| {
+            let (document, state) = (removed.document, removed.state.clone());
+            (key.clone(), SavedRemovedFlag { document, state })
+        });
+        Some(SavedState {
+            first,
+            boot,
+            flags: self.flags.iter().cloned().collect(),
+            removed: removed.collect(),
+            moves: self.moves.clone(),
+            uptimes: self.uptimes.clone(),
+        })
     }
 
     pub(super) fn flags(&self) -> &[(Box<str>, FlagState)] {
@@ -81,6 +124,11 @@ impl JournalState {
     ///
     /// How the record contradicts the state, as text.
     pub(super) fn apply(&mut self, record: &Record, plan: &Arc<Plan>) -> Result<(), String> {
+        if let Fact::Continued { state, .. } = &record.fact
+            && self.save().as_ref() != Some(&**state)
+        {
+            return Err("the state that it holds does not follow from them".to_owned());
+        }
         let moment = Moment::new(record.at, record.uptime, record.boot.clone());
         let now = self.uptimes.record(record.seq, &moment, record.time);
         match &record.fact {
@@ -92,14 +140,14 @@ impl JournalState {
                 self.flags.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
             }
             Fact::Updated { flags } => self.update(flags, now),
-            Fact::Seen {} => {}
+            Fact::Continued { .. } | Fact::Restored { .. } | Fact::Seen {} => {}
             fact => self.apply_to_flag(record, fact, plan, now)?,
         }
         self.plan = Arc::clone(plan);
         self.document = record.document;
         self.head = (record.seq, record.hash);
         self.written_at = Some(record.at);
-        self.first_boot.get_or_insert_with(|| record.boot.clone());
+        self.first.get_or_insert_with(|| (record.hash, record.boot.clone()));
         Ok(())
     }
 
@@ -117,8 +165,7 @@ impl JournalState {
                 (Ok(index), None) => {
                     let (flag, state) = self.flags.remove(index);
                     if let Some(plan) = self.plan.flag(&flag) {
-                        let definition = Arc::new(plan.definition().without_users());
-                        let removed = RemovedFlag { definition, state };
+                        let removed = RemovedFlag::new(&plan, self.document, state);
                         Arc::make_mut(&mut self.removed).insert(flag, removed);
                     }
                 }

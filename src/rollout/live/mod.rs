@@ -266,14 +266,24 @@ impl Rollout {
     /// rehearsals.
     #[must_use]
     pub fn started_in_boot(&self, name: &str) -> bool {
-        self.shared.lock_live().state.first_boot.as_ref().is_some_and(|boot| boot.as_str() == name)
+        let live = self.shared.lock_live();
+        live.state.first.as_ref().is_some_and(|(_, boot)| boot.as_str() == name)
+    }
+
+    /// Returns the number of the first record that the store has: 1, unless earlier segments were moved to an archive.
+    ///
+    /// # Errors
+    ///
+    /// [`RolloutError`] if the store cannot be read.
+    pub fn first_record(&self) -> Result<u64, RolloutError> {
+        self.shared.first_record()
     }
 
     /// Returns the journal's records, from this number on.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] if the store cannot be read, or the journal is damaged.
+    /// [`RolloutError`] if the store cannot be read, the journal is damaged, or the record was moved to an archive.
     pub fn records(&self, from: u64) -> Result<Vec<Record>, RolloutError> {
         self.shared.records(from)
     }

@@ -26,8 +26,10 @@ pub(super) fn start(
 ) -> Result<Rollout, RolloutError> {
     let (plan, packed) = parse_and_pack(document)?;
     let hash = Hash::of(&packed);
-    let mut backend = Backend::new(store);
-    if !backend.store.read(1).map_err(|error| backend.failed(error))?.is_empty() {
+    let mut backend = Backend::new(store, options.segment_bytes);
+    backend.go_to_segment_of(1)?;
+    let begin = backend.journal.head().0.saturating_add(1);
+    if !backend.store.read(begin).map_err(|error| backend.failed(error))?.is_empty() {
         return Err(Kind::AlreadyStarted { store: backend.store.label() }.into());
     }
     backend.store.keep(&hash.to_string(), &packed).map_err(|error| backend.failed(error))?;
@@ -58,7 +60,7 @@ pub(super) fn start(
     // A first record contradicts nothing.
     let _ = state.apply(&record, &plan);
     let found = options.intents.as_deref().map(|path| (path, LoadedIntents::read(path)));
-    Ok(assemble(backend, clock, state, found, record.hash))
+    Ok(assemble(backend, clock, state, found))
 }
 
 pub(super) fn open(
@@ -66,19 +68,20 @@ pub(super) fn open(
     clock: Box<dyn Clock>,
     options: &RolloutOptions,
 ) -> Result<Rollout, RolloutError> {
-    let mut backend = Backend::new(store);
+    let mut backend = Backend::new(store, options.segment_bytes);
     let mut found = options.intents.as_deref().map(|path| (path, LoadedIntents::read(path)));
-    let mut first = None;
+    // The records that may fulfil an intent come after it, perhaps in an earlier segment than the last.
+    let needed = found.as_ref().and_then(|(_, found)| found.first_head());
+    let needed = if options.reads_all_segments { Some(1) } else { needed };
+    backend.go_to_segment_of(needed.unwrap_or(u64::MAX))?;
     let state = backend.replay(None, |record| {
-        first.get_or_insert(record.hash);
         if let Some((_, found)) = &mut found {
             found.remove_recorded(record);
         }
         true
     })?;
-    let begun = state.zip(first);
-    let (state, first) = begun.ok_or_else(|| Kind::NotStarted { store: backend.store.label() })?;
-    Ok(assemble(backend, clock, state, found, first))
+    let state = state.ok_or_else(|| Kind::NotStarted { store: backend.store.label() })?;
+    Ok(assemble(backend, clock, state, found))
 }
 
 /// Applies the rollbacks from the file of intents before the gate exists.
@@ -87,10 +90,9 @@ fn assemble(
     clock: Box<dyn Clock>,
     state: JournalState,
     found: Option<(&Path, LoadedIntents)>,
-    first: Hash,
 ) -> Rollout {
     let (mut intents, mut pending, mut notices) = (None, Vec::new(), Vec::new());
-    if let Some((path, found)) = found {
+    if let Some(((path, found), (first, _))) = found.zip(state.first.clone()) {
         let (file, restored, problems) =
             Intents::open(path, found, first, &truncate_moment(&clock.now()));
         (intents, pending, notices) = (file, restored, problems);
@@ -110,19 +112,42 @@ pub(super) fn parse_and_pack(document: Document) -> Result<(Arc<Plan>, Vec<u8>),
 
 impl Shared {
     pub(super) fn records(&self, from: u64) -> Result<Vec<Record>, RolloutError> {
-        let mut backend = self.lock_backend();
-        let known = std::mem::take(&mut backend.journal);
         let mut records = Vec::new();
-        let read = backend.read_new(|_, record| {
-            if record.seq >= from {
-                records.push(record);
+        self.with_past(|backend| {
+            backend.go_to_segment_of(from)?;
+            if backend.journal.head().0 >= from.max(1) {
+                // The store says where the earlier lines are.
+                backend.store.read(from).map_err(|error| backend.failed(error))?;
             }
-            Ok(true)
-        });
+            backend.read_new(|_, record| {
+                if record.seq >= from {
+                    records.push(record);
+                }
+                Ok(true)
+            })
+        })?;
+        Ok(records)
+    }
+
+    pub(super) fn first_record(&self) -> Result<u64, RolloutError> {
+        self.with_past(|backend| {
+            backend.go_to_segment_of(1)?;
+            Ok(backend.journal.head().0.saturating_add(1))
+        })
+    }
+
+    /// Runs an action that reads earlier records, and then returns to the present position in the journal.
+    fn with_past<T>(
+        &self,
+        action: impl FnOnce(&mut Backend) -> Result<T, RolloutError>,
+    ) -> Result<T, RolloutError> {
+        let mut backend = self.lock_backend();
+        let known = backend.journal.clone();
+        let done = action(&mut backend);
         backend.journal = known;
         drop(backend);
         self.flush_and_notify();
-        read.map(|()| records)
+        done
     }
 
     pub(super) fn last(&self) -> Result<PastState, RolloutError> {
@@ -135,22 +160,38 @@ impl Shared {
     }
 
     pub(super) fn at(&self, moment: SystemTime) -> Result<PastState, RolloutError> {
-        let records = self.records(1)?;
-        let last = records.iter().rev().find(|record| record.at <= moment);
-        let Some(last) = last else {
-            return Err(Kind::NotStarted { store: self.label.clone() }.into());
-        };
-        let mut backend = self.lock_backend();
-        let known = std::mem::take(&mut backend.journal);
-        let state = backend.replay(None, |record| record.seq <= last.seq);
-        backend.journal = known;
-        drop(backend);
-        self.flush_and_notify();
-        let Some(state) = state? else {
+        let past = self.with_past(|backend| {
+            // Wall clocks may go back, so look for the last record up to then, segment by segment from the end.
+            let (mut number, mut later) = (u64::MAX, Vec::new());
+            loop {
+                backend.go_to_segment_of(number)?;
+                let begin = backend.journal.head().0.saturating_add(1);
+                if begin > number {
+                    // Either the rollout began later, or the store says where the earlier lines are.
+                    let read = backend.store.read(number.max(1)).map_err(|e| backend.failed(e));
+                    return read.map(|_| None);
+                }
+                let mut records = Vec::new();
+                backend.read_new(|_, record| {
+                    let is_in_segment = record.seq <= number;
+                    records.extend(is_in_segment.then_some(record));
+                    Ok(is_in_segment)
+                })?;
+                let split = records.iter().rposition(|record| record.at <= moment);
+                later.splice(..0, records.drain(split.map_or(0, |last| last + 1)..));
+                number = begin - 1;
+                if let Some(last) = records.pop() {
+                    backend.go_to_segment_of(last.seq)?;
+                    let state = backend.replay(None, |record| record.seq <= last.seq)?;
+                    return Ok(state.map(|state| (state, last, later)));
+                }
+            }
+        })?;
+        let Some((state, last, later)) = past else {
             return Err(Kind::NotStarted { store: self.label.clone() }.into());
         };
         let mut flags = state.flags().to_vec();
-        for record in records.iter().skip_while(|record| record.seq <= last.seq) {
+        for record in later {
             let Some((flag, to)) = record.flag.as_deref().zip(record.to) else { continue };
             let index = flags.binary_search_by(|(known, _)| (**known).cmp(flag)).ok();
             // The rollback was in force by then, although its record was written later.
@@ -160,7 +201,7 @@ impl Shared {
                 state.stage = to;
             }
         }
-        Ok(PastState { plan: state.plan, flags, record: last.clone(), moment })
+        Ok(PastState { plan: state.plan, flags, record: last, moment })
     }
 }
 

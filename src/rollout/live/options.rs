@@ -20,17 +20,35 @@ use std::path::PathBuf;
 /// assert!(rollout.by("ana").roll_back("a", "slow")?.unrecorded.is_none());
 /// # Ok::<(), stagegate::rollout::RolloutError>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RolloutOptions {
     pub(super) intents: Option<PathBuf>,
+    pub(super) segment_bytes: u64,
+    pub(super) reads_all_segments: bool,
 }
 
 impl RolloutOptions {
-    /// Returns the defaults: unrecorded rollbacks are kept in memory only.
+    /// Returns the defaults: unrecorded rollbacks are kept in memory only, and segments have 8 MiB.
     #[must_use]
     pub fn new() -> RolloutOptions {
-        RolloutOptions::default()
+        RolloutOptions { intents: None, segment_bytes: 8 << 20, reads_all_segments: false }
+    }
+
+    /// Begins another segment of the journal when the last one is longer than this, in bytes, and eight times as long as
+    /// the state at its beginning. Opening a rollout reads the last segment only.
+    #[must_use]
+    pub fn segment_bytes(mut self, bytes: u64) -> RolloutOptions {
+        self.segment_bytes = bytes;
+        self
+    }
+
+    /// Opens from the first record that the store has. So every record is checked, and the state at the beginning of each
+    /// segment is compared with the records before it.
+    #[must_use]
+    pub fn read_all_segments(mut self) -> RolloutOptions {
+        self.reads_all_segments = true;
+        self
     }
 
     /// Keeps unrecorded rollbacks in this file, for the next process that opens the rollout with the same file. That
@@ -47,5 +65,11 @@ impl RolloutOptions {
     pub fn keep_intents_in(mut self, path: impl Into<PathBuf>) -> RolloutOptions {
         self.intents = Some(path.into());
         self
+    }
+}
+
+impl Default for RolloutOptions {
+    fn default() -> RolloutOptions {
+        RolloutOptions::new()
     }
 }

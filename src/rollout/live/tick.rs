@@ -9,7 +9,7 @@ use super::status::TickReport;
 use crate::rollout::{Event, RolloutError, machine};
 
 /// The actor that is recorded for automatic actions.
-const AUTOMATIC: &str = "stagegate";
+pub(super) const AUTOMATIC: &str = "stagegate";
 
 /// The results of events, each with its flag, in order.
 pub(super) type RecordedByFlag = Vec<(Box<str>, Recorded)>;

@@ -22,7 +22,11 @@ pub(in crate::rollout) fn apply(
 ) {
     let (now, stamp) = (context.now, context.now.stamp());
     match fact {
-        Fact::Opened { .. } | Fact::Updated { .. } | Fact::Seen {} => {}
+        Fact::Opened { .. }
+        | Fact::Continued { .. }
+        | Fact::Restored { .. }
+        | Fact::Updated { .. }
+        | Fact::Seen {} => {}
         Fact::Promoted { .. } => promote(plan, state, to, stamp),
         Fact::Completed { .. } => {
             let pending = std::mem::take(&mut state.pending_messages);

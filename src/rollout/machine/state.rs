@@ -5,60 +5,80 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_derive::{Deserialize, Serialize};
+
 use crate::eval::{FlagDefinition, StageName};
-use crate::plan::model::{Phase, Quantity, When};
-use crate::rollout::{Cause, Now, Stamp};
+use crate::plan::model::{FlagPlan, Phase, Quantity, When};
+use crate::rollout::journal::names;
+use crate::rollout::{Cause, Hash, Now, Stamp};
 
 /// The state of a flag, which is determined by the journal's records alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct FlagState {
     /// The flag's stage, or off.
+    #[serde(with = "names::stage")]
     pub stage: StageName,
     /// The time at which the flag entered its stage. An update that changes the audience resets it.
     pub since: Stamp,
     /// Whether the rollout is complete.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub complete: bool,
     /// The hold, if the flag is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
     /// The open incident.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<Incident>,
     /// The signatures of this stage, by item id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub signatures: BTreeMap<Box<str>, Signature>,
     /// The last reading of each metric in this stage, by metric name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub evidence: BTreeMap<Box<str>, Evidence>,
     /// The checks of the watch that were done, counted from 1.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub watch_done: BTreeSet<u32>,
     /// The last check of the watch up to which missed ones were recorded. 0 for none.
     pub watch_missed: u32,
     /// Whether the flag has been in a stage. Such a flag does not begin by itself when it is off.
     pub(in crate::rollout) has_begun: bool,
     /// For metrics that an update reset in this stage, the time of the reset, by metric name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(in crate::rollout) required_since: BTreeMap<Box<str>, Stamp>,
     /// Messages of the plan that are due and not sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(in crate::rollout) pending_messages: Vec<PendingMessages>,
     /// The messages that were sent for the present stage and for later ones: stage, time, and occurrence number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "names::sent")]
     pub(in crate::rollout) sent_messages: Vec<(StageName, When, u32)>,
 }
 
 /// A flag that an update removed.
 #[derive(Clone, Debug)]
 pub(in crate::rollout) struct RemovedFlag {
-    /// The flag's definition when it was removed, without listed users.
+    /// The last document that had the flag.
+    pub(in crate::rollout) document: Hash,
+    /// The flag's definition in that document, without listed users.
     pub(in crate::rollout) definition: Arc<FlagDefinition>,
     pub(in crate::rollout) state: FlagState,
 }
 
 /// The messages of one stage and one time (`when`) that are due and not sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(in crate::rollout) struct PendingMessages {
+    #[serde(with = "names::stage")]
     pub(in crate::rollout) stage: StageName,
+    #[serde(with = "names::when")]
     pub(in crate::rollout) when: When,
     /// When they became due.
     pub(in crate::rollout) since: Stamp,
     /// When the stage began.
     pub(in crate::rollout) began: Stamp,
     /// The cause of the rollback, for messages about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::rollout) reason: Option<Box<str>>,
 }
 
@@ -78,7 +98,8 @@ pub enum Progress {
 }
 
 /// A hold: nothing is promoted until the flag is resumed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Hold {
     /// The person who holds the flag.
@@ -90,40 +111,49 @@ pub struct Hold {
 }
 
 /// A signature under an item of the checklist or of the criteria.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Signature {
     /// The person who signed.
     pub by: Box<str>,
     /// The evidence, such as a link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Box<str>>,
     /// The time of the signature.
     pub since: Stamp,
 }
 
 /// The last reading of a metric, and since when each condition on the metric has held.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Evidence {
     /// The value. `None` if there was no data.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "names::quantity")]
     pub value: Option<Quantity>,
     /// The value for users without the flag.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "names::quantity")]
     pub control: Option<Quantity>,
     /// The number of samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<u64>,
     /// The person or program that reported the reading.
     pub by: Box<str>,
     /// Whether a guard measured it, and therefore judges the triggers itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub judged: bool,
     /// The time of the reading.
     pub read_at: Stamp,
     /// For each condition of the plan (`< 1%`, `> 5%`, `50% worse than control`) that holds, the time since which it
     /// has held in every reading, without a gap.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub satisfied_since: BTreeMap<Box<str>, Stamp>,
 }
 
 /// An open incident.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Incident {
     /// The incident's number: the number of the record that opened it.
@@ -131,19 +161,34 @@ pub struct Incident {
     /// The subject: the cause of the rollback, the trigger that asks, or the kind of the reported incident.
     pub about: Box<str>,
     /// The cause of the rollback. `None` if the flag was not rolled back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
     /// The stage that the flag was rolled back from. Before a rollback, the stage when the incident was opened.
+    #[serde(with = "names::stage")]
     pub from: StageName,
     /// The person or program that reported the incident or rolled the flag back.
     pub by: Box<str>,
     /// The time at which the incident was opened.
     pub opened: Stamp,
     /// The present phase.
+    #[serde(with = "names::phase")]
     pub phase: Phase,
     /// The time at which the phase began.
     pub phase_since: Stamp,
     /// The number of people in the escalation line who have been asked in this phase.
     pub escalations: u32,
+}
+
+impl RemovedFlag {
+    /// Returns a flag of this document, with its last state.
+    pub(in crate::rollout) fn new(
+        flag: &FlagPlan<'_>,
+        document: Hash,
+        state: FlagState,
+    ) -> RemovedFlag {
+        let definition = Arc::new(flag.definition().without_users());
+        RemovedFlag { document, definition, state }
+    }
 }
 
 impl FlagState {

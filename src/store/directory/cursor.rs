@@ -9,7 +9,7 @@ use crate::store::File;
 pub(super) const CHUNK: u64 = 1 << 20;
 
 /// A position in the journal, at the start of a line.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cursor {
     /// The number of lines before it.
     pub(super) lines: u64,
@@ -18,6 +18,11 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
+    /// Returns the position before this line, at the beginning of a file.
+    pub(super) fn before(line: u64) -> Cursor {
+        Cursor { lines: line.saturating_sub(1), offset: 0 }
+    }
+
     /// Reads the next lines before `end` and moves behind them. Returns no bytes at the end.
     ///
     /// A line that is too long for a record is returned without its end.
@@ -39,7 +44,8 @@ impl Cursor {
             } else if bytes.len() <= MAX_LINE_BYTES {
                 continue;
             }
-            self.lines += memchr::memchr_iter(b'\n', &bytes).count() as u64;
+            let lines = memchr::memchr_iter(b'\n', &bytes).count() as u64;
+            self.lines = self.lines.saturating_add(lines);
             self.offset += bytes.len() as u64;
             return Ok(bytes);
         }
@@ -51,16 +57,17 @@ impl Cursor {
         Ok(())
     }
 
-    /// Reads as [`read_on`](Cursor::read_on) does, from this line on. The first line is 1.
+    /// Reads as [`read_on`](Cursor::read_on) does, from this line on. The file begins with line `begin`.
     pub(super) fn read_from(
         &mut self,
+        begin: u64,
         line: u64,
         file: &mut dyn File,
         end: u64,
     ) -> io::Result<Vec<u8>> {
-        let before = line.saturating_sub(1);
+        let before = line.max(begin).saturating_sub(1);
         if before < self.lines {
-            *self = Cursor::default();
+            *self = Cursor::before(begin);
         }
         loop {
             let skipped = usize::try_from(before - self.lines).unwrap_or(usize::MAX);

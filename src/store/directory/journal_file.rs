@@ -1,22 +1,25 @@
-//! The journal's file, which several processes read and append to.
+//! The file of the journal's last segment, which several processes read and append to.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::cursor::Cursor;
+use super::{segments, write_atomically};
 use crate::background::Signal;
 use crate::clock::monotonic;
 use crate::rollout::Hash;
 use crate::store::{File, Files};
 
-/// The journal of a directory, opened by this process.
+/// A segment of a directory's journal, opened by this process. Mostly it is the last one.
 ///
 /// A process holds the exclusive lock for one append, and the shared lock while it looks for the end of the journal. So
 /// no reader sees a line before it is durable.
 #[derive(Debug)]
 pub(super) struct JournalFile {
     path: PathBuf,
+    /// The number of the segment's first line.
+    begin: u64,
     pub(super) file: Box<dyn File>,
     /// The handle that is locked. `None` for a reader that found no file to lock.
     lock: Option<Box<dyn File>>,
@@ -36,9 +39,9 @@ struct Known {
     last: Hash,
 }
 
-/// The file to lock. A separate file could be removed while a process holds it, and then two processes would write.
+/// The file to lock: the segment itself, on Unix. A separate file could be removed while a process holds it, and then two processes would write.
 /// Other systems prevent reading a locked file, so they lock a separate one.
-pub(super) const LOCK: &str = if cfg!(unix) { super::JOURNAL } else { "lock" };
+const LOCKS_ITSELF: bool = cfg!(unix);
 
 /// How many bytes `Known::last` is the hash of: more than the hash at the end of a line.
 const LAST_BYTES: u64 = 80;
@@ -53,6 +56,23 @@ const READ_PATIENCE: Duration = Duration::from_millis(100);
 /// The longest pause between two attempts to lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(4);
 
+/// How to open a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opening {
+    Read,
+    Write { create: bool },
+}
+
+/// A line to append.
+#[derive(Clone, Copy)]
+pub(super) struct Line<'l> {
+    pub(super) number: u64,
+    pub(super) line: &'l [u8],
+    pub(super) begins_segment: bool,
+    /// Whether the same handle has appended a line with this number before.
+    pub(super) is_repetition: bool,
+}
+
 /// What an append found under the lock.
 pub(super) enum Appended {
     Done,
@@ -60,18 +80,55 @@ pub(super) enum Appended {
     Conflict(u64),
     /// The journal ends with an incomplete line, because a process died during an append.
     Torn,
+    /// Another segment has begun.
+    Continued,
 }
 
 impl JournalFile {
-    /// `file` and `lock` are separate handles.
-    pub(super) fn new(
-        path: PathBuf,
-        mut file: Box<dyn File>,
-        lock: Option<Box<dyn File>>,
+    /// Opens the segment that begins with this line.
+    pub(super) fn open(
+        files: &mut dyn Files,
+        directory: &Path,
+        begin: u64,
+        how: Opening,
     ) -> io::Result<JournalFile> {
+        let path = segments::path_of(directory, begin);
+        let mut file = match how {
+            Opening::Read => files.open_to_read(&path)?,
+            Opening::Write { create } => files.open(&path, create)?,
+        };
+        // A separate handle, even of the same file.
+        let lock = open_lock(files, &path, how == Opening::Read)?;
         let id = file.id()?;
-        let known = Known { end: Cursor::default(), last: Hash::of(&[]) };
-        Ok(JournalFile { path, file, lock, id, known, has_leftover: false })
+        let known = Known { end: Cursor::before(begin), last: Hash::of(&[]) };
+        Ok(JournalFile { path, begin, file, lock, id, known, has_leftover: false })
+    }
+
+    /// Returns the number of the segment's first line.
+    pub(super) fn begin(&self) -> u64 {
+        self.begin
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the path of the segment that continues after the known lines.
+    fn next_path(&self) -> PathBuf {
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        segments::path_of(directory, self.known.end.lines.saturating_add(1))
+    }
+
+    /// Returns the first line of the next segment, if it has begun after the known lines.
+    pub(super) fn next_segment(&self, files: &mut dyn Files) -> io::Result<Option<u64>> {
+        if self.known.end.lines == 0 {
+            return Ok(None);
+        }
+        match files.id(&self.next_path()) {
+            Ok(_) => Ok(Some(self.known.end.lines.saturating_add(1))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns the end of the known part.
@@ -81,7 +138,7 @@ impl JournalFile {
 
     /// Fails where two handles can lock the same file, as on some network file systems.
     pub(super) fn check_locks(&mut self) -> io::Result<()> {
-        let Some(lock) = self.lock.as_mut().filter(|_| LOCK == super::JOURNAL) else {
+        let Some(lock) = self.lock.as_mut().filter(|_| LOCKS_ITSELF) else {
             return Ok(());
         };
         if !lock.try_lock()? {
@@ -144,7 +201,7 @@ impl JournalFile {
             // The process that wrote a line may have died before it synced the line.
             self.file.sync()?;
         }
-        let lines = cursor.read_from(from, &mut *self.file, end)?;
+        let lines = cursor.read_from(self.begin, from, &mut *self.file, end)?;
         self.know(*cursor)?;
         Ok(lines)
     }
@@ -152,7 +209,7 @@ impl JournalFile {
     /// Reads to the end, to know how many lines there are.
     pub(super) fn read_to_end(&mut self, files: &mut dyn Files) -> io::Result<()> {
         let mut cursor = self.known.end;
-        while !self.read(files, &mut cursor, self.known.end.lines + 1)?.is_empty() {}
+        while !self.read(files, &mut cursor, self.known.end.lines.saturating_add(1))?.is_empty() {}
         Ok(())
     }
 
@@ -190,13 +247,11 @@ impl JournalFile {
         Err(io::Error::new(io::ErrorKind::InvalidData, found))
     }
 
-    /// Appends a line and syncs it, unless another process has appended. The lock is held.
+    /// Appends a line and syncs it, unless another process has appended. The line may begin a segment. The lock is held.
     pub(super) fn append(
         &mut self,
         files: &mut dyn Files,
-        number: u64,
-        line: &[u8],
-        is_repetition: bool,
+        Line { number, line, begins_segment, is_repetition }: Line<'_>,
     ) -> io::Result<Appended> {
         self.remove_leftover()?;
         let (mut end, size) = (self.known.end, self.file.size()?);
@@ -205,11 +260,20 @@ impl JournalFile {
         if size > end.offset {
             return Ok(Appended::Torn);
         }
+        if self.next_segment(files)?.is_some() {
+            return Ok(Appended::Continued);
+        }
         if is_repetition && number == end.lines && self.ends_with(line)? {
             return Ok(Appended::Done);
         }
-        if number != end.lines + 1 {
-            return Ok(Appended::Conflict(end.lines + 1));
+        let is_first = begins_segment && end.lines == 0 && number > 0;
+        if number != end.lines.saturating_add(1) && !is_first {
+            return Ok(Appended::Conflict(end.lines.saturating_add(1)));
+        }
+        if begins_segment && number > 1 {
+            let directory = self.path.parent().unwrap_or(Path::new("."));
+            write_atomically(files, &segments::path_of(directory, number), line)?;
+            return Ok(Appended::Done);
         }
         self.has_leftover = true;
         // If the file was moved or replaced meanwhile, the next process that opens the store would not find the line.
@@ -280,15 +344,15 @@ fn lock(
     Ok(true)
 }
 
-/// Opens the handle to lock, for a store in this directory.
-pub(super) fn open_lock(
+/// Opens the handle to lock, for a segment in this file.
+fn open_lock(
     files: &mut dyn Files,
-    directory: &Path,
+    segment: &Path,
     read_only: bool,
 ) -> io::Result<Option<Box<dyn File>>> {
-    let path = directory.join(LOCK);
+    let path = if LOCKS_ITSELF { segment.to_owned() } else { segment.with_file_name("lock") };
     if !read_only {
-        return files.open(&path, true).map(Some);
+        return files.open(&path, !LOCKS_ITSELF).map(Some);
     }
     match files.open_to_read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

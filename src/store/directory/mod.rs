@@ -3,6 +3,7 @@
 mod cursor;
 mod journal_file;
 mod lease;
+pub(super) mod segments;
 mod tail;
 mod watcher;
 
@@ -10,9 +11,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::files::{Files, SystemFiles};
+use super::removed_lines;
 use crate::rollout::{LeaderLease, Store, StoreError, Watcher};
 use cursor::Cursor;
-use journal_file::{Appended, JournalFile, open_lock};
+use journal_file::{Appended, JournalFile, Line, Opening};
 use lease::DirectoryLease;
 use tail::Tail;
 use watcher::DirectoryWatcher;
@@ -20,7 +22,8 @@ use watcher::DirectoryWatcher;
 /// A directory that holds a rollout's documents and its journal, for the processes of one machine.
 ///
 /// ```text
-/// journal.jsonl          the journal
+/// journal.jsonl          the first segment of the journal
+/// journal-N.jsonl        a later segment, which begins with line N
 /// documents/HASH.json    every document that took effect, with the files it names
 /// leader                 locked by the leader among several controllers
 /// ```
@@ -65,10 +68,13 @@ use watcher::DirectoryWatcher;
 pub struct Directory {
     path: PathBuf,
     files: Box<dyn Files>,
+    /// The last segment that is known.
     journal: JournalFile,
     is_read_only: bool,
-    /// The end of the last read. The next read usually starts there.
+    /// The end of the last read in that segment. The next read usually starts there.
     cursor: Cursor,
+    /// An earlier segment, and the end of the last read there.
+    earlier: Option<(JournalFile, Cursor)>,
     /// The number of the last line that this handle appended.
     appended: Option<u64>,
     notices: Vec<String>,
@@ -102,7 +108,7 @@ impl Directory {
         create_directories(path, &mut files).map_err(failed)?;
         let mut store = Directory::open_to_write(path, Box::new(files), true)?;
         store.files.sync_directory(path).map_err(failed)?;
-        if store.journal.file.size().map_err(failed)? > 0 {
+        if store.journal.begin() > 1 || store.journal.file.size().map_err(failed)? > 0 {
             let path = path.join(JOURNAL);
             let message = format!("`{}` already exists and was not changed", path.display());
             return Err(StoreError::conflict(message));
@@ -142,11 +148,8 @@ impl Directory {
     pub fn read_only(path: impl AsRef<Path>) -> Result<Directory, StoreError> {
         let (path, mut files) = (path.as_ref(), Box::new(SystemFiles));
         check_trust(path, &mut *files, false)?;
-        let journal = path.join(JOURNAL);
-        let opened = files.open_to_read(&journal).and_then(|file| {
-            let lock = open_lock(&mut *files, path, true)?;
-            JournalFile::new(journal, file, lock)
-        });
+        let opened = last_segment(path, &mut *files)
+            .and_then(|begin| JournalFile::open(&mut *files, path, begin, Opening::Read));
         match opened {
             Ok(journal) => Ok(Directory::new(path, files, journal, true)),
             Err(error) => Err(failed(path, "be read", &error)),
@@ -158,17 +161,15 @@ impl Directory {
         mut files: Box<dyn Files>,
         create: bool,
     ) -> Result<Directory, StoreError> {
-        let journal = path.join(JOURNAL);
-        let opened = match files.open(&journal, create) {
+        let opened = last_segment(path, &mut *files).and_then(|begin| {
+            JournalFile::open(&mut *files, path, begin, Opening::Write { create })
+        });
+        let opened = match opened {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
             // The directory's problem comes first.
             opened => check_trust(path, &mut *files, true).map(|()| opened)?,
         };
-        let opened = opened.and_then(|file| {
-            let lock = open_lock(&mut *files, path, false)?;
-            let mut journal = JournalFile::new(journal, file, lock)?;
-            journal.check_locks().map(|()| journal)
-        });
+        let opened = opened.and_then(|mut journal| journal.check_locks().map(|()| journal));
         let journal = opened.map_err(|error| failed(path, "be opened", &error))?;
         let mut store = Directory::new(path, files, journal, false);
         store.remove_torn_line()?;
@@ -181,13 +182,14 @@ impl Directory {
         journal: JournalFile,
         is_read_only: bool,
     ) -> Directory {
-        let (path, cursor) = (path.to_owned(), Cursor::default());
+        let (path, cursor) = (path.to_owned(), Cursor::before(journal.begin()));
         Directory {
             path,
             files,
             journal,
             is_read_only,
             cursor,
+            earlier: None,
             appended: None,
             notices: Vec::new(),
         }
@@ -243,7 +245,8 @@ impl Directory {
                 return Ok(());
             }
             // This reads the whole journal, so release the lock meanwhile.
-            let lines = tail.count_complete_lines(&mut *self.journal.file);
+            let begin = self.journal.begin();
+            let lines = tail.count_complete_lines(&mut *self.journal.file, begin);
             let lines = lines.map_err(|error| self.failed("be read", &error))?;
             let lines = lines.map_err(|what| self.damaged(&what))?;
             let name = format!("journal.torn-{}", lines + 1);
@@ -262,9 +265,94 @@ impl Directory {
                     "the last {} bytes of `{}` were an incomplete record, as after a crash. They were moved to \
                      `{name}`; {lines} complete records remain",
                     tail.torn.len(),
-                    self.path.join(JOURNAL).display(),
+                    self.journal.path().display(),
                 ));
                 return Ok(());
+            }
+        }
+    }
+
+    /// Moves to the next segment. Returns `false` if there is none.
+    fn enter_next_segment(&mut self) -> io::Result<bool> {
+        let Some(begin) = self.journal.next_segment(&mut *self.files)? else { return Ok(false) };
+        // The process that began the segment may have died before it synced the name.
+        self.files.sync_directory(&self.path)?;
+        self.open_segment(begin)?;
+        Ok(true)
+    }
+
+    fn open_segment(&mut self, begin: u64) -> io::Result<()> {
+        let how = match self.is_read_only {
+            true => Opening::Read,
+            false => Opening::Write { create: false },
+        };
+        self.journal = JournalFile::open(&mut *self.files, &self.path, begin, how)?;
+        self.cursor = Cursor::before(begin);
+        Ok(())
+    }
+
+    /// Returns whether this error means that the known segment was removed, because a later one has begun.
+    fn is_removed(&mut self, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::NotFound
+            && last_segment(&self.path, &mut *self.files)
+                .is_ok_and(|last| last > self.journal.begin())
+    }
+
+    /// Reads lines of a segment before the last one.
+    fn read_earlier(&mut self, from: u64) -> Result<Vec<u8>, StoreError> {
+        let begin = self.segment_of(from)?;
+        if begin > from {
+            return Err(removed_lines(begin));
+        }
+        let mut earlier = match self.earlier.take().filter(|(file, _)| file.begin() == begin) {
+            Some(known) => known,
+            None => {
+                let file = JournalFile::open(&mut *self.files, &self.path, begin, Opening::Read);
+                let file = file.map_err(|error| self.failed("be read", &error))?;
+                (file, Cursor::before(begin))
+            }
+        };
+        let (file, cursor) = &mut earlier;
+        let lines = file.read(&mut *self.files, cursor, from);
+        let lines = lines.map_err(|error| self.failed("be read", &error))?;
+        self.earlier = Some(earlier);
+        Ok(lines)
+    }
+
+    fn append_line(
+        &mut self,
+        number: u64,
+        line: &[u8],
+        begins_segment: bool,
+    ) -> Result<(), StoreError> {
+        self.check_writable()?;
+        let is_repetition = self.appended == Some(number);
+        let line = Line { number, line, begins_segment, is_repetition };
+        loop {
+            // Most of a long journal is read before the lock is taken.
+            let appended = self.journal.read_to_end(&mut *self.files).and_then(|()| {
+                self.journal.locked(&mut *self.files, |journal, files| journal.append(files, line))
+            });
+            if let Err(error) = &appended
+                && self.is_removed(error)
+            {
+                return Err(StoreError::conflict("a later segment has begun"));
+            }
+            match appended.map_err(|error| self.failed("be written", &error))? {
+                Appended::Done => {
+                    self.appended = Some(number);
+                    return Ok(());
+                }
+                Appended::Conflict(next) => {
+                    return Err(StoreError::conflict(format!(
+                        "the next line is {next}, not {number}"
+                    )));
+                }
+                Appended::Torn => self.remove_torn_line()?,
+                Appended::Continued => {
+                    let entered = self.enter_next_segment();
+                    entered.map_err(|error| self.failed("be written", &error))?;
+                }
             }
         }
     }
@@ -288,11 +376,8 @@ impl Directory {
     }
 
     fn damaged(&self, what: &str) -> StoreError {
-        let path = self.path.join(JOURNAL);
-        StoreError::damaged(format!(
-            "`{}` is damaged: {what}. The file was not modified",
-            path.display()
-        ))
+        let path = self.journal.path().display();
+        StoreError::damaged(format!("`{path}` is damaged: {what}. The file was not modified"))
     }
 
     fn document_path(&self, hash: &str) -> PathBuf {
@@ -311,6 +396,11 @@ fn create_directories(path: &Path, files: &mut dyn Files) -> io::Result<()> {
     files.sync_directory(above.unwrap_or(Path::new(".")))
 }
 
+/// Returns the first line of the last segment, or 1 if there is none.
+fn last_segment(path: &Path, files: &mut dyn Files) -> io::Result<u64> {
+    Ok(segments::list(files, path, "")?.pop().unwrap_or(1))
+}
+
 /// Fails for a store that other users can change.
 fn check_trust(path: &Path, files: &mut dyn Files, for_writing: bool) -> Result<(), StoreError> {
     let checked = files.check_directory(path, for_writing);
@@ -325,7 +415,7 @@ fn check_trust(path: &Path, files: &mut dyn Files, for_writing: bool) -> Result<
 }
 
 /// Replaces a file atomically. Only one process at a time may do it.
-fn write_atomically(files: &mut dyn Files, path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_atomically(files: &mut dyn Files, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
     let mut file = files.open(&beside, true)?;
     file.truncate(0)?;
@@ -353,32 +443,70 @@ fn failed(path: &Path, what: &str, error: &io::Error) -> StoreError {
 
 impl Store for Directory {
     fn read(&mut self, from: u64) -> Result<Vec<u8>, StoreError> {
-        let read = self.journal.read(&mut *self.files, &mut self.cursor, from);
-        read.map_err(|error| self.failed("be read", &error))
+        let from = from.max(1);
+        loop {
+            if from < self.journal.begin() {
+                return self.read_earlier(from);
+            }
+            let read = self.journal.read(&mut *self.files, &mut self.cursor, from);
+            let is_last = read.as_ref().is_ok_and(Vec::is_empty);
+            let read = read.and_then(|lines| match is_last && self.enter_next_segment()? {
+                true => Ok(None),
+                false => Ok(Some(lines)),
+            });
+            match read {
+                Ok(Some(lines)) => return Ok(lines),
+                Ok(None) => {}
+                // This process stood still for so long that its segment was moved to an archive.
+                Err(error) if self.is_removed(&error) => {
+                    let begin = self.segment_of(from)?;
+                    if begin > from {
+                        return Err(removed_lines(begin));
+                    }
+                    self.open_segment(begin).map_err(|error| self.failed("be read", &error))?;
+                }
+                Err(error) => return Err(self.failed("be read", &error)),
+            }
+        }
     }
 
     fn append(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
+        self.append_line(number, line, false)
+    }
+
+    fn segment_of(&mut self, number: u64) -> Result<u64, StoreError> {
+        let begins = segments::list(&mut *self.files, &self.path, "");
+        let begins = begins.map_err(|error| self.failed("be read", &error))?;
+        let begin = begins.iter().rfind(|begin| **begin <= number).or(begins.first());
+        Ok(begin.copied().unwrap_or(1))
+    }
+
+    fn begin_segment(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
+        self.append_line(number, line, true)?;
+        if number > 1 && self.journal.known_end() == Cursor::default() {
+            // The store was empty, and its first segment stays so.
+            let empty = self.journal.path().to_owned();
+            let entered = self.open_segment(number).and_then(|()| self.files.remove(&empty));
+            let entered = entered.and_then(|()| self.files.sync_directory(&self.path));
+            entered.map_err(|error| self.failed("be written", &error))?;
+        }
+        Ok(())
+    }
+
+    fn remove_segments_before(&mut self, number: u64) -> Result<(), StoreError> {
         self.check_writable()?;
-        let is_repetition = self.appended == Some(number);
-        loop {
-            // Most of a long journal is read before the lock is taken.
-            let appended = self.journal.read_to_end(&mut *self.files).and_then(|()| {
-                self.journal.locked(&mut *self.files, |journal, files| {
-                    journal.append(files, number, line, is_repetition)
-                })
-            });
-            match appended.map_err(|error| self.failed("be written", &error))? {
-                Appended::Done => {
-                    self.appended = Some(number);
-                    return Ok(());
-                }
-                Appended::Conflict(next) => {
-                    return Err(StoreError::conflict(format!(
-                        "the next line is {next}, not {number}"
-                    )));
-                }
-                Appended::Torn => self.remove_torn_line()?,
+        let removed = segments::list(&mut *self.files, &self.path, "").and_then(|begins| {
+            if !begins.contains(&number) {
+                return Ok(false);
             }
+            for begin in begins.into_iter().filter(|begin| *begin < number) {
+                self.files.remove(&segments::path_of(&self.path, begin))?;
+            }
+            self.files.sync_directory(&self.path).map(|()| true)
+        });
+        match removed.map_err(|error| self.failed("be written", &error))? {
+            true => Ok(()),
+            false => Err(StoreError::refused(format!("line {number} begins no segment"))),
         }
     }
 
@@ -386,7 +514,9 @@ impl Store for Directory {
         self.check_writable()?;
         let path = self.document_path(hash);
         if self.read_file(&path).is_ok_and(|kept| kept == document) {
-            return Ok(());
+            // The process that wrote it may have failed to sync the name.
+            let synced = self.files.sync_directory(&self.path.join(DOCUMENTS));
+            return synced.map_err(|error| self.failed("be written", &error));
         }
         // Two processes may keep the same document, under the same temporary name.
         let kept = self
@@ -410,8 +540,10 @@ impl Store for Directory {
     }
 
     fn watcher(&mut self) -> Option<Box<dyn Watcher>> {
-        let journal = self.files.open_to_read(&self.path.join(JOURNAL)).ok()?;
-        Some(Box::new(DirectoryWatcher { journal, counted: self.journal.known_end() }))
+        let (directory, files) = (self.path.clone(), self.files.another());
+        let journal = self.files.open_to_read(self.journal.path()).ok()?;
+        let counted = self.journal.known_end();
+        Some(Box::new(DirectoryWatcher { directory, files, journal, counted }))
     }
 
     fn label(&self) -> String {

@@ -33,15 +33,17 @@ impl Tail {
         }
     }
 
-    /// Returns the number of complete lines, if only a crash explains the incomplete line. Else returns the damage.
+    /// Returns the number of the last complete line, if only a crash explains the incomplete line. Else returns the
+    /// damage. The file begins with line `begin`.
     ///
     /// An incomplete line was never acknowledged, so it can be removed. There are two exceptions, which must stay: a
     /// line before it is damaged, or it is a complete record whose line end was replaced by another byte.
     pub(super) fn count_complete_lines(
         &self,
         file: &mut dyn File,
+        begin: u64,
     ) -> io::Result<Result<u64, String>> {
-        let (mut journal, mut cursor) = (Journal::new(), Cursor::default());
+        let (mut journal, mut cursor) = (Journal::starting_at(begin), Cursor::before(begin));
         loop {
             let chunk = cursor.read_on(file, self.whole)?;
             if chunk.is_empty() {

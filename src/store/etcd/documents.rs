@@ -68,7 +68,7 @@ impl Etcd {
     }
 
     /// Sends a request, and once more if no answer came. Repeating it changes nothing.
-    fn request(&mut self, txn: &Txn) -> Result<TxnResponse, StoreError> {
+    pub(super) fn request(&mut self, txn: &Txn) -> Result<TxnResponse, StoreError> {
         match self.gateway.request("/v3/kv/txn", txn) {
             Err(Failure::Unknown(_)) => Ok(self.gateway.request("/v3/kv/txn", txn)?),
             answer => Ok(answer?),

@@ -4,6 +4,7 @@ use super::Etcd;
 use super::gateway::Failure;
 use super::wire::{Compare, Kv, Op, Range, Response, Txn, TxnResponse};
 use crate::rollout::{Hash, StoreError};
+use crate::store::removed_lines;
 
 /// The newest state of the journal that this store has seen. A later read that lacks any of it is an error.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,8 +36,12 @@ impl Etcd {
         let from = from.max(1);
         // Include the last record that was seen, if it is the previous one, to check that it is still there.
         let begin = if from == self.seen.number.saturating_add(1) { from - 1 } else { from }.max(1);
-        let (range, head) = self.page_from(begin)?;
+        let (range, head, first) = self.page_from(begin)?;
+        if from < first {
+            return Err(removed_lines(first));
+        }
         let mut lines = Vec::new();
+        let begin = begin.max(first);
         let mut next = begin;
         for kv in &range.kvs {
             let number = kv.key().and_then(|key| self.layout.number(&key));
@@ -102,14 +107,15 @@ impl Etcd {
         Ok([self.mark.as_bytes(), &[PIECES], hash.as_bytes()].concat())
     }
 
-    /// Reads a page of records and the number of the last record, both at one revision.
+    /// Reads a page of records, and the numbers of the last record and of the first one that is left, at one revision.
     ///
     /// The page may have one more record than `self.page`, because the caller may start with the previous record.
-    fn page_from(&mut self, begin: u64) -> Result<(Range, Option<u64>), StoreError> {
+    fn page_from(&mut self, begin: u64) -> Result<(Range, Option<u64>, u64), StoreError> {
         let page_of = |store: &mut Etcd, page| -> Result<TxnResponse, Failure> {
             let end = store.layout.records_end();
             let records = Op::range(&store.layout.record(begin), &end, page + 1);
-            let success = vec![records, Op::get(&store.layout.head())];
+            let (head, first) = (store.layout.head(), store.layout.first());
+            let success = vec![records, Op::get(&head), Op::get(&first)];
             store.gateway.request("/v3/kv/txn", &Txn { success, ..Txn::default() })
         };
         let page = self.page;
@@ -124,12 +130,46 @@ impl Etcd {
         };
         self.check_revision(&answer)?;
         let mut ranges = answer.ranges();
-        let (records, head) =
-            (ranges.next().unwrap_or_default(), ranges.next().unwrap_or_default());
-        Ok((records, head.kvs.first().and_then(Kv::number)))
+        let records = ranges.next().unwrap_or_default();
+        let mut numbers = ranges.map(|range| range.kvs.first().and_then(Kv::number));
+        let (head, first) = (numbers.next().flatten(), numbers.next().flatten());
+        Ok((records, head, first.unwrap_or(1)))
     }
 
-    pub(super) fn append_record(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn find_segment(&mut self, number: u64) -> Result<u64, StoreError> {
+        let layout = &self.layout;
+        let segments = Op::range(&layout.segment(0), &layout.segments_end(), 0);
+        let success = vec![segments, Op::get(&layout.first())];
+        let mut answer = self.request(&Txn { success, ..Txn::default() })?;
+        self.check_revision(&answer)?;
+        let mut ranges = answer.ranges();
+        let segments = ranges.next().unwrap_or_default();
+        let first = ranges.flat_map(|range| range.kvs).next().and_then(|kv| kv.number());
+        let begins = segments.kvs.iter().filter_map(Kv::number);
+        let begin = begins.filter(|begin| *begin <= number).max();
+        Ok(begin.max(first).unwrap_or(1))
+    }
+
+    pub(super) fn delete_records_before(&mut self, number: u64) -> Result<(), StoreError> {
+        let (layout, segment) = (&self.layout, self.layout.segment(number));
+        let success = vec![
+            Op::delete(&layout.record(0), &layout.record(number)),
+            Op::delete(&layout.segment(0), &segment),
+            Op::put(&layout.first(), number.to_string().as_bytes()),
+        ];
+        let compare = vec![Compare::present(&segment)];
+        match self.request(&Txn { compare, success, ..Txn::default() })?.succeeded {
+            true => Ok(()),
+            false => Err(StoreError::refused(format!("line {number} begins no segment"))),
+        }
+    }
+
+    pub(super) fn append_record(
+        &mut self,
+        number: u64,
+        line: &[u8],
+        begins_segment: bool,
+    ) -> Result<(), StoreError> {
         let Some(before) = number.checked_sub(1) else {
             return Err(StoreError::conflict("record numbers start at 1".to_owned()));
         };
@@ -138,12 +178,21 @@ impl Etcd {
         let mut compare = vec![Compare::absent(&key)];
         compare.push(match before {
             0 => Compare::absent(&head),
+            _ if begins_segment && self.seen.number == 0 => Compare::absent(&head),
             before if before == self.seen.number => {
                 Compare::written_at(&self.layout.record(before), self.seen.written)
             }
             before => Compare::present(&self.layout.record(before)),
         });
-        let success = vec![Op::put(&key, &value), Op::put(&head, number.to_string().as_bytes())];
+        let number_text = number.to_string();
+        let mut success = vec![Op::put(&key, &value), Op::put(&head, number_text.as_bytes())];
+        if begins_segment {
+            success.push(Op::put(&self.layout.segment(number), number_text.as_bytes()));
+        }
+        if begins_segment && self.seen.number == 0 {
+            // The store was empty.
+            success.push(Op::put(&self.layout.first(), number_text.as_bytes()));
+        }
         let failure = vec![Op::get(&key)];
         let txn = Txn { compare, success, failure };
         let done: Result<TxnResponse, Failure> = self.gateway.request("/v3/kv/txn", &txn);
@@ -166,6 +215,9 @@ impl Etcd {
                 Ok(())
             }
             (None, Some(_)) => Err(StoreError::conflict(format!("record {number} already exists"))),
+            (None, None) if begins_segment && self.seen.number == 0 => {
+                Err(StoreError::conflict("the journal is not empty"))
+            }
             (None, None) if before == self.seen.number => Err(self.changed_record(before)),
             (None, None) => Err(self.missing_record(before)),
         }

@@ -29,6 +29,21 @@ impl Layout {
         digits.parse().ok().filter(|_| digits.len() == DIGITS)
     }
 
+    /// The key of a segment other than the first, which begins with this record.
+    pub(super) fn segment(&self, begin: u64) -> String {
+        format!("{}/segments/{begin:0DIGITS$}", self.0)
+    }
+
+    /// Returns the end of the range of segments.
+    pub(super) fn segments_end(&self) -> String {
+        format!("{}/segments0", self.0)
+    }
+
+    /// The key with the number of the first record that is left, once segments were removed.
+    pub(super) fn first(&self) -> String {
+        format!("{}/first", self.0)
+    }
+
     /// The key with the number of the last record. It is watched, and shows whether a record is missing.
     pub(super) fn head(&self) -> String {
         format!("{}/head", self.0)

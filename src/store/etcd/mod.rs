@@ -127,7 +127,19 @@ impl Store for Etcd {
     }
 
     fn append(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
-        self.append_record(number, line)
+        self.append_record(number, line, false)
+    }
+
+    fn segment_of(&mut self, number: u64) -> Result<u64, StoreError> {
+        self.find_segment(number)
+    }
+
+    fn begin_segment(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
+        self.append_record(number, line, true)
+    }
+
+    fn remove_segments_before(&mut self, number: u64) -> Result<(), StoreError> {
+        self.delete_records_before(number)
     }
 
     fn keep(&mut self, hash: &str, document: &[u8]) -> Result<(), StoreError> {

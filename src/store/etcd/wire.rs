@@ -26,6 +26,8 @@ pub(super) struct Compare {
 pub(super) enum Op {
     #[serde(rename = "request_put")]
     Put { key: String, value: String, lease: String },
+    #[serde(rename = "request_delete_range")]
+    Delete { key: String, range_end: String },
     #[serde(rename = "request_range")]
     Range { key: String, range_end: String, limit: String },
 }
@@ -66,6 +68,11 @@ impl Op {
 
     pub(super) fn put(key: &str, value: &[u8]) -> Op {
         Op::put_leased(key, value, 0)
+    }
+
+    /// Deletes the keys from `key` up to, but not including, `end`.
+    pub(super) fn delete(key: &str, end: &str) -> Op {
+        Op::Delete { key: encode(key), range_end: encode(end) }
     }
 
     /// Writes a key that is deleted when the lease ends. 0 is no lease.

@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::percent::{self, DecimalError, Percent};
 use crate::plan::model::metric::number::{Number, ParseNumberError};
 use crate::plan::model::time::duration::{ParseDurationError, WrittenDuration};
-use crate::plan::model::word::words;
+use crate::plan::model::word::{Word as _, words};
 
 words! {
     /// The unit of a metric.
@@ -24,6 +24,14 @@ words! {
         Count = "count",
         /// A decimal number, perhaps negative: `"-3.5"`.
         Number = "number",
+    }
+}
+
+impl Unit {
+    /// Returns the unit with this name.
+    #[cfg_attr(not(feature = "rollout"), expect(dead_code))]
+    pub(crate) fn of_name(name: &str) -> Option<Unit> {
+        Unit::of_word(name)
     }
 }
 
