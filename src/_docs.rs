@@ -15,6 +15,10 @@ pub mod rollout {}
 pub mod journal {}
 
 #[cfg(feature = "rollout")]
+#[doc = include_str!("../docs/operating.md")]
+pub mod operating {}
+
+#[cfg(feature = "rollout")]
 #[doc = include_str!("../docs/telling.md")]
 pub mod telling {}
 

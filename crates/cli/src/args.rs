@@ -278,6 +278,9 @@ pub(crate) struct Explain {
     /// Write it with an offset or a time zone: `2026-01-10T03:00:00+01:00`.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) at: Option<std::time::SystemTime>,
+    /// Read earlier records from this archive, too, for a store.
+    #[arg(long, env = "STAGEGATE_ARCHIVE", value_name = "DIRECTORY")]
+    pub(crate) archive: Option<PathBuf>,
     /// Set an attribute of the user.
     ///
     /// Repeat it for more attributes, and for several values of one attribute.

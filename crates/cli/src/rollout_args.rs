@@ -48,6 +48,20 @@ pub(crate) enum RolloutVerb {
     History(History),
     /// Prove that the journal is intact.
     Verify(Verify),
+    /// Copy the store to a directory.
+    ///
+    /// The copy is a store of its own. Run it again to add what is new. Other processes may act meanwhile.
+    Backup(Backup),
+    /// Copy a backup to a new store.
+    ///
+    /// The last record says where the others come from. From a directory to etcd and back works, too.
+    Restore(Restore),
+    /// Move earlier records to compressed files.
+    ///
+    /// The journal is cut into segments of 8 MiB. This moves every segment but the last. Other processes
+    /// may act meanwhile. Pass the directory as `--archive` to `verify`, `history` and `explain` to read
+    /// across it.
+    Archive(Archive),
     /// Run due work once.
     ///
     /// That is: automatic promotions, rollbacks for lack of data, expired sign-offs, escalations and
@@ -101,6 +115,11 @@ pub(crate) struct StoreAccess {
         help_heading = STORE
     )]
     pub(crate) clock: ClockChoice,
+    /// Read earlier records from this archive, too.
+    ///
+    /// A directory that `stagegate archive` has written.
+    #[arg(long, env = "STAGEGATE_ARCHIVE", value_name = "DIRECTORY", help_heading = STORE)]
+    pub(crate) archive: Option<PathBuf>,
     /// Keep a rollback in FILE if the store does not take it.
     ///
     /// The next command with this FILE that can write records the rollback. Put FILE on another disk
@@ -388,8 +407,51 @@ pub(crate) struct History {
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) until: Option<SystemTime>,
     /// Show only records from this number on.
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
-    pub(crate) from: u64,
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) from: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Backup {
+    /// Store to write: a directory or etcd://HOST:PORT/PREFIX.
+    #[arg(value_name = "BACKUP", value_parser = parse_location)]
+    pub(crate) to: StoreLocation,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Restore {
+    /// Store to read: a directory or etcd://HOST:PORT/PREFIX.
+    #[arg(value_name = "BACKUP", value_parser = parse_location)]
+    pub(crate) from: StoreLocation,
+    /// Leave out later records.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) as_of: Option<SystemTime>,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    /// Set the user name in the journal.
+    ///
+    /// Default: the user who is logged in.
+    #[arg(long, env = "STAGEGATE_BY", value_name = "NAME", help_heading = STORE)]
+    pub(crate) by: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Archive {
+    /// Directory for the compressed files.
+    #[arg(value_name = "DIRECTORY")]
+    pub(crate) to: PathBuf,
+    /// Begin another segment first, so that every record so far is moved.
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    /// Set the user name in the journal, with `--all`.
+    ///
+    /// Default: the user who is logged in.
+    #[arg(long, env = "STAGEGATE_BY", value_name = "NAME", help_heading = STORE)]
+    pub(crate) by: Option<String>,
 }
 
 /// An output format of `history`.

@@ -1,5 +1,6 @@
 //! A rollout on a directory by the command line alone: every verb and every exit code.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use std::{fs, io};
@@ -518,6 +519,18 @@ impl Files for Full {
         self.0.rename(from, to)
     }
 
+    fn remove(&mut self, path: &Path) -> io::Result<()> {
+        self.0.remove(path)
+    }
+
+    fn list(&mut self, path: &Path) -> io::Result<Vec<OsString>> {
+        self.0.list(path)
+    }
+
+    fn another(&self) -> Box<dyn Files> {
+        Box::new(Full(self.0))
+    }
+
     fn sync_directory(&mut self, path: &Path) -> io::Result<()> {
         self.0.sync_directory(path)
     }
@@ -651,4 +664,57 @@ fn the_history_is_filtered_by_time_flag_person_and_number() {
     let at = ["history", "--store", &shop.store(), "--clock", shop.at];
     let run = stagegate_with_env(&at, &[("STAGEGATE_BY", "ben")]).ends(0);
     assert_eq!(run.stdout.lines().count(), 11);
+}
+
+#[test]
+fn earlier_records_move_to_an_archive_and_are_read_from_there() {
+    let mut shop = Shop::started();
+    shop.run(0, &["promote", "search", "--by", "ana", "--yes"]);
+    let (archive, store) = (shop.path("archive").display().to_string(), shop.store());
+    shop.run(0, &["archive", &archive]);
+    shop.at = "2026-01-06T09:00:00Z";
+    shop.run(0, &["archive", &archive, "--all", "--by", "ana"]);
+    shop.run(0, &["rollback", "search", "--reason", "slow", "--by", "ben"]);
+
+    shop.run(0, &["verify"]);
+    shop.run(0, &["verify", "--archive", &archive]);
+    shop.run(0, &["history"]);
+    shop.run(3, &["history", "--from", "1"]);
+    shop.run(0, &["history", "--archive", &archive]);
+    let explain = ["explain", &store, "ana", "search", "--at", "2026-01-05T10:00:00Z"];
+    stagegate(&explain).ends(3);
+    let run = stagegate(&[&explain[..], &["--archive", &archive]].concat()).ends(0);
+    assert!(run.stdout.contains("as of record 2"), "{run:?}");
+    let moved = shop.json(&["archive", &archive, "--all", "--by", "ana"]);
+    assert_eq!(moved["moved"], serde_json::json!([3, 4]));
+    assert_golden("rollout/archive.txt", &shop.transcript);
+}
+
+#[test]
+fn a_store_is_backed_up_and_restored_as_of_a_moment() {
+    let mut shop = Shop::started();
+    let (backup, store) = (shop.path("backup").display().to_string(), shop.store());
+    shop.run(0, &["promote", "search", "--by", "ana", "--yes"]);
+    shop.run(0, &["backup", &backup]);
+    shop.at = "2026-01-06T09:00:00Z";
+    shop.run(0, &["rollback", "search", "--reason", "slow", "--by", "ben"]);
+    shop.run(0, &["backup", &backup]);
+    let head = shop.json(&["verify"])["head"].as_str().unwrap().to_owned();
+    let verify = ["verify", "--head", &head, "--store", &backup, "--clock", shop.at];
+    stagegate(&verify).ends(0);
+
+    // Nothing is overwritten.
+    shop.run(3, &["restore", &backup, "--by", "ana"]);
+    fs::rename(&store, shop.path("broken")).unwrap();
+    shop.run(3, &["restore", &backup, "--by", "ana", "--as-of", "2026-01-01T00:00:00Z"]);
+    fs::remove_dir_all(&store).unwrap();
+    shop.run(0, &["restore", &backup, "--by", "ana", "--as-of", "2026-01-05T12:00:00Z"]);
+    shop.run(0, &["history"]);
+    let status = shop.json(&["status"]);
+    assert_eq!(status["flags"][1]["stage"], "internal", "{status}");
+    fs::remove_dir_all(&store).unwrap();
+    assert_eq!(shop.json(&["restore", &backup, "--by", "ana"])["copied"], 3);
+    // The restored store goes on, so it is no longer the beginning of the backup.
+    shop.run(3, &["backup", &backup]);
+    assert_golden("rollout/backup.txt", &shop.transcript);
 }

@@ -85,7 +85,7 @@ impl Source {
 
     fn of_store(args: &Explain) -> Result<Source, Failure> {
         let failed = |error| rollout::rollout_failure(&error);
-        let rollout = rollout::read_only_directory(&args.document)?;
+        let rollout = rollout::read_only_directory(&args.document, args.archive.as_ref())?;
         let past = match args.at {
             Some(at) => rollout.at(at),
             None => rollout.now(),

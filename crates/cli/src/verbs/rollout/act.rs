@@ -246,7 +246,7 @@ fn act(
     verb: &str,
     output: &Output,
 ) -> Result<Answer, Failure> {
-    let by = match (open::user_name(action), event) {
+    let by = match (open::user_name(action.by.as_ref()), event) {
         // A missing name must not prevent a rollback.
         (Err(_), Event::RollBack { .. } | Event::Report { .. }) => "unknown".to_owned(),
         (by, _) => by?,

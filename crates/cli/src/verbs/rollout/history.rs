@@ -25,7 +25,19 @@ struct HistoryResult<'h> {
 
 pub(super) fn run(args: &History, output: &Output) -> Result<Answer, Failure> {
     let rollout = open::read_only(&args.access)?;
-    let mut records = rollout.records(args.from).map_err(|error| rollout_failure(&error))?;
+    let records = match args.from {
+        Some(from) => rollout.records(from),
+        None => rollout.first_record().and_then(|first| {
+            if first > 1 {
+                let last = first - 1;
+                anstream::eprintln!(
+                    "stagegate: records 1 to {last} are in an archive. Pass its directory as `--archive`"
+                );
+            }
+            rollout.records(first)
+        }),
+    };
+    let mut records = records.map_err(|error| rollout_failure(&error))?;
     let plan = rollout.plan();
     let flags: Vec<&str> = args.flag.iter().map(|name| plan.key_of(name).unwrap_or(name)).collect();
     let is_wanted = |record: &Record| {

@@ -1,6 +1,8 @@
 //! The verbs that act on a rollout or read one.
 
 mod act;
+mod archive;
+mod backup;
 mod confirm;
 mod document;
 mod history;
@@ -36,6 +38,9 @@ pub(super) fn run(verb: RolloutVerb, output: &Output) -> Result<Answer, Failure>
         RolloutVerb::Metric(Metric::Set(args)) => act::measure(args, output),
         RolloutVerb::History(args) => history::run(&args, output),
         RolloutVerb::Verify(args) => verify::run(&args, output),
+        RolloutVerb::Backup(args) => backup::backup(&args, output),
+        RolloutVerb::Restore(args) => backup::restore(&args, output),
+        RolloutVerb::Archive(args) => archive::run(&args, output),
         RolloutVerb::Tick(args) => tick::run(&args, output),
         RolloutVerb::Run(args) => run::run(&args),
         RolloutVerb::Publish(args) => publish::run(&args, output),

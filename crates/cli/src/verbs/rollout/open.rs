@@ -1,10 +1,11 @@
 //! Opening a store as a rollout.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use stagegate::clock::{Boot, Clock, Moment, SystemClock, WallClock};
-use stagegate::rollout::{Record, Rollout, RolloutError, RolloutOptions};
+use stagegate::rollout::{Record, Rollout, RolloutError, RolloutOptions, Store};
+use stagegate::store::Archive;
 
 use crate::escape::{terminal, terminal_lines};
 use crate::failure::Failure;
@@ -77,14 +78,14 @@ pub(super) fn writable_without_notifications(store: &StoreAccess) -> Result<Roll
 
 /// Opens the rollout of an open store, to act on it.
 pub(super) fn with_store(
-    opened: impl stagegate::rollout::Store + 'static,
+    opened: impl Store + 'static,
     store: &StoreAccess,
 ) -> Result<Rollout, Failure> {
     open_rollout(opened, store.clock, &options(store))
 }
 
 fn open_rollout(
-    opened: impl stagegate::rollout::Store + 'static,
+    opened: impl Store + 'static,
     choice: ClockChoice,
     options: &RolloutOptions,
 ) -> Result<Rollout, Failure> {
@@ -109,21 +110,37 @@ fn print_notices(rollout: &Rollout) {
 
 /// Opens the rollout to read it. This works while another process acts on it.
 pub(super) fn read_only(store: &StoreAccess) -> Result<Rollout, Failure> {
-    open_rollout(store.store.open(Access::Read)?, store.clock, &RolloutOptions::new())
+    open_rollout(open_to_read(store)?, store.clock, &RolloutOptions::new())
+}
+
+/// Opens the store to read it, with its archive.
+pub(super) fn open_to_read(store: &StoreAccess) -> Result<Box<dyn Store>, Failure> {
+    let opened = store.store.open(Access::Read)?;
+    Ok(match &store.archive {
+        Some(archive) => Archive::new(archive).with(opened),
+        None => opened,
+    })
 }
 
 /// Returns all records. Each was verified against the record before it.
 pub(super) fn verified_records(
     store: &StoreAccess,
 ) -> Result<Result<Vec<Record>, RolloutError>, Failure> {
-    let opened = store.store.open(Access::Read)?;
-    let rollout = Rollout::open(opened, clock(store.clock));
-    Ok(rollout.and_then(|rollout| rollout.records(1)))
+    let options = RolloutOptions::new().read_all_segments();
+    let rollout = Rollout::open_with(open_to_read(store)?, clock(store.clock), &options);
+    Ok(rollout.and_then(|rollout| rollout.records(rollout.first_record()?)))
 }
 
-/// Opens the rollout in a directory to read it, by the system clock.
-pub(crate) fn read_only_directory(path: &Path) -> Result<Rollout, Failure> {
+/// Opens the rollout in a directory to read it with its archive, by the system clock.
+pub(crate) fn read_only_directory(
+    path: &Path,
+    archive: Option<&PathBuf>,
+) -> Result<Rollout, Failure> {
     let opened = StoreLocation::Directory(path.to_owned()).open(Access::Read)?;
+    let opened = match archive {
+        Some(archive) => Archive::new(archive).with(opened),
+        None => opened,
+    };
     Rollout::open(opened, clock(ClockChoice::System)).map_err(|error| rollout_failure(&error))
 }
 
@@ -145,9 +162,9 @@ fn check_clock(rollout: &Rollout, choice: ClockChoice) -> Result<(), Failure> {
 }
 
 /// Returns the user name for the journal: `--by`, or else the logged-in user.
-pub(super) fn user_name(action: &ActionArgs) -> Result<String, Failure> {
+pub(super) fn user_name(by: Option<&String>) -> Result<String, Failure> {
     let logged_in = || std::env::var("USER").ok();
-    action.by.clone().or_else(logged_in).filter(|by| !by.trim().is_empty()).ok_or_else(|| {
+    by.cloned().or_else(logged_in).filter(|by| !by.trim().is_empty()).ok_or_else(|| {
         Failure::Usage("no user name. Pass `--by NAME`, or set STAGEGATE_BY".to_owned())
     })
 }

@@ -30,7 +30,7 @@ struct FlagResult<'s> {
 
 pub(super) fn start(args: &Start, output: &Output) -> Result<Answer, Failure> {
     let format = args.action.store.format;
-    let by = open::user_name(&args.action)?;
+    let by = open::user_name(args.action.by.as_ref())?;
     let document = document::read(&args.document, &args.reading)?;
     // Checked first: an invalid document creates no store.
     document::parse(&document, "start", format, output)?;
@@ -80,7 +80,7 @@ struct ChangeResult<'u> {
 
 pub(super) fn update(args: &Update, output: &Output) -> Result<Answer, Failure> {
     let format = args.action.store.format;
-    let by = open::user_name(&args.action)?;
+    let by = open::user_name(args.action.by.as_ref())?;
     let document = document::read(&args.document, &args.reading)?;
     document::parse(&document, "update", format, output)?;
     if !args.yes {

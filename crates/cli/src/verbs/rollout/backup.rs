@@ -1,0 +1,82 @@
+//! `backup` and `restore`: copy a store.
+
+use serde::Serialize;
+use stagegate::rollout::{Store, StoreError};
+use stagegate::store;
+
+use super::open::{self, rollout_failure, user_name};
+use super::record::count;
+use crate::args::Format;
+use crate::escape::terminal;
+use crate::failure::{Answer, Failure};
+use crate::output::Output;
+use crate::rollout_args::{Backup, Restore};
+use crate::store_location::{Access, StoreLocation, store_failure};
+
+#[derive(Serialize)]
+struct CopyResult {
+    /// The number of the last record that was copied.
+    copied: u64,
+    /// The number of the last record of the store that was copied from.
+    records: u64,
+}
+
+pub(super) fn backup(args: &Backup, output: &Output) -> Result<Answer, Failure> {
+    let mut from = open::open_to_read(&args.store.access)?;
+    let mut to = open_to_fill(&args.to)?;
+    let copied = store::copy(&mut *from, &mut *to, None);
+    let (copied, records) = copied.map_err(|error| store_failure(&error))?;
+    match args.store.format {
+        Format::Json => output.json("backup", &CopyResult { copied, records })?,
+        Format::Human => {
+            let to = terminal(&to.label());
+            output.text(&format!("`{to}` has {}\n", count_of(copied)))?;
+        }
+    }
+    Ok(Answer::Yes)
+}
+
+/// Opens the store of a backup, or creates it.
+fn open_to_fill(location: &StoreLocation) -> Result<Box<dyn Store>, Failure> {
+    match location {
+        StoreLocation::Directory(path) if path.join("documents").exists() => {
+            location.open(Access::Write)
+        }
+        location => location.open(Access::Create),
+    }
+}
+
+fn has_records(store: &mut dyn Store) -> Result<bool, StoreError> {
+    let first = store.segment_of(1)?;
+    Ok(!store.read(first)?.is_empty())
+}
+
+/// Returns `1 record`, or `2 records`.
+fn count_of(records: u64) -> String {
+    count(usize::try_from(records).unwrap_or(usize::MAX), "record")
+}
+
+pub(super) fn restore(args: &Restore, output: &Output) -> Result<Answer, Failure> {
+    let by = user_name(args.by.as_ref())?;
+    let mut from = args.from.open(Access::Read)?;
+    let mut to = args.store.access.store.open(Access::Create)?;
+    let copied = has_records(&mut *to).and_then(|has_records| match has_records {
+        true => Err(StoreError::conflict(format!("`{}` already has a rollout", to.label()))),
+        false => store::copy(&mut *from, &mut *to, args.as_of),
+    });
+    let (copied, records) = copied.map_err(|error| store_failure(&error))?;
+    let rollout = open::with_store(to, &args.store.access)?;
+    let noted = rollout.by(&by).note_restored(&from.label(), records);
+    noted.map_err(|error| rollout_failure(&error))?;
+    match args.store.format {
+        Format::Json => output.json("restore", &CopyResult { copied, records })?,
+        Format::Human => {
+            let left_out = match records - copied {
+                0 => String::new(),
+                some => format!("; left out {}", count_of(some)),
+            };
+            output.text(&format!("restored {}{left_out}\n", count_of(copied)))?;
+        }
+    }
+    Ok(Answer::Yes)
+}
