@@ -35,6 +35,12 @@ impl Gate {
         self.notify_applied(self.shared.current.update(|now| transition::down_to(now, flag, to)));
     }
 
+    /// Moves flags down to their stages, in one step. Does nothing with a flag that is already at its stage or below.
+    pub(crate) fn lower_flags(&self, flags: &[(&str, StageName)]) {
+        let lowered = self.shared.current.update(|now| transition::all_down_to(now, flags));
+        self.notify_applied(lowered);
+    }
+
     /// Puts a plan in force, with each flag at the stage that `stage` returns. Does nothing and returns `false` while
     /// the rollout has yet to take calls.
     pub(crate) fn set_plan(&self, plan: &Plan, stage: impl Fn(&str) -> StageName) -> bool {

@@ -82,6 +82,28 @@ pub(super) fn down_to(
     Ok(with_stage(snapshot, (slot, flag), to, None))
 }
 
+/// Moves flags down to their stages. Fails if each flag is already at its stage or below. The caller lists the flags
+/// that require a listed flag, too.
+#[cfg_attr(not(feature = "rollout"), expect(dead_code))]
+pub(super) fn all_down_to(
+    snapshot: &Snapshot,
+    flags: &[(&str, StageName)],
+) -> Result<(Snapshot, Vec<Change>), ()> {
+    let lowered = flags.iter().filter_map(|(key, to)| {
+        let (slot, flag) = snapshot.find_key(key)?;
+        // An unknown stage must not keep the flag up.
+        let to = flag.definition().position_of(to).unwrap_or(0);
+        (flag.position() > to).then(|| (slot, flag.at(to)))
+    });
+    let lowered: Vec<(usize, Flag)> = lowered.collect();
+    let changes = lowered.iter().filter_map(|(slot, after)| {
+        change(Some(snapshot.flags().get(*slot)?), after, Vec::new(), None)
+    });
+    let mut changes: Vec<Change> = changes.collect();
+    changes.sort_by(|a, b| a.flag.cmp(&b.flag));
+    if lowered.is_empty() { Err(()) } else { Ok((snapshot.with(lowered), changes)) }
+}
+
 /// Moves a flag to a stage. If it moves down, turns off the flags that require it at a higher stage.
 fn with_stage(
     snapshot: &Snapshot,

@@ -12,21 +12,21 @@ mod tell;
 mod uptime_history;
 
 pub use error::RolloutError;
-pub use journal::record::{Cause, Fact, FlagChange, InitialStage, Record};
+pub use journal::record::{Cause, Fact, FlagChange, FlagRollback, InitialStage, Record};
 pub use journal::saved_state::SavedState;
 pub use journal::{Damage, Hash, Journal};
 pub(crate) use journal::{MAX_LINE_BYTES, lines};
 #[cfg(feature = "guard")]
 pub use live::JudgeReport;
 pub use live::{
-    Actor, Controller, FlagReport, MetricRead, Outcome, PastState, ReadReport, Rollout,
-    RolloutOptions, RolloutStatus, TickReport,
+    Actor, Controller, FlagReport, MetricRead, Outcome, PastState, ReadReport, RollbackReport,
+    Rollout, RolloutOptions, RolloutStatus, TickReport,
 };
 pub use machine::alert::{Alert, AlertKind};
 pub use machine::event::{Event, Reading};
 pub use machine::human_duration::HumanDuration;
 pub use machine::refusal::{Refusal, Unmet};
-pub use machine::state::{Evidence, FlagState, Hold, Incident, Progress, Signature};
+pub use machine::state::{Evidence, FlagState, Freeze, Hold, Incident, Progress, Signature};
 pub use machine::{EventContext, MissingFlag, Transition, overdue, transition, unmet};
 pub use reader::{MetricReader, ReadError, Sample};
 pub use stamp::{Now, Stamp};

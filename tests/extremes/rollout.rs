@@ -82,6 +82,15 @@ fn live(calls: &mut Calls, at: SystemTime) {
             calls.call("Actor::note_restored", || {
                 rollout.by("ana").note_restored("x", u64::MAX).is_ok()
             });
+            for end in [None, Some(at), at.checked_add(time)] {
+                calls.call("Actor::hold_all", || rollout.by("ana").hold_all("x", end).is_ok());
+                if let Some(freeze) = rollout.status().freeze {
+                    calls.call("Freeze::is_in_force", || freeze.is_in_force(at));
+                }
+                calls.call("Actor::promote", || rollout.by("ana").promote("a").is_err());
+                calls.call("Actor::resume_all", || rollout.by("ana").resume_all(None).is_ok());
+            }
+            calls.call("Actor::roll_back_all", || rollout.by("ana").roll_back_all("x").records);
             calls.call("Rollout::refresh", || rollout.refresh().map(|records| records.len()));
         }
     }
@@ -99,7 +108,11 @@ fn live(calls: &mut Calls, at: SystemTime) {
 
 fn machine(calls: &mut Calls, at: SystemTime) {
     let plan = Plan::parse(DOCUMENT).unwrap();
-    for time in DURATIONS {
+    let clock = ManualClock::at(SystemTime::UNIX_EPOCH);
+    let frozen = Rollout::start(Memory::new(), clock, DOCUMENT, "ana").unwrap();
+    frozen.by("ana").hold_all("x", None).unwrap();
+    let frozen = frozen.status().freeze;
+    for (time, freeze) in DURATIONS.into_iter().zip([None, frozen.as_ref()].into_iter().cycle()) {
         for boots in [0, u32::MAX] {
             let now = calls.call("Stamp::new", || Stamp::new(at, time, boots)).unwrap();
             let other = Stamp::new(SystemTime::UNIX_EPOCH, Duration::from_secs(5), 1);
@@ -116,7 +129,7 @@ fn machine(calls: &mut Calls, at: SystemTime) {
                 let state = calls.call("FlagState::new", || FlagState::new(stage, other)).unwrap();
                 calls.call("FlagState::progress", || state.progress());
                 calls.call("FlagState::time_in_stage", || state.time_in_stage(now));
-                calls.call("unmet", || unmet(&flag, &state, now, &[]).len());
+                calls.call("unmet", || unmet(&flag, &state, now, &[], freeze).len());
                 calls.call("overdue", || overdue(&flag, &state, now).len());
                 for next in NUMBERS {
                     let context = EventContext {
@@ -125,6 +138,7 @@ fn machine(calls: &mut Calls, at: SystemTime) {
                         serving: StageName::OFF,
                         record: next,
                         missing: &[],
+                        freeze,
                     };
                     for event in [Event::Promote, Event::Tick, Event::SendMessages] {
                         calls.call("transition", || {
@@ -168,6 +182,10 @@ fn texts_of_people(calls: &mut Calls) {
             calls.call("Rollout::report", || errors(rollout.report(flag).map(drop)));
             calls.call("Rollout::stage", || rollout.stage(flag, &text).is_ok());
         }
+        let who = rollout.by(&text);
+        calls.call("Actor::roll_back_all", || format!("{:?}", who.roll_back_all(&text)));
+        calls.call("Actor::hold_all", || errors(who.hold_all(&text, None).map(drop)));
+        calls.call("Actor::resume_all", || errors(who.resume_all(some).map(drop)));
         calls.call("Actor::update", || errors(rollout.by(&text).update(text.as_str()).map(drop)));
         calls.call("Rollout::preview", || errors(rollout.preview(text.as_str()).map(drop)));
         calls.call("Rollout::started_in_boot", || rollout.started_in_boot(&text));

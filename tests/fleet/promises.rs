@@ -35,6 +35,9 @@ pub(crate) fn check_record(truth: &mut Truth, number: usize) {
                 check_audience(truth, number, flag);
             }
         }
+        Fact::Promoted { .. } | Fact::Completed { .. } if truth.frozen(record.at).is_some() => {
+            panic!("7: {record} although all flags are held");
+        }
         Fact::Promoted { forced, .. } => {
             let (flag, from, to) =
                 (record.flag.as_deref().unwrap(), record.from.unwrap(), record.to.unwrap());

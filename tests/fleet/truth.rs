@@ -1,7 +1,7 @@
 //! The true history: the journal as it was written, with the true times.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use stagegate::rollout::{Fact, Hash, Journal, Record, Store};
 use stagegate::store::Memory;
@@ -39,6 +39,8 @@ pub(crate) struct Truth {
     docs: BTreeMap<Hash, Doc>,
     /// Removed flags, each with the last document that had it and its stage there.
     removed: BTreeMap<String, (Doc, String)>,
+    /// The last hold of all flags, with its end. It may be over.
+    held: Option<Option<SystemTime>>,
     sets: BTreeMap<(u64, String, String), Vec<bool>>,
 }
 
@@ -49,6 +51,11 @@ impl Truth {
 
     pub(crate) fn head(&self) -> usize {
         self.written.len()
+    }
+
+    /// Returns the end of the hold of all flags that is in force at a moment by the wall clock.
+    pub(crate) fn frozen(&self, at: SystemTime) -> Option<Option<SystemTime>> {
+        self.held.filter(|end| end.is_none_or(|end| at < end))
     }
 
     /// Returns the flag's stage after a record.
@@ -121,6 +128,19 @@ impl Truth {
                     }
                 }
             }
+            Fact::RolledBackAll { flags, .. } => {
+                for back in flags {
+                    assert_eq!(before[&*back.flag].stage, *back.from, "{record}");
+                    put(&mut after, &back.flag, back.to.to_string());
+                }
+                // Every flag that was in a stage is listed.
+                assert!(after.values().all(|place| place.stage == "off"), "{record}");
+            }
+            Fact::HeldAll { until_ms, .. } => {
+                let end = until_ms.map(Duration::from_millis);
+                self.held = Some(end.map(|end| SystemTime::UNIX_EPOCH + end));
+            }
+            Fact::ResumedAll { .. } => self.held = None,
             _ => {
                 if let Some((flag, (from, to))) =
                     record.flag.as_deref().zip(record.from.zip(record.to))

@@ -1,10 +1,11 @@
 //! Two to four processes on two or three machines, and random events.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use stagegate::Pinned;
 use stagegate::model::{Quantity, Unit};
-use stagegate::rollout::{Event, Outcome, Rollout, RolloutError};
+use stagegate::rollout::{Event, Fact, Outcome, Record, Rollout, RolloutError};
 use stagegate::store::Memory;
 
 use super::document::{Doc, FLAGS, USERS};
@@ -217,7 +218,7 @@ impl World {
         };
         let flag = self.random.pick(&FLAGS);
         let by = rollout.by("ana");
-        match self.random.below(26) {
+        match self.random.below(28) {
             0..=2 => {
                 self.tell(format!("process {process} refreshes"));
                 let _ = rollout.refresh();
@@ -278,7 +279,12 @@ impl World {
                 }
                 let _ = by.close(flag, "over");
             }
-            24 => {
+            24 => self.act_on_all(process, &rollout),
+            25 => {
+                self.tell(format!("process {process} rolls all flags back"));
+                self.roll_back_all(process, &rollout);
+            }
+            26 => {
                 let pinned = rollout.gate().pin();
                 let answers = answers(&pinned);
                 self.processes[process].pinned = Some((pinned, answers));
@@ -318,11 +324,13 @@ impl World {
 
     /// 9: acknowledged records are in the journal.
     fn acknowledged(&mut self, outcome: Result<Outcome, RolloutError>) {
+        self.are_written(outcome.map(|outcome| outcome.records).unwrap_or_default());
+    }
+
+    fn are_written(&mut self, records: Vec<Record>) {
         self.read_new_records();
-        if let Ok(outcome) = outcome
-            && promises::DURABLE
-        {
-            for record in outcome.records {
+        if promises::DURABLE {
+            for record in records {
                 let place = usize::try_from(record.seq).unwrap() - 1;
                 assert_eq!(
                     self.truth.written[place].record.hash, record.hash,
@@ -355,6 +363,46 @@ impl World {
             let head = self.truth.head();
             assert_eq!(self.truth.stage(head, flag), "off", "8: `{flag}` is on elsewhere");
         }
+    }
+
+    /// 8: a rollback of all flags works as one of a single flag, and is one record.
+    fn roll_back_all(&mut self, process: usize, rollout: &Rollout) {
+        let report = rollout.by("ben").roll_back_all("stop");
+        let is_new = |it: &&Record| matches!(it.fact, Fact::RolledBackAll { .. });
+        let of_all = report.records.iter().filter(is_new).count();
+        assert!(of_all == report.records.len() && of_all <= 1, "8: {:?}", report.records);
+        for flag in FLAGS {
+            if rollout.report(flag).is_ok() {
+                self.check_rolled_back(process, rollout, flag);
+            }
+        }
+        let is_recorded = report.unrecorded.is_none();
+        self.are_written(report.records);
+        let is_well = self.processes[process].fault.lock().unwrap().is_none();
+        if BACK_EVERYWHERE && is_recorded && is_well {
+            let head = self.truth.head();
+            for flag in FLAGS {
+                assert_eq!(self.truth.stage(head, flag), "off", "8: `{flag}` is on elsewhere");
+            }
+        }
+    }
+
+    /// Holds all flags, for a while or until they are resumed, or resumes them.
+    fn act_on_all(&mut self, process: usize, rollout: &Rollout) {
+        let by = rollout.by("ana");
+        let end = self.random.pick(&[None, Some(20 * MINUTE), Some(700 * MINUTE)]);
+        let done = match self.random.percent(50) {
+            true => {
+                self.tell(format!("process {process} holds all flags for {end:?}"));
+                let wall = rollout.status().now.at;
+                by.hold_all("why", end.map(|end| wall + Duration::from_millis(end)))
+            }
+            false => {
+                self.tell(format!("process {process} resumes all flags"));
+                by.resume_all(None)
+            }
+        };
+        self.are_written(done.ok().into_iter().collect());
     }
 
     fn check_rolled_back(&mut self, process: usize, rollout: &Rollout, flag: &'static str) {
@@ -428,7 +476,9 @@ impl World {
         let fresh = Rollout::open(self.store.clone(), self.machines[0].clone()).unwrap().status();
         for process in &self.processes {
             let status = process.rollout.as_ref().unwrap().status();
+            let frozen = self.truth.frozen(status.now.at);
             assert_eq!((status.head, status.document), (fresh.head, fresh.document), "9");
+            assert_eq!(status.freeze.map(|it| it.until), frozen, "9: another freeze");
             for (ours, theirs) in status.flags.iter().zip(&fresh.flags) {
                 assert_eq!(
                     ours.state, theirs.state,

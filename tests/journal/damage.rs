@@ -13,7 +13,7 @@ use super::story::clock;
 fn hundred() -> (Disk, Vec<u8>) {
     let (disk, rollout) = run_story();
     while rollout.status().head.0 < 100 {
-        rollout.by("ana").sign("search", "feedback", None).unwrap();
+        rollout.by("ana").sign("search", "load-test", None).unwrap();
     }
     drop(rollout);
     let journal = disk.journal();

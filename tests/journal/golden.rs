@@ -74,7 +74,7 @@ fn a_reopened_journal_gives_the_same_state() {
     assert_eq!(again.status().head, rollout.status().head);
     assert_eq!(
         standing(&again),
-        ["other: off rolled back by off", "search: pilot rolled back by pilot"]
+        ["other: off rolled back by off", "search: internal rolled back by internal"]
     );
 }
 

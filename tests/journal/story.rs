@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use stagegate::clock::ManualClock;
+use stagegate::clock::{Clock, ManualClock};
 use stagegate::model::{Quantity, Unit};
 use stagegate::rollout::{Event, Rollout, RolloutError, Store};
 
@@ -52,7 +52,7 @@ messages = [{ audience = "client", when = "start", channel = "email", template =
 pub(crate) type Step = fn(&Rollout, &ManualClock) -> Result<(), RolloutError>;
 
 /// The name of every fact in the journal.
-pub(crate) const FACTS: [&str; 18] = [
+pub(crate) const FACTS: [&str; 21] = [
     "opened",
     "updated",
     "promoted",
@@ -60,6 +60,9 @@ pub(crate) const FACTS: [&str; 18] = [
     "held",
     "resumed",
     "rolled_back",
+    "rolled_back_all",
+    "held_all",
+    "resumed_all",
     "signed",
     "unsigned",
     "expired",
@@ -170,6 +173,16 @@ pub(crate) const STEPS: &[Step] = &[
     act!("ana", close, "other", "it was something else"),
     act!("ana", roll_back, "other", ""),
     act!("ana", report, "search", "security", Some("a token in a log")),
+    act!("ben", hold_all, "look at every flag", None),
+    act!("ben", resume_all, Some("done")),
+    |rollout, clock| {
+        let end = clock.now().wall + DAY;
+        rollout.by("ana").hold_all("holidays", Some(end)).map(|_| ())
+    },
+    |rollout, _| {
+        rollout.by("ana").roll_back_all("the database is down");
+        Ok(())
+    },
 ];
 
 /// Returns the steps, and after every few of them one that begins a segment of the journal.

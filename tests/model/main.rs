@@ -84,6 +84,18 @@ impl Pair {
             Event::RollBack(to) => {
                 RolloutEvent::RollBack { to: to.as_ref().map(stage), reason: String::new() }
             }
+            Event::RollBackAll => {
+                let report = self.rollout.by("ana").roll_back_all("");
+                return report.unrecorded.map_or(Ok(report.records), Err);
+            }
+            Event::HoldAll(why, end) => {
+                let end = end.map(|end| at(self.model.clock.wall + end));
+                let held = self.rollout.by("ana").hold_all(&text(why), end);
+                return held.map(|record| vec![record]);
+            }
+            Event::ResumeAll => {
+                return self.rollout.by("ana").resume_all(None).map(|record| vec![record]);
+            }
             Event::Sign(item) => RolloutEvent::Sign { item: (*item).to_owned(), evidence: None },
             Event::Unsign(item) => RolloutEvent::Unsign { item: (*item).to_owned(), why: None },
             Event::Report(kind) => RolloutEvent::Report { kind: (*kind).to_owned(), note: None },
@@ -135,6 +147,7 @@ impl Pair {
                 let after = self.rollout.status();
                 assert_eq!((before.head, before.document), (after.head, after.document));
                 assert_eq!(before.flags[0].state, after.flags[0].state);
+                assert_eq!(before.freeze, after.freeze);
                 // A new process may know of less time than the one before, but never of more.
                 assert!(after.flags[0].time_in_stage <= before.flags[0].time_in_stage);
                 return Ok(Vec::new());
@@ -162,7 +175,8 @@ impl Pair {
                     error.refusals().iter().flat_map(|it| it.unmet.iter().map(|it| it.kind));
                 assert_eq!(unmet.collect::<BTreeSet<_>>(), kinds, "{event:?}: {error}");
                 assert_eq!(before.state, after.state, "a refusal changes nothing");
-                assert!(!matches!(event, Event::RollBack(None)), "the way back is always open");
+                let is_back = matches!(event, Event::RollBack(None) | Event::RollBackAll);
+                assert!(!is_back, "the way back is always open");
                 Vec::new()
             }
             (done, expected) => {
@@ -182,6 +196,7 @@ impl Pair {
             (model.complete, model.held),
             "{event:?}"
         );
+        assert_eq!(self.rollout.status().freeze.is_some(), model.is_frozen(), "{event:?}");
         let phases = ["decide", "execute", "verify", "communicate", "investigate"];
         let ours = state.incident.as_ref();
         let ours =
@@ -245,17 +260,19 @@ impl Pair {
             }
         }
         // Promise 8: a rollback takes effect at once and blocks promotions.
-        if matches!(event, Event::RollBack(None) | Event::Call) && place(before) > 0 {
+        let is_back = matches!(event, Event::RollBack(None) | Event::RollBackAll | Event::Call);
+        if is_back && place(before) > 0 {
             assert!(place(after) < place(before));
             assert_eq!(after.progress, Progress::RolledBack);
             assert!(self.rollout.by("ben").force("a", "hurry").is_err());
         }
         // Promise 11: the time in a stage is never over-counted.
-        if records
-            .iter()
-            .any(|record| record.from != record.to || matches!(&record.fact, Fact::Updated { .. }))
-            && after.state.since != before.state.since
-        {
+        let may_move = |record: &Record| {
+            let is_of_all =
+                matches!(&record.fact, Fact::Updated { .. } | Fact::RolledBackAll { .. });
+            record.from != record.to || is_of_all
+        };
+        if records.iter().any(may_move) && after.state.since != before.state.since {
             self.real.1 = self.real.0;
         }
         assert!(after.time_in_stage <= Duration::from_secs(self.real.0 - self.real.1), "{event:?}");
@@ -370,6 +387,7 @@ enum Input {
 fn events() -> impl Strategy<Value = Input> {
     let time =
         prop_oneof![0u64..120, Just(301), Just(700), Just(920), Just(86_400), 0u64..1_000_000];
+    let end = proptest::option::weighted(0.7, prop_oneof![Just(0i64), 1i64..1_000, Just(86_400)]);
     let item = || prop_oneof![Just("check"), Just("seen")];
     let value = proptest::option::weighted(0.8, prop_oneof![0u32..10]);
     let one = prop_oneof![
@@ -379,6 +397,9 @@ fn events() -> impl Strategy<Value = Input> {
         1 => Just(Event::Resume),
         1 => proptest::option::of(0usize..=5).prop_map(Event::RollBack),
         1 => Just(Event::Call),
+        1 => Just(Event::RollBackAll),
+        1 => (proptest::bool::weighted(0.8), end).prop_map(|(why, end)| Event::HoldAll(why, end)),
+        1 => Just(Event::ResumeAll),
         2 => item().prop_map(Event::Sign),
         1 => item().prop_map(Event::Unsign),
         1 => prop_oneof![Just("security"), Just("critical_bug")].prop_map(Event::Report),
@@ -426,9 +447,13 @@ fn runs(plan: &Plan, inputs: &[Input]) {
     pair.apply(&Event::Reopen);
     // Each record of a flag starts at the stage where the one before ended.
     let mut stage = None;
-    for record in pair.rollout.records(1).unwrap().iter().filter(|it| it.flag.is_some()) {
-        assert!(stage.is_none() || stage == record.from, "{record}");
-        stage = record.to;
+    for record in pair.rollout.records(1).unwrap() {
+        let (from, to) = match &record.fact {
+            Fact::RolledBackAll { flags, .. } => (Some(flags[0].from), Some(flags[0].to)),
+            _ => (record.from, record.to),
+        };
+        assert!(stage.is_none() || from.is_none() || stage == from, "{record}");
+        stage = to.or(stage);
     }
 }
 

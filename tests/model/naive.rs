@@ -174,6 +174,11 @@ pub(crate) enum Event {
     Hold(bool),
     Resume,
     RollBack(Option<usize>),
+    /// A rollback of all flags.
+    RollBackAll,
+    /// A hold of all flags, with a reason or with a blank text, and its end in seconds from now.
+    HoldAll(bool, Option<i64>),
+    ResumeAll,
     /// The application calls `Gate::roll_back`. A tick follows.
     Call,
     Sign(&'static str),
@@ -204,6 +209,8 @@ pub(crate) struct Model {
     since: When,
     pub(crate) complete: bool,
     pub(crate) held: bool,
+    /// The hold of all flags, with its end by the wall clock. It may be over.
+    freeze: Option<Option<i64>>,
     pub(crate) incident: Option<Incident>,
     signed: BTreeMap<&'static str, When>,
     readings: Vec<Reading>,
@@ -229,6 +236,7 @@ impl Model {
             since,
             complete: false,
             held: false,
+            freeze: None,
             incident: None,
             signed: BTreeMap::new(),
             readings: Vec::new(),
@@ -336,10 +344,15 @@ impl Model {
         self.readings.last().is_some_and(|last| !self.is_older(last.at, STALE))
     }
 
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.freeze.is_some_and(|end| end.is_none_or(|end| self.clock.wall < end))
+    }
+
     /// Returns the kinds that block every promotion, even a forced one.
     fn blockers(&self) -> Vec<&'static str> {
         let mut kinds = Vec::new();
         kinds.extend(self.complete.then_some("complete"));
+        kinds.extend(self.is_frozen().then_some("frozen"));
         kinds.extend(self.held.then_some("held"));
         kinds.extend(self.incident.as_ref().map(|_| "incident"));
         kinds
@@ -506,7 +519,24 @@ impl Model {
                 refuse(if *to < self.stage { &[] } else { &["stage"] })?;
                 self.roll_back(*to, None);
             }
-            Event::RollBack(None) => self.roll_back(self.target(), None),
+            Event::RollBack(None) | Event::RollBackAll => self.roll_back(self.target(), None),
+            Event::HoldAll(has_reason, end) => {
+                let end = end.map(|end| self.clock.wall + end);
+                let is_later = |known: i64| end.is_none_or(|end| end > known);
+                let is_longer = self.freeze.flatten().is_some_and(is_later);
+                let mut kinds = Vec::new();
+                kinds.extend((!has_reason).then_some("reason"));
+                kinds.extend(end.is_some_and(|end| end <= self.clock.wall).then_some("until"));
+                kinds.extend((self.is_frozen() && !is_longer).then_some("frozen"));
+                refuse(&kinds)?;
+                self.freeze = Some(end);
+                self.record();
+            }
+            Event::ResumeAll => {
+                refuse(if self.is_frozen() { &[] } else { &["not_held"] })?;
+                self.freeze = None;
+                self.record();
+            }
             Event::Call => {
                 self.roll_back(0, None);
                 self.tick();

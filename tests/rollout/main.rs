@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod actions;
+mod all_flags;
 mod built_in;
 mod clocks;
 mod dead_store;
@@ -10,6 +11,7 @@ mod driven_gate;
 mod failed_records;
 mod faulty;
 mod following;
+mod freeze;
 mod gate_rollbacks;
 mod incidents;
 mod intents;

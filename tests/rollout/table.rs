@@ -44,8 +44,14 @@ fn apply(state: &FlagState, name: &str) -> Option<FlagState> {
     let plan = Plan::parse(DOCUMENT).unwrap();
     let flag = plan.flag("a").unwrap();
     let now = Stamp::new(SystemTime::UNIX_EPOCH, Duration::ZERO, 0);
-    let context =
-        EventContext { now: now.into(), by: "ana", serving: state.stage, record: 2, missing: &[] };
+    let context = EventContext {
+        now: now.into(),
+        by: "ana",
+        serving: state.stage,
+        record: 2,
+        missing: &[],
+        freeze: None,
+    };
     transition(&flag, state, &event(name), &context).ok().map(|it| it.state)
 }
 

@@ -53,6 +53,7 @@ families! {
     FLAG_UNEVEN = gauge("stagegate_flag_uneven", "1 while the split of users differs from the stage's percentage.");
     FLAG_UNMET = gauge("stagegate_flag_unmet_conditions", "Number of conditions that bar the next promotion.");
     FLAG_USERS = gauge("stagegate_flag_users_ratio", "Percentage of the flag's stage, as a ratio.");
+    FROZEN = gauge("stagegate_frozen", "1 while all flags are held, else 0.");
     JOURNAL_RECORDS = gauge("stagegate_journal_records", "The number of the last record.");
     JOURNAL_WRITTEN = gauge("stagegate_journal_written_timestamp_seconds", "When the last record was written.");
     LEADS = gauge("stagegate_leads", "1 while this process leads the controllers of its store.");

@@ -11,6 +11,7 @@ const STANDINGS: [&str; 5] = ["off", "running", "held", "rolled_back", "complete
 pub(super) fn add(figures: &mut Figures, status: &RolloutStatus, plan: &Plan) {
     let written = status.age.and_then(|age| status.now.at.checked_sub(age)).and_then(unix_seconds);
     let values = [
+        (family::FROZEN, Some(from_bool(status.freeze.is_some()))),
         (family::JOURNAL_RECORDS, Some(from_u64(status.head.0))),
         (family::JOURNAL_WRITTEN, written),
         (family::STORE_UP, Some(from_bool(status.last_error.is_none()))),

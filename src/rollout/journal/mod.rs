@@ -7,12 +7,25 @@ pub(super) mod saved_state;
 mod text;
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::clock::Boot;
 pub(crate) use line::MAX_LINE_BYTES;
 pub(in crate::rollout) use line::{FORMAT, truncate_to_millis};
 use record::{Fact, Record};
+pub(in crate::rollout) use text::ToSecond;
+
+/// Returns the moment that a record has as milliseconds since 1970, or the last one that the system can represent.
+pub(in crate::rollout) fn moment_of_millis(millis: u64) -> SystemTime {
+    let at = |millis| UNIX_EPOCH.checked_add(Duration::from_millis(millis));
+    at(millis).or_else(|| at(u64::MAX >> 16)).unwrap_or(UNIX_EPOCH)
+}
+
+/// Returns the milliseconds since 1970 as a record has them. A moment before 1970 is 0.
+pub(in crate::rollout) fn millis_of_moment(at: SystemTime) -> u64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// A SHA-256 hash. It is displayed as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

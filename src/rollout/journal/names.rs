@@ -116,6 +116,28 @@ pub(in crate::rollout) mod sent {
     }
 }
 
+/// A moment in milliseconds since 1970.
+pub(in crate::rollout) mod maybe_moment {
+    use std::time::SystemTime;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::rollout::journal::{millis_of_moment, moment_of_millis};
+
+    pub(in crate::rollout) fn serialize<S: Serializer>(
+        at: &Option<SystemTime>,
+        out: S,
+    ) -> Result<S::Ok, S::Error> {
+        at.map(millis_of_moment).serialize(out)
+    }
+
+    pub(in crate::rollout) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<SystemTime>, D::Error> {
+        Ok(<Option<u64>>::deserialize(from)?.map(moment_of_millis))
+    }
+}
+
 /// A boot by its name.
 pub(in crate::rollout) mod boot {
     use serde::{Deserialize, Deserializer, Serializer};

@@ -124,6 +124,33 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         effective_ms: Option<u64>,
     },
+    /// Every flag that was in a stage was rolled back at once. This opens an incident of each flag that has none.
+    #[non_exhaustive]
+    RolledBackAll {
+        /// The cause.
+        cause: Cause,
+        /// The flags that were in a stage, in order of their keys.
+        flags: Vec<FlagRollback>,
+        /// When the rollback took effect, in milliseconds since 1970, if the record was written later.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        effective_ms: Option<u64>,
+    },
+    /// All flags were held. None is promoted until the end of the freeze, or until all are resumed.
+    #[non_exhaustive]
+    HeldAll {
+        /// The reason.
+        why: Box<str>,
+        /// The end of the freeze, in milliseconds since 1970.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until_ms: Option<u64>,
+    },
+    /// The freeze of all flags ended before its time. The holds of single flags stay.
+    #[non_exhaustive]
+    ResumedAll {
+        /// The reason.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Box<str>>,
+    },
     /// A person signed a criterion or a checklist item.
     #[non_exhaustive]
     Signed {
@@ -281,6 +308,21 @@ pub struct InitialStage {
     /// The stage, or `off`.
     #[serde(with = "super::names::stage")]
     pub stage: StageName,
+}
+
+/// The move of one flag in a rollback of every flag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct FlagRollback {
+    /// The flag's key.
+    pub flag: Box<str>,
+    /// The flag's stage before the rollback.
+    #[serde(with = "super::names::stage")]
+    pub from: StageName,
+    /// The flag's stage after the rollback, or `off`.
+    #[serde(with = "super::names::stage")]
+    pub to: StageName,
 }
 
 /// The changes of one flag by another version of the document.

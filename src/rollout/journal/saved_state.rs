@@ -7,8 +7,8 @@ use serde_derive::{Deserialize, Serialize};
 
 use super::{Hash, names};
 use crate::clock::Boot;
-use crate::rollout::FlagState;
 use crate::rollout::uptime_history::UptimeHistory;
+use crate::rollout::{FlagState, Freeze};
 
 /// The state of every flag, and what else a rollout needs to open from a record instead of from the first one.
 ///
@@ -25,6 +25,8 @@ pub struct SavedState {
     pub(in crate::rollout) flags: BTreeMap<Box<str>, FlagState>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(in crate::rollout) removed: BTreeMap<Box<str>, SavedRemovedFlag>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::rollout) freeze: Option<Freeze>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(in crate::rollout) moves: BTreeMap<Box<str>, u64>,
     pub(in crate::rollout) uptimes: UptimeHistory,

@@ -5,14 +5,13 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 
-use super::record::{Fact, FlagChange, Record};
+use super::moment_of_millis;
+use super::record::{Fact, FlagChange, FlagRollback, Record};
 
 /// One line: `#5 2026-01-05T09:00:00Z ana: new-checkout: promoted, internal -> pilot`.
 impl Display for Record {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let bound = if self.at < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
-        let at = Timestamp::try_from(self.at).unwrap_or(bound);
-        write!(f, "#{} {at:.0} ", self.seq)?;
+        write!(f, "#{} {} ", self.seq, ToSecond(self.at))?;
         write!(OneLine(f), "{}: ", self.by)?;
         if let Some(flag) = &self.flag {
             write!(OneLine(f), "{flag}: ")?;
@@ -22,6 +21,16 @@ impl Display for Record {
             (Some(from), Some(to)) if from != to => write!(f, ", {from} -> {to}"),
             _ => Ok(()),
         }
+    }
+}
+
+/// A moment in UTC, to the second: `2026-01-05T09:00:00Z`.
+pub(in crate::rollout) struct ToSecond(pub(in crate::rollout) SystemTime);
+
+impl Display for ToSecond {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let bound = if self.0 < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
+        write!(f, "{:.0}", Timestamp::try_from(self.0).unwrap_or(bound))
     }
 }
 
@@ -63,6 +72,21 @@ impl Fact {
             Fact::Held { why } => write!(f, "held ({why})"),
             Fact::Resumed { why } => write!(f, "resumed{}", Parenthesised(why)),
             Fact::RolledBack { cause, .. } => write!(f, "rolled back ({cause})"),
+            Fact::RolledBackAll { cause, flags, .. } => {
+                write!(f, "rolled back {} ({cause}): ", Count(flags.len() as u64, "flag"))?;
+                flags.iter().enumerate().try_for_each(|(index, back)| {
+                    let FlagRollback { flag, from, to } = back;
+                    write!(f, "{}{flag} {from} -> {to}", if index > 0 { "; " } else { "" })
+                })
+            }
+            Fact::HeldAll { why, until_ms } => {
+                f.write_str("all flags held")?;
+                if let Some(until) = until_ms.map(moment_of_millis) {
+                    write!(f, " until {}", ToSecond(until))?;
+                }
+                write!(f, " ({why})")
+            }
+            Fact::ResumedAll { why } => write!(f, "all flags resumed{}", Parenthesised(why)),
             Fact::Signed { item, evidence } => {
                 write!(f, "signed {item}{}", Parenthesised(evidence))
             }

@@ -6,6 +6,7 @@ use super::drain::Drained;
 use super::live_state::{AppliedRollback, Decided, FlagVersion};
 use super::notify::Recorded;
 use super::status::Outcome;
+use super::tick::RecordedByFlag;
 use crate::eval::StageName;
 use crate::rollout::error::Kind;
 use crate::rollout::machine::refusal::{flag_moved, incident_moved};
@@ -93,27 +94,12 @@ impl Shared {
         event: &Event,
         AppliedRollback { number, decision, unconfirmed }: AppliedRollback,
     ) -> Result<(Recorded, Option<RolloutError>), RolloutError> {
+        let (recorded, unrecorded) = self.record_if_free(number);
         let mut ours = Recorded::default();
-        let unrecorded = if let Some(mut backend) = self.try_lock_backend() {
-            let drained = self.record_pending(&mut backend);
-            drop(backend);
-            let mut live = self.lock_live();
-            for (rollback, flag, recorded) in drained.recorded {
-                if rollback == number {
-                    ours.records.extend(recorded.records);
-                    ours.alerts.extend(recorded.alerts);
-                } else {
-                    live.unsent.push((flag, recorded));
-                }
-            }
-            drained.error.filter(|_| live.is_pending(number))
-        } else {
-            self.lock_live().mark_late(number);
-            let error = StoreError::io(
-                "it is busy with another write; the rollback is recorded after that",
-            );
-            Some(Kind::Store { store: self.label.clone(), error }.into())
-        };
+        for (_, recorded) in recorded {
+            ours.records.extend(recorded.records);
+            ours.alerts.extend(recorded.alerts);
+        }
         self.flush_and_notify();
         self.notify(flag, &ours);
         if unconfirmed && unrecorded.is_none() && ours.records.is_empty() {
@@ -122,6 +108,27 @@ impl Shared {
         }
         ours.alerts.splice(..0, decision.alerts);
         Ok((ours, unrecorded))
+    }
+
+    /// Records the pending rollbacks, if the store is free. Returns what was recorded of the rollback with this number,
+    /// and why that rollback is still pending.
+    pub(super) fn record_if_free(&self, number: u64) -> (RecordedByFlag, Option<RolloutError>) {
+        let Some(mut backend) = self.try_lock_backend() else {
+            self.lock_live().mark_late(number);
+            let error = StoreError::io(
+                "it is busy with another write; the rollback is recorded after that",
+            );
+            return (Vec::new(), Some(Kind::Store { store: self.label.clone(), error }.into()));
+        };
+        let drained = self.record_pending(&mut backend);
+        drop(backend);
+        let (mut live, mut ours) = (self.lock_live(), Vec::new());
+        for (rollback, flag, recorded) in drained.recorded {
+            let list = if rollback == number { &mut ours } else { &mut live.unsent };
+            list.push((flag, recorded));
+        }
+        let error = drained.error.filter(|_| live.is_pending(number));
+        (ours, error)
     }
 
     /// Decides again while holding the store, and records the decision.

@@ -1,6 +1,8 @@
 //! Actions on flags, in the name of a person or program.
 
-use super::{Outcome, Rollout};
+use std::time::SystemTime;
+
+use super::{Outcome, RollbackReport, Rollout};
 use crate::eval::StageName;
 use crate::plan::Document;
 use crate::plan::model::Quantity;
@@ -158,6 +160,100 @@ impl Actor<'_> {
     ) -> Result<Outcome, RolloutError> {
         let to = Some(self.stage(flag, to)?);
         self.act(flag, &Event::RollBack { to, reason: reason.to_owned() })
+    }
+
+    /// Rolls every flag that is in a stage back to its plan's rollback target, as [`roll_back`](Actor::roll_back) does.
+    ///
+    /// Readers of the gate see all flags before the rollback, or all after it. The journal gets one record, and each
+    /// flag an incident of its own. The rollback is in force when this returns, recorded or not, and wins against every
+    /// write in progress. Flags that are off in this process may be on in another one. They go off.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use stagegate::clock::ManualClock;
+    /// use stagegate::rollout::Rollout;
+    /// use stagegate::store::Memory;
+    ///
+    /// let clock = ManualClock::at(SystemTime::UNIX_EPOCH);
+    /// let document = "schema = 1\n[flags.a]\nstage = \"ga\"\n[flags.b]\nstage = \"pilot\"\n[flags.c]";
+    /// let rollout = Rollout::start(Memory::new(), clock, document, "ana")?;
+    /// let report = rollout.by("ana").roll_back_all("the database is down");
+    /// assert_eq!(
+    ///     report.records[0].to_string(),
+    ///     "#2 1970-01-01T00:00:00Z ana: rolled back 2 flags (the database is down): a ga -> off; b pilot -> off",
+    /// );
+    /// assert!(!rollout.gate().is_enabled("user-42", "a"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "it rolls back even if the caller ignores the report"
+    )]
+    pub fn roll_back_all(&self, reason: &str) -> RollbackReport {
+        self.rollout.shared.roll_back_all(self.who, reason)
+    }
+
+    /// Holds all flags: none is promoted until the end, or until all are [resumed](Actor::resume_all). This includes the
+    /// flags that an update adds meanwhile. Rollbacks work as ever. Returns the record.
+    ///
+    /// The end goes by the wall clock, as the freezes of a plan's calendar do. A freeze with an end ends by itself. To
+    /// extend it, hold all flags again until a later end.
+    ///
+    /// # Errors
+    ///
+    /// [`RolloutError`] if the reason is blank, the end is in the past, all flags are already held and not until an
+    /// earlier end, or the store fails.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use stagegate::clock::ManualClock;
+    /// use stagegate::rollout::Rollout;
+    /// use stagegate::store::Memory;
+    ///
+    /// let day = Duration::from_secs(24 * 60 * 60);
+    /// let clock = ManualClock::at(SystemTime::UNIX_EPOCH);
+    /// let document = "schema = 1\n[flags.a]\nstages = [{ name = \"all\", percent = 100 }]";
+    /// let rollout = Rollout::start(Memory::new(), clock.clone(), document, "ana")?;
+    /// let end = SystemTime::UNIX_EPOCH + 3 * day;
+    /// rollout.by("ana").hold_all("holidays", Some(end))?;
+    /// assert!(rollout.by("ben").promote("a").unwrap_err().refusals()[0].has("frozen"));
+    /// assert_eq!(rollout.status().freeze.unwrap().until, Some(end));
+    /// clock.advance(3 * day);
+    /// rollout.by("ben").promote("a")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn hold_all(&self, why: &str, until: Option<SystemTime>) -> Result<Record, RolloutError> {
+        self.rollout.shared.hold_all(self.who, why, until)
+    }
+
+    /// Ends the hold of all flags before its time. The holds of single flags stay. Returns the record.
+    ///
+    /// # Errors
+    ///
+    /// [`RolloutError`] if there is no hold of all flags, or the store fails.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use stagegate::clock::ManualClock;
+    /// use stagegate::rollout::Rollout;
+    /// use stagegate::store::Memory;
+    ///
+    /// let clock = ManualClock::at(SystemTime::UNIX_EPOCH);
+    /// let document = "schema = 1\n[flags.a]\nstages = [{ name = \"all\", percent = 100 }]";
+    /// let rollout = Rollout::start(Memory::new(), clock, document, "ana")?;
+    /// rollout.by("ana").hold_all("audit", None)?;
+    /// rollout.by("ana").resume_all(Some("audit passed"))?;
+    /// rollout.by("ben").promote("a")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn resume_all(&self, why: Option<&str>) -> Result<Record, RolloutError> {
+        self.rollout.shared.resume_all(self.who, why)
     }
 
     /// Signs a criterion or a checklist item of the current stage.

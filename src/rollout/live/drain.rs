@@ -1,23 +1,34 @@
 //! Recording of pending rollbacks: those that are in force but not in the journal yet.
 
-use std::time::UNIX_EPOCH;
-
 use super::Shared;
 use super::backend::{ATTEMPTS, Backend, RecordHeader};
+use super::live_state::LiveState;
 use super::notify::Recorded;
-use super::pending::PendingRollback;
+use super::pending::{PendingRollback, Scope};
+use super::tick::RecordedByFlag;
+use crate::eval::StageName;
+use crate::rollout::journal::millis_of_moment;
 use crate::rollout::machine;
-use crate::rollout::{Alert, Fact, RolloutError, StoreError};
+use crate::rollout::{Alert, Cause, Fact, FlagRollback, RolloutError, StoreError};
 
 /// The result of recording the pending rollbacks.
 #[derive(Debug, Default)]
 pub(super) struct Drained {
-    /// Each fact that was recorded: the number and flag of its rollback, and what to notify.
+    /// Each fact that was recorded: the number and flag of its rollback, and what to notify. The flag of a rollback of
+    /// all flags is empty.
     pub(super) recorded: Vec<(u64, Box<str>, Recorded)>,
     /// Why the first rollback that is still pending could not be recorded.
     pub(super) error: Option<RolloutError>,
     /// Whether the store is down, so that no other record can be written either.
     pub(super) is_down: bool,
+}
+
+/// The next record of a pending rollback.
+struct NextRecord<'p> {
+    header: RecordHeader<'p>,
+    fact: Fact,
+    /// The alerts that were not sent when the rollback took effect, each with its flag.
+    alerts: Vec<(Box<str>, Alert)>,
 }
 
 impl Shared {
@@ -43,18 +54,19 @@ impl Shared {
         loop {
             let next = self.lock_live().next_pending(&stuck);
             let Some(pending) = next else { break };
-            let PendingRollback { number, flag, .. } = &pending;
+            let PendingRollback { number, scope, .. } = &pending;
             match self.record_first_fact(backend, &pending) {
                 Ok(recorded) => {
                     self.lock_live().finish_fact(*number, &self.gate);
+                    let recorded = recorded.into_iter();
                     drained
                         .recorded
-                        .extend(recorded.map(|recorded| (*number, flag.clone(), recorded)));
+                        .extend(recorded.map(|(flag, of_flag)| (*number, flag, of_flag)));
                 }
                 Err(error) => {
                     let is_down = is_down(backend, &error);
-                    stuck.push(flag.clone());
-                    self.lock_live().mark_failed(|it| is_down || it.flag == *flag);
+                    self.lock_live().mark_failed(|it| is_down || it.scope.key() == scope.key());
+                    stuck.push(scope.clone());
                     drained.error.get_or_insert(error);
                     drained.is_down = is_down;
                     if is_down {
@@ -67,35 +79,37 @@ impl Shared {
         drained
     }
 
-    /// Records the next fact of a rollback. Returns `None` if there is nothing left to roll back, after reading the
-    /// store to its end.
+    /// Records the next fact of a rollback. Returns what to notify, by flag. Returns nothing if there is nothing left to
+    /// roll back, after reading the store to its end.
     fn record_first_fact(
         &self,
         backend: &mut Backend,
         pending: &PendingRollback,
-    ) -> Result<Option<Recorded>, RolloutError> {
-        let Some(fact) = pending.facts.front() else { return Ok(None) };
+    ) -> Result<RecordedByFlag, RolloutError> {
+        let Some(fact) = pending.facts.front() else { return Ok(Vec::new()) };
         let mut is_read = false;
         for _ in 0..ATTEMPTS {
-            let Some((header, alerts)) = self.header_and_alerts(pending, fact) else {
+            let Some(NextRecord { header, fact, alerts }) = self.next_record(pending, fact) else {
                 if is_read {
-                    return Ok(None);
+                    return Ok(Vec::new());
                 }
                 self.catch_up(backend)?;
                 is_read = true;
                 continue;
             };
-            match self.write(backend, &header, pending.fact_now(fact)) {
+            match self.write(backend, &header, fact) {
                 Err(error) if error.store_error().is_some_and(StoreError::is_conflict) => {
                     self.catch_up(backend)?;
                 }
                 Err(error) => return Err(error),
                 Ok(record) => {
-                    return Ok(Some(Recorded {
-                        records: vec![record],
-                        alerts,
-                        ..Recorded::default()
-                    }));
+                    let records = vec![record];
+                    let record = Recorded { records, ..Recorded::default() };
+                    let alerts = alerts.into_iter().map(|(flag, alert)| {
+                        (flag, Recorded { alerts: vec![alert], ..Recorded::default() })
+                    });
+                    let record = (pending.scope.key().into(), record);
+                    return Ok(std::iter::once(record).chain(alerts).collect());
                 }
             }
         }
@@ -103,32 +117,58 @@ impl Shared {
             .failed(StoreError::conflict("other processes wrote first each time; try again")))
     }
 
-    /// Returns the header of the fact's record and the alerts to send, or `None` if the flag is gone or already low
-    /// enough.
-    fn header_and_alerts<'p>(
-        &self,
-        pending: &'p PendingRollback,
-        fact: &Fact,
-    ) -> Option<(RecordHeader<'p>, Vec<Alert>)> {
+    /// Returns the record of the fact, or `None` if the flags are gone or already low enough.
+    fn next_record<'p>(&self, pending: &'p PendingRollback, fact: &Fact) -> Option<NextRecord<'p>> {
         let live = self.lock_live();
-        let (plan, state) = live.flag(&pending.flag).ok()?;
-        let (from, document) = (state.stage, live.state.document);
-        let (by, flag) = (&*pending.by, Some(&*pending.flag));
-        let Fact::RolledBack { cause, .. } = fact else {
-            return Some((
-                RecordHeader { by, flag, from: Some(from), to: Some(from), document },
-                vec![],
-            ));
+        let (by, document) = (&*pending.by, live.state.document);
+        let (flag, to) = match &pending.scope {
+            Scope::Flag(flag, to) => (flag, *to),
+            Scope::All(listed) => {
+                let Fact::RolledBackAll { cause, .. } = fact else { return None };
+                let flags = live.flags_above(&pending.scope);
+                if flags.is_empty() {
+                    return None;
+                }
+                let is_new = |back: &&FlagRollback| !listed.contains_key(&back.flag);
+                let alert = |back: &FlagRollback| {
+                    let alert = self.rollback_alert(&live, &back.flag, cause, back.to)?;
+                    Some((back.flag.clone(), alert))
+                };
+                let alerts = flags.iter().filter(is_new).filter_map(alert).collect();
+                let effective_ms = pending.effective_ms();
+                let fact = Fact::RolledBackAll { cause: cause.clone(), flags, effective_ms };
+                let header = RecordHeader { by, flag: None, from: None, to: None, document };
+                return Some(NextRecord { header, fact, alerts });
+            }
         };
-        if !machine::is_below(&plan, pending.to, from) {
+        let (plan, state) = live.flag(flag).ok()?;
+        let from = state.stage;
+        let header = |to| {
+            let (from, to) = (Some(from), Some(to));
+            RecordHeader { by, flag: Some(flag), from, to, document }
+        };
+        let Fact::RolledBack { cause, .. } = fact else {
+            return Some(NextRecord { header: header(from), fact: fact.clone(), alerts: vec![] });
+        };
+        if !machine::is_below(&plan, to, from) {
             return None;
         }
-        let moment = self.moment();
-        let now = live.now(&moment);
-        let alert = || machine::rollback_alert(&plan, state, now, cause, pending.to);
-        let alerts = if pending.is_notified { Vec::new() } else { vec![alert()] };
-        let to = Some(pending.to);
-        Some((RecordHeader { by, flag, from: Some(from), to, document }, alerts))
+        let alert = || Some((flag.clone(), self.rollback_alert(&live, flag, cause, to)?));
+        let alerts = if pending.is_notified { None } else { alert() };
+        let (cause, effective_ms) = (cause.clone(), pending.effective_ms());
+        let fact = Fact::RolledBack { cause, effective_ms };
+        Some(NextRecord { header: header(to), fact, alerts: alerts.into_iter().collect() })
+    }
+
+    fn rollback_alert(
+        &self,
+        live: &LiveState,
+        flag: &str,
+        cause: &Cause,
+        to: StageName,
+    ) -> Option<Alert> {
+        let ((plan, state), moment) = (live.find(flag)?, self.moment());
+        Some(machine::rollback_alert(&plan, state, live.now(&moment), cause, to))
     }
 
     /// Records the rollbacks that arrived while this thread held the store, and sends the queued notifications.
@@ -158,13 +198,22 @@ pub(super) fn is_down(backend: &mut Backend, error: &RolloutError) -> bool {
     !is_refused && backend.check_readable().is_err()
 }
 
+impl LiveState {
+    /// Returns the flags that are above the stage that a rollback allows.
+    fn flags_above(&self, scope: &Scope) -> Vec<FlagRollback> {
+        let flags = self.state.flags().iter().filter_map(|(flag, state)| {
+            let (to, from) = (scope.stage_of(flag)?, state.stage);
+            let plan = self.state.plan.flag(flag)?;
+            let flag = flag.clone();
+            machine::is_below(&plan, to, from).then_some(FlagRollback { flag, from, to })
+        });
+        flags.collect()
+    }
+}
+
 impl PendingRollback {
-    /// Returns the fact as it must be recorded now: a late record says when the rollback took effect.
-    fn fact_now(&self, fact: &Fact) -> Fact {
-        let Fact::RolledBack { cause, .. } = fact else { return fact.clone() };
-        let since = self.since.wall.duration_since(UNIX_EPOCH).ok();
-        let since = since.and_then(|time| u64::try_from(time.as_millis()).ok());
-        let effective_ms = since.filter(|_| self.is_late);
-        Fact::RolledBack { cause: cause.clone(), effective_ms }
+    /// Returns when the rollback took effect, in milliseconds since 1970, if its record is late.
+    fn effective_ms(&self) -> Option<u64> {
+        self.is_late.then(|| millis_of_moment(self.since.wall))
     }
 }

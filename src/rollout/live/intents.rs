@@ -1,20 +1,22 @@
 //! The file of intents: rollbacks that the store does not have yet. It keeps them across a restart while the store is
 //! down.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_derive::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::pending::PendingRollback;
+use super::pending::{PendingRollback, Scope};
 use crate::clock::Moment;
 use crate::eval::StageName;
 use crate::plan::{read_file, replace_file, sync_directory_of};
-use crate::rollout::{Fact, Hash, Record};
+use crate::rollout::journal::millis_of_moment;
+use crate::rollout::{Cause, Fact, Hash, Record};
 
 /// The beginning of the file: the name and version of the format.
 const MAGIC: &str = "stagegate-intents 1";
@@ -26,10 +28,15 @@ const MAX_BYTES: usize = 64 << 20;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Intent {
-    flag: Box<str>,
+    /// The flag. Left out for a rollback of every flag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    flag: Option<Box<str>>,
     by: Box<str>,
-    /// The highest stage that the flag may have.
+    /// The highest stage that the flag may have. For a rollback of every flag: that a flag not in `flags` may have.
     to: Box<str>,
+    /// For a rollback of every flag: the highest stages of the flags that were on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    flags: BTreeMap<Box<str>, Box<str>>,
     /// When the rollback took effect, in milliseconds since 1970.
     since_ms: u64,
     /// The number of the last journal record that the process knew at the rollback.
@@ -92,16 +99,22 @@ impl LoadedIntents {
 
     /// Removes the intents that this record of the journal fulfils.
     pub(super) fn remove_recorded(&mut self, record: &Record) {
-        let Fact::RolledBack { cause, .. } = &record.fact else { return };
+        let Some(cause) = cause_of(&record.fact) else { return };
         let is_recorded = |intent: &Intent| {
-            let cause =
-                |fact: &Fact| matches!(fact, Fact::RolledBack { cause: it, .. } if it == cause);
             record.seq > intent.head
-                && record.flag.as_ref() == Some(&intent.flag)
+                && record.flag == intent.flag
                 && record.by == intent.by
-                && intent.facts.iter().any(cause)
+                && intent.facts.iter().any(|fact| cause_of(fact) == Some(cause))
         };
         self.intents.retain(|intent| !is_recorded(intent));
+    }
+}
+
+/// Returns the cause of a rollback, of one flag or of all.
+fn cause_of(fact: &Fact) -> Option<&Cause> {
+    match fact {
+        Fact::RolledBack { cause, .. } | Fact::RolledBackAll { cause, .. } => Some(cause),
+        _ => None,
     }
 }
 
@@ -110,7 +123,9 @@ fn parse_intent(line: &str) -> Option<Intent> {
     let (checksum, json) = line.split_once(' ')?;
     let is_intact = u128::from_str_radix(checksum, 16).ok()? == xxh3_128(json.as_bytes());
     let intent: Intent = is_intact.then(|| serde_json::from_str(json).ok())??;
-    StageName::parse(&intent.to).ok().map(|_| intent)
+    let is_stage = |name: &str| StageName::parse(name).is_ok();
+    let are_stages = is_stage(&intent.to) && intent.flags.values().all(|name| is_stage(name));
+    are_stages.then_some(intent)
 }
 
 impl Intents {
@@ -188,12 +203,19 @@ impl Intents {
 
 impl Intent {
     pub(super) fn of(pending: &PendingRollback) -> Intent {
-        let since = pending.since.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (flag, to, flags) = match &pending.scope {
+            Scope::Flag(flag, to) => (Some(flag.clone()), *to, BTreeMap::new()),
+            Scope::All(flags) => {
+                let flags = flags.iter().map(|(flag, to)| (flag.clone(), to.as_str().into()));
+                (None, StageName::OFF, flags.collect())
+            }
+        };
         Intent {
-            flag: pending.flag.clone(),
+            flag,
             by: pending.by.clone(),
-            to: pending.to.as_str().into(),
-            since_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+            to: to.as_str().into(),
+            flags,
+            since_ms: millis_of_moment(pending.since.wall),
             head: pending.head,
             facts: pending.facts.clone(),
         }
@@ -202,12 +224,17 @@ impl Intent {
     fn into_pending(self, number: u64, now: &Moment) -> Option<PendingRollback> {
         let since = UNIX_EPOCH.checked_add(Duration::from_millis(self.since_ms));
         let wall = since.unwrap_or(now.wall);
+        let flags = self.flags.into_iter();
+        let flags = flags.map(|(flag, to)| Some((flag, StageName::parse(&to).ok()?)));
+        let scope = match self.flag {
+            Some(flag) => Scope::Flag(flag, StageName::parse(&self.to).ok()?),
+            None => Scope::All(Arc::new(flags.collect::<Option<_>>()?)),
+        };
         Some(PendingRollback {
             number,
-            flag: self.flag,
+            scope,
             by: self.by,
             facts: self.facts,
-            to: StageName::parse(&self.to).ok()?,
             since: Moment::new(wall, now.uptime, now.boot.clone()),
             head: self.head,
             is_notified: true,

@@ -7,10 +7,13 @@ use std::time::SystemTime;
 use crate::clock::{Boot, Moment};
 use crate::eval::StageName;
 use crate::plan::Plan;
+use crate::rollout::journal::moment_of_millis;
 use crate::rollout::journal::saved_state::SavedRemovedFlag;
 use crate::rollout::machine::{self, RemovedFlag};
 use crate::rollout::uptime_history::UptimeHistory;
-use crate::rollout::{EventContext, Fact, FlagState, Hash, Now, Record, SavedState, Stamp};
+use crate::rollout::{
+    EventContext, Fact, FlagRollback, FlagState, Freeze, Hash, Now, Record, SavedState, Stamp,
+};
 
 /// The state after the records so far.
 #[derive(Clone, Debug)]
@@ -24,6 +27,8 @@ pub(super) struct JournalState {
     removed: Arc<BTreeMap<Box<str>, RemovedFlag>>,
     /// For each flag that has moved, the number of the record that moved it last.
     moves: BTreeMap<Box<str>, u64>,
+    /// The last freeze of all flags. It may be over.
+    pub(super) freeze: Option<Freeze>,
     pub(super) uptimes: UptimeHistory,
     /// The number and hash of the last record.
     pub(super) head: (u64, Hash),
@@ -42,6 +47,7 @@ impl JournalState {
             flags: Vec::new(),
             removed: Arc::default(),
             moves: BTreeMap::new(),
+            freeze: None,
             uptimes: UptimeHistory::default(),
             head: (0, document),
             written_at: None,
@@ -67,6 +73,7 @@ impl JournalState {
         Ok(JournalState {
             flags: saved.flags.clone().into_iter().collect(),
             removed: Arc::new(removed),
+            freeze: saved.freeze.clone(),
             moves: saved.moves.clone(),
             uptimes: saved.uptimes.clone(),
             first: Some((saved.first, saved.boot.clone())),
@@ -86,6 +93,7 @@ impl JournalState {
             boot,
             flags: self.flags.iter().cloned().collect(),
             removed: removed.collect(),
+            freeze: self.freeze.clone(),
             moves: self.moves.clone(),
             uptimes: self.uptimes.clone(),
         })
@@ -141,7 +149,23 @@ impl JournalState {
             }
             Fact::Updated { flags } => self.update(flags, now),
             Fact::Continued { .. } | Fact::Restored { .. } | Fact::Seen {} => {}
-            fact => self.apply_to_flag(record, fact, plan, now)?,
+            Fact::HeldAll { why, until_ms } => {
+                let (by, why, until) =
+                    (record.by.clone(), why.clone(), until_ms.map(moment_of_millis));
+                self.freeze = Some(Freeze { by, why, since: now, until });
+            }
+            Fact::ResumedAll { .. } => self.freeze = None,
+            Fact::RolledBackAll { cause, flags, effective_ms } => {
+                let fact = Fact::RolledBack { cause: cause.clone(), effective_ms: *effective_ms };
+                for FlagRollback { flag, from, to } in flags {
+                    self.apply_to_flag(record, flag, (Some(*from), *to), &fact, plan, now)?;
+                }
+            }
+            fact => {
+                let key = record.flag.as_deref().ok_or("it names no flag")?;
+                let to = record.to.ok_or("its `to` is missing")?;
+                self.apply_to_flag(record, key, (record.from, to), fact, plan, now)?;
+            }
         }
         self.plan = Arc::clone(plan);
         self.document = record.document;
@@ -182,26 +206,26 @@ impl JournalState {
     fn apply_to_flag(
         &mut self,
         record: &Record,
+        key: &str,
+        (from, to): (Option<StageName>, StageName),
         fact: &Fact,
         plan: &Plan,
         now: Stamp,
     ) -> Result<(), String> {
-        let key = record.flag.as_deref().ok_or("it names no flag")?;
         let index = self.index_of(key).ok().and_then(|index| self.flags.get_mut(index));
         let (Some((_, state)), Some(flag)) = (index, plan.flag(key)) else {
             return Err(format!("it names flag `{}`, which does not exist", key.escape_debug()));
         };
-        let to = record.to.ok_or("its `to` is missing")?;
-        if record.from != Some(state.stage) {
+        if from != Some(state.stage) {
             let stage = state.stage;
             return Err(format!("its `from` is wrong: flag `{key}` is in stage `{stage}`"));
         }
         let now = Now { stamp: now, uptimes: Some(&self.uptimes), reads: &[] };
-        let context =
-            EventContext { now, by: &record.by, serving: to, record: record.seq, missing: &[] };
+        let (by, record) = (&*record.by, record.seq);
+        let context = EventContext { now, by, serving: to, record, missing: &[], freeze: None };
         machine::apply(&flag, state, fact, to, &context);
-        if record.from != record.to {
-            self.moves.insert(key.into(), record.seq);
+        if from != Some(to) {
+            self.moves.insert(key.into(), record);
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use crate::plan::{Plan, nearest, one_of};
 use crate::rollout::error::Kind;
 use crate::rollout::machine::{self, Decision, MissingFlag};
 use crate::rollout::uptime_history::JournalReads;
-use crate::rollout::{Event, EventContext, Fact, FlagState, Now, Record, RolloutError};
+use crate::rollout::{Alert, Event, EventContext, Fact, FlagState, Now, Record, RolloutError};
 
 /// The state of the journal, and everything in force that the journal does not have yet.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(super) struct LiveState {
     pub(super) next_pending: u64,
     /// How often each flag was rolled back, recorded or not. A promotion that was decided before a rollback is void.
     pub(super) rollback_counts: BTreeMap<Box<str>, u64>,
+    /// How often every flag was rolled back at once.
+    pub(super) rollbacks_of_all: u64,
     /// The plan of the update that is being written.
     pub(super) incoming_plan: Option<Arc<Plan>>,
     /// The store's current failures.
@@ -58,6 +60,14 @@ pub(super) struct AppliedRollback {
     pub(super) decision: Decision,
     /// Whether this process found nothing to roll back. Only the store can tell whether there is.
     pub(super) unconfirmed: bool,
+}
+
+/// A rollback of all flags that is in force.
+pub(super) struct AppliedToAll {
+    /// The number of the pending rollback.
+    pub(super) number: u64,
+    /// The alerts to send, each with its flag.
+    pub(super) alerts: Vec<(Box<str>, Alert)>,
 }
 
 /// The position of a flag and its incident at decision time. Shows whether either has moved since, even if it is back
@@ -93,6 +103,7 @@ impl LiveState {
             next_pending: pending.len() as u64,
             pending: pending.into(),
             rollback_counts: BTreeMap::new(),
+            rollbacks_of_all: 0,
             incoming_plan: None,
             failures: Failures::default(),
             unsent: Vec::new(),
@@ -133,7 +144,7 @@ impl LiveState {
     /// Returns the flag's current version.
     pub(super) fn flag_version(&self, key: &str) -> Result<FlagVersion, RolloutError> {
         let (_, state) = self.flag(key)?;
-        let rollbacks = self.rollback_counts.get(key).copied().unwrap_or(0);
+        let rollbacks = self.rollback_counts.get(key).copied().unwrap_or(0) + self.rollbacks_of_all;
         let incident = state.incident.as_ref().map(|incident| (incident.number, incident.phase));
         Ok(FlagVersion {
             stage: state.stage,
@@ -156,7 +167,8 @@ impl LiveState {
         let now = self.now(moment);
         let (serving, missing) = (self.gate_stage(gate, key), self.missing_flags(&plan));
         let record = self.state.head.0 + 1;
-        let context = EventContext { now, by, serving, record, missing: &missing };
+        let (missing, freeze) = (&*missing, self.state.freeze.as_ref());
+        let context = EventContext { now, by, serving, record, missing, freeze };
         machine::decide(&plan, state, event, &context)
             .map_err(|refusal| Kind::Refused { refusal }.into())
     }
@@ -174,7 +186,8 @@ impl LiveState {
         let state = self.state.flag(key);
         let stage = state.map_or(StageName::OFF, |state| state.stage);
         let record = self.state.head.0 + 1;
-        let context = EventContext { now, by, serving: stage, record, missing: &[] };
+        let freeze = self.state.freeze.as_ref();
+        let context = EventContext { now, by, serving: stage, record, missing: &[], freeze };
         machine::rollback_bound(&self.plan_of(key)?, stage, event, &context)
     }
 
@@ -243,6 +256,10 @@ impl LiveState {
 
     /// Moves the gate as a record says. A flag with a pending rollback stays down.
     pub(super) fn apply_to_gate(&self, gate: &Gate, record: &Record) {
+        if let Fact::RolledBackAll { flags, .. } = &record.fact {
+            let flags: Vec<_> = flags.iter().map(|back| (&*back.flag, back.to)).collect();
+            return gate.lower_flags(&flags);
+        }
         let Some((flag, (from, to))) = record.flag.as_deref().zip(record.from.zip(record.to))
         else {
             return;

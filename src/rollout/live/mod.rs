@@ -6,6 +6,7 @@
 
 mod act;
 mod actor;
+mod all;
 mod backend;
 mod call_recorder;
 mod clock_record;
@@ -39,7 +40,7 @@ pub use controller::Controller;
 pub use judge::JudgeReport;
 pub use options::RolloutOptions;
 pub use read::{MetricRead, ReadReport};
-pub use status::{FlagReport, Outcome, PastState, RolloutStatus, TickReport};
+pub use status::{FlagReport, Outcome, PastState, RollbackReport, RolloutStatus, TickReport};
 
 use crate::clock::Clock;
 use crate::eval::StageName;

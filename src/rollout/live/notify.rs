@@ -79,7 +79,7 @@ impl Shared {
         !self.sinks.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// Notifies all sinks of an event's results. Call it with no lock held.
+    /// Notifies all sinks of an event's results. `flag` is empty for an event about all flags. Call it with no lock held.
     pub(super) fn notify(&self, flag: &str, recorded: &Recorded) {
         if !self.has_sinks() {
             return;
@@ -110,8 +110,8 @@ fn from_record(flag: &str, stage: StageName, record: &Record) -> Option<Notifica
     let kind = match &record.fact {
         Fact::Promoted { .. } | Fact::Completed { .. } => NotificationKind::StageChanged,
         Fact::RolledBack { cause: Cause::Call, .. } => NotificationKind::RolledBack,
-        Fact::Held { .. } => NotificationKind::Held,
-        Fact::Resumed { .. } => NotificationKind::Resumed,
+        Fact::Held { .. } | Fact::HeldAll { .. } => NotificationKind::Held,
+        Fact::Resumed { .. } | Fact::ResumedAll { .. } => NotificationKind::Resumed,
         Fact::Stepped { .. } | Fact::Closed { .. } => NotificationKind::IncidentStep,
         _ => return None,
     };

@@ -11,9 +11,10 @@ use super::live_state::LiveState;
 use super::status::PastState;
 use super::{Rollout, RolloutOptions, Shared};
 use crate::clock::Clock;
+use crate::eval::StageName;
 use crate::plan::{Document, Plan};
 use crate::rollout::error::Kind;
-use crate::rollout::journal::FORMAT;
+use crate::rollout::journal::{FORMAT, moment_of_millis};
 use crate::rollout::machine;
 use crate::rollout::{Fact, Hash, InitialStage, Record, RolloutError, Store};
 
@@ -191,14 +192,16 @@ impl Shared {
             return Err(Kind::NotStarted { store: self.label.clone() }.into());
         };
         let mut flags = state.flags().to_vec();
-        for record in later {
-            let Some((flag, to)) = record.flag.as_deref().zip(record.to) else { continue };
-            let index = flags.binary_search_by(|(known, _)| (**known).cmp(flag)).ok();
+        for record in &later {
             // The rollback was in force by then, although its record was written later.
-            if is_in_force(&record.fact, moment)
-                && let Some((_, state)) = index.and_then(|index| flags.get_mut(index))
-            {
-                state.stage = to;
+            if !is_in_force(&record.fact, moment) {
+                continue;
+            }
+            for (flag, to) in rolled_back(record) {
+                let index = flags.binary_search_by(|(known, _)| (**known).cmp(flag)).ok();
+                if let Some((_, state)) = index.and_then(|index| flags.get_mut(index)) {
+                    state.stage = to;
+                }
             }
         }
         Ok(PastState { plan: state.plan, flags, record: last, moment })
@@ -207,6 +210,21 @@ impl Shared {
 
 /// Returns whether a rollback that was recorded late was in force at a moment.
 fn is_in_force(fact: &Fact, moment: SystemTime) -> bool {
-    let Fact::RolledBack { effective_ms: Some(millis), .. } = fact else { return false };
-    SystemTime::UNIX_EPOCH + Duration::from_millis(*millis) <= moment
+    match fact {
+        Fact::RolledBack { effective_ms: Some(millis), .. }
+        | Fact::RolledBackAll { effective_ms: Some(millis), .. } => {
+            moment_of_millis(*millis) <= moment
+        }
+        _ => false,
+    }
+}
+
+/// Returns the flags that a record rolls back, with their stages after it.
+fn rolled_back(record: &Record) -> Vec<(&str, StageName)> {
+    match &record.fact {
+        Fact::RolledBackAll { flags, .. } => {
+            flags.iter().map(|back| (&*back.flag, back.to)).collect()
+        }
+        _ => record.flag.as_deref().zip(record.to).into_iter().collect(),
+    }
 }

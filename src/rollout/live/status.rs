@@ -5,14 +5,14 @@ use std::time::{Duration, SystemTime};
 
 use super::Shared;
 use super::journal_state::JournalState;
-use super::pending::PendingRollback;
 use crate::eval::StageName;
 use crate::plan::Plan;
 use crate::rollout::error::Kind;
 use crate::rollout::machine;
 use crate::rollout::stamp::wall_age;
 use crate::rollout::{
-    Alert, FlagState, Hash, Now, Progress, Record, RenderedMessage, RolloutError, Stamp, Unmet,
+    Alert, FlagState, Freeze, Hash, Now, Progress, Record, RenderedMessage, RolloutError, Stamp,
+    Unmet,
 };
 
 /// The result of an event.
@@ -28,6 +28,18 @@ pub struct Outcome {
     /// Why a rollback that is in force could not be recorded yet. The next tick that can record it does so. Until then,
     /// it is [kept](super::RolloutOptions::keep_intents_in) in a file, if one is named. For a flag that is off in this
     /// process, this is why the rollout cannot tell whether the flag is on in another process.
+    pub unrecorded: Option<RolloutError>,
+}
+
+/// The result of a rollback of every flag.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct RollbackReport {
+    /// The records written: one, or none if no flag was in a stage.
+    pub records: Vec<Record>,
+    /// The alerts to send, each with its flag.
+    pub alerts: Vec<(Box<str>, Alert)>,
+    /// Why the rollback, which is in force, could not be recorded yet. See [`Outcome::unrecorded`].
     pub unrecorded: Option<RolloutError>,
 }
 
@@ -72,8 +84,10 @@ pub struct RolloutStatus {
     pub notices: Vec<String>,
     /// The store's last failure, while it lasts.
     pub last_error: Option<RolloutError>,
-    /// Flags with a rollback that is in force but not in the journal yet.
+    /// Flags with a rollback that is in force but not in the journal yet. Every flag, if all were rolled back at once.
     pub unrecorded: Vec<Box<str>>,
+    /// The hold of all flags, if one is in force.
+    pub freeze: Option<Freeze>,
     /// Every flag, in order of their keys.
     pub flags: Vec<FlagReport>,
 }
@@ -127,12 +141,7 @@ impl Shared {
         let (state, reads, unrecorded, last_error, mut notices, intents_error) = {
             let mut live = self.lock_live();
             live.collect_gate_calls(&self.gate, &moment);
-            let mut unrecorded: Vec<Box<str>> = Vec::new();
-            for PendingRollback { flag, .. } in &live.pending {
-                if !unrecorded.contains(flag) {
-                    unrecorded.push(flag.clone());
-                }
-            }
+            let unrecorded = live.unrecorded();
             live.note_time(&moment);
             let (last_error, intents_error) =
                 (live.failures.last().cloned(), live.intents_error.clone());
@@ -154,6 +163,7 @@ impl Shared {
             notices,
             last_error,
             unrecorded,
+            freeze: state.freeze.clone().filter(|freeze| freeze.is_in_force(stamp.at)),
             flags: flags.collect(),
         }
     }
@@ -182,7 +192,7 @@ impl Shared {
             time_in_stage: flag.time_in_stage(now),
             next: machine::next_stage(&plan, flag),
             rollback_target: machine::rollback_target(&plan, flag),
-            unmet: machine::unmet(&plan, flag, now, &missing),
+            unmet: machine::unmet(&plan, flag, now, &missing, state.freeze.as_ref()),
             overdue: machine::overdue(&plan, flag, now),
             responsible: plan.responsible(now.at()).map(|(_, row)| row.contact.clone()),
         })

@@ -83,16 +83,20 @@ impl Shared {
     /// Returns the document's changes flag by flag, or an error with every flag that prevents the update.
     fn changes(&self, plan: &Plan) -> Result<Vec<FlagChange>, RolloutError> {
         let live = self.lock_live();
+        let frozen = machine::frozen(live.state.freeze.as_ref(), live.now(&self.moment()));
+        let frozen = frozen.as_ref();
         let mut comparison = AudienceComparison::default();
         let (mut changed, mut refusals) = (Vec::new(), Vec::new());
         for key in plan.flags() {
             let Some(new) = plan.flag(key) else { continue };
             let Some((old, state)) = live.find(key) else {
                 match live.state.removed(key) {
-                    Some(removed) => match machine::check_readded(removed, &new, &mut comparison) {
-                        Ok(returned) => changed.push(returned),
-                        Err(refusal) => refusals.push(refusal),
-                    },
+                    Some(removed) => {
+                        match machine::check_readded(removed, &new, frozen, &mut comparison) {
+                            Ok(returned) => changed.push(returned),
+                            Err(refusal) => refusals.push(refusal),
+                        }
+                    }
                     None => {
                         let stage = Some(new.stage());
                         changed.push(FlagChange { new: true, ..FlagChange::of(key, stage) });
@@ -100,7 +104,8 @@ impl Shared {
                 }
                 continue;
             };
-            match machine::check_update(&old, &new, state, plan.per_update(), &mut comparison) {
+            let per_update = plan.per_update();
+            match machine::check_update(&old, &new, state, per_update, frozen, &mut comparison) {
                 Ok(update) => {
                     let audience = update.audience.iter();
                     let audience = audience.map(|change| change.to_string().into()).collect();

@@ -22,11 +22,15 @@ pub(in crate::rollout) fn apply(
 ) {
     let (now, stamp) = (context.now, context.now.stamp());
     match fact {
+        // These are about all flags.
         Fact::Opened { .. }
         | Fact::Continued { .. }
         | Fact::Restored { .. }
         | Fact::Updated { .. }
-        | Fact::Seen {} => {}
+        | Fact::Seen {}
+        | Fact::RolledBackAll { .. }
+        | Fact::HeldAll { .. }
+        | Fact::ResumedAll { .. } => {}
         Fact::Promoted { .. } => promote(plan, state, to, stamp),
         Fact::Completed { .. } => {
             let pending = std::mem::take(&mut state.pending_messages);

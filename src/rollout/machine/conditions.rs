@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::MissingFlag;
 use super::evidence;
 use super::flag_view::{FlagView, Next};
+use super::freeze;
 use super::human_duration::HumanDuration;
 use super::refusal::Unmet;
 use super::state::Evidence;
@@ -34,7 +35,7 @@ pub(super) fn of_promotion(flag: &FlagView<'_, '_>) -> Vec<Condition> {
     conditions
 }
 
-/// Returns what blocks every promotion, even a forced one: completion, a hold, an incident, a missing flag.
+/// Returns what blocks every promotion, even a forced one: completion, a freeze, a hold, an incident, a missing flag.
 pub(super) fn blockers(flag: &FlagView<'_, '_>) -> Vec<Unmet> {
     let state = flag.state;
     let mut unmet = Vec::new();
@@ -42,6 +43,7 @@ pub(super) fn blockers(flag: &FlagView<'_, '_>) -> Vec<Unmet> {
         let found = format!("the rollout is complete, in stage `{}`", state.stage);
         unmet.push(Unmet::new("complete", found, "no promotion is left"));
     }
+    unmet.extend(freeze::frozen(flag.freeze, flag.now));
     if let Some(hold) = &state.hold {
         let held_for = HumanDuration(flag.now.elapsed_since(&hold.since));
         let found = format!("held by {} for {held_for}: {}", hold.by, hold.why);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::alert::{Alert, AlertKind};
-use super::state::FlagState;
+use super::state::{FlagState, Freeze};
 use super::{EventContext, MissingFlag};
 use crate::eval::StageName;
 use crate::plan::model::{FlagPlan, Responsibility, Stage, StageDetails, Trigger};
@@ -17,6 +17,8 @@ pub(super) struct FlagView<'c, 'p> {
     pub(super) state: &'c FlagState,
     pub(super) now: Now<'c>,
     pub(super) missing: &'c [MissingFlag],
+    /// The last freeze of all flags. It may be over.
+    pub(super) freeze: Option<&'c Freeze>,
 }
 
 /// The result of the next promotion.
@@ -43,7 +45,8 @@ impl<'c, 'p> FlagView<'c, 'p> {
         state: &'c FlagState,
         context: &EventContext<'c>,
     ) -> FlagView<'c, 'p> {
-        FlagView { plan, state, now: context.now, missing: context.missing }
+        let EventContext { now, missing, freeze, .. } = *context;
+        FlagView { plan, state, now, missing, freeze }
     }
 
     /// Returns the flag's stage, or `None` if the flag is off or the plan has no such stage.
@@ -53,6 +56,11 @@ impl<'c, 'p> FlagView<'c, 'p> {
 
     pub(super) fn details(&self) -> Option<&'p StageDetails> {
         self.stage().map(|stage| stage.details())
+    }
+
+    /// Returns the freeze of all flags, if it is in force now.
+    pub(super) fn freeze(&self) -> Option<&'c Freeze> {
+        self.freeze.filter(|freeze| freeze.is_in_force(self.now.at()))
     }
 
     pub(super) fn is_off(&self) -> bool {

@@ -52,8 +52,9 @@ fn scheduled(flag: &FlagView<'_, '_>) -> Vec<ScheduledMessages> {
     if !flag.state.complete {
         scheduled.extend(periods.first().into_iter().flat_map(|period| during_stage(flag, period)));
     }
-    // While a hold or an incident blocks promotions, the dates of later stages are unknown.
-    let has_dates = flag.state.hold.is_none() && flag.state.incident.is_none();
+    // While a freeze, a hold or an incident blocks promotions, the dates of later stages are unknown.
+    let is_held = flag.state.hold.is_some() || flag.freeze().is_some();
+    let has_dates = !is_held && flag.state.incident.is_none();
     if has_dates {
         let begun = usize::from(!flag.is_off());
         scheduled.extend(periods.iter().skip(begun).flat_map(|period| before_stage(flag, period)));

@@ -6,6 +6,7 @@ mod conditions;
 pub(super) mod event;
 mod evidence;
 mod flag_view;
+mod freeze;
 pub(super) mod human_duration;
 mod incident;
 mod manual;
@@ -29,9 +30,10 @@ use evidence::MetricReading;
 pub(super) use evidence::metrics_to_read;
 pub(super) use flag_view::Decision;
 use flag_view::{FlagView, Next};
+pub(super) use freeze::{frozen, hold_all, resume_all};
 use refusal::{Refusal, Unmet};
-use state::FlagState;
 pub(super) use state::RemovedFlag;
+use state::{FlagState, Freeze};
 pub(super) use update::{FlagUpdate, apply_resets, check_readded, check_update, readded_state};
 
 /// The result of an event: the flag's new state, and the facts and alerts that led to it.
@@ -60,6 +62,8 @@ pub struct EventContext<'c> {
     pub record: u64,
     /// The flags that the plan requires, as far as they have not reached their stage.
     pub missing: &'c [MissingFlag],
+    /// The last freeze of all flags. It may be over.
+    pub freeze: Option<&'c Freeze>,
 }
 
 /// A flag that another flag requires and that has not reached its stage.
@@ -117,7 +121,14 @@ pub struct MissingFlag {
 /// let flag = plan.flag("search").unwrap();
 /// let start = Stamp::new(SystemTime::UNIX_EPOCH, Duration::ZERO, 0);
 /// let off = FlagState::new(flag.stage(), start);
-/// let context = EventContext { now: start.into(), by: "ana", serving: off.stage, record: 2, missing: &[] };
+/// let context = EventContext {
+///     now: start.into(),
+///     by: "ana",
+///     serving: off.stage,
+///     record: 2,
+///     missing: &[],
+///     freeze: None,
+/// };
 /// let pilot = transition(&flag, &off, &Event::Promote, &context)?.state;
 /// assert_eq!(pilot.stage, "pilot");
 ///
@@ -188,7 +199,7 @@ pub(super) fn rollback_alert(
     cause: &Cause,
     to: StageName,
 ) -> Alert {
-    rollback::alert(&FlagView { plan, state, now, missing: &[] }, cause, to)
+    rollback::alert(&FlagView { plan, state, now, missing: &[], freeze: None }, cause, to)
 }
 
 fn dispatch(
@@ -239,8 +250,9 @@ pub fn unmet(
     state: &FlagState,
     now: Now<'_>,
     missing: &[MissingFlag],
+    freeze: Option<&Freeze>,
 ) -> Vec<Unmet> {
-    let conditions = conditions::of_promotion(&FlagView { plan, state, now, missing });
+    let conditions = conditions::of_promotion(&FlagView { plan, state, now, missing, freeze });
     conditions.into_iter().filter_map(Result::err).collect()
 }
 
@@ -263,13 +275,13 @@ pub(super) fn missing_flags<'p>(
 /// incident.
 #[must_use]
 pub fn overdue(plan: &FlagPlan<'_>, state: &FlagState, now: Now<'_>) -> Vec<String> {
-    tick::overdue(&FlagView { plan, state, now, missing: &[] })
+    tick::overdue(&FlagView { plan, state, now, missing: &[], freeze: None })
 }
 
 /// Returns the stage that a flag's next promotion leads to, or `None` in the last stage.
 pub(super) fn next_stage(plan: &FlagPlan<'_>, state: &FlagState) -> Option<StageName> {
     let now = state.since.into();
-    match (FlagView { plan, state, now, missing: &[] }).next() {
+    match (FlagView { plan, state, now, missing: &[], freeze: None }).next() {
         Next::Stage(next) => Some(next),
         Next::Complete => None,
     }

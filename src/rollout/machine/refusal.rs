@@ -12,7 +12,7 @@ use crate::eval::StageName;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub struct Refusal {
-    /// The flag's key.
+    /// The flag's key. Empty if the event is about all flags.
     pub flag: Box<str>,
     /// The refused event, such as `promote`.
     pub event: &'static str,
@@ -88,7 +88,10 @@ impl fmt::Display for Refusal {
             1 => "1 condition is not met".to_owned(),
             count => format!("{count} conditions are not met"),
         };
-        write!(f, "{} of `{}` is refused: {count}", self.event, self.flag)?;
+        match &*self.flag {
+            "" => write!(f, "{} of all flags is refused: {count}", self.event),
+            flag => write!(f, "{} of `{flag}` is refused: {count}", self.event),
+        }?;
         for unmet in &self.unmet {
             write!(f, "\n  {}\n      {}", unmet.found, unmet.hint)?;
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_derive::{Deserialize, Serialize};
 
@@ -108,6 +108,25 @@ pub struct Hold {
     pub why: Box<str>,
     /// The time at which the hold began.
     pub since: Stamp,
+}
+
+/// A hold of all flags: none is promoted until the end of the freeze, or until all are resumed.
+///
+/// A freeze belongs to the rollout and not to its flags. So it also holds the flags that an update adds, and a flag
+/// keeps its own [hold](Hold) when the freeze ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Freeze {
+    /// The person who holds the flags.
+    pub by: Box<str>,
+    /// The reason.
+    pub why: Box<str>,
+    /// The time at which the freeze began.
+    pub since: Stamp,
+    /// The end by the wall clock. `None`: it lasts until a person resumes all flags.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "names::maybe_moment")]
+    pub until: Option<SystemTime>,
 }
 
 /// A signature under an item of the checklist or of the criteria.
@@ -234,6 +253,15 @@ impl FlagState {
     #[must_use]
     pub fn time_in_stage(&self, now: Now<'_>) -> Duration {
         now.elapsed_since(&self.since)
+    }
+}
+
+impl Freeze {
+    /// Returns whether the freeze is in force at a moment after its beginning. It goes by the wall clock, as the freezes
+    /// of a plan's calendar do.
+    #[must_use]
+    pub fn is_in_force(&self, at: SystemTime) -> bool {
+        self.until.is_none_or(|until| at < until)
     }
 }
 

@@ -28,7 +28,7 @@ pub(in crate::rollout) struct FlagUpdate {
 ///
 /// Without a `skip_reason`, the new plan may let in only users that the plan in force admits at this stage. [`Edit`]
 /// has the rule. The stages of required flags need no check: a flag is off while a flag that it requires is below its
-/// stage.
+/// stage. `frozen` is the unmet condition of a freeze that is in force.
 ///
 /// # Errors
 ///
@@ -38,6 +38,7 @@ pub(in crate::rollout) fn check_update<'p>(
     new: &FlagPlan<'p>,
     state: &FlagState,
     per_update: Percent,
+    frozen: Option<&Unmet>,
     comparison: &mut AudienceComparison<'p>,
 ) -> Result<FlagUpdate, Refusal> {
     let (before, after) = (old.definition(), new.definition());
@@ -58,7 +59,7 @@ pub(in crate::rollout) fn check_update<'p>(
     }
     let lets_in = objections.iter().any(|objection| objection.kind != PER_UPDATE);
     if lets_in {
-        let unmet = open_hold_and_incident(state);
+        let unmet = blockers(state, frozen);
         if !unmet.is_empty() {
             return Err(refused(new, unmet));
         }
@@ -73,10 +74,11 @@ pub(in crate::rollout) fn check_update<'p>(
 /// # Errors
 ///
 /// [`Refusal`] if the plan lets in users that the flag's stage did not admit when the flag was removed. A `skip_reason`
-/// allows that, unless the flag is held or has an open incident.
+/// allows that, unless the flag is held or has an open incident, or a freeze is in force.
 pub(in crate::rollout) fn check_readded<'p>(
     removed: &'p RemovedFlag,
     new: &FlagPlan<'p>,
+    frozen: Option<&Unmet>,
     comparison: &mut AudienceComparison<'p>,
 ) -> Result<FlagChange, Refusal> {
     let (before, after, state) = (&*removed.definition, new.definition(), &removed.state);
@@ -87,7 +89,7 @@ pub(in crate::rollout) fn check_readded<'p>(
     let reason = new_reason(before, after).filter(|_| !objections.is_empty());
     let mut unmet = Vec::new();
     if !objections.is_empty() {
-        unmet = open_hold_and_incident(state);
+        unmet = blockers(state, frozen);
         if reason.is_none() {
             let used = after.skip_reason().is_some();
             unmet.extend(unmet_objections(new.stage(), &objections, used));
@@ -128,9 +130,9 @@ fn unmet_objections(stage: StageName, objections: &[Objection], used: bool) -> V
     unmet.collect()
 }
 
-/// Returns the hold and the open incident. Both block an update that lets in users, even with a `skip_reason`.
-fn open_hold_and_incident(state: &FlagState) -> Vec<Unmet> {
-    let mut unmet = Vec::new();
+/// Returns what blocks an update that lets in users, even with a `skip_reason`: a freeze, a hold, an open incident.
+fn blockers(state: &FlagState, frozen: Option<&Unmet>) -> Vec<Unmet> {
+    let mut unmet: Vec<Unmet> = frozen.cloned().into_iter().collect();
     if let Some(hold) = &state.hold {
         let found = format!("held by {}: {}", hold.by, hold.why);
         unmet.push(Unmet::new("held", found, "resume it first"));

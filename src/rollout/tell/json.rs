@@ -12,9 +12,11 @@ use super::{Notification, RenderedMessage};
 struct NotificationJson<'n> {
     schema: u32,
     at: String,
-    flag: &'n str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flag: Option<&'n str>,
     kind: &'static str,
-    stage: &'n str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<&'n str>,
     text: &'n str,
     #[serde(skip_serializing_if = "Option::is_none")]
     responsible: Option<&'n str>,
@@ -42,12 +44,13 @@ impl Notification {
     /// `{"schema":1,"at":"…","flag":"…","kind":"…",…}`. `docs/telling.md` lists the fields.
     #[must_use]
     pub fn to_json(&self) -> String {
+        let is_about_all = self.flag.is_empty();
         let json = NotificationJson {
             schema: 1,
             at: moment(self.at),
-            flag: &self.flag,
+            flag: (!is_about_all).then_some(&*self.flag),
             kind: self.kind.name(),
-            stage: &self.stage,
+            stage: (!is_about_all).then_some(&*self.stage),
             text: &self.text,
             responsible: self.responsible.as_deref(),
             answer_by: self.answer_by.map(moment),

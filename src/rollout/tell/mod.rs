@@ -31,11 +31,11 @@ pub use outbox::{Delivery, DeliveryError, Outbox, OutboxStatus, Retry};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Notification {
-    /// The flag's key.
+    /// The flag's key. Empty if the notification is about all flags.
     pub flag: Box<str>,
     /// The kind of notification.
     pub kind: NotificationKind,
-    /// The flag's stage after the event, or `off`.
+    /// The flag's stage after the event, or `off`. Without meaning if the notification is about all flags.
     pub stage: StageName,
     /// The time by the wall clock.
     pub at: SystemTime,
@@ -59,7 +59,7 @@ pub enum NotificationKind {
     StageChanged,
     /// The flag was rolled back. This is in force, though perhaps not recorded yet.
     RolledBack,
-    /// The flag was held. It is not promoted until it is resumed.
+    /// The flag was held, or all flags. They are not promoted until they are resumed.
     Held,
     /// The hold ended.
     Resumed,
