@@ -28,11 +28,11 @@ pub(crate) enum RolloutVerb {
     ///
     /// From the last stage, completes the rollout.
     Promote(Promote),
-    /// Bar promotions of a flag until you resume it.
+    /// Bar promotions of a flag, or of all, until you resume.
     Hold(Hold),
-    /// End the hold of a flag.
+    /// End the hold of a flag, or of all.
     Resume(Resume),
-    /// Roll a flag back at once.
+    /// Roll a flag, or all, back at once.
     ///
     /// Needs no reason and, without a terminal, no `--yes`. Opens an incident.
     Rollback(Rollback),
@@ -238,25 +238,46 @@ pub(crate) struct Promote {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  stagegate hold new-checkout --reason 'wait for legal'
+  stagegate hold --all --until 2027-01-04 --reason holidays")]
 pub(crate) struct Hold {
     /// Flag key.
-    pub(crate) flag: String,
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) flag: Option<String>,
     #[command(flatten)]
     pub(crate) action: ActionArgs,
     /// Record why the flag is held.
     #[arg(long)]
     pub(crate) reason: String,
+    /// Hold all flags, also those that an update adds.
+    ///
+    /// The holds of single flags are separate. Rollbacks work as ever.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// End the hold of all flags at this day or time.
+    ///
+    /// A day such as 2027-01-04 begins at 00:00 UTC. Without an end, run `resume --all`.
+    #[arg(long, value_name = "TIME", conflicts_with = "flag", value_parser = day_or_moment)]
+    pub(crate) until: Option<SystemTime>,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Resume {
     /// Flag key.
-    pub(crate) flag: String,
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) flag: Option<String>,
     #[command(flatten)]
     pub(crate) action: ActionArgs,
     /// Record why the hold ends.
     #[arg(long)]
     pub(crate) reason: Option<String>,
+    /// End the hold of all flags.
+    ///
+    /// A flag with a hold of its own stays held.
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Args, Debug)]
@@ -265,10 +286,12 @@ Asks for confirmation only on a terminal.
 
 Examples:
   stagegate rollback new-checkout
-  stagegate rollback new-checkout --reason 'errors on Safari' --yes")]
+  stagegate rollback new-checkout --reason 'errors on Safari' --yes
+  stagegate rollback --all --reason 'the database is down' --yes")]
 pub(crate) struct Rollback {
     /// Flag key.
-    pub(crate) flag: String,
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) flag: Option<String>,
     #[command(flatten)]
     pub(crate) action: ActionArgs,
     /// Record why the flag is rolled back.
@@ -277,6 +300,11 @@ pub(crate) struct Rollback {
     /// Roll back to STAGE instead of the plan's target.
     #[arg(long, value_name = "STAGE")]
     pub(crate) to: Option<String>,
+    /// Roll back every flag that is in a stage, at once.
+    ///
+    /// Each flag moves to its plan's target and gets an incident of its own.
+    #[arg(long, conflicts_with_all = ["to", "users", "traffic"])]
+    pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) confirm: ConfirmArgs,
 }
@@ -494,6 +522,17 @@ pub(crate) struct Document {
     /// Choose the moment; default: now.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) at: Option<SystemTime>,
+}
+
+/// Parses a moment, or the beginning of a day in UTC.
+fn day_or_moment(text: &str) -> Result<SystemTime, String> {
+    let day = text.parse::<jiff::civil::Date>().ok().filter(|_| text.len() == "2027-01-04".len());
+    let begin = day.and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC).ok());
+    begin.map(|begin| begin.timestamp().into()).map_or_else(|| moment(text), Ok).map_err(|_| {
+        "not a day, nor a time with an offset or a time zone; write for example 2027-01-04 or \
+         2027-01-04T09:00:00+01:00"
+            .to_owned()
+    })
 }
 
 fn clock(text: &str) -> Result<ClockChoice, String> {

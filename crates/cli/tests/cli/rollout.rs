@@ -211,6 +211,58 @@ fn a_rollout_from_start_to_end_matches_its_transcript() {
 }
 
 #[test]
+fn actions_on_all_flags_match_their_transcript() {
+    let mut shop = Shop::started();
+    let by = ["--by", "ana"];
+    let hold = |rest: &[&'static str]| [&["hold", "--all", "--reason", "holidays"], rest].concat();
+    shop.run(0, &["rollback", "--all"]);
+    shop.run(0, &["promote", "search", "--by", "ana", "--yes"]);
+    shop.run(0, &["promote", "other", "--by", "ana", "--yes"]);
+    shop.run(0, &[&hold(&["--until", "2026-01-12"])[..], &by].concat());
+    shop.run(0, &["status"]);
+    shop.run(1, &["promote", "search", "--force", "--reason", "hurry", "--by", "ana", "--yes"]);
+    shop.run(1, &[&hold(&["--until", "2026-01-11T23:00:00+01:00"])[..], &by].concat());
+    shop.run(0, &["rollback", "--all", "--reason", "the database is down", "--by", "ben"]);
+    shop.run(0, &["resume", "--all", "--by", "ben", "--reason", "it is up again"]);
+    shop.run(1, &["resume", "--all", "--by", "ben"]);
+    shop.run(1, &[&hold(&["--until", "2026-01-05"])[..], &by].concat());
+    // A flag and `--all` exclude each other, and one of them is needed.
+    shop.run(2, &["rollback", "search", "--all"]);
+    shop.run(2, &["rollback"]);
+    shop.run(2, &["rollback", "--all", "--to", "internal"]);
+    shop.run(2, &["hold", "search", "--until", "2026-01-12", "--reason", "x"]);
+    shop.run(2, &[&hold(&["--until", "tomorrow"])[..], &by].concat());
+    shop.run(2, &["resume", "search", "--all"]);
+    shop.run(0, &["history"]);
+    shop.run(0, &["history", "--format", "csv", "--from", "4"]);
+    shop.run(0, &["history", "--format", "jsonl", "--from", "4"]);
+    assert_golden("rollout/all.txt", &shop.transcript);
+}
+
+#[test]
+fn actions_on_all_flags_have_the_same_content_as_json() {
+    let mut shop = Shop::started();
+    shop.run(0, &["promote", "search", "--by", "ana", "--yes"]);
+    let hold = ["hold", "--all", "--reason", "audit", "--by", "ana"];
+    let held = shop.json(&hold);
+    assert_eq!(held["records"][0]["what"], serde_json::json!({"held_all": {"why": "audit"}}));
+    let frozen = serde_json::json!({
+        "by": "ana", "why": "audit", "since": "2026-01-05T09:00:00Z", "until": null
+    });
+    assert_eq!(shop.json(&["status"])["frozen"], frozen);
+    let refused = shop.run(1, &[&hold[..], &["--format", "json"]].concat()).json();
+    assert_eq!(refused["refusals"][0]["flag"], serde_json::Value::Null);
+    assert_eq!(refused["refusals"][0]["unmet"][0]["kind"], "frozen");
+    shop.json(&["resume", "--all", "--by", "ana"]);
+    assert_eq!(shop.json(&["status"])["frozen"], serde_json::Value::Null);
+    let back = shop.json(&["rollback", "--all", "--by", "ana"]);
+    let flags = serde_json::json!([{"flag": "search", "from": "internal", "to": "off"}]);
+    assert_eq!(back["records"][0]["what"]["rolled_back_all"]["flags"], flags);
+    let alert = &back["alerts"][0];
+    assert_eq!((&alert["flag"], &alert["kind"]), (&"search".into(), &"rolled_back".into()));
+}
+
+#[test]
 fn every_verb_has_the_same_content_as_json() {
     let mut shop = Shop::started();
     let status = shop.json(&["status"]);

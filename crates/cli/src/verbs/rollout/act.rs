@@ -6,9 +6,9 @@ use serde::Serialize;
 use stagegate::model::{FlagPlan, Metric, Phase, Quantity};
 use stagegate::rollout::{Event, FlagReport, Outcome, Reading, Rollout, RolloutError};
 
-use super::confirm;
 use super::open::{self, rollout_failure};
 use super::record::{AlertResult, RecordResult, alert_line, line};
+use super::{all, confirm};
 use crate::args::Format;
 use crate::escape::terminal;
 use crate::failure::{Answer, Failure};
@@ -82,27 +82,34 @@ fn print_unchanged(
     Ok(Answer::Yes)
 }
 
-/// Rolls a flag back. Needs no reason, and asks only on a terminal.
+/// Rolls a flag back, or all flags. Needs no reason, and asks only on a terminal.
 pub(super) fn rollback(args: &Rollback, output: &Output) -> Result<Answer, Failure> {
     if !args.confirm.yes {
-        match (describe_rollback(args), std::io::stdin().is_terminal()) {
+        let what = match &args.flag {
+            Some(flag) => describe_rollback(args, flag),
+            None => all::describe_rollback(&args.action),
+        };
+        match (what, std::io::stdin().is_terminal()) {
             (Ok(what), true) => confirm::ask(&what)?,
             (Ok(what), false) => anstream::eprintln!("stagegate: {what}"),
             // The action below reports the error.
             (Err(_), _) => {}
         }
     }
+    let Some(flag) = &args.flag else {
+        return all::roll_back(&args.action, &args.reason, output);
+    };
     let rollout = open::writable(&args.action.store.access, &args.action.notifications)?;
-    let to = args.to.as_deref().map(|to| stage(&rollout, &args.flag, to)).transpose()?;
+    let to = args.to.as_deref().map(|to| stage(&rollout, flag, to)).transpose()?;
     let event = Event::RollBack { to, reason: args.reason.clone() };
-    act(&rollout, &args.action, &args.flag, &event, "rollback", output)
+    act(&rollout, &args.action, flag, &event, "rollback", output)
 }
 
 /// Describes what a rollback means for users.
-fn describe_rollback(args: &Rollback) -> Result<String, Failure> {
+fn describe_rollback(args: &Rollback, flag: &str) -> Result<String, Failure> {
     let rollout = open::read_only(&args.action.store.access)?;
-    let report = flag_report(&rollout, &args.flag)?;
-    let to = args.to.as_deref().map(|to| stage(&rollout, &args.flag, to)).transpose()?;
+    let report = flag_report(&rollout, flag)?;
+    let to = args.to.as_deref().map(|to| stage(&rollout, flag, to)).transpose()?;
     confirm::describe_move(&rollout, &report, to.unwrap_or(report.rollback_target), &args.confirm)
 }
 
@@ -123,11 +130,21 @@ fn confirm_unless_yes(
 }
 
 pub(super) fn hold(args: Hold, output: &Output) -> Result<Answer, Failure> {
-    open_and_act(&args.action, &args.flag, &Event::Hold { why: args.reason }, "hold", output)
+    match &args.flag {
+        Some(flag) => {
+            open_and_act(&args.action, flag, &Event::Hold { why: args.reason }, "hold", output)
+        }
+        None => all::hold(&args.action, &args.reason, args.until, output),
+    }
 }
 
 pub(super) fn resume(args: Resume, output: &Output) -> Result<Answer, Failure> {
-    open_and_act(&args.action, &args.flag, &Event::Resume { why: args.reason }, "resume", output)
+    match &args.flag {
+        Some(flag) => {
+            open_and_act(&args.action, flag, &Event::Resume { why: args.reason }, "resume", output)
+        }
+        None => all::resume(&args.action, args.reason.as_deref(), output),
+    }
 }
 
 pub(super) fn sign(args: Sign, output: &Output) -> Result<Answer, Failure> {
@@ -256,26 +273,28 @@ fn act(
     match rollout.by(&by).act(flag, event) {
         Ok(outcome) => {
             print_outcome(&outcome, flag, action.store.format, verb, output)?;
-            match &outcome.unrecorded {
-                Some(error) => {
-                    let error = terminal(&error.to_string());
-                    let what = match &action.store.access.intents {
-                        Some(file) => format!(
-                            "it is kept in `{}`; the next command with this `--intents` that can write records it",
-                            terminal(&file.display().to_string())
-                        ),
-                        None => "it is lost. Run the command again; `--intents FILE` would keep it"
-                            .to_owned(),
-                    };
-                    Err(Failure::Io(format!(
-                        "the rollback of {flag} was not recorded: {error}; {what}"
-                    )))
-                }
-                None => Ok(Answer::Yes),
-            }
+            check_recorded(outcome.unrecorded.as_ref(), flag, action)
         }
         Err(error) => print_refusal(&error, action.store.format, verb, output),
     }
+}
+
+/// Fails if a rollback was not recorded. The error says whether the rollback is lost with this process.
+pub(super) fn check_recorded(
+    unrecorded: Option<&RolloutError>,
+    of: &str,
+    action: &ActionArgs,
+) -> Result<Answer, Failure> {
+    let Some(error) = unrecorded else { return Ok(Answer::Yes) };
+    let error = terminal(&error.to_string());
+    let what = match &action.store.access.intents {
+        Some(file) => format!(
+            "it is kept in `{}`; the next command with this `--intents` that can write records it",
+            terminal(&file.display().to_string())
+        ),
+        None => "it is lost. Run the command again; `--intents FILE` would keep it".to_owned(),
+    };
+    Err(Failure::Io(format!("the rollback of {of} was not recorded: {error}; {what}")))
 }
 
 fn print_outcome(
@@ -337,7 +356,7 @@ pub(super) fn print_refusal(
         Format::Json => {
             let refusals = error.refusals().iter();
             let refusals = refusals.map(|refusal| RefusalResult {
-                flag: &refusal.flag,
+                flag: (!refusal.flag.is_empty()).then_some(&*refusal.flag),
                 unmet: refusal.unmet.iter().map(UnmetResult::new).collect(),
             });
             output.json(verb, &RefusedResult { done: false, refusals: refusals.collect() })?;
@@ -354,7 +373,8 @@ struct RefusedResult<'r> {
 
 #[derive(Serialize)]
 struct RefusalResult<'r> {
-    flag: &'r str,
+    /// `None` if the action is about all flags.
+    flag: Option<&'r str>,
     unmet: Vec<UnmetResult<'r>>,
 }
 

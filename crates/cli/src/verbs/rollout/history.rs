@@ -116,16 +116,21 @@ fn reason(fact: &Fact) -> Option<String> {
         Fact::Promoted { forced: reason, .. }
         | Fact::Completed { forced: reason, .. }
         | Fact::Resumed { why: reason, .. }
+        | Fact::ResumedAll { why: reason, .. }
         | Fact::Unsigned { why: reason, .. }
         | Fact::Reported { note: reason, .. } => reason.as_deref(),
         Fact::Stepped { note, overridden, .. } => overridden.as_deref().or(note.as_deref()),
         Fact::Held { why: reason, .. }
+        | Fact::HeldAll { why: reason, .. }
         | Fact::Escalated { why: reason, .. }
         | Fact::Closed { note: reason, .. }
         | Fact::Asked { trigger: reason, .. }
         | Fact::RolledBack { cause: Cause::Trigger { trigger: reason, .. }, .. }
-        | Fact::RolledBack { cause: Cause::Decision { reason, .. }, .. } => Some(&**reason),
-        Fact::RolledBack { cause, .. } => return Some(cause.to_string()),
+        | Fact::RolledBack { cause: Cause::Decision { reason, .. }, .. }
+        | Fact::RolledBackAll { cause: Cause::Decision { reason, .. }, .. } => Some(&**reason),
+        Fact::RolledBack { cause, .. } | Fact::RolledBackAll { cause, .. } => {
+            return Some(cause.to_string());
+        }
         Fact::Updated { flags, .. } => return joined(flags.iter().filter_map(of_change)),
         _ => None,
     };

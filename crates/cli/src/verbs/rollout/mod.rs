@@ -1,6 +1,7 @@
 //! The verbs that act on a rollout or read one.
 
 mod act;
+mod all;
 mod archive;
 mod backup;
 mod confirm;

@@ -36,6 +36,11 @@ fn human(status: &RolloutStatus, whole: bool) -> String {
     if let Some(environment) = &status.environment {
         let _ = writeln!(text, "environment {}", terminal(environment));
     }
+    if let Some(freeze) = &status.freeze {
+        let until = freeze.until.map(|end| format!(" until {}", moment_text(end)));
+        let (until, by) = (until.unwrap_or_default(), terminal(&freeze.by));
+        let _ = writeln!(text, "all flags held{until} by {by}: {}", terminal(&freeze.why));
+    }
     for notice in &status.notices {
         let _ = writeln!(text, "! {}", terminal(notice));
     }
@@ -107,6 +112,7 @@ struct StatusResult<'s> {
     environment: Option<&'s str>,
     notices: &'s [String],
     last_error: Option<String>,
+    frozen: Option<FreezeResult<'s>>,
     flags: Vec<FlagResult<'s>>,
 }
 
@@ -135,6 +141,14 @@ struct HoldResult<'s> {
 }
 
 #[derive(Serialize)]
+struct FreezeResult<'s> {
+    by: &'s str,
+    why: &'s str,
+    since: String,
+    until: Option<String>,
+}
+
+#[derive(Serialize)]
 struct IncidentResult<'s> {
     number: u64,
     about: &'s str,
@@ -154,6 +168,12 @@ impl<'s> StatusResult<'s> {
             environment: status.environment.as_deref(),
             notices: &status.notices,
             last_error: status.last_error.as_ref().map(ToString::to_string),
+            frozen: status.freeze.as_ref().map(|freeze| FreezeResult {
+                by: &freeze.by,
+                why: &freeze.why,
+                since: moment_text(freeze.since.at),
+                until: freeze.until.map(moment_text),
+            }),
             flags: status.flags.iter().map(FlagResult::new).collect(),
         }
     }
