@@ -153,6 +153,8 @@ pub(crate) struct Incident {
     from: usize,
     since: When,
     pub(crate) asked: usize,
+    /// The kind of the last report since the incident was opened.
+    reported: Option<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -252,9 +254,14 @@ impl Model {
         self.looks.push(self.now());
     }
 
+    /// Returns the moment of a record that is written now.
+    fn next_record(&self) -> When {
+        When { clock: self.clock, records: self.journal.len() + 1 }
+    }
+
     /// Writes a record and returns its moment.
     fn record(&mut self) -> When {
-        let now = When { clock: self.clock, records: self.journal.len() + 1 };
+        let now = self.next_record();
         self.journal.push(now);
         now
     }
@@ -436,8 +443,9 @@ impl Model {
         let from = self.stage;
         self.move_to(to);
         let since = self.since;
+        let reported = self.incident.as_ref().and_then(|incident| incident.reported);
         self.incident =
-            Some(Incident { phase: 2, rolled_back: true, blamed, from, since, asked: 0 });
+            Some(Incident { phase: 2, rolled_back: true, blamed, from, since, asked: 0, reported });
     }
 
     /// Returns the trigger if it fires and has this action: to roll back, or to ask for a decision.
@@ -590,10 +598,16 @@ impl Model {
         Ok(())
     }
 
-    fn report(&mut self, kind: &str) {
+    fn report(&mut self, kind: &'static str) {
+        let was_rolled_back = self.is_rolled_back();
+        let rolls_back =
+            kind == "security" && self.plan.security && !was_rolled_back && self.stage > 0;
+        let last = self.incident.as_ref().and_then(|incident| incident.reported);
+        if last == Some(kind) && !rolls_back {
+            return;
+        }
         let since = self.record();
         let from = self.stage;
-        let was_rolled_back = self.is_rolled_back();
         self.incident.get_or_insert(Incident {
             phase: 0,
             rolled_back: false,
@@ -601,8 +615,10 @@ impl Model {
             from,
             since,
             asked: 0,
+            reported: None,
         });
-        if kind == "security" && self.plan.security && !was_rolled_back {
+        self.incident.as_mut().unwrap().reported = Some(kind);
+        if rolls_back {
             self.roll_back(self.target(), None);
         }
     }
@@ -628,7 +644,9 @@ impl Model {
         if self.incident.is_none() {
             let (since, from) = (self.record(), self.stage);
             let (rolled_back, blamed) = (false, None);
-            self.incident = Some(Incident { phase: 0, rolled_back, blamed, from, since, asked: 0 });
+            let (asked, reported) = (0, None);
+            self.incident =
+                Some(Incident { phase: 0, rolled_back, blamed, from, since, asked, reported });
         }
     }
 
@@ -653,16 +671,20 @@ impl Model {
                 value.is_some(),
             )
         };
+        let mut after = self.clone();
+        after.readings.push(Reading { at: self.next_record(), value, samples, judged });
+        let fires = |model: &Model, rolls_back| model.fired_trigger(rolls_back).is_some();
+        let acts = fires(&after, true) || fires(&after, false) && self.incident.is_none();
         if let Some(last) = self.readings.last() {
-            let soon = !self.is_older(last.at, STALE / 2);
-            let (_, is_beyond, _) = truth(value);
             let short = |samples| {
                 self.plan.trigger.as_ref().is_some_and(|trigger| trigger.has_too_few(samples))
             };
+            // After a guard's reading, it matters only to a trigger that a program measured the same.
             let same = truth(last.value) == truth(value)
-                && last.judged == judged
+                && (last.judged == judged || last.judged && !self.is_beyond(value))
                 && short(last.samples) == short(samples);
-            if soon && same && (judged || !is_beyond) {
+            let young = !self.is_older(last.at, STALE / 2);
+            if same && !acts && (young || !self.needs_fresh_reading(value, judged)) {
                 return Ok(());
             }
         }
@@ -674,6 +696,43 @@ impl Model {
             self.request_decision();
         }
         Ok(())
+    }
+
+    /// Returns whether a value is beyond the limit of a trigger that may act on it. A trigger that asks does not while
+    /// an incident is open.
+    fn is_beyond(&self, value: Option<u32>) -> bool {
+        let trigger = self.plan.trigger.as_ref().filter(|_| self.stage > 0);
+        trigger.is_some_and(|trigger| {
+            value.is_some_and(|value| value > trigger.above)
+                && (trigger.rolls_back || self.incident.is_none())
+        })
+    }
+
+    /// Returns whether a decision depends on the age of the last reading.
+    fn needs_fresh_reading(&self, value: Option<u32>, judged: bool) -> bool {
+        let is_blocked = self.held || self.complete || self.incident.is_some();
+        let may_be_promoted = self.stage > 0 && !is_blocked;
+        let trigger = self.plan.trigger.as_ref();
+        let goes_when_missing =
+            self.stage > 0 && trigger.is_some_and(|trigger| trigger.no_data_rolls_back);
+        let waits = trigger.is_some_and(|trigger| trigger.lasts > 0);
+        let verifies = self.incident.as_ref().is_some_and(|incident| {
+            let blamed = trigger
+                .is_some_and(|trigger| incident.blamed == Some((trigger.above, trigger.lasts)));
+            let above = trigger.map(|trigger| trigger.above);
+            incident.phase == 2 && blamed && value.is_some() && value <= above
+        });
+        // During a hold, the readings of a `for` that is running count on.
+        let goes_on = self.held
+            && self.incident.is_none()
+            && self.stage_at(self.stage).and_then(|stage| stage.below).is_some_and(
+                |(below, lasts)| lasts > 0 && value.is_some_and(|value| value < below),
+            );
+        may_be_promoted
+            || goes_on
+            || goes_when_missing
+            || waits && !judged && self.is_beyond(value)
+            || verifies
     }
 
     fn tick(&mut self) {

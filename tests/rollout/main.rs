@@ -20,6 +20,7 @@ mod missing_data;
 mod notifications;
 mod outdated_process;
 mod prerequisites;
+mod quiet;
 mod races;
 mod reading;
 mod refusals;

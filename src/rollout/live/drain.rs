@@ -117,7 +117,8 @@ impl Shared {
             .failed(StoreError::conflict("other processes wrote first each time; try again")))
     }
 
-    /// Returns the record of the fact, or `None` if the flags are gone or already low enough.
+    /// Returns the record of the fact, or `None` if the flags are gone or already low enough, or if the open incident has
+    /// the same report.
     fn next_record<'p>(&self, pending: &'p PendingRollback, fact: &Fact) -> Option<NextRecord<'p>> {
         let live = self.lock_live();
         let (by, document) = (&*pending.by, live.state.document);
@@ -147,10 +148,17 @@ impl Shared {
             let (from, to) = (Some(from), Some(to));
             RecordHeader { by, flag: Some(flag), from, to, document }
         };
+        let is_low = !machine::is_below(&plan, to, from);
+        if let Fact::Reported { kind, note } = fact
+            && is_low
+            && machine::is_repeated_report(state, by, kind, note.as_deref())
+        {
+            return None;
+        }
         let Fact::RolledBack { cause, .. } = fact else {
             return Some(NextRecord { header: header(from), fact: fact.clone(), alerts: vec![] });
         };
-        if !machine::is_below(&plan, to, from) {
+        if is_low {
             return None;
         }
         let alert = || Some((flag.clone(), self.rollback_alert(&live, flag, cause, to)?));

@@ -4,7 +4,7 @@ use super::EventContext;
 use super::evidence::{self, MetricReading};
 use super::flag_view::position_of;
 use super::messages;
-use super::state::{FlagState, Hold, Incident, PendingMessages, Signature};
+use super::state::{FlagState, Hold, Incident, PendingMessages, Report, Signature};
 use super::watch;
 use crate::eval::StageName;
 use crate::plan::model::{FlagPlan, Phase, Quantity, When};
@@ -51,9 +51,12 @@ pub(in crate::rollout) fn apply(
         Fact::Unsigned { item, .. } | Fact::Expired { item } => {
             state.signatures.remove(item);
         }
-        Fact::Reported { kind, .. } => {
+        Fact::Reported { kind, note } => {
             let about = format!("incident {kind}").into();
-            state.incident.get_or_insert_with(|| new_incident(about, to, Phase::Decide, context));
+            let incident = || new_incident(about, to, Phase::Decide, context);
+            let incident = state.incident.get_or_insert_with(incident);
+            let (by, kind, note) = (context.by.into(), kind.clone(), note.clone());
+            incident.last_report = Some(Box::new(Report { by, kind, note }));
         }
         Fact::Asked { trigger, .. } => {
             let incident = || new_incident(trigger.clone(), to, Phase::Decide, context);
@@ -148,6 +151,7 @@ fn new_incident(
         phase,
         phase_since: context.now.stamp(),
         escalations: 0,
+        last_report: None,
     }
 }
 

@@ -8,11 +8,11 @@ use super::flag_view::{Decision, FlagView, stage_of};
 use super::incident;
 use super::refusal::Unmet;
 use super::rollback;
-use super::state::{Evidence, FlagState};
+use super::state::{Evidence, FlagState, Progress};
 use super::watch;
 use crate::eval::StageName;
 use crate::plan::model::{
-    Action, Bound, Criterion, FlagPlan, Limit, Metric, Quantity, Trigger, TriggerCause,
+    Action, Bound, Criterion, FlagPlan, Limit, Metric, NoData, Quantity, Trigger, TriggerCause,
 };
 use crate::plan::one_of;
 use crate::rollout::{Cause, Fact, Now};
@@ -167,7 +167,9 @@ pub(super) fn measure(
     let Some(after) = evidence_after(flag.plan, flag.state, reading, by, flag.now) else {
         return Ok(Decision::default());
     };
-    if is_redundant(flag, which, conditions, &after, metric) {
+    let mut fired = Decision::default();
+    fire_triggers(flag, metric, &after, &mut fired);
+    if fired.facts.is_empty() && is_redundant(flag, which, &after) {
         return Ok(Decision::default());
     }
     let mut decision = flag.stays(Fact::Measured {
@@ -187,36 +189,88 @@ pub(super) fn measure(
             decision.alerts.push(flag.alert(AlertKind::Metric, text));
         }
     }
-    fire_triggers(flag, metric, &after, &mut decision);
+    decision.extend(fired);
     Ok(decision)
 }
 
-/// Returns whether a reading says nothing new. Recording it would only fill the journal.
-fn is_redundant(
-    flag: &FlagView<'_, '_>,
-    metric: &Metric,
-    conditions: &[MetricCondition],
-    after: &Evidence,
-    name: &str,
-) -> bool {
-    let Some(before) = flag.state.evidence.get(name) else { return false };
-    let soon = flag.now.age_of(&before.read_at).is_some_and(|age| age <= *metric.stale_after / 2);
-    let exceeds_limit = |condition: &MetricCondition| {
-        matches!(condition, MetricCondition::Limit(_))
-            && after.satisfied_since.contains_key(&condition.text())
-    };
-    let required = required_samples(flag.plan, name);
-    let same = before.value.is_some() == after.value.is_some()
-        && before.judged == after.judged
+/// Returns whether a reading says nothing new, so that a record of it would only fill the journal.
+///
+/// A reading that repeats the last one is new only if a decision needs one of its age: [`needs_fresh_reading`], or a
+/// check of the watch.
+fn is_redundant(flag: &FlagView<'_, '_>, metric: &Metric, after: &Evidence) -> bool {
+    let Some(before) = flag.state.evidence.get(&metric.name) else { return false };
+    let required = required_samples(flag.plan, &metric.name);
+    // A program may measure what a guard measures, too. That matters only to a trigger that may act on the program's
+    // reading.
+    let is_same_judge = before.judged == after.judged
+        || (before.judged && exceeded_limits(flag, metric, after).next().is_none());
+    let is_same = is_same_judge
+        && before.value.is_some() == after.value.is_some()
         && has_enough_samples(before.samples, required)
             == has_enough_samples(after.samples, required)
         && before.satisfied_since.keys().eq(after.satisfied_since.keys());
-    // A guard measures every ten seconds and judges the limits itself, so only a check of the watch needs its reading.
-    let needed = match after.judged {
-        true => watch::is_new_check(flag, &before.read_at),
-        false => conditions.iter().any(exceeds_limit) || watch::is_watched(flag),
+    let age = flag.now.age_of(&before.read_at);
+    let is_young = age.is_some_and(|age| age <= *metric.stale_after / 2);
+    is_same
+        && (is_young || !needs_fresh_reading(flag, metric, after))
+        && !watch::needs_reading(flag, metric, before, after)
+}
+
+/// Returns whether a decision depends on the age of a metric's last reading: the next promotion, a `for` of the stage
+/// that goes on during a hold, the verification of a rollback, a trigger that counts missing data, or a trigger whose
+/// `for` is running.
+fn needs_fresh_reading(flag: &FlagView<'_, '_>, metric: &Metric, after: &Evidence) -> bool {
+    let has_no_incident = flag.state.incident.is_none();
+    let counts_missing_data = |trigger: &Trigger| match &trigger.cause {
+        TriggerCause::Metric { metric: watched, no_data, .. } => {
+            watched.name == metric.name && *no_data == NoData::RollBack
+        }
+        TriggerCause::Incident(_) => false,
     };
-    soon && same && !needed
+    let counts_for_promotion = match flag.state.progress() {
+        Progress::Running => true,
+        Progress::Held => is_sustained(flag, metric, after),
+        _ => false,
+    };
+    (has_no_incident && counts_for_promotion)
+        || (!flag.is_off() && flag.triggers().any(|(_, trigger)| counts_missing_data(trigger)))
+        || (!after.judged && exceeded_limits(flag, metric, after).any(|is_sustained| is_sustained))
+        || incident::can_verify(flag, metric, after)
+}
+
+/// Returns whether a reading continues the `for` of a condition for leaving the stage. A gap in the readings would start
+/// it over.
+fn is_sustained(flag: &FlagView<'_, '_>, metric: &Metric, after: &Evidence) -> bool {
+    let Some(details) = flag.details() else { return false };
+    let of_metrics = details.metrics.iter().map(|it| (&it.metric, it.target, it.sustained));
+    let of_conditions = details.conditions().filter_map(|condition| match condition {
+        Criterion::Metric { metric, target, sustained, .. } => Some((metric, *target, *sustained)),
+        Criterion::Manual { .. } => None,
+    });
+    of_metrics.chain(of_conditions).any(|(tracked, target, sustained)| {
+        tracked.name == metric.name
+            && sustained.is_some()
+            && after.satisfied_since.contains_key(&*target.to_string())
+    })
+}
+
+/// Returns the triggers that may act on a reading because it exceeds their limit: for each, whether it has a `for`. A
+/// trigger that asks has nothing to ask while an incident is open.
+fn exceeded_limits<'p>(
+    flag: &FlagView<'_, 'p>,
+    metric: &Metric,
+    after: &Evidence,
+) -> impl Iterator<Item = bool> {
+    let has_incident = flag.state.incident.is_some();
+    let triggers = flag.triggers().filter(|_| !flag.is_off());
+    triggers.filter_map(move |(_, trigger)| match &trigger.cause {
+        TriggerCause::Metric { metric: watched, limit, sustained, .. } => {
+            let may_act = trigger.action == Action::RollBack || !has_incident;
+            let is_exceeded = after.satisfied_since.contains_key(&*limit.to_string());
+            (watched.name == metric.name && may_act && is_exceeded).then_some(sustained.is_some())
+        }
+        TriggerCause::Incident(_) => None,
+    })
 }
 
 /// Fires the first trigger on a metric that rolls the flag back, or else the first that asks for a decision. A trigger

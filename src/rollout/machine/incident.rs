@@ -8,17 +8,19 @@ use super::flag_view::{Decision, FlagView};
 use super::human_duration::HumanDuration;
 use super::refusal::Unmet;
 use super::rollback;
-use super::state::Incident;
+use super::state::{Evidence, FlagState, Incident};
 use crate::eval::StageName;
 use crate::plan::model::{Action, IncidentKind, Limit, Metric, Phase, TriggerCause};
 use crate::plan::{Excerpt, one_of};
 use crate::rollout::{Cause, Fact};
 
-/// Decides about a reported incident. An unknown kind is refused: a spelling mistake must not leave the flag on.
+/// Decides about a reported incident. An unknown kind is refused: a spelling mistake must not leave the flag on. A
+/// report that repeats the last one changes nothing.
 pub(super) fn report(
     flag: &FlagView<'_, '_>,
     kind: &str,
     note: Option<&str>,
+    by: &str,
 ) -> Result<Decision, Vec<Unmet>> {
     let kinds = kinds(flag);
     if !kinds.contains(&kind) {
@@ -36,6 +38,8 @@ pub(super) fn report(
     let is_rolled_back = flag.state.incident.as_ref().is_some_and(|it| it.cause.is_some());
     if rolls_back && !is_rolled_back && !flag.is_off() {
         decision.extend(rollback::to_target(flag, Cause::Incident { kind: kind.into(), note }));
+    } else if is_repeated(flag.state, by, kind, note.as_deref()) {
+        return Ok(Decision::default());
     } else {
         let details = note.map(|note| format!(": {note}")).unwrap_or_default();
         let question = if is_rolled_back || flag.is_off() { "" } else { "; roll back?" };
@@ -43,6 +47,17 @@ pub(super) fn report(
         decision.alerts.push(decision_alert(flag, text));
     }
     Ok(decision)
+}
+
+/// Returns whether a report repeats the last report of the open incident.
+pub(in crate::rollout) fn is_repeated(
+    state: &FlagState,
+    by: &str,
+    kind: &str,
+    note: Option<&str>,
+) -> bool {
+    let last = state.incident.as_ref().and_then(|incident| incident.last_report.as_deref());
+    last.is_some_and(|last| (&*last.by, &*last.kind, last.note.as_deref()) == (by, kind, note))
 }
 
 /// Returns the built-in kinds of incidents, then the other kinds that the flag's triggers name.
@@ -153,17 +168,29 @@ pub(super) fn verify(
         let found = format!("`{name}` has not been read since the rollback");
         return Err(Unmet::new("verify", found, hint));
     };
-    let fresh = flag.now.age_of(&evidence.read_at).is_some_and(|age| age <= *metric.stale_after);
-    if !fresh || evidence.value.is_none() {
-        let found = format!("`{name}` has no fresh reading");
-        return Err(Unmet::new("verify", found, hint));
-    }
+    // A bad reading that repeats is recorded once, so it says `still` at any age.
     if evidence.satisfied_since.contains_key(&*limit.to_string()) {
         let found = format!("`{name}` is still {limit}: {}", evidence_text(evidence));
         let hint = "the flag may not be the cause: investigate further, or override with a reason";
         return Err(Unmet::new("verify", found, hint));
     }
+    let fresh = flag.now.age_of(&evidence.read_at).is_some_and(|age| age <= *metric.stale_after);
+    if !fresh || evidence.value.is_none() {
+        let found = format!("`{name}` has no fresh reading");
+        return Err(Unmet::new("verify", found, hint));
+    }
     Ok(())
+}
+
+/// Returns whether a reading of this metric verifies the rollback, as far as the metric goes.
+pub(super) fn can_verify(flag: &FlagView<'_, '_>, metric: &Metric, evidence: &Evidence) -> bool {
+    let incident = flag.state.incident.as_ref().filter(|it| it.phase == Phase::Verify);
+    let breached = incident.and_then(|incident| breached_limit(flag, incident));
+    breached.is_some_and(|(breached, limit)| {
+        breached.name == metric.name
+            && evidence.value.is_some()
+            && !evidence.satisfied_since.contains_key(&*limit.to_string())
+    })
 }
 
 /// Returns the metric and the limit of the trigger that rolled the flag back.

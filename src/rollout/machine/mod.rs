@@ -31,6 +31,7 @@ pub(super) use evidence::metrics_to_read;
 pub(super) use flag_view::Decision;
 use flag_view::{FlagView, Next};
 pub(super) use freeze::{frozen, hold_all, resume_all};
+pub(super) use incident::is_repeated as is_repeated_report;
 use refusal::{Refusal, Unmet};
 pub(super) use state::RemovedFlag;
 use state::{FlagState, Freeze};
@@ -218,7 +219,7 @@ fn dispatch(
         Event::Breach { trigger, evidence } => rollback::on_breach(flag, *trigger, evidence),
         Event::Sign { item, evidence } => manual::sign(flag, item, evidence.as_deref()),
         Event::Unsign { item, why } => manual::unsign(flag, item, why.as_deref()),
-        Event::Report { kind, note } => incident::report(flag, kind, note.as_deref()),
+        Event::Report { kind, note } => incident::report(flag, kind, note.as_deref(), context.by),
         Event::Step { note, overriding } => {
             incident::step(flag, note.as_deref(), overriding.as_deref(), serving)
         }

@@ -196,6 +196,18 @@ pub struct Incident {
     pub phase_since: Stamp,
     /// The number of people in the escalation line who have been asked in this phase.
     pub escalations: u32,
+    /// The last report of an incident since this one was opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::rollout) last_report: Option<Box<Report>>,
+}
+
+/// A person's or program's report of an incident.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::rollout) struct Report {
+    pub(in crate::rollout) by: Box<str>,
+    pub(in crate::rollout) kind: Box<str>,
+    pub(in crate::rollout) note: Option<Box<str>>,
 }
 
 impl RemovedFlag {

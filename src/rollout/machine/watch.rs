@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::alert::AlertKind;
 use super::flag_view::{Decision, FlagView};
-use super::state::FlagState;
-use crate::plan::model::{FlagPlan, Watch};
+use super::state::{Evidence, FlagState};
+use crate::plan::model::{FlagPlan, Metric, Watch};
 use crate::rollout::{Fact, Now, Stamp};
 
 /// The item that people sign for a check of the watch, if no metric covers it.
@@ -18,14 +18,24 @@ fn watch_of<'p>(flag: &FlagView<'_, 'p>) -> Option<&'p Watch> {
 }
 
 /// Returns whether the flag is being watched now.
-pub(super) fn is_watched(flag: &FlagView<'_, '_>) -> bool {
+fn is_watched(flag: &FlagView<'_, '_>) -> bool {
     watch_of(flag).is_some_and(|watch| flag.time_in_stage() < *watch.lasts)
 }
 
-/// Returns whether another check of the watch has begun since a reading.
-pub(super) fn is_new_check(flag: &FlagView<'_, '_>, read: &Stamp) -> bool {
-    let Some(watch) = watch_of(flag).filter(|_| is_watched(flag)) else { return false };
-    interval(flag, read, watch) != interval(flag, &flag.now.stamp(), watch)
+/// Returns whether the present check of the watch needs a reading, because the last one was for an earlier check.
+pub(super) fn needs_reading(
+    flag: &FlagView<'_, '_>,
+    metric: &Metric,
+    before: &Evidence,
+    after: &Evidence,
+) -> bool {
+    let Some(details) = flag.details() else { return false };
+    let Some(watch) = details.watch.as_ref().filter(|_| is_watched(flag)) else { return false };
+    let present = flag.now.stamp();
+    after.value.is_some()
+        && !flag.state.complete
+        && details.metrics.iter().any(|tracked| tracked.metric.name == metric.name)
+        && interval(flag, &before.read_at, watch) != interval(flag, &present, watch)
 }
 
 /// Returns the interval of the watch that a moment falls in, from 0. It uses the journal alone, so that every process
