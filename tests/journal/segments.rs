@@ -42,7 +42,7 @@ fn a_rollout_opened_from_a_segment_equals_one_that_read_everything() {
         assert_eq!(details(&again), details(&rollout), "after {cut} steps and the rest");
         assert_eq!(
             standing(&again),
-            ["other: off rolled back by off", "search: pilot rolled back by pilot"]
+            ["other: off rolled back by off", "search: internal rolled back by internal"]
         );
     }
 }
