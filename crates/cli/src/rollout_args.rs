@@ -117,7 +117,8 @@ pub(crate) struct StoreAccess {
     pub(crate) clock: ClockChoice,
     /// Read earlier records from this archive, too.
     ///
-    /// A directory that `stagegate archive` has written.
+    /// A directory that `stagegate archive` has written. `run` moves earlier segments of the journal there
+    /// while it leads.
     #[arg(long, env = "STAGEGATE_ARCHIVE", value_name = "DIRECTORY", help_heading = STORE)]
     pub(crate) archive: Option<PathBuf>,
     /// Keep a rollback in FILE if the store does not take it.

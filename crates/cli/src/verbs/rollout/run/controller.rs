@@ -11,6 +11,7 @@ use stagegate::integrate::{Figures, Prometheus};
 use stagegate::rollout::{
     Controller, LeaderLease, Record, Rollout, RolloutError, StoreError, TickReport,
 };
+use stagegate::store::Archive;
 
 use super::health::{Component, Health};
 use super::publisher::Publisher;
@@ -19,6 +20,7 @@ use crate::escape::terminal;
 use crate::failure::Failure;
 use crate::notifications::Sinks;
 use crate::run_args::Run;
+use crate::store_location::{Access, StoreLocation};
 use crate::verbs::rollout::open;
 use crate::verbs::rollout::record::line;
 
@@ -50,6 +52,12 @@ pub(super) fn run(
     let (sender, ticks) = mpsc::sync_channel(1);
     let reader = prometheus.map(|reader| read_at(ticks, reader, observer.clone()));
     let reader = reader.transpose().map_err(failed)?;
+    let access = &args.store.access;
+    let (to_archive, archive_ticks) = mpsc::sync_channel(1);
+    if let Some(archive) = &access.archive {
+        let (archive, store) = (Archive::new(archive), access.store.clone());
+        archive_at(archive_ticks, archive, store, Arc::clone(&observer.health)).map_err(failed)?;
+    }
     let follower = {
         let observer = observer.clone();
         Controller::following(rollout, args.every.min(REFRESH_INTERVAL), move |read| {
@@ -59,8 +67,8 @@ pub(super) fn run(
     let follower = follower.map_err(failed)?;
     let leader = Controller::leading(rollout, lead, args.every, move |report| {
         observer.ticked(report);
-        // If the reader is still busy, its next reading covers this tick.
-        let _ = sender.try_send(());
+        // If the other thread is still busy, its next round covers this tick.
+        let _ = (sender.try_send(()), to_archive.try_send(()));
     });
     let leader = leader.map_err(failed)?;
     service.notify("READY=1");
@@ -97,6 +105,33 @@ fn read_at(
         }
     })?;
     Ok(ended)
+}
+
+/// Moves earlier segments to the archive after each tick of this process, so only the leader moves them. Runs in a thread
+/// of its own, so that a slow disk delays no tick. If the process ends meanwhile, the next leader completes the work.
+fn archive_at(
+    ticks: Receiver<()>,
+    archive: Archive,
+    store: StoreLocation,
+    health: Arc<Health>,
+) -> std::io::Result<()> {
+    let archive_once = move || {
+        let moved = store.open(Access::Write).map_err(Failure::message);
+        moved.and_then(|mut store| {
+            archive.take_from(&mut *store).map_err(|error| terminal(&error.to_string()))
+        })
+    };
+    let moving = move || {
+        for () in ticks {
+            let Ok(moved) = catch_unwind(AssertUnwindSafe(&archive_once)) else { continue };
+            if let Ok(Some(lines)) = &moved {
+                let (first, last) = (lines.start(), lines.end());
+                print(&format!("moved records {first} to {last} to the archive\n"));
+            }
+            health.set_error(Component::Archive, moved.err());
+        }
+    };
+    thread::Builder::new().name("stagegate-archive".to_owned()).spawn(moving).map(drop)
 }
 
 /// The observer of a rollout. It prints records and errors, and updates `/health`, `/metrics` and the published file.

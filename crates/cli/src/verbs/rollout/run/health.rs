@@ -43,6 +43,7 @@ pub(super) enum Component {
     Lead,
     Tick,
     Publish,
+    Archive,
 }
 
 #[derive(Serialize)]
