@@ -246,6 +246,22 @@ pub(super) fn string<'n, 'a>(
     }
 }
 
+/// Returns `true` or `false`; reports any other value.
+pub(super) fn boolean<'a>(
+    node: &Node<'a>,
+    path: &Path<'_>,
+    report: &mut Report<'a>,
+) -> Option<bool> {
+    match report.slice(&node.span) {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => {
+            report.found(node, path, "neither true nor false", "write `true` or `false`");
+            None
+        }
+    }
+}
+
 /// Returns a hint that lists names, with the nearest name first: "did you mean `pilot`? write one of: off, pilot".
 pub(crate) fn one_of<'s>(found: &str, names: impl Iterator<Item = &'s str> + Clone) -> String {
     hint_of(nearest(found, names.clone()), names, LISTED_NAMES)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::conditions;
 use super::document::Document;
 use super::error::Excerpt;
-use super::fields::{Fields, array, named, one_of, text};
+use super::fields::{Fields, array, boolean, named, one_of, text};
 use super::limits::{MAX_GROUPS, MAX_INCLUDED_GROUPS};
 use super::lint::list::LookAlikes;
 use super::node::{Entry, Node, Value};
@@ -254,12 +254,5 @@ fn read_may_be_empty<'a>(
         report.found(node, path, "but the group has no `users_file`", hint);
         return false;
     }
-    match report.slice(&node.span) {
-        "true" => true,
-        "false" => false,
-        _ => {
-            report.found(node, path, "neither true nor false", "write `true` or `false`");
-            false
-        }
-    }
+    boolean(node, path, report).unwrap_or_default()
 }

@@ -49,6 +49,12 @@ pub const MAX_ASKED_AS: usize = 16;
 /// Bytes of a name in the `asked_as` of a flag.
 pub const MAX_ASKED_AS_BYTES: usize = 256;
 
+/// Bytes of a role in `approvals`.
+pub const MAX_ROLE_BYTES: usize = 256;
+
+/// People that `force` in `approvals` may ask for.
+pub const MAX_FORCE_APPROVALS: usize = 16;
+
 /// Bytes of a stage's name.
 pub const MAX_STAGE_NAME_BYTES: usize = crate::eval::MAX_STAGE_NAME_BYTES;
 

@@ -142,6 +142,11 @@ fn flag(calls: &mut Calls, flag: &FlagPlan<'_>) {
     calls.call("FlagPlan::stage_owners", || flag.stage_owners().count());
     calls.call("FlagPlan::risks", || flag.risks().len());
     calls.call("FlagPlan::traffic", || flag.traffic().copied());
+    calls.call("FlagPlan::force_approvals", || flag.force_approvals());
+    calls.call("FlagPlan::four_eyes", || flag.four_eyes());
+    for stage in ["", "off", "pilot", "\u{0}"] {
+        calls.call("FlagPlan::approvals", || flag.approvals(stage).len());
+    }
     for trigger in calls.call("FlagPlan::triggers", || flag.triggers()).unwrap() {
         if let TriggerCause::Incident(kind) = &trigger.cause {
             calls.call("IncidentKind::as_str", || kind.as_str().len());

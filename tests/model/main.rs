@@ -18,7 +18,7 @@ use stagegate::rollout::{
 };
 use stagegate::store::Memory;
 
-use naive::{ClockReading, Event, Model, Plan, Stage, Trigger};
+use naive::{APPROVALS, ClockReading, Event, Model, Plan, Stage, Trigger};
 
 const USERS: u32 = 64;
 
@@ -75,6 +75,7 @@ impl Pair {
         let text = |is_there: &bool| if *is_there { "why".to_owned() } else { " ".to_owned() };
         let stage = |to: &usize| self.rollout.stage("a", &name(*to)).unwrap();
         let asked = match event {
+            Event::By(_) => return Ok(Vec::new()),
             Event::Promote => RolloutEvent::Promote,
             Event::Force(to, reason) => {
                 RolloutEvent::Force { to: to.as_ref().map(stage), reason: text(reason) }
@@ -153,7 +154,7 @@ impl Pair {
                 return Ok(Vec::new());
             }
         };
-        self.rollout.by("ana").act("a", &asked).map(|outcome| outcome.records)
+        self.rollout.by(self.model.by).act("a", &asked).map(|outcome| outcome.records)
     }
 
     /// Applies the event to the rollout and the model, and compares them.
@@ -210,7 +211,7 @@ impl Pair {
         assert_eq!(value, model.value().map(|it| it.map(percent)), "{event:?}");
         assert_eq!(after.time_in_stage, Duration::from_secs(model.time_in_stage()), "{event:?}");
         let unmet: BTreeSet<_> = after.unmet.iter().map(|unmet| unmet.kind).collect();
-        assert_eq!(unmet, model.unmet().into_iter().collect(), "{event:?}");
+        assert_eq!(unmet, model.unmet(None).into_iter().collect(), "{event:?}");
         let standing = match model {
             _ if model.is_rolled_back() => Progress::RolledBack,
             _ if model.held => Progress::Held,
@@ -281,9 +282,18 @@ impl Pair {
 
 /// Returns the events that meet the conditions of a stage and then promote the flag.
 fn promotion_events(plan: &Plan, stage: usize) -> Vec<Event> {
+    let roles = plan.stages.get(stage).map_or(0, |next| next.roles);
+    let mut events = Vec::new();
+    if roles > 0 || plan.four_eyes {
+        events.extend([Event::By("ben"), Event::Sign("four eyes"), Event::Sign(APPROVALS[0][0])]);
+        events.extend([Event::By("ana"), Event::Sign(APPROVALS[0][1])]);
+    }
     let stage = stage.checked_sub(1).and_then(|index| plan.stages.get(index));
-    let Some(stage) = stage else { return vec![Event::Promote] };
-    let mut events = vec![Event::Advance(stage.min)];
+    let Some(stage) = stage else {
+        events.push(Event::Promote);
+        return events;
+    };
+    events.push(Event::Advance(stage.min));
     events.extend(stage.check.map(|_| Event::Sign("check")));
     events.extend(stage.seen.then_some(Event::Sign("seen")));
     if let Some((_, lasts)) = stage.below {
@@ -316,12 +326,13 @@ fn stages() -> impl Strategy<Value = Vec<Stage>> {
         proptest::bool::weighted(0.3),
         proptest::option::weighted(0.5, (1u32..=4, prop_oneof![Just(0u64), Just(120), Just(900)])),
         proptest::bool::weighted(0.3),
+        prop_oneof![4 => Just(0usize), 1 => 1usize..=2],
     );
     proptest::collection::vec(stage, 1..=4).prop_map(|stages| {
         let mut percent = 0;
-        let stages = stages.into_iter().map(|(more, min, check, seen, below, auto)| {
+        let stages = stages.into_iter().map(|(more, min, check, seen, below, auto, roles)| {
             percent += more;
-            Stage { percent, min, check, seen, below, auto }
+            Stage { percent, min, check, seen, below, auto, roles }
         });
         stages.collect()
     })
@@ -338,20 +349,27 @@ fn plans() -> impl Strategy<Value = Plan> {
     let trigger = trigger.prop_map(|(above, lasts, samples, rolls_back, no_data_rolls_back)| {
         Trigger { above, lasts, samples, rolls_back, no_data_rolls_back }
     });
-    (stages(), proptest::option::weighted(0.6, trigger), any::<bool>(), any::<bool>(), 0usize..3)
-        .prop_map(|(stages, trigger, security, previous, escalations)| Plan {
+    let permissions =
+        (prop_oneof![3 => Just(0usize), 1 => 1usize..=2], proptest::bool::weighted(0.2));
+    let trigger = proptest::option::weighted(0.6, trigger);
+    let rest = (any::<bool>(), any::<bool>(), 0usize..3);
+    (stages(), trigger, rest, permissions).prop_map(
+        |(stages, trigger, (security, previous, escalations), (force, four_eyes))| Plan {
             stages,
             trigger,
             security,
             previous,
             escalations,
-        })
+            force,
+            four_eyes,
+        },
+    )
 }
 
 /// Returns the plan with one kind of edit. The new values come from another plan.
 fn edit(plan: &Plan, other: &Plan, choice: u8) -> Plan {
     let mut plan = plan.clone();
-    match choice % 6 {
+    match choice % 7 {
         0 => plan.trigger.clone_from(&other.trigger),
         1 => plan
             .stages
@@ -363,6 +381,11 @@ fn edit(plan: &Plan, other: &Plan, choice: u8) -> Plan {
         }),
         3 => plan.stages.iter_mut().for_each(|stage| stage.percent = stage.percent.div_ceil(2)),
         4 => plan.stages.truncate(plan.stages.len().max(2) - 1),
+        5 => {
+            (plan.force, plan.four_eyes) = (other.force, other.four_eyes);
+            let stages = plan.stages.iter_mut().zip(&other.stages);
+            stages.for_each(|(stage, other)| stage.roles = other.roles);
+        }
         _ if plan.stages.iter().any(|stage| stage.percent == 100) => {}
         _ => plan.stages.push(Stage { percent: 100, ..other.stages[0].clone() }),
     }
@@ -388,7 +411,8 @@ fn events() -> impl Strategy<Value = Input> {
     let time =
         prop_oneof![0u64..120, Just(301), Just(700), Just(920), Just(86_400), 0u64..1_000_000];
     let end = proptest::option::weighted(0.7, prop_oneof![Just(0i64), 1i64..1_000, Just(86_400)]);
-    let item = || prop_oneof![Just("check"), Just("seen")];
+    let approvals = proptest::sample::select(APPROVALS.concat());
+    let item = || prop_oneof![2 => Just("check"), 2 => Just("seen"), 1 => Just("four eyes"), 3 => approvals.clone()];
     let value = proptest::option::weighted(0.8, prop_oneof![0u32..10]);
     let one = prop_oneof![
         4 => Just(Event::Promote),
@@ -400,7 +424,8 @@ fn events() -> impl Strategy<Value = Input> {
         1 => Just(Event::RollBackAll),
         1 => (proptest::bool::weighted(0.8), end).prop_map(|(why, end)| Event::HoldAll(why, end)),
         1 => Just(Event::ResumeAll),
-        2 => item().prop_map(Event::Sign),
+        1 => prop_oneof![Just("ana"), Just("ben")].prop_map(Event::By),
+        3 => item().prop_map(Event::Sign),
         1 => item().prop_map(Event::Unsign),
         1 => prop_oneof![Just("security"), Just("critical_bug")].prop_map(Event::Report),
         2 => any::<bool>().prop_map(Event::Step),

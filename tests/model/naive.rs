@@ -19,7 +19,14 @@ pub(crate) struct Plan {
     pub(crate) previous: bool,
     /// The number of people in the escalation line.
     pub(crate) escalations: usize,
+    /// The number of people who must approve a forced promotion, 2 at most.
+    pub(crate) force: usize,
+    pub(crate) four_eyes: bool,
 }
+
+/// The approvals of the next promotion, by role, and the approvals of a forced promotion.
+pub(crate) const APPROVALS: [[&str; 2]; 2] =
+    [["approval: r1", "approval: r2"], ["force approval 1", "force approval 2"]];
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Stage {
@@ -32,6 +39,8 @@ pub(crate) struct Stage {
     /// The error rate in percent must be below this limit for this many seconds.
     pub(crate) below: Option<(u32, u64)>,
     pub(crate) auto: bool,
+    /// The number of roles that must approve a promotion to this stage, 2 at most.
+    pub(crate) roles: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +65,17 @@ impl Trigger {
 impl Plan {
     pub(crate) fn document(&self) -> String {
         let mut text = "schema = 1\n[flags.a]\n".to_owned();
+        let stages = self.stages.iter().zip(1..).filter(|(stage, _)| stage.roles > 0);
+        let mut approvals: Vec<String> = stages
+            .map(|(stage, number)| format!("s{number} = {:?}", &["r1", "r2"][..stage.roles]))
+            .collect();
+        approvals.extend((self.force > 0).then(|| format!("force = {}", self.force)));
+        if !approvals.is_empty() {
+            writeln!(text, "approvals = {{ {} }}", approvals.join(", ")).unwrap();
+        }
+        if self.four_eyes {
+            text.push_str("four_eyes = true\n");
+        }
         for (stage, number) in self.stages.iter().zip(1..) {
             writeln!(text, "[[flags.a.stages]]\nname = \"s{number}\"\npercent = {}", stage.percent)
                 .unwrap();
@@ -153,8 +173,8 @@ pub(crate) struct Incident {
     from: usize,
     since: When,
     pub(crate) asked: usize,
-    /// The kind of the last report since the incident was opened.
-    reported: Option<&'static str>,
+    /// The person and the kind of the last report since the incident was opened.
+    reported: Option<(&'static str, &'static str)>,
 }
 
 #[derive(Clone, Debug)]
@@ -170,6 +190,8 @@ struct Reading {
 /// An event of a test.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
+    /// Another person acts from now on.
+    By(&'static str),
     Promote,
     /// A forced promotion to a stage, or one stage up, with a reason or with a blank text.
     Force(Option<usize>, bool),
@@ -214,7 +236,10 @@ pub(crate) struct Model {
     /// The hold of all flags, with its end by the wall clock. It may be over.
     freeze: Option<Option<i64>>,
     pub(crate) incident: Option<Incident>,
-    signed: BTreeMap<&'static str, When>,
+    /// The moment of each signature, and the person.
+    signed: BTreeMap<&'static str, (When, &'static str)>,
+    /// The person who acts.
+    pub(crate) by: &'static str,
     readings: Vec<Reading>,
     /// The moment when an update last reset the readings in this stage.
     asked: Option<When>,
@@ -241,6 +266,7 @@ impl Model {
             freeze: None,
             incident: None,
             signed: BTreeMap::new(),
+            by: "ana",
             readings: Vec::new(),
             asked: None,
         }
@@ -356,8 +382,10 @@ impl Model {
     }
 
     /// Returns the kinds that block every promotion, even a forced one.
-    fn blockers(&self) -> Vec<&'static str> {
+    fn blockers(&self, by: Option<&str>) -> Vec<&'static str> {
         let mut kinds = Vec::new();
+        let has_other = self.signed.values().any(|(_, signer)| Some(*signer) != by);
+        kinds.extend((self.plan.four_eyes && !has_other && !self.complete).then_some("four_eyes"));
         kinds.extend(self.complete.then_some("complete"));
         kinds.extend(self.is_frozen().then_some("frozen"));
         kinds.extend(self.held.then_some("held"));
@@ -365,8 +393,22 @@ impl Model {
         kinds
     }
 
-    pub(crate) fn unmet(&self) -> Vec<&'static str> {
-        let mut kinds = self.blockers();
+    /// Returns the approvals of the next promotion, and those of a forced promotion.
+    fn approvals(&self) -> [&'static [&'static str]; 2] {
+        let roles = self.plan.stages.get(self.stage).map_or(0, |next| next.roles);
+        [&APPROVALS[0][..roles], &APPROVALS[1][..self.plan.force]]
+    }
+
+    fn is_approved(&self, approvals: &[&str]) -> bool {
+        let signers = approvals.iter().filter_map(|item| Some(self.signed.get(item)?.1));
+        signers.collect::<BTreeSet<_>>().len() == approvals.len()
+    }
+
+    /// Returns the kinds of the conditions that the next promotion by this person does not meet. `None`: by a program.
+    pub(crate) fn unmet(&self, by: Option<&str>) -> Vec<&'static str> {
+        let mut kinds = self.blockers(by);
+        let is_approved = self.complete || self.is_approved(self.approvals()[0]);
+        kinds.extend((!is_approved).then_some("approval"));
         let Some(stage) = self.stage_at(self.stage).filter(|_| !self.complete) else {
             return kinds;
         };
@@ -385,7 +427,7 @@ impl Model {
         if let Some(expires) = stage.check {
             let signed = self.signed.get("check");
             let counts = |signed| expires.is_none_or(|expires| !self.is_older(signed, expires));
-            if !signed.is_some_and(|signed| counts(*signed)) {
+            if !signed.is_some_and(|(signed, _)| counts(*signed)) {
                 kinds.push("checklist");
             }
         }
@@ -490,8 +532,9 @@ impl Model {
 
     fn apply_event(&mut self, event: &Event) -> Result<(), Kinds> {
         match event {
+            Event::By(by) => self.by = by,
             Event::Promote => {
-                let refused = refuse(&self.unmet());
+                let refused = refuse(&self.unmet(Some(self.by)));
                 if refused.is_err() && self.waits() {
                     self.note_clock();
                 }
@@ -499,7 +542,9 @@ impl Model {
                 self.promote();
             }
             Event::Force(to, has_reason) => {
-                let mut kinds = self.blockers();
+                let mut kinds = self.blockers(Some(self.by));
+                let is_approved = self.is_approved(self.approvals()[1]);
+                kinds.extend((!is_approved).then_some("approval"));
                 kinds.extend((!has_reason).then_some("reason"));
                 kinds.extend(to.is_some_and(|to| to <= self.stage).then_some("stage"));
                 refuse(&kinds)?;
@@ -551,13 +596,21 @@ impl Model {
             }
             Event::Sign(item) => {
                 let stage = self.stage_at(self.stage);
-                let has = stage.is_some_and(|stage| match *item {
-                    "check" => stage.check.is_some(),
-                    _ => stage.seen,
-                });
+                let approvals = self.approvals();
+                let has = match *item {
+                    "check" => stage.is_some_and(|stage| stage.check.is_some()),
+                    "seen" => stage.is_some_and(|stage| stage.seen),
+                    "four eyes" => self.plan.four_eyes,
+                    approval => approvals.concat().contains(&approval),
+                };
                 refuse(if has { &[] } else { &["item"] })?;
+                // A person gives one approval of a promotion.
+                let group = approvals.iter().find(|group| group.contains(item));
+                let mut others = group.into_iter().copied().flatten().filter(|it| *it != item);
+                let is_by = |item: &&str| self.signed.get(item).is_some_and(|it| it.1 == self.by);
+                refuse(if others.any(is_by) { &["approval"] } else { &[] })?;
                 let now = self.record();
-                self.signed.insert(item, now);
+                self.signed.insert(item, (now, self.by));
             }
             Event::Unsign(item) => {
                 refuse(if self.signed.contains_key(item) { &[] } else { &["item"] })?;
@@ -603,7 +656,8 @@ impl Model {
         let rolls_back =
             kind == "security" && self.plan.security && !was_rolled_back && self.stage > 0;
         let last = self.incident.as_ref().and_then(|incident| incident.reported);
-        if last == Some(kind) && !rolls_back {
+        let reported = Some((self.by, kind));
+        if last == reported && !rolls_back {
             return;
         }
         let since = self.record();
@@ -617,7 +671,7 @@ impl Model {
             asked: 0,
             reported: None,
         });
-        self.incident.as_mut().unwrap().reported = Some(kind);
+        self.incident.as_mut().unwrap().reported = reported;
         if rolls_back {
             self.roll_back(self.target(), None);
         }
@@ -741,10 +795,10 @@ impl Model {
     }
 
     fn run_due_work(&mut self) {
-        let unmet = self.unmet();
+        let unmet = self.unmet(None);
         let expires = self.stage_at(self.stage).and_then(|stage| stage.check).flatten();
         if let Some((expires, signed)) = expires.zip(self.signed.get("check").copied())
-            && self.since(signed) > expires
+            && self.since(signed.0) > expires
         {
             self.signed.remove("check");
             self.record();
@@ -807,6 +861,17 @@ impl Model {
                 self.signed.remove("seen");
             }
         }
+        let percents = |plan: &Plan| {
+            plan.stages[self.stage..].iter().map(|stage| stage.percent).collect::<Vec<_>>()
+        };
+        let later_changed = percents(plan) != percents(&self.plan);
+        let roles = plan.stages.get(self.stage).map_or(0, |next| next.roles);
+        let still = [&APPROVALS[0][..roles], &APPROVALS[1][..plan.force]].concat();
+        self.signed.retain(|item, _| match *item {
+            "check" | "seen" => true,
+            "four eyes" => plan.four_eyes && !later_changed,
+            approval => still.contains(&approval) && !later_changed,
+        });
         let rolls_back_without =
             |plan: &Plan| plan.trigger.as_ref().is_some_and(|it| it.no_data_rolls_back);
         let newly_needed = rolls_back_without(plan) && !rolls_back_without(&self.plan);

@@ -4,6 +4,7 @@
 
 mod actions;
 mod all_flags;
+mod approvals;
 mod built_in;
 mod clocks;
 mod dead_store;

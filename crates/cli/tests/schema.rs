@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use stagegate::{Document, Plan, model};
 
 /// The heading in `docs/plans.md` for the fields of each part of the schema.
-const HEADINGS: [(&str, &str); 29] = [
+const HEADINGS: [(&str, &str); 30] = [
     ("", "### Lists that mean nothing"),
     ("Document", "## Top level"),
     ("Flag", "## `[flags.KEY]`"),
@@ -39,6 +39,7 @@ const HEADINGS: [(&str, &str); 29] = [
     ("Risk", "## `risks`"),
     ("Traffic", "## `traffic`"),
     ("", "### Variables of every plan"),
+    ("", "## `approvals`"),
     ("", "### The built-in plan"),
 ];
 
@@ -164,6 +165,12 @@ fn the_schema_refuses_documents_of_the_wrong_form() {
         flag(json!({ "traffic": { "requests_per_minute": 5, "error_rate": 1 } })),
         flag(json!({ "traffic": { "requests_per_minute": 5, "error_rate": "1%", "users": 0 } })),
         flag(json!({ "traffic": { "requests_per_minute": 5 } })),
+        flag(json!({ "approvals": { "pilot": [] } })),
+        flag(json!({ "approvals": { "pilot": "CTO" } })),
+        flag(json!({ "approvals": { "pilot": ["CTO", "CTO"] } })),
+        flag(json!({ "approvals": { "force": 0 } })),
+        flag(json!({ "approvals": { "force": ["CTO"] } })),
+        flag(json!({ "four_eyes": "yes" })),
     ];
     for document in bad {
         assert!(!validator.is_valid(&document), "{document}");

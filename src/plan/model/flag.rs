@@ -336,6 +336,44 @@ impl<'p> FlagPlan<'p> {
         self.sections().traffic.as_ref()
     }
 
+    /// Returns the roles that must approve a promotion to a stage (`approvals`). Empty if the promotion needs no
+    /// approval, or the flag has no such stage.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::Plan;
+    ///
+    /// let plan = Plan::parse(r#"
+    ///     schema = 1
+    ///     [flags.search]
+    ///     approvals = { pilot = ["release owner", "client CTO"], force = 2 }
+    ///     four_eyes = true
+    /// "#)?;
+    /// let search = plan.flag("search").unwrap();
+    /// let roles: Vec<&str> = search.approvals("pilot").iter().map(|role| &**role).collect();
+    /// assert_eq!(roles, ["release owner", "client CTO"]);
+    /// assert_eq!((search.approvals("ga").len(), search.force_approvals(), search.four_eyes()), (0, 2, true));
+    /// # Ok::<(), stagegate::PlanError>(())
+    /// ```
+    #[must_use]
+    pub fn approvals(&self, stage: &str) -> &'p [Box<str>] {
+        let mut stages = self.sections().approvals.stages.iter();
+        stages.find(|(name, _)| *name == *stage).map(|(_, roles)| &**roles).unwrap_or_default()
+    }
+
+    /// Returns the number of people who must approve a forced promotion (`approvals.force`). 0 without approvals.
+    #[must_use]
+    pub fn force_approvals(&self) -> usize {
+        self.sections().approvals.force
+    }
+
+    /// Returns whether a promotion needs a signature by a person other than the promoter (`four_eyes`).
+    #[must_use]
+    pub fn four_eyes(&self) -> bool {
+        self.sections().four_eyes
+    }
+
     pub(crate) fn definition(&self) -> &'p FlagDefinition {
         &self.planned.definition
     }

@@ -4,6 +4,7 @@
 //! Every type is read-only data that [`Plan::flag`](crate::Plan::flag) returns. The data is always valid, because
 //! [`Plan::parse`](crate::Plan::parse) refuses invalid documents.
 
+mod approvals;
 mod calendar;
 mod explain;
 mod flag;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::eval::StageDefinition;
 use crate::plan::channels::Channels;
-use crate::plan::fields::Fields;
+use crate::plan::fields::{Fields, boolean};
+use crate::plan::model::approvals::{self, Approvals};
 use crate::plan::model::calendar::{self, Calendar};
 use crate::plan::model::message::variables::{self, Variables};
 use crate::plan::model::message::{self, Message};
@@ -29,6 +30,8 @@ pub(in crate::plan) struct Sections {
     pub(in crate::plan) calendar: Option<Arc<Calendar>>,
     pub(in crate::plan) risks: Arc<[Risk]>,
     pub(in crate::plan) traffic: Option<DeclaredTraffic>,
+    pub(in crate::plan) approvals: Arc<Approvals>,
+    pub(in crate::plan) four_eyes: bool,
 }
 
 /// The stages, metrics and channels that sections may name.
@@ -40,7 +43,7 @@ pub(in crate::plan) struct Context<'c> {
 }
 
 /// The fields of all sections.
-pub(in crate::plan) const SECTIONS: [&str; 9] = [
+pub(in crate::plan) const SECTIONS: [&str; 11] = [
     "triggers",
     "rollback",
     "responsibility",
@@ -50,6 +53,8 @@ pub(in crate::plan) const SECTIONS: [&str; 9] = [
     "calendar",
     "risks",
     "traffic",
+    "approvals",
+    "four_eyes",
 ];
 
 impl Sections {
@@ -91,6 +96,11 @@ impl Sections {
         replace(&mut sections.calendar, read.map(|calendar| calendar.map(Arc::new)));
         replace(&mut sections.risks, fields.read("risks", report, risk::read));
         replace(&mut sections.traffic, fields.read("traffic", report, traffic::read));
+        let read = fields.read("approvals", report, |node, path, report| {
+            approvals::read(node, path, context, report)
+        });
+        replace(&mut sections.approvals, read.map(Arc::new));
+        replace(&mut sections.four_eyes, fields.read("four_eyes", report, boolean).flatten());
         Arc::new(sections)
     }
 }

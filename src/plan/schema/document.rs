@@ -9,8 +9,8 @@ use super::sections::{
 };
 use super::stage::StageSchema;
 use super::values::{
-    Algorithm, Anything, AskedAs, Bounds, Date, Duration, Key, OneOf, Percent, StageName, Text,
-    UserKey, Version,
+    Algorithm, Anything, Approvals, AskedAs, Bounds, Date, Duration, Key, OneOf, Percent,
+    StageName, Text, UserKey, Version,
 };
 use crate::plan::model::{Better, Unit};
 
@@ -116,6 +116,10 @@ macro_rules! with_sections {
             risks: Option<Vec<Risk>>,
             /// The traffic of the service.
             traffic: Option<Traffic>,
+            /// The people who must approve a promotion: roles by stage, and the number for a forced promotion (`force`).
+            approvals: Option<Approvals>,
+            /// Whether a promotion needs a signature by a person other than the promoter. By default no.
+            four_eyes: Option<bool>,
         }
     };
 }

@@ -83,6 +83,21 @@ values! {
         },
         "maxItems": 16,
     }
+    Approvals {
+        "type": "object",
+        "description": "A list of roles for each stage. `force`: how many people approve a forced promotion.",
+        "patternProperties": {
+            "^force$": { "type": "integer", "minimum": 1, "maximum": 16 },
+            "^(?!force$)[a-zA-Z0-9][a-zA-Z0-9._-]{0,30}$": {
+                "type": "array",
+                "items": { "type": "string", "pattern": r"\S", "maxLength": 256 },
+                "minItems": 1,
+                "maxItems": 1000,
+                "uniqueItems": true,
+            },
+        },
+        "additionalProperties": false,
+    }
     StageName {
         "type": "string",
         "description": "1 to 31 of a-z A-Z 0-9 . _ -, the first a letter or digit.",

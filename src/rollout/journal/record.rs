@@ -347,6 +347,9 @@ pub struct FlagChange {
     /// The document's `skip_reason`, if the change needs one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Box<str>>,
+    /// The changes of `approvals` and `four_eyes` as text: `pilot needs no approval by client CTO`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub permissions: Vec<Box<str>>,
     /// The evidence that starts over: `time`, `metric NAME`, `item ID`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reset: Vec<Box<str>>,
@@ -373,13 +376,15 @@ impl FlagChange {
             back: false,
             audience: Vec::new(),
             reason: None,
+            permissions: Vec::new(),
             reset: Vec::new(),
         }
     }
 
     /// Returns whether the update changes nothing that must be recorded.
     pub(in crate::rollout) fn is_empty(&self) -> bool {
-        self.audience.is_empty() && self.reset.is_empty() && self.reason.is_none()
+        let Self { audience, permissions, reset, reason, .. } = self;
+        [audience, permissions, reset].iter().all(|texts| texts.is_empty()) && reason.is_none()
     }
 }
 

@@ -139,14 +139,16 @@ impl Display for FlagChange {
             Some(stage) if self.back => write!(f, "{flag} is back, at {stage}"),
             Some(stage) if self.new => write!(f, "{flag} is new, at {stage}"),
             Some(_) => {
-                let audience = self.audience.join(", ");
+                let changes: Vec<&str> =
+                    self.audience.iter().chain(&self.permissions).map(|text| &**text).collect();
+                let changes = changes.join(", ");
                 let reset = match self.reset.is_empty() {
                     true => String::new(),
                     false => format!("starts over: {}", self.reset.join(", ")),
                 };
-                match (audience.is_empty(), reset.is_empty()) {
-                    (false, false) => write!(f, "{flag}: {audience}; {reset}"),
-                    (false, true) => write!(f, "{flag}: {audience}"),
+                match (changes.is_empty(), reset.is_empty()) {
+                    (false, false) => write!(f, "{flag}: {changes}; {reset}"),
+                    (false, true) => write!(f, "{flag}: {changes}"),
                     _ => write!(f, "{flag} {reset}"),
                 }
             }

@@ -109,10 +109,15 @@ impl Shared {
                 Ok(update) => {
                     let audience = update.audience.iter();
                     let audience = audience.map(|change| change.to_string().into()).collect();
-                    let FlagUpdate { reset, reason, .. } = update;
+                    let FlagUpdate { reset, reason, permissions, .. } = update;
                     let stage = Some(state.stage);
-                    let change =
-                        FlagChange { audience, reason, reset, ..FlagChange::of(key, stage) };
+                    let change = FlagChange {
+                        audience,
+                        reason,
+                        permissions,
+                        reset,
+                        ..FlagChange::of(key, stage)
+                    };
                     changed.extend((!change.is_empty()).then_some(change));
                 }
                 Err(refusal) => refusals.push(refusal),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::MissingFlag;
+use super::approvals;
 use super::evidence;
 use super::flag_view::{FlagView, Next};
 use super::freeze;
@@ -26,6 +27,7 @@ pub(super) fn of_promotion(flag: &FlagView<'_, '_>) -> Vec<Condition> {
     if let Some(details) = flag.details() {
         conditions.extend(of_stage(flag, details));
     }
+    conditions.extend(approvals::check(flag, &approvals::of_next(flag.plan, flag.state.stage)));
     if flag.is_off() {
         conditions.extend(start(flag));
     }
@@ -35,7 +37,8 @@ pub(super) fn of_promotion(flag: &FlagView<'_, '_>) -> Vec<Condition> {
     conditions
 }
 
-/// Returns what blocks every promotion, even a forced one: completion, a freeze, a hold, an incident, a missing flag.
+/// Returns what blocks every promotion, even a forced one: completion, a freeze, a hold, an incident, a missing flag, or no
+/// second person.
 pub(super) fn blockers(flag: &FlagView<'_, '_>) -> Vec<Unmet> {
     let state = flag.state;
     let mut unmet = Vec::new();
@@ -63,6 +66,9 @@ pub(super) fn blockers(flag: &FlagView<'_, '_>) -> Vec<Unmet> {
             found,
             format!("promote `{required}` to `{requires}` first"),
         ));
+    }
+    if !state.complete {
+        unmet.extend(approvals::four_eyes(flag));
     }
     unmet
 }
@@ -240,7 +246,7 @@ fn current_reading<'c>(
     Ok((evidence, value))
 }
 
-fn signed(
+pub(super) fn signed(
     flag: &FlagView<'_, '_>,
     kind: &'static str,
     id: &str,

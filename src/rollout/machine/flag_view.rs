@@ -19,6 +19,8 @@ pub(super) struct FlagView<'c, 'p> {
     pub(super) missing: &'c [MissingFlag],
     /// The last freeze of all flags. It may be over.
     pub(super) freeze: Option<&'c Freeze>,
+    /// The person or program that acts now, if known.
+    pub(super) by: Option<&'c str>,
 }
 
 /// The result of the next promotion.
@@ -45,8 +47,8 @@ impl<'c, 'p> FlagView<'c, 'p> {
         state: &'c FlagState,
         context: &EventContext<'c>,
     ) -> FlagView<'c, 'p> {
-        let EventContext { now, missing, freeze, .. } = *context;
-        FlagView { plan, state, now, missing, freeze }
+        let EventContext { now, by, missing, freeze, .. } = *context;
+        FlagView { plan, state, now, missing, freeze, by: Some(by) }
     }
 
     /// Returns the flag's stage, or `None` if the flag is off or the plan has no such stage.

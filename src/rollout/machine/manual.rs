@@ -1,9 +1,11 @@
 //! Manual actions without a change of stage: hold, resume, sign, unsign.
 
-use super::flag_view::{Decision, FlagView};
+use super::approvals;
+use super::flag_view::{Decision, FlagView, stage_of};
 use super::refusal::Unmet;
 use super::watch;
-use crate::plan::model::{Criterion, StageDetails};
+use crate::eval::StageName;
+use crate::plan::model::{Criterion, FlagPlan};
 use crate::plan::one_of;
 use crate::rollout::Fact;
 
@@ -43,10 +45,11 @@ pub(super) fn sign(
     item: &str,
     evidence: Option<&str>,
 ) -> Result<Decision, Vec<Unmet>> {
-    let items = flag.details().map(items).unwrap_or_default();
-    if !items.contains(&item) {
+    let items = items(flag.plan, flag.state.stage);
+    if !items.iter().any(|known| known == item) {
         return Err(vec![unknown(flag, item, &items)]);
     }
+    approvals::check_signer(flag, item).map_err(|unmet| vec![unmet])?;
     let evidence = evidence.map(Into::into);
     Ok(flag.stays(Fact::Signed { item: item.into(), evidence }))
 }
@@ -69,21 +72,23 @@ pub(super) fn unsign(
 }
 
 /// Returns the ids of the items that can be signed in a stage.
-pub(super) fn items(details: &StageDetails) -> Vec<&str> {
-    let manual = details.conditions().filter_map(|condition| match condition {
-        Criterion::Manual { id, .. } => Some(&**id),
+pub(super) fn items(plan: &FlagPlan<'_>, stage: StageName) -> Vec<String> {
+    let details = stage_of(plan, stage).map(|stage| stage.details());
+    let conditions = details.iter().flat_map(|details| details.conditions());
+    let manual = conditions.filter_map(|condition| match condition {
+        Criterion::Manual { id, .. } => Some(id.to_string()),
         Criterion::Metric { .. } => None,
     });
-    let watch = details.watch.as_ref().map(|_| watch::ITEM);
-    manual.chain(watch).collect()
+    let watch = details.and_then(|details| details.watch.as_ref()).map(|_| watch::ITEM.to_owned());
+    manual.chain(watch).chain(approvals::items(plan, stage)).collect()
 }
 
-fn unknown(flag: &FlagView<'_, '_>, item: &str, items: &[&str]) -> Unmet {
+fn unknown(flag: &FlagView<'_, '_>, item: &str, items: &[String]) -> Unmet {
     let (item_text, stage) = (item.escape_debug(), flag.state.stage);
     let found = format!("stage `{stage}` has no item `{item_text}` to sign");
     let hint = match items.is_empty() {
         true => "this stage has no items to sign".to_owned(),
-        false => one_of(item, items.iter().copied()),
+        false => one_of(item, items.iter().map(String::as_str)),
     };
     Unmet::new("item", found, hint)
 }

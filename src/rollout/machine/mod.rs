@@ -2,6 +2,7 @@
 
 pub(super) mod alert;
 mod apply;
+mod approvals;
 mod conditions;
 pub(super) mod event;
 mod evidence;
@@ -200,7 +201,7 @@ pub(super) fn rollback_alert(
     cause: &Cause,
     to: StageName,
 ) -> Alert {
-    rollback::alert(&FlagView { plan, state, now, missing: &[], freeze: None }, cause, to)
+    rollback::alert(&FlagView { plan, state, now, missing: &[], freeze: None, by: None }, cause, to)
 }
 
 fn dispatch(
@@ -245,6 +246,8 @@ fn dispatch(
 }
 
 /// Returns the unmet conditions of a flag's next promotion. Empty if nothing blocks it.
+///
+/// The promoter is unknown, so one signature is enough for `four_eyes`. A promotion by that person is still refused.
 #[must_use]
 pub fn unmet(
     plan: &FlagPlan<'_>,
@@ -253,7 +256,8 @@ pub fn unmet(
     missing: &[MissingFlag],
     freeze: Option<&Freeze>,
 ) -> Vec<Unmet> {
-    let conditions = conditions::of_promotion(&FlagView { plan, state, now, missing, freeze });
+    let conditions =
+        conditions::of_promotion(&FlagView { plan, state, now, missing, freeze, by: None });
     conditions.into_iter().filter_map(Result::err).collect()
 }
 
@@ -276,13 +280,13 @@ pub(super) fn missing_flags<'p>(
 /// incident.
 #[must_use]
 pub fn overdue(plan: &FlagPlan<'_>, state: &FlagState, now: Now<'_>) -> Vec<String> {
-    tick::overdue(&FlagView { plan, state, now, missing: &[], freeze: None })
+    tick::overdue(&FlagView { plan, state, now, missing: &[], freeze: None, by: None })
 }
 
 /// Returns the stage that a flag's next promotion leads to, or `None` in the last stage.
 pub(super) fn next_stage(plan: &FlagPlan<'_>, state: &FlagState) -> Option<StageName> {
     let now = state.since.into();
-    match (FlagView { plan, state, now, missing: &[], freeze: None }).next() {
+    match (FlagView { plan, state, now, missing: &[], freeze: None, by: None }).next() {
         Next::Stage(next) => Some(next),
         Next::Complete => None,
     }

@@ -1,5 +1,6 @@
 //! Promotions, regular and forced.
 
+use super::approvals;
 use super::conditions;
 use super::flag_view::{Decision, FlagView, Next, position_of};
 use super::refusal::Unmet;
@@ -35,13 +36,16 @@ pub(super) fn promote_to(flag: &FlagView<'_, '_>, to: StageName) -> Result<Decis
     Err(vec![Unmet::new("moved", found, hint)])
 }
 
-/// Promotes the flag although conditions of the plan are unmet. A hold or an open incident still blocks the promotion.
+/// Promotes the flag although conditions of the plan are unmet. A hold or an open incident still blocks the promotion,
+/// and so does a missing approval of `force`.
 pub(super) fn force(
     flag: &FlagView<'_, '_>,
     to: Option<StageName>,
     reason: &str,
 ) -> Result<Decision, Vec<Unmet>> {
     let mut unmet = conditions::blockers(flag);
+    let approvals = approvals::check(flag, &approvals::of_force(flag.plan));
+    unmet.extend(approvals.into_iter().filter_map(Result::err));
     if reason.trim().is_empty() {
         let hint = "say why: the journal keeps the reason with the promotion";
         unmet.push(Unmet::new("reason", "the reason is blank", hint));

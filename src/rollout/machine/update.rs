@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::approvals;
 use super::evidence;
 use super::flag_view::{position_of, stage_of};
 use super::manual;
@@ -10,7 +11,7 @@ use super::state::{FlagState, RemovedFlag};
 use crate::eval::StageName;
 use crate::gate::{AudienceChange, AudienceComparison, Edit, Objection, PER_UPDATE, new_reason};
 use crate::percent::Percent;
-use crate::plan::model::{Criterion, FlagPlan, Metric, NoData, StageDetails, TriggerCause};
+use crate::plan::model::{Criterion, FlagPlan, Group, Metric, NoData, TriggerCause};
 use crate::plan::one_of;
 use crate::rollout::{FlagChange, Stamp};
 
@@ -22,6 +23,7 @@ pub(in crate::rollout) struct FlagUpdate {
     pub(in crate::rollout) audience: Vec<AudienceChange>,
     /// The document's `skip_reason`, if the change needs it.
     pub(in crate::rollout) reason: Option<Box<str>>,
+    pub(in crate::rollout) permissions: Vec<Box<str>>,
 }
 
 /// Checks an update for a flag, which stays in its stage.
@@ -66,7 +68,8 @@ pub(in crate::rollout) fn check_update<'p>(
     }
     let audience = edit.changes(comparison);
     let reset = resets(old, new, state, &audience);
-    Ok(FlagUpdate { reset, audience, reason: reason.map(Into::into) })
+    let permissions = approvals::changes(old, new);
+    Ok(FlagUpdate { reset, audience, reason: reason.map(Into::into), permissions })
 }
 
 /// Checks an update that adds a removed flag again, and returns the change that the record keeps.
@@ -183,11 +186,12 @@ fn resets(
             resets.push(format!("metric {name}").into());
         }
     }
-    let text = |plan: &FlagPlan<'_>, id: &str| {
-        stage_of(plan, state.stage).and_then(|stage| item_text(stage.details(), id))
-    };
+    let later_changed = later_audiences(old, state.stage) != later_audiences(new, state.stage);
     for id in state.signatures.keys() {
-        if text(old, id) != text(new, id) {
+        let is_approval = approvals::items(old, state.stage).any(|item| *item == **id);
+        if item_text(old, state.stage, id) != item_text(new, state.stage, id)
+            || is_approval && later_changed
+        {
             resets.push(format!("item {id}").into());
         }
     }
@@ -229,13 +233,33 @@ fn owned<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// Returns the text that people sign under an id.
-fn item_text(details: &StageDetails, id: &str) -> Option<String> {
-    let manual = details.conditions().find_map(|condition| match condition {
+/// Returns the rules that decide who is in each later stage. People approve a promotion to these users.
+fn later_audiences(plan: &FlagPlan<'_>, stage: StageName) -> impl PartialEq + use<> {
+    let above = position_of(plan, stage).unwrap_or(0);
+    let later: Vec<_> =
+        plan.stages().skip(above).map(|it| (it.name(), audience_rules(plan, it.name()))).collect();
+    let group = |group: Group<'_>| {
+        let alternatives = group.alternatives().map(|all| {
+            let all = all.iter();
+            all.map(|it| format!("{}: {it:#}", it.attribute())).collect::<BTreeSet<_>>()
+        });
+        let alternatives: BTreeSet<_> = alternatives.collect();
+        let values_of = group.values_of().map(str::to_owned);
+        (group.name().to_owned(), values_of, owned(group.includes()), alternatives)
+    };
+    let groups: Vec<_> = plan.groups().into_iter().map(group).collect();
+    (later, groups)
+}
+
+/// Returns the text that people sign under an id in a stage.
+fn item_text(plan: &FlagPlan<'_>, stage: StageName, id: &str) -> Option<String> {
+    let conditions = stage_of(plan, stage).into_iter().flat_map(|it| it.details().conditions());
+    let manual = conditions.into_iter().find_map(|condition| match condition {
         Criterion::Manual { id: known, text, .. } if **known == *id => Some(text.to_string()),
         _ => None,
     });
-    manual.or_else(|| manual::items(details).contains(&id).then(String::new))
+    let has = || manual::items(plan, stage).iter().any(|item| item == id);
+    manual.or_else(|| has().then(String::new))
 }
 
 /// Applies the resets of a record, which [`check_update`] listed.

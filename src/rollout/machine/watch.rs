@@ -53,7 +53,7 @@ fn intervals(time: Duration, every: Duration) -> u32 {
 /// Marks the check of the present interval as done, if all metrics of the stage were read in the interval, or the check
 /// was signed.
 pub(super) fn mark_check(plan: &FlagPlan<'_>, state: &mut FlagState, now: Now<'_>) {
-    let flag = FlagView { plan, state, now, missing: &[], freeze: None };
+    let flag = FlagView { plan, state, now, missing: &[], freeze: None, by: None };
     let Some((details, watch)) = flag.details().and_then(|it| Some((it, it.watch.as_ref()?)))
     else {
         return;

@@ -329,6 +329,24 @@ A running gate would refuse this update: flags.a.stage: found \"ga\", which skip
 }
 
 #[test]
+fn changed_permissions_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("old.toml");
+    let document = |approvals: &str| format!("schema = 1\n[flags.a]\n{approvals}");
+    let old = "approvals = { pilot = [\"CTO\"], ga = [\"CTO\"], force = 2 }\nfour_eyes = true";
+    fs::write(&file, document(old)).unwrap();
+    let diff = |new: &str| {
+        stagegate_with_stdin(&["diff", file.to_str().unwrap(), "-"], document(new)).ends(0).stdout
+    };
+    assert_eq!(
+        diff("approvals = { ga = [\"CTO\"], force = 1 }"),
+        "a\n  changes nothing for users: approvals (pilot, force), four_eyes\n\n\
+         Nothing changes for users.\n"
+    );
+    assert_eq!(diff(old), "Nothing changes for users.\n");
+}
+
+#[test]
 fn invalid_lines_of_users_are_listed_by_number() {
     let run = |users: &[u8]| stagegate_with_stdin(&["diff", OLD, NEW, "--users", "-"], users);
     let told = run(b"ana\n\x1b[2J \nben\tregion\n").ends(2);

@@ -491,6 +491,44 @@ fn the_document_declares_the_number_of_users() {
     assert!(back.contains("; about 12000 of 120000 users lose the flag\n"), "{back}");
 }
 
+#[test]
+fn an_approval_is_signed_by_its_role_and_shown() {
+    let mut shop = Shop::new();
+    let document = shop.path("rollout.toml").display().to_string();
+    let plan = "approvals = { pilot = [\"release owner\"] }\nfour_eyes = true\n\
+                stages = [{ name = \"pilot\", percent = 10 }, { name = \"ga\", percent = 100 }]";
+    fs::write(&document, format!("schema = 1\n[flags.search]\n{plan}\n")).unwrap();
+    shop.run(0, &["start", &document, "--by", "ana"]);
+    let status = shop.run(0, &["status", "--flag", "search"]).stdout;
+    assert!(
+        status.contains(
+            "  `approval: release owner` is not signed: promotion to `pilot`\n      \
+             have it signed, by release owner\n"
+        ),
+        "{status}"
+    );
+    let promote = ["promote", "search", "--by", "ana", "--yes"];
+    let refused = shop.run(1, &promote).stdout;
+    assert!(refused.contains("no person but `ana` has signed an item in stage `off`"), "{refused}");
+    shop.run(0, &["sign", "search", "approval: release owner", "--by", "ben"]);
+    let status = shop.run(0, &["status", "--flag", "search"]).stdout;
+    assert!(status.contains("signed:   approval: release owner by ben\n"), "{status}");
+    shop.run(0, &promote);
+
+    // An update without the permissions is put in force and recorded.
+    fs::write(
+        &document,
+        format!("schema = 1\n[flags.search]\n{}\n", &plan[plan.find("stages").unwrap()..]),
+    )
+    .unwrap();
+    let recorded = "search: pilot needs no approval by release owner, four_eyes is off";
+    let asked = shop.run(2, &["update", &document, "--by", "ana"]).stderr;
+    assert!(asked.contains(recorded), "{asked}");
+    shop.run(0, &["update", &document, "--by", "ana", "--yes"]);
+    let history = shop.run(0, &["history"]).stdout;
+    assert!(history.contains(recorded), "{history}");
+}
+
 /// Sinks get actions and due messages. A failed delivery does not change the exit code.
 #[test]
 fn notifications_are_sent() {

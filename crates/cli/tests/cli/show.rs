@@ -239,8 +239,12 @@ fn collect(field: &str, value: &toml::Value, said: &mut Vec<String>) {
         toml::Value::Float(number) => said.push(number.to_string()),
         toml::Value::Datetime(date) => said.push(date.to_string()),
         toml::Value::Boolean(is) => {
-            assert!(*is && field == "present");
-            said.push(field.to_owned());
+            let shown = match field {
+                "four_eyes" => "Four eyes",
+                "present" => field,
+                _ => panic!("{field} = {is}"),
+            };
+            said.extend(is.then(|| shown.to_owned()));
         }
         toml::Value::Array(items) => items.iter().for_each(|item| collect(field, item, said)),
         toml::Value::Table(table) => {

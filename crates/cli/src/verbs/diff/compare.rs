@@ -332,6 +332,13 @@ fn without_effect(old: FlagPlan<'_>, new: FlagPlan<'_>) -> Vec<String> {
     add_if("calendar", old.calendar() != new.calendar());
     add_if("risks", old.risks() != new.risks());
     add_if("traffic", old.traffic() != new.traffic());
+    let stages: BTreeSet<String> =
+        old.stages().chain(new.stages()).map(|it| it.name().to_string()).collect();
+    let changed = stages.iter().filter(|stage| old.approvals(stage) != new.approvals(stage));
+    let force = (old.force_approvals() != new.force_approvals()).then_some("force");
+    let changed: Vec<&str> = changed.map(String::as_str).chain(force).collect();
+    add_if(&format!("approvals ({})", changed.join(", ")), !changed.is_empty());
+    add_if("four_eyes", old.four_eyes() != new.four_eyes());
     sections
 }
 

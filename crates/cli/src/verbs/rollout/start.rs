@@ -75,6 +75,7 @@ struct ChangeResult<'u> {
     back: bool,
     audience: Vec<&'u str>,
     reason: Option<&'u str>,
+    permissions: Vec<&'u str>,
     reset: Vec<&'u str>,
 }
 
@@ -124,6 +125,7 @@ pub(super) fn update(args: &Update, output: &Output) -> Result<Answer, Failure> 
                 back: change.back,
                 audience: change.audience.iter().map(|what| &**what).collect(),
                 reason: change.reason.as_deref(),
+                permissions: change.permissions.iter().map(|what| &**what).collect(),
                 reset: change.reset.iter().map(|what| &**what).collect(),
             });
             let changes = changes.collect();

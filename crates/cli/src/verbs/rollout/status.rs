@@ -88,7 +88,7 @@ fn details(flag: &FlagReport, text: &mut String) {
         let _ = writeln!(text, "incident: {}, at {}: {about}", incident.number, incident.phase);
     }
     for (id, signature) in &state.signatures {
-        let _ = writeln!(text, "signed:   {id} by {}", terminal(&signature.by));
+        let _ = writeln!(text, "signed:   {} by {}", terminal(id), terminal(&signature.by));
     }
     for (name, evidence) in &state.evidence {
         let value = evidence.value.map_or_else(|| "no data".to_owned(), |it| it.to_string());

@@ -31,6 +31,8 @@ pub(super) struct StageView<'p> {
     pub(super) max_duration: Option<Amount>,
     /// `auto` or `manual`: how the flag leaves the stage.
     pub(super) advance: String,
+    /// The roles that must approve a promotion to the stage.
+    approvals: Vec<&'p str>,
     criteria: Vec<CriterionView<'p>>,
     activities: Vec<ActivityView<'p>>,
     checklist: Vec<CriterionView<'p>>,
@@ -97,6 +99,7 @@ impl<'p> StageView<'p> {
             min_duration: details.min_duration.map(Amount::duration),
             max_duration: details.max_duration.map(Amount::duration),
             advance: details.advance.to_string(),
+            approvals: flag.approvals(&stage.name()).iter().map(|role| &**role).collect(),
             criteria: details.criteria.iter().filter_map(CriterionView::of).collect(),
             activities: details.activities.iter().map(ActivityView::of).collect(),
             checklist: details.checklist.iter().filter_map(CriterionView::of).collect(),

@@ -68,6 +68,10 @@ pub(super) struct FlagView<'p> {
     pub(super) risks: Vec<RiskView<'p>>,
     /// The declared traffic of the service.
     pub(super) traffic: Option<TrafficView>,
+    /// The number of people who must approve a forced promotion. 0 without approvals.
+    force_approvals: usize,
+    /// Whether a promotion needs a signature by a person other than the promoter.
+    four_eyes: bool,
     /// The groups that the plan names.
     groups: Vec<GroupView<'p>>,
     /// The metrics that the plan names.
@@ -226,6 +230,8 @@ impl<'p> FlagView<'p> {
             calendar: flag.calendar().map(CalendarView::of),
             risks: flag.risks().iter().map(RiskView::of).collect(),
             traffic: flag.traffic().map(TrafficView::of),
+            force_approvals: flag.force_approvals(),
+            four_eyes: flag.four_eyes(),
             groups: flag.groups().into_iter().map(GroupView::of).collect(),
             metrics: metrics_of(flag),
             warnings: warnings.iter().filter(is_own).map(ProblemView::warning).collect(),
