@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use stagegate::clock::{ManualClock, SystemClock};
 use stagegate::http::Endpoint;
 use stagegate::rollout::{Hash, Rollout, Store};
-use stagegate::store::{Etcd, conformance};
+use stagegate::store::{Directory, Etcd, conformance, copy};
 
 use super::DOCUMENT;
 use super::proxy::Proxy;
@@ -23,6 +23,35 @@ fn the_etcd_store_conforms() {
         let store = || Etcd::new([real.endpoint()], prefix).unwrap();
         assert_eq!(conformance::check(&mut store(), &mut store()), Ok(()), "{prefix}");
     }
+}
+
+/// As for a backup of a fleet, and the way back after a loss.
+#[test]
+fn a_rollout_moves_from_etcd_to_a_directory_and_back() {
+    let Some(real) = Real::start("copies of a store") else { return };
+    let path = std::env::temp_dir().join(format!("stagegate-from-etcd-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&path);
+    let rollout = Rollout::start(real.store(), SystemClock::new(), DOCUMENT, "ana").unwrap();
+    rollout.by("ana").promote("a").unwrap();
+    let first = rollout.by("ana").begin_segment().unwrap().seq;
+    real.store().remove_segments_before(first).unwrap();
+    rollout.by("ben").roll_back("a", "slow").unwrap();
+    let head = rollout.status().head;
+
+    let mut directory = Directory::create(&path).unwrap();
+    assert_eq!(copy(&mut real.store(), &mut directory, None).unwrap(), (head.0, head.0));
+    let mut elsewhere = Etcd::new([real.endpoint()], "test/restored").unwrap();
+    assert_eq!(copy(&mut directory, &mut elsewhere, None).unwrap(), (head.0, head.0));
+    let restored = Rollout::open(elsewhere, SystemClock::new()).unwrap();
+    assert_eq!(restored.status().head, head);
+    assert_eq!(restored.first_record().unwrap(), first);
+    assert_eq!(restored.records(first).unwrap(), rollout.records(first).unwrap());
+    // Both go on.
+    for rollout in [&rollout, &restored] {
+        rollout.by("ana").promote("b").unwrap();
+        assert!(rollout.gate().is_enabled("user-42", "b"));
+    }
+    std::fs::remove_dir_all(path).unwrap();
 }
 
 #[test]
@@ -225,7 +254,7 @@ fn the_store_logs_in_and_renews_an_invalid_token() {
     // A restarted server does not know the old token.
     real.kill();
     real.run();
-    assert_eq!(store.read(41).unwrap().split(|byte| *byte == b'\n').count(), 3);
+    assert_eq!(store.read(62).unwrap().split(|byte| *byte == b'\n').count(), 3);
     // The old token is also invalid after any user's password has changed.
     let mut root = format!("authorization: {}", token(&real));
     let body = r#"{"name":"root","password":"canary-new"}"#;

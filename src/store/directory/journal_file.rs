@@ -39,8 +39,8 @@ struct Known {
     last: Hash,
 }
 
-/// The file to lock: the segment itself, on Unix. A separate file could be removed while a process holds it, and then two processes would write.
-/// Other systems prevent reading a locked file, so they lock a separate one.
+/// Whether a segment's own file is locked. A separate file could be removed while a process holds it, and then two
+/// processes would write. Other systems prevent reading a locked file, so they lock a separate one.
 const LOCKS_ITSELF: bool = cfg!(unix);
 
 /// How many bytes `Known::last` is the hash of: more than the hash at the end of a line.

@@ -8,6 +8,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use stagegate::clock::SystemClock;
+use stagegate::rollout::Rollout;
+use stagegate::store::Directory;
+
 use super::harness::{root, stagegate};
 
 pub(crate) const DOCUMENT: &str = r#"
@@ -175,6 +179,38 @@ fn run_survives_an_unreadable_store() {
     while get(&address, "/health").0 != "HTTP/1.1 200 OK" {}
     signal(&child, "-INT");
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// The leader moves segments while it runs. If the archive cannot be written, everything else goes on.
+#[test]
+fn run_moves_earlier_segments_to_an_archive() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = start(directory.path());
+    let notify = directory.path().join("notify");
+    let socket = UnixDatagram::bind(&notify).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let archive = directory.path().join("archive");
+    std::fs::write(&archive, "a file in the place of the directory").unwrap();
+    let arguments = ["run", "--store", &store, "--every", "20ms", "--listen", "127.0.0.1:0"];
+    let more = ["--archive", archive.to_str().unwrap()];
+    let mut child = spawn(&[&arguments[..], &more].concat(), &notify);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let listening = lines.next().unwrap();
+    let address = listening.strip_prefix("listening on http://").unwrap().to_owned();
+    assert_eq!(told(&socket), "READY=1");
+
+    let other = Rollout::open(Directory::open(&store).unwrap(), SystemClock::new()).unwrap();
+    assert_eq!(other.by("ana").begin_segment().unwrap().seq, 2);
+    while get(&address, "/health").0 != "HTTP/1.1 503 Service Unavailable" {}
+    std::fs::remove_file(&archive).unwrap();
+    let moved = lines.find(|line| line.starts_with("moved"));
+    assert_eq!(moved.unwrap(), "moved records 1 to 1 to the archive");
+    while get(&address, "/health").0 != "HTTP/1.1 200 OK" {}
+    assert_eq!(other.first_record().unwrap(), 2);
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let verify = ["verify", "--store", &store, "--archive", archive.to_str().unwrap()];
+    assert!(stagegate(&verify).ends(0).stdout.starts_with("intact: 2 records"));
 }
 
 /// A process that stands still during a write keeps the lock. Then nothing can be recorded, which is a fault.
