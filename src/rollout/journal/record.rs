@@ -151,7 +151,7 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<Box<str>>,
     },
-    /// A person signed a criterion or a checklist item.
+    /// A person signed a criterion, a checklist item or an approval.
     #[non_exhaustive]
     Signed {
         /// The id of the item.

@@ -256,11 +256,12 @@ impl Actor<'_> {
         self.rollout.shared.resume_all(self.who, why)
     }
 
-    /// Signs a criterion or a checklist item of the current stage.
+    /// Signs a criterion or a checklist item of the current stage, or an approval of the next promotion.
     ///
     /// # Errors
     ///
-    /// [`RolloutError`] if the stage has no such item; otherwise as [`act`](Actor::act).
+    /// [`RolloutError`] if the stage has no such item, or the person has given another approval of the same promotion;
+    /// otherwise as [`act`](Actor::act).
     pub fn sign(
         &self,
         flag: &str,

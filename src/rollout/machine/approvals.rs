@@ -25,12 +25,12 @@ pub(super) fn of_next<'p>(plan: &FlagPlan<'p>, stage: StageName) -> Vec<Approval
     let above = position_of(plan, stage).unwrap_or(0);
     let Some(next) = plan.stages().nth(above) else { return Vec::new() };
     let roles = plan.approvals(&next.name()).iter();
-    let approval = |role: &'p Box<str>| Approval {
+    let approval = |role: &'p str| Approval {
         item: format!("approval: {role}"),
         promotion: format!("promotion to `{}`", next.name()),
         role: Some(role),
     };
-    roles.map(approval).collect()
+    roles.map(|role| approval(role)).collect()
 }
 
 /// Returns the approvals of a forced promotion: one for each person that the plan asks for.

@@ -46,7 +46,7 @@ pub enum Event {
         /// The figures that breach the trigger, in words.
         evidence: String,
     },
-    /// Signs an item of the checklist or of the criteria.
+    /// Signs an item of the checklist or of the criteria, or an approval.
     Sign {
         /// The item's id.
         item: String,
