@@ -56,5 +56,5 @@ fn settle(rollout: &Rollout, who: &str) {
 
 #[test]
 fn with_require_all_missing_programs_fail_their_tests() {
-    needs::are_required(&["faults::", "fleet::", "guarded::", "handover::", "store::"], 15);
+    needs::are_required(&["faults::", "fleet::", "guarded::", "handover::", "store::"], 16);
 }

@@ -264,7 +264,7 @@ fn the_store_logs_in_and_renews_an_invalid_token() {
         .arg(format!("{}/v3/auth/user/changepw", real.url))
         .output();
     assert!(String::from_utf8(changed.unwrap().stdout).unwrap().contains("header"));
-    store.append(43, b"43\n").unwrap();
+    store.append(64, b"64\n").unwrap();
 }
 
 fn token(real: &Real) -> String {

@@ -190,6 +190,34 @@ fn every_flipped_bit_of_a_state_is_found_on_opening() {
     }
 }
 
+/// A segment is written as a whole, so this is no crash. It once made a reader look for the next segment for ever.
+#[test]
+fn a_segment_that_is_cut_off_in_its_first_line_is_damage() {
+    let (disk, clock) = (Disk::new(), clock());
+    let rollout = begin(disk.create().unwrap(), &clock).unwrap();
+    rollout.by("ana").begin_segment().unwrap();
+    let name = "store/journal-000000000002.jsonl";
+    let segment = disk.file(name).unwrap();
+    for cut in (0..segment.len()).step_by(50).chain([segment.len() - 1]) {
+        let left = disk.copy();
+        left.set_file(name, &segment[..cut]);
+        let opened = left.open();
+        let error = match opened {
+            Ok(store) => Rollout::open(store, clock.clone()).unwrap_err().to_string(),
+            Err(error) => error.to_string(),
+        };
+        let expected = match cut {
+            0 => "store: the segment that begins with line 2 is empty".to_owned(),
+            _ => format!(
+                "`{name}` is damaged: line 2: it is incomplete, although a segment is written as a whole. The file was \
+                 not modified"
+            ),
+        };
+        assert_eq!(error, expected, "{cut}");
+        assert_eq!(left.file(name).unwrap(), segment[..cut]);
+    }
+}
+
 /// A store that fails to begin segments, and counts the attempts.
 #[derive(Debug)]
 struct OneSegment(Memory, std::sync::Arc<std::sync::Mutex<Vec<u64>>>);

@@ -16,7 +16,7 @@ use crate::plan::{Document, Plan};
 use crate::rollout::error::Kind;
 use crate::rollout::journal::{FORMAT, moment_of_millis};
 use crate::rollout::machine;
-use crate::rollout::{Fact, Hash, InitialStage, Record, RolloutError, Store};
+use crate::rollout::{Fact, Hash, InitialStage, Record, RolloutError, Store, StoreError};
 
 pub(super) fn start(
     store: Box<dyn Store>,
@@ -81,6 +81,11 @@ pub(super) fn open(
         }
         true
     })?;
+    let begin = backend.journal.head().0.saturating_add(1);
+    if state.is_none() && begin > 1 {
+        let what = format!("the segment that begins with line {begin} is empty");
+        return Err(backend.failed(StoreError::damaged(what)));
+    }
     let state = state.ok_or_else(|| Kind::NotStarted { store: backend.store.label() })?;
     Ok(assemble(backend, clock, state, found))
 }

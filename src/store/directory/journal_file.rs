@@ -113,19 +113,13 @@ impl JournalFile {
         &self.path
     }
 
-    /// Returns the path of the segment that continues after the known lines.
-    fn next_path(&self) -> PathBuf {
-        let directory = self.path.parent().unwrap_or(Path::new("."));
-        segments::path_of(directory, self.known.end.lines.saturating_add(1))
-    }
-
     /// Returns the first line of the next segment, if it has begun after the known lines.
     pub(super) fn next_segment(&self, files: &mut dyn Files) -> io::Result<Option<u64>> {
-        if self.known.end.lines == 0 {
-            return Ok(None);
-        }
-        match files.id(&self.next_path()) {
-            Ok(_) => Ok(Some(self.known.end.lines.saturating_add(1))),
+        // While this segment has no line, the next one has no name.
+        let next = self.known.end.lines.checked_add(1).filter(|next| *next > self.begin);
+        let Some(next) = next else { return Ok(None) };
+        match files.id(&segments::path_of(self.directory(), next)) {
+            Ok(_) => Ok(Some(next)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -134,6 +128,10 @@ impl JournalFile {
     /// Returns the end of the known part.
     pub(super) fn known_end(&self) -> Cursor {
         self.known.end
+    }
+
+    fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
     }
 
     /// Fails where two handles can lock the same file, as on some network file systems.
@@ -266,13 +264,13 @@ impl JournalFile {
         if is_repetition && number == end.lines && self.ends_with(line)? {
             return Ok(Appended::Done);
         }
-        let is_first = begins_segment && end.lines == 0 && number > 0;
+        let can_begin = (1..=segments::MAX_BEGIN).contains(&number);
+        let is_first = begins_segment && end.lines == 0 && can_begin;
         if number != end.lines.saturating_add(1) && !is_first {
             return Ok(Appended::Conflict(end.lines.saturating_add(1)));
         }
         if begins_segment && number > 1 {
-            let directory = self.path.parent().unwrap_or(Path::new("."));
-            write_atomically(files, &segments::path_of(directory, number), line)?;
+            write_atomically(files, &segments::path_of(self.directory(), number), line)?;
             return Ok(Appended::Done);
         }
         self.has_leftover = true;

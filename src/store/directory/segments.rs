@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use super::JOURNAL;
 use crate::store::Files;
 
+/// The highest first line of a segment, so that no line number overflows.
+pub(super) const MAX_BEGIN: u64 = u64::MAX >> 1;
+
 /// Returns the file of the segment that begins with this line: `journal.jsonl` for the first one, then
 /// `journal-000000004001.jsonl`.
 pub(in crate::store) fn path_of(directory: &Path, begin: u64) -> PathBuf {
@@ -22,7 +25,7 @@ fn begin_of(name: &str) -> Option<u64> {
         return Some(1);
     }
     let digits = name.strip_prefix("journal-")?.strip_suffix(".jsonl")?;
-    let begin = digits.parse().ok().filter(|begin| *begin > 1)?;
+    let begin = digits.parse().ok().filter(|begin| (2..=MAX_BEGIN).contains(begin))?;
     (format!("{begin:012}") == digits).then_some(begin)
 }
 

@@ -57,6 +57,11 @@ impl Tail {
             }
         }
         let (number, _) = journal.head();
+        if begin > 1 && number < begin {
+            return Ok(Err(format!(
+                "line {begin}: it is incomplete, although a segment is written as a whole"
+            )));
+        }
         Ok(match self.torn.split_last() {
             Some((_, line)) if journal.read(line).is_ok() => {
                 Err(format!("line {}: its line end was changed", number + 1))

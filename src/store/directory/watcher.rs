@@ -51,9 +51,11 @@ impl DirectoryWatcher {
                 return Ok(false);
             }
             self.counted.skip_to(&mut *self.journal, size)?;
-            let next = segments::path_of(&self.directory, self.counted.lines.saturating_add(1));
-            match self.files.open_to_read(&next) {
-                Ok(segment) if self.counted.lines > 0 => {
+            // While this segment has no line, the next one has no name.
+            let next = self.counted.lines.checked_add(1).filter(|_| self.counted.offset > 0);
+            let Some(next) = next else { return Ok(true) };
+            match self.files.open_to_read(&segments::path_of(&self.directory, next)) {
+                Ok(segment) => {
                     (self.journal, self.counted.offset) = (segment, 0);
                 }
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
