@@ -41,9 +41,16 @@ pub fn copy(
     to: &mut dyn Store,
     until: Option<SystemTime>,
 ) -> Result<(u64, u64), StoreError> {
+    let mut known = None;
+    read(to, |record, _| {
+        known = Some((record.seq, record.hash));
+        Ok(())
+    })?;
     let (mut last, mut records, mut documents) = (0, 0, Vec::new());
+    let mut is_same = known.is_none();
     read(from, |record, _| {
         records = record.seq;
+        is_same |= known == Some((record.seq, record.hash));
         for hash in record.documents() {
             if documents.last().is_none_or(|(_, known)| *known != hash) {
                 documents.push((record.seq, hash));
@@ -54,28 +61,17 @@ pub fn copy(
         }
         Ok(())
     })?;
+    let from_label = from.label();
     if last == 0 {
-        let from = from.label();
         return Err(StoreError::missing(match records {
-            0 => format!("`{from}` has no rollout"),
-            _ => format!("the rollout in `{from}` began later"),
+            0 => format!("`{from_label}` has no rollout"),
+            _ => format!("the rollout in `{from_label}` began later"),
         }));
     }
-    let mut known = None;
-    read(to, |record, _| {
-        known = Some((record.seq, record.hash));
-        Ok(())
-    })?;
-    let mut is_same = known.is_none();
-    read(from, |record, _| {
-        is_same |= known == Some((record.seq, record.hash));
-        Ok(())
-    })?;
     if !is_same {
         return Err(StoreError::conflict(format!(
-            "`{}` has records that `{}` does not have. Choose another place",
+            "`{}` has records that `{from_label}` does not have. Choose another place",
             to.label(),
-            from.label()
         )));
     }
     let is_new = |number: u64| number <= last && known.is_none_or(|(known, _)| number > known);

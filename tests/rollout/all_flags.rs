@@ -7,12 +7,12 @@ use std::thread;
 
 use stagegate::Update;
 use stagegate::clock::ManualClock;
-use stagegate::rollout::{Fact, Notification, Record, Rollout, RolloutOptions, Sink, Store};
+use stagegate::rollout::{Fact, Record, Rollout, RolloutOptions, Store};
 use stagegate::store::Memory;
 
 use super::faulty::{Faults, Faulty};
 use super::rollback_races::{is_on, stage};
-use super::{HOUR, assert_same_after_reopen, monday, unmet};
+use super::{HOUR, Told, assert_same_after_reopen, monday, unmet};
 
 /// Flags at every kind of stage. `shop` requires `api`, and `api` leads one stage down.
 const DOCUMENT: &str = r#"
@@ -362,15 +362,6 @@ fn a_stuck_rollback_of_all_is_tried_again() {
         [RECORD.replace("fire", "poison"), "ana: api: rolled back (deeper), few -> off".to_owned(),]
     );
     assert_same_after_reopen(&rollout, &memory, &clock);
-}
-
-#[derive(Clone, Debug, Default)]
-struct Told(Arc<Mutex<Vec<String>>>);
-
-impl Sink for Told {
-    fn tell(&self, it: &Notification) {
-        self.0.lock().unwrap().push(it.to_json());
-    }
 }
 
 #[test]

@@ -1,12 +1,10 @@
 //! Freezes: holds of all flags at once.
 
-use std::sync::{Arc, Mutex};
-
 use stagegate::clock::ManualClock;
-use stagegate::rollout::{Notification, Progress, Rollout, Sink};
+use stagegate::rollout::{Progress, Rollout};
 use stagegate::store::Memory;
 
-use super::{DAY, HOUR, assert_same_after_reopen, monday, unmet};
+use super::{DAY, HOUR, Told, assert_same_after_reopen, monday, unmet};
 
 const DOCUMENT: &str = r#"
 schema = 1
@@ -189,15 +187,6 @@ fn every_process_follows_a_freeze_and_its_end() {
     assert_eq!(other.refresh().unwrap().len(), 1);
     assert_eq!(other.status().freeze.unwrap().why, "again".into());
     assert_same_after_reopen(&one, &store, &clock);
-}
-
-#[derive(Clone, Debug, Default)]
-struct Told(Arc<Mutex<Vec<String>>>);
-
-impl Sink for Told {
-    fn tell(&self, it: &Notification) {
-        self.0.lock().unwrap().push(it.to_json());
-    }
 }
 
 #[test]

@@ -32,15 +32,26 @@ mod store_status;
 mod table;
 mod updates;
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use stagegate::clock::ManualClock;
 use stagegate::model::{Quantity, Unit};
-use stagegate::rollout::Rollout;
+use stagegate::rollout::{Notification, Rollout, Sink};
 use stagegate::store::Memory;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(60 * 60);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A sink that keeps each notification as JSON.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told(pub(crate) Arc<Mutex<Vec<String>>>);
+
+impl Sink for Told {
+    fn tell(&self, it: &Notification) {
+        self.0.lock().unwrap().push(it.to_json());
+    }
+}
 
 /// A plan with three stages, minimum durations, a checklist, metrics, triggers and people to escalate to.
 pub(crate) const DOCUMENT: &str = r#"

@@ -110,8 +110,8 @@ impl Shared {
         Ok((ours, unrecorded))
     }
 
-    /// Records the pending rollbacks, if the store is free. Returns what was recorded of the rollback with this number,
-    /// and why that rollback is still pending.
+    /// Records the pending rollbacks, if the store is free. Returns the records of the rollback with this number, and
+    /// the error if that rollback is still pending.
     pub(super) fn record_if_free(&self, number: u64) -> (RecordedByFlag, Option<RolloutError>) {
         let Some(mut backend) = self.try_lock_backend() else {
             self.lock_live().mark_late(number);

@@ -6,8 +6,7 @@ use super::{Outcome, RollbackReport, Rollout};
 use crate::eval::StageName;
 use crate::plan::Document;
 use crate::plan::model::Quantity;
-use crate::rollout::machine;
-use crate::rollout::{Event, Fact, FlagChange, Reading, Record, RolloutError};
+use crate::rollout::{Event, FlagChange, Reading, Record, RolloutError};
 
 /// A rollout and the name of the person or program that acts. The name goes into the records.
 ///
@@ -378,7 +377,7 @@ impl Actor<'_> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn begin_segment(&self) -> Result<Record, RolloutError> {
-        self.rollout.shared.begin_segment(&machine::truncated(self.who))
+        self.rollout.shared.begin_segment(self.who)
     }
 
     /// Records that this store was restored from another one, which had so many records.
@@ -406,9 +405,7 @@ impl Actor<'_> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn note_restored(&self, from: &str, records: u64) -> Result<Record, RolloutError> {
-        let from = machine::truncated(from).into();
-        let by = machine::truncated(self.who);
-        self.rollout.shared.write_note(&by, &Fact::Restored { from, records })
+        self.rollout.shared.note_restored(self.who, from, records)
     }
 
     fn stage(&self, flag: &str, name: &str) -> Result<StageName, RolloutError> {

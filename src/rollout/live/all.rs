@@ -1,4 +1,4 @@
-//! Actions on all flags at once: a rollback, a freeze, and its end.
+//! Actions and records about all flags at once: a rollback, a freeze and its end, another segment, a restore.
 
 use std::time::SystemTime;
 
@@ -56,7 +56,35 @@ impl Shared {
         })
     }
 
+    /// Begins another segment of the journal, with the state so far.
+    pub(super) fn begin_segment(&self, by: &str) -> Result<Record, RolloutError> {
+        self.record_once(by, |live, _| Ok(live.state.next_segment()))
+    }
+
+    /// Records that the store was restored from another one.
+    pub(super) fn note_restored(
+        &self,
+        by: &str,
+        from: &str,
+        records: u64,
+    ) -> Result<Record, RolloutError> {
+        let from = truncated(from);
+        self.record_once(by, |_, _| Ok(Fact::Restored { from: (&*from).into(), records }))
+    }
+
     fn act_on_all(
+        &self,
+        by: &str,
+        decide: impl Fn(&LiveState, Now<'_>) -> Result<Fact, Refusal>,
+    ) -> Result<Record, RolloutError> {
+        let record = self.record_once(by, decide)?;
+        let records = vec![record.clone()];
+        self.notify("", &Recorded { records, ..Recorded::default() });
+        Ok(record)
+    }
+
+    /// Decides and records a fact about all flags.
+    fn record_once(
         &self,
         by: &str,
         decide: impl Fn(&LiveState, Now<'_>) -> Result<Fact, Refusal>,
@@ -66,10 +94,7 @@ impl Shared {
             self.record_for_all(&mut backend, &truncated(by), decide)
         };
         self.flush_and_notify();
-        let record = recorded?;
-        let records = vec![record.clone()];
-        self.notify("", &Recorded { records, ..Recorded::default() });
-        Ok(record)
+        recorded
     }
 
     /// Decides and records a fact about all flags. Refuses only after reading the store to its end.

@@ -9,7 +9,7 @@ use crate::clock::Moment;
 use crate::eval::StageName;
 use crate::plan::{Document, Plan};
 use crate::rollout::error::Kind;
-use crate::rollout::journal::{self, FORMAT, MAX_LINE_BYTES, truncate_to_millis};
+use crate::rollout::journal::{self, MAX_LINE_BYTES, truncate_to_millis};
 use crate::rollout::{Fact, Hash, Journal, Record, RolloutError, Store, StoreError};
 
 /// A store, and the position up to which its journal was read. Used only under its lock.
@@ -68,10 +68,8 @@ impl Backend {
         mut each: impl FnMut(&mut Backend, Record) -> Result<bool, RolloutError>,
     ) -> Result<(), RolloutError> {
         loop {
-            let lines = self
-                .store
-                .read(self.journal.head().0.saturating_add(1))
-                .map_err(|e| self.failed(e))?;
+            let next = self.journal.head().0.saturating_add(1);
+            let lines = self.store.read(next).map_err(|e| self.failed(e))?;
             if lines.is_empty() {
                 return Ok(());
             }
@@ -113,11 +111,10 @@ impl Backend {
             let state = match (&mut state, &record.fact) {
                 (Some(state), _) => state,
                 (none, Fact::Continued { state: saved, .. }) => {
-                    let (plan, document) = (Arc::clone(&plan), record.document);
                     let load = |document| backend.load_plan(document);
-                    none.insert(JournalState::restore(saved, plan, document, load)?)
+                    none.insert(JournalState::restore(saved, Arc::clone(&plan), &record, load)?)
                 }
-                (none, _) => none.insert(JournalState::new(Arc::clone(&plan), record.document)),
+                (none, _) => none.insert(JournalState::new(Arc::clone(&plan), &record)),
             };
             state.apply(&record, &plan).map_err(|what| backend.contradiction(&record, &what))?;
             Ok(true)
@@ -226,65 +223,16 @@ impl Shared {
         drop(live);
         if backend.is_segment_full() {
             // The record itself is written. After a failure, the segment first grows by half.
-            let begun = self.write_segment(backend, AUTOMATIC);
+            let (fact, document) = {
+                let live = self.lock_live();
+                (live.state.next_segment(), live.state.document)
+            };
+            let header = RecordHeader { by: AUTOMATIC, flag: None, from: None, to: None, document };
+            let begun = self.write(backend, &header, fact);
             let (bytes, _) = backend.journal.segment_bytes();
             backend.failed_at = begun.is_err().then_some(bytes);
         }
         Ok(record)
-    }
-
-    /// Begins another segment of the journal, with the state so far.
-    pub(super) fn begin_segment(&self, by: &str) -> Result<Record, RolloutError> {
-        self.write_after_others(|backend| self.write_segment(backend, by))
-    }
-
-    /// Writes a record that changes no flag.
-    pub(super) fn write_note(&self, by: &str, fact: &Fact) -> Result<Record, RolloutError> {
-        self.write_after_others(|backend| {
-            let document = self.lock_live().state.document;
-            let header = RecordHeader { by, flag: None, from: None, to: None, document };
-            self.write(backend, &header, fact.clone())
-        })
-    }
-
-    /// Writes a record. If other processes write first, reads their records and tries again.
-    fn write_after_others(
-        &self,
-        write: impl Fn(&mut Backend) -> Result<Record, RolloutError>,
-    ) -> Result<Record, RolloutError> {
-        let mut backend = self.lock_backend();
-        let mut attempts = 1..ATTEMPTS;
-        let written = loop {
-            match write(&mut backend) {
-                Err(error)
-                    if error.store_error().is_some_and(StoreError::is_conflict)
-                        && attempts.next().is_some() =>
-                {
-                    if let Err(error) = self.catch_up(&mut backend) {
-                        break Err(error);
-                    }
-                }
-                written => break written,
-            }
-        };
-        drop(backend);
-        self.flush_and_notify();
-        written
-    }
-
-    fn write_segment(&self, backend: &mut Backend, by: &str) -> Result<Record, RolloutError> {
-        let (state, document) = {
-            let live = self.lock_live();
-            let state = live.state.save();
-            (
-                state.ok_or_else(|| Kind::NotStarted { store: self.label.clone() })?,
-                live.state.document,
-            )
-        };
-        let after = backend.journal.head().1;
-        let fact = Fact::Continued { journal: FORMAT, after, state: Box::new(state) };
-        let header = RecordHeader { by, flag: None, from: None, to: None, document };
-        self.write(backend, &header, fact)
     }
 
     /// Reads the records that other processes have written, applies them and returns them.
@@ -293,22 +241,20 @@ impl Shared {
     pub(super) fn catch_up(&self, backend: &mut Backend) -> Result<Vec<Record>, RolloutError> {
         let state = self.lock_live().state.clone();
         let (known, mut records) = (backend.journal.clone(), Vec::new());
-        let mut replayed = backend.replay(Some(state), |record| {
+        let note = |records: &mut Vec<Record>, record: &Record| {
             records.push(record.clone());
             true
-        });
+        };
+        let mut replayed = backend.replay(Some(state), |record| note(&mut records, record));
         if replayed
             .as_ref()
             .is_err_and(|error| error.store_error().is_some_and(StoreError::is_missing))
         {
             // The next records were moved to an archive, so continue from the state in the last segment.
             records.clear();
-            replayed = backend.go_to_segment_of(u64::MAX).and_then(|()| {
-                backend.replay(None, |record| {
-                    records.push(record.clone());
-                    true
-                })
-            });
+            let gone = backend.go_to_segment_of(u64::MAX);
+            replayed =
+                gone.and_then(|()| backend.replay(None, |record| note(&mut records, record)));
         }
         let mut live = self.lock_live();
         live.failures.note_read(&replayed);

@@ -79,8 +79,8 @@ impl Shared {
         drained
     }
 
-    /// Records the next fact of a rollback. Returns what to notify, by flag. Returns nothing if there is nothing left to
-    /// roll back, after reading the store to its end.
+    /// Records the next fact of a rollback. Returns the notifications by flag. Returns none if the store, read to its end,
+    /// has no flag left to roll back.
     fn record_first_fact(
         &self,
         backend: &mut Backend,

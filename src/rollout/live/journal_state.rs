@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use crate::clock::{Boot, Moment};
 use crate::eval::StageName;
 use crate::plan::Plan;
-use crate::rollout::journal::moment_of_millis;
 use crate::rollout::journal::saved_state::SavedRemovedFlag;
+use crate::rollout::journal::{FORMAT, moment_of_millis};
 use crate::rollout::machine::{self, RemovedFlag};
 use crate::rollout::uptime_history::UptimeHistory;
 use crate::rollout::{
@@ -35,12 +35,13 @@ pub(super) struct JournalState {
     /// When the last record was written.
     pub(super) written_at: Option<SystemTime>,
     /// The hash and boot of the journal's first record. The hash identifies the rollout.
-    pub(super) first: Option<(Hash, Boot)>,
+    pub(super) first: (Hash, Boot),
 }
 
 impl JournalState {
-    /// Returns the state before the first record.
-    pub(super) fn new(plan: Arc<Plan>, document: Hash) -> JournalState {
+    /// Returns the state before the first record, with the record's plan.
+    pub(super) fn new(plan: Arc<Plan>, record: &Record) -> JournalState {
+        let document = record.document;
         JournalState {
             plan,
             document,
@@ -51,7 +52,7 @@ impl JournalState {
             uptimes: UptimeHistory::default(),
             head: (0, document),
             written_at: None,
-            first: None,
+            first: (record.hash, record.boot.clone()),
         }
     }
 
@@ -60,7 +61,7 @@ impl JournalState {
     pub(super) fn restore<E>(
         saved: &SavedState,
         plan: Arc<Plan>,
-        document: Hash,
+        record: &Record,
         mut load: impl FnMut(Hash) -> Result<Arc<Plan>, E>,
     ) -> Result<JournalState, E> {
         let mut removed = BTreeMap::new();
@@ -76,19 +77,24 @@ impl JournalState {
             freeze: saved.freeze.clone(),
             moves: saved.moves.clone(),
             uptimes: saved.uptimes.clone(),
-            first: Some((saved.first, saved.boot.clone())),
-            ..JournalState::new(plan, document)
+            first: (saved.first, saved.boot.clone()),
+            ..JournalState::new(plan, record)
         })
     }
 
-    /// Returns the state for the first record of a segment. `None` before the first record.
-    pub(super) fn save(&self) -> Option<SavedState> {
-        let (first, boot) = self.first.clone()?;
+    /// Returns the first fact of a new segment.
+    pub(super) fn next_segment(&self) -> Fact {
+        let (_, after) = self.head;
+        Fact::Continued { journal: FORMAT, after, state: Box::new(self.save()) }
+    }
+
+    fn save(&self) -> SavedState {
+        let (first, boot) = self.first.clone();
         let removed = self.removed.iter().map(|(key, removed)| {
             let (document, state) = (removed.document, removed.state.clone());
             (key.clone(), SavedRemovedFlag { document, state })
         });
-        Some(SavedState {
+        SavedState {
             first,
             boot,
             flags: self.flags.iter().cloned().collect(),
@@ -96,7 +102,7 @@ impl JournalState {
             freeze: self.freeze.clone(),
             moves: self.moves.clone(),
             uptimes: self.uptimes.clone(),
-        })
+        }
     }
 
     pub(super) fn flags(&self) -> &[(Box<str>, FlagState)] {
@@ -133,7 +139,7 @@ impl JournalState {
     /// How the record contradicts the state, as text.
     pub(super) fn apply(&mut self, record: &Record, plan: &Arc<Plan>) -> Result<(), String> {
         if let Fact::Continued { state, .. } = &record.fact
-            && self.save().as_ref() != Some(&**state)
+            && self.save() != **state
         {
             return Err("the state that it holds does not follow from them".to_owned());
         }
@@ -171,7 +177,6 @@ impl JournalState {
         self.document = record.document;
         self.head = (record.seq, record.hash);
         self.written_at = Some(record.at);
-        self.first.get_or_insert_with(|| (record.hash, record.boot.clone()));
         Ok(())
     }
 

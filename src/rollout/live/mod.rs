@@ -267,8 +267,7 @@ impl Rollout {
     /// rehearsals.
     #[must_use]
     pub fn started_in_boot(&self, name: &str) -> bool {
-        let live = self.shared.lock_live();
-        live.state.first.as_ref().is_some_and(|(_, boot)| boot.as_str() == name)
+        self.shared.lock_live().state.first.1.as_str() == name
     }
 
     /// Returns the number of the first record that the store has: 1, unless earlier segments were moved to an archive.

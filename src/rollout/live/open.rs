@@ -57,7 +57,7 @@ pub(super) fn start(
         true => Kind::AlreadyStarted { store: backend.store.label() }.into(),
         false => backend.failed(error),
     })?;
-    let mut state = JournalState::new(Arc::clone(&plan), hash);
+    let mut state = JournalState::new(Arc::clone(&plan), &record);
     // A first record contradicts nothing.
     let _ = state.apply(&record, &plan);
     let found = options.intents.as_deref().map(|path| (path, LoadedIntents::read(path)));
@@ -98,9 +98,9 @@ fn assemble(
     found: Option<(&Path, LoadedIntents)>,
 ) -> Rollout {
     let (mut intents, mut pending, mut notices) = (None, Vec::new(), Vec::new());
-    if let Some(((path, found), (first, _))) = found.zip(state.first.clone()) {
+    if let Some((path, found)) = found {
         let (file, restored, problems) =
-            Intents::open(path, found, first, &truncate_moment(&clock.now()));
+            Intents::open(path, found, state.first.0, &truncate_moment(&clock.now()));
         (intents, pending, notices) = (file, restored, problems);
     }
     let mut live = LiveState::new(state, pending);

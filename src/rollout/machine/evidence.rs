@@ -193,7 +193,7 @@ pub(super) fn measure(
     Ok(decision)
 }
 
-/// Returns whether a reading says nothing new, so that a record of it would only fill the journal.
+/// Returns whether a reading repeats the last one. A record of it would only fill the journal.
 ///
 /// A reading that repeats the last one is new only if a decision needs one of its age: [`needs_fresh_reading`], or a
 /// check of the watch.
@@ -216,8 +216,8 @@ fn is_redundant(flag: &FlagView<'_, '_>, metric: &Metric, after: &Evidence) -> b
         && !watch::needs_reading(flag, metric, before, after)
 }
 
-/// Returns whether a decision depends on the age of a metric's last reading: the next promotion, a `for` of the stage
-/// that goes on during a hold, the verification of a rollback, a trigger that counts missing data, or a trigger whose
+/// Returns whether a decision depends on the age of a metric's last reading. These decisions do: the next promotion, a
+/// `for` of the stage during a hold, the verification of a rollback, and a trigger that counts missing data or whose
 /// `for` is running.
 fn needs_fresh_reading(flag: &FlagView<'_, '_>, metric: &Metric, after: &Evidence) -> bool {
     let has_no_incident = flag.state.incident.is_none();

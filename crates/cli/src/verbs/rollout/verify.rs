@@ -15,6 +15,8 @@ use crate::rollout_args::Verify;
 struct VerifyResult {
     whole: bool,
     records: usize,
+    /// The number of the first record that was checked. Earlier ones are in an archive.
+    first: Option<u64>,
     /// The last record, in the notation of `--head`.
     head: Option<String>,
     /// Whether the journal contains the head that was passed as `--head`.
@@ -44,6 +46,7 @@ fn intact(records: &[Record], noted: Option<&str>) -> VerifyResult {
     VerifyResult {
         whole: true,
         records: records.len(),
+        first: records.first().map(|record| record.seq),
         head: records.last().map(head),
         noted: noted.map(|noted| records.iter().any(|record| head(record) == *noted)),
         error: None,
@@ -52,7 +55,7 @@ fn intact(records: &[Record], noted: Option<&str>) -> VerifyResult {
 
 fn damaged(error: &RolloutError) -> VerifyResult {
     let error = Some(error.to_string());
-    VerifyResult { whole: false, records: 0, head: None, noted: None, error }
+    VerifyResult { whole: false, records: 0, first: None, head: None, noted: None, error }
 }
 
 fn human(outcome: &VerifyResult, noted: Option<&str>) -> String {
@@ -60,6 +63,12 @@ fn human(outcome: &VerifyResult, noted: Option<&str>) -> String {
         return format!("{}\n", terminal(error));
     }
     let mut text = format!("intact: {}\n", count(outcome.records, "record"));
+    if let Some(first) = outcome.first.filter(|first| *first > 1) {
+        let last = first - 1;
+        text += &format!(
+            "not checked: records 1 to {last} are in an archive. Pass its directory as `--archive`\n"
+        );
+    }
     if let Some(head) = &outcome.head {
         text += &format!("head:   {head}\n");
     }
