@@ -9,6 +9,7 @@ mod crash;
 mod damage;
 mod disk;
 mod faults;
+mod formats;
 mod golden;
 #[path = "../support/needs.rs"]
 mod needs;
