@@ -3,6 +3,8 @@
 
 mod error;
 mod journal;
+#[cfg(feature = "sign")]
+mod keys;
 mod live;
 mod machine;
 mod reader;
@@ -14,8 +16,11 @@ mod uptime_history;
 pub use error::RolloutError;
 pub use journal::record::{Cause, Fact, FlagChange, FlagRollback, InitialStage, Record};
 pub use journal::saved_state::SavedState;
+pub use journal::signature::{RecordSignature, Signer};
 pub use journal::{Damage, Hash, Journal};
 pub(crate) use journal::{MAX_LINE_BYTES, lines};
+#[cfg(feature = "sign")]
+pub use keys::{KeyError, Proof, PublicKeys, SigningKey};
 #[cfg(feature = "guard")]
 pub use live::JudgeReport;
 pub use live::{

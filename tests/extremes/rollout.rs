@@ -6,9 +6,9 @@ use stagegate::clock::{Clock, ManualClock};
 use stagegate::model::{Quantity, Unit};
 use stagegate::rollout::{
     Controller, Delivery, DeliveryError, Event, EventContext, FlagState, Hash, Journal,
-    LeaderLease, MetricReader, Notification, NotificationKind, Now, Outbox, ReadError, Reading,
-    Retry, Rollout, RolloutError, RolloutOptions, Sample, Sink, Stamp, Store, StoreError, overdue,
-    transition, unmet,
+    LeaderLease, MetricReader, Notification, NotificationKind, Now, Outbox, PublicKeys, ReadError,
+    Reading, Retry, Rollout, RolloutError, RolloutOptions, Sample, SigningKey, Sink, Stamp, Store,
+    StoreError, overdue, transition, unmet,
 };
 use stagegate::store::Memory;
 use stagegate::{Plan, StageName};
@@ -27,6 +27,36 @@ pub(crate) fn call(calls: &mut Calls) {
     controllers(calls);
     outboxes(calls);
     options(calls);
+    keys(calls);
+}
+
+/// Keys from any text, and signatures of records at extreme times.
+fn keys(calls: &mut Calls) {
+    for text in texts() {
+        calls.call("SigningKey::parse", || SigningKey::parse(&text).is_ok());
+        calls.call("PublicKeys::parse", || PublicKeys::parse(&text).is_ok());
+        for range in ["", "..", "0..0", "5..1", "18446744073709551615..", "..99999999999999999999"]
+        {
+            let key = calls.call("SigningKey::new", || SigningKey::new(&text, &[0; 32])).unwrap();
+            let public = calls.call("SigningKey::public_key", || key.public_key()).unwrap();
+            let secret = calls.call("SigningKey::to_secret_text", || key.to_secret_text()).unwrap();
+            calls.call("SigningKey::parse", || SigningKey::parse(&secret).is_ok());
+            let public = public.replacen(' ', &format!(" {range} "), 1);
+            let keys = calls.call("PublicKeys::parse", || PublicKeys::parse(&public)).unwrap();
+            let options = RolloutOptions::new();
+            let options =
+                calls.call("RolloutOptions::sign_with", || options.sign_with(key)).unwrap();
+            let clock = ManualClock::at(SystemTime::UNIX_EPOCH);
+            let started = Rollout::start_with(Memory::new(), clock, DOCUMENT, &text, &options);
+            let (Ok(keys), Ok(rollout)) = (keys, started) else { continue };
+            for record in rollout.records(1).unwrap() {
+                calls.call("PublicKeys::check", || keys.check(&record));
+                let Some(signature) = record.signature else { continue };
+                calls.call("RecordSignature::message", || signature.message());
+                calls.call("RecordSignature::to_bytes", || signature.to_bytes());
+            }
+        }
+    }
 }
 
 /// Options with invalid paths for the intents file.
@@ -79,6 +109,8 @@ fn live(calls: &mut Calls, at: SystemTime) {
             calls.call("Actor::roll_back", || rollout.by("ana").roll_back("b", "x").is_ok());
             calls.call("Actor::close", || rollout.by("ana").close("b", "x").is_ok());
             calls.call("Actor::begin_segment", || rollout.by("ana").begin_segment().is_ok());
+            calls.call("Actor::upgrade", || rollout.by("ana").upgrade().is_ok());
+            calls.call("Rollout::format", || rollout.format());
             calls.call("Actor::note_restored", || {
                 rollout.by("ana").note_restored("x", u64::MAX).is_ok()
             });

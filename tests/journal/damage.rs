@@ -167,10 +167,23 @@ fn lines_with_a_valid_hash_and_an_invalid_format_are_reported() {
     };
     for (from, to, expected) in [
         ("\"seq\":1", "\"seq\":2", "it is record 2, where 1 should be"),
-        ("\"journal\":1", "\"journal\":2", "its format is version 2; this program reads version 1"),
+        (
+            "\"journal\":2",
+            "\"journal\":3",
+            "its format is version 3; this program reads versions up to 2. Install a newer version of stagegate",
+        ),
+        (
+            "\"journal\":2",
+            "\"journal\":0",
+            "its format is version 0; this program reads versions up to 2. Install a newer version of stagegate",
+        ),
         ("2026-01-05T", "2026-13-05T", "its `at` is not a time: \"2026-13-05T09:00:00.000Z\""),
         ("\"other\",\"stage\":\"off\"", "\"other\",\"stage\":\"..\"", "it is not a valid record: "),
-        ("\"opened\"", "\"closed\"", "it is not a valid record: "),
+        (
+            "\"opened\"",
+            "\"closed\"",
+            "a newer version of stagegate wrote it: unknown field `journal`, expected `note`",
+        ),
         ("{\"opened\":", "{\"held\":{\"why\":\"x\"},\"opened\":", "it is not a valid record: "),
         (
             "\"by\":\"ana\"",
@@ -183,6 +196,11 @@ fn lines_with_a_valid_hash_and_an_invalid_format_are_reported() {
             "it is not a valid record: unknown field `on`",
         ),
         ("\"doc\":\"", "\"doc\":\"f", "its `doc` is not a hash"),
+        (
+            "\"doc\":",
+            "\"sig\":\"00\",\"doc\":",
+            "its `sig` is not 128 hexadecimal digits before its hash",
+        ),
     ] {
         assert!(body.contains(from), "{body}");
         let message = told(body.replacen(from, to, 1));

@@ -19,6 +19,8 @@ mod power;
 mod reading;
 mod segments;
 mod shared;
+#[cfg(feature = "sign")]
+mod signed;
 mod stores;
 mod story;
 mod system;

@@ -117,7 +117,7 @@ fn forge(journal: &str, line: &str, change: (&str, &str)) -> String {
     forged
 }
 
-fn hex(digits: &str) -> Vec<u8> {
+pub(crate) fn hex(digits: &str) -> Vec<u8> {
     let bytes = (0..digits.len()).step_by(2);
     bytes.map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
 }

@@ -13,7 +13,7 @@ use stagegate::clock::ManualClock;
 use stagegate::guard::Guard;
 use stagegate::http::Endpoint;
 use stagegate::integrate::{Command, Prometheus, Webhook};
-use stagegate::rollout::{Journal, Rollout, Store};
+use stagegate::rollout::{Journal, Rollout, RolloutOptions, SigningKey, Store};
 use stagegate::source::{Fetched, File, FollowOptions, Follower, Http, Source};
 use stagegate::store::{Directory, Etcd, Memory};
 use stagegate::{Document, Gate, Plan, Update, User, UserKey};
@@ -198,4 +198,16 @@ fn debug_shows_no_secret() {
     hides(&etcd);
     hides(&etcd.leader_lease(std::time::Duration::from_secs(5)));
     hides(&Command::new("page").with_argument("--token=kanari"));
+    let mut secret = [0; 32];
+    secret[..CANARY.len()].copy_from_slice(CANARY.as_bytes());
+    let key = SigningKey::new("ana", &secret);
+    let hexadecimal = &key.to_secret_text()["ed25519-secret:".len()..][..CANARY.len() * 2];
+    assert_eq!(hexadecimal, "6b616e617269");
+    for shown in
+        [format!("{key:?}"), format!("{:#?}", RolloutOptions::new().sign_with(key.clone()))]
+    {
+        assert!(!shown.contains(hexadecimal), "{shown}");
+    }
+    hides(&key);
+    hides(&RolloutOptions::new().sign_with(key));
 }

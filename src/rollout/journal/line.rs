@@ -1,22 +1,33 @@
 //! One line of the journal: a record as JSON, with its hash in the chain.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
 use serde_derive::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::Hash;
 use super::record::{Fact, Record};
+use super::signature::{RecordSignature, Signer};
 use crate::clock::Boot;
 use crate::eval::StageName;
 
 /// The maximum size of a line in bytes. The first record of a plan with 100,000 flags has 20 million.
 pub(crate) const MAX_LINE_BYTES: usize = 64 << 20;
 
-/// The version of the journal's format. The first record of each segment names it.
-pub(in crate::rollout) const FORMAT: u32 = 1;
+/// The newest version of the journal's format. The first record of each segment names the version of the segment.
+///
+/// | version | new in it |
+/// | --- | --- |
+/// | 1 | |
+/// | 2 | signatures |
+pub(in crate::rollout) const FORMAT: u32 = 2;
+
+/// The first version that has signatures.
+const SIGNED_FORMAT: u32 = 2;
 
 /// The bytes between the hashed part of a line and its hash.
 const HASH_KEY: &[u8] = b",\"hash\":\"";
@@ -24,10 +35,10 @@ const HASH_KEY: &[u8] = b",\"hash\":\"";
 /// The end of a line.
 const END: &[u8] = b"\"}";
 
-/// The JSON of a record without its hash. The order of the fields is the order in the line.
+/// The JSON of a record without its signature and hash. The order of the fields is the order in the line.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Line<'l> {
+struct Line<'l, F> {
     seq: u64,
     #[serde(borrow)]
     at: Cow<'l, str>,
@@ -45,11 +56,20 @@ struct Line<'l> {
     from: Option<Cow<'l, str>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     to: Option<Cow<'l, str>>,
-    what: Cow<'l, Fact>,
+    /// Whether a reader that does not know the fact may ignore the record.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    skip: bool,
+    what: F,
+    /// The signature is read from the end of the line, like the hash.
+    #[serde(default, skip_serializing)]
+    sig: Option<IgnoredAny>,
     /// The hash is read from the end of the line and checked before the JSON is parsed.
     #[serde(default, skip_serializing, rename = "hash")]
     _hash: IgnoredAny,
 }
+
+/// A fact of a later version: its name and its fields.
+type UnknownFact<'l> = BTreeMap<Cow<'l, str>, Cow<'l, RawValue>>;
 
 /// Parses a line as record `seq`, which follows a record with this hash and boot. Without a hash, the line must begin a
 /// segment, and names the hash itself.
@@ -80,15 +100,54 @@ pub(super) fn parse(
         return Err("its hash does not fit: it, or a line before it, was changed".to_owned());
     }
     let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8")?;
-    let parsed: Result<Line<'_>, _> = serde_json::from_str(text);
-    if !parsed.as_ref().is_ok_and(|line| line.what.format().is_none_or(|format| format == FORMAT)) {
+    let parsed: Result<Line<'_, Cow<'_, Fact>>, _> = serde_json::from_str(text);
+    let is_known = |line: &Line<'_, Cow<'_, Fact>>| line.what.format().is_none_or(is_readable);
+    if !parsed.as_ref().is_ok_and(is_known) {
         check_format(text)?;
     }
-    let line = parsed.map_err(|error| format!("it is not a valid record: {error}"))?;
-    if line.seq != seq {
-        return Err(format!("it is record {}, where {seq} should be", line.seq));
+    let (has_sig, record) = match parsed {
+        Ok(line) => (line.sig.is_some(), line.into_record(hash, boot, Cow::into_owned)?),
+        Err(error) => {
+            let line = unknown_fact(text, &error)?;
+            (line.sig.is_some(), line.into_record(hash, boot, Fact::unknown)?)
+        }
+    };
+    if record.seq != seq {
+        return Err(format!("it is record {}, where {seq} should be", record.seq));
     }
-    line.into_record(hash, boot)
+    let signature = match has_sig {
+        false => None,
+        true => Some(Box::new(RecordSignature::parse(body, |unsigned| {
+            before.or(named.as_ref()).unwrap_or(&Hash::ZERO).chain(unsigned)
+        })?)),
+    };
+    Ok(Record { signature, ..record })
+}
+
+/// Parses a record that a later version has written. Returns it if this version may ignore it.
+fn unknown_fact<'l>(
+    text: &'l str,
+    error: &serde_json::Error,
+) -> Result<Line<'l, UnknownFact<'l>>, String> {
+    let invalid = || format!("it is not a valid record: {error}");
+    let line: Line<'_, UnknownFact<'_>> = serde_json::from_str(text).map_err(|_| invalid())?;
+    let name = line.what.keys().next().filter(|_| line.what.len() == 1).ok_or_else(invalid)?;
+    match Fact::is_known(name) {
+        false if line.skip => Ok(line),
+        false => Err(format!(
+            "a newer version of stagegate wrote it: `{}` is unknown to this one. Install the newer version",
+            name.escape_debug()
+        )),
+        // Of a known fact, a field may matter.
+        true if error.to_string().starts_with("unknown ") => Err(format!(
+            "a newer version of stagegate wrote it: {error}. Install the newer version"
+        )),
+        true => Err(invalid()),
+    }
+}
+
+fn is_readable(format: u32) -> bool {
+    (1..=FORMAT).contains(&format)
 }
 
 /// The fields of a segment's first line that every version has.
@@ -109,9 +168,12 @@ enum Opening {
 fn check_format(text: &str) -> Result<(), String> {
     match serde_json::from_str(text) {
         Ok(First { what: Opening::Opened { journal } | Opening::Continued { journal, .. } })
-            if journal != FORMAT =>
+            if !is_readable(journal) =>
         {
-            Err(format!("its format is version {journal}; this program reads version {FORMAT}"))
+            Err(format!(
+                "its format is version {journal}; this program reads versions up to {FORMAT}. Install a newer version \
+                 of stagegate"
+            ))
         }
         // The parser of the whole line reports other mistakes.
         _ => Ok(()),
@@ -128,16 +190,35 @@ fn named_hash(line: &[u8]) -> Option<Hash> {
 
 impl Fact {
     /// Returns the version of the journal's format, if this is the first record of a segment.
-    fn format(&self) -> Option<u32> {
+    pub(in crate::rollout) fn format(&self) -> Option<u32> {
         match self {
             Fact::Opened { journal, .. } | Fact::Continued { journal, .. } => Some(*journal),
             _ => None,
         }
     }
+
+    /// Returns whether this version has a fact with this name.
+    fn is_known(name: &str) -> bool {
+        // No fact is a number, so this fails. The error says whether the name or the number is wrong.
+        let number = serde_json::json!({ name: 0 });
+        serde_json::from_value::<Fact>(number)
+            .is_err_and(|error| !error.to_string().starts_with("unknown variant"))
+    }
+
+    fn unknown(fact: UnknownFact<'_>) -> Fact {
+        let (name, content) = fact.into_iter().next().unwrap_or_default();
+        Fact::Unknown { name: name.into(), content: content.get().into() }
+    }
 }
 
-impl Line<'_> {
-    fn into_record(self, hash: Hash, boot: Option<&Boot>) -> Result<Record, String> {
+impl<F> Line<'_, F> {
+    /// Returns the record, without its signature.
+    fn into_record(
+        self,
+        hash: Hash,
+        boot: Option<&Boot>,
+        fact: impl FnOnce(F) -> Fact,
+    ) -> Result<Record, String> {
         let at: Timestamp =
             self.at.parse().map_err(|_| format!("its `at` is not a time: \"{}\"", self.at))?;
         let stage = |name: Option<Cow<'_, str>>| {
@@ -159,15 +240,50 @@ impl Line<'_> {
             flag: self.flag.map(Into::into),
             from: stage(self.from)?,
             to: stage(self.to)?,
-            fact: self.what.into_owned(),
+            fact: fact(self.what),
+            signature: None,
             hash,
         })
     }
 }
 
-/// Encodes a record that follows a record with this hash. Returns the record with its own hash, and its line.
-pub(super) fn encode(record: Record, before: &Hash) -> (Record, Vec<u8>) {
-    let line = Line {
+/// Encodes a record that follows a record with this hash, in a segment of this format. Signs it if there is a signer and
+/// the format has signatures. Returns the record with its own hash, and its line.
+pub(super) fn encode(
+    record: Record,
+    before: &Hash,
+    format: u32,
+    signer: Option<&dyn Signer>,
+) -> (Record, Vec<u8>) {
+    // Serializing texts, numbers and lists cannot fail.
+    let mut bytes = match &record.fact {
+        Fact::Unknown { name, content } => {
+            let content = RawValue::from_string(content.to_string()).unwrap_or_default();
+            let what = UnknownFact::from([((&**name).into(), Cow::Owned(content))]);
+            serde_json::to_vec(&line(&record, true, what))
+        }
+        fact => serde_json::to_vec(&line(&record, false, Cow::Borrowed(fact))),
+    }
+    .unwrap_or_default();
+    bytes.pop();
+    let format = record.fact.format().unwrap_or(format);
+    let signature = match signer.filter(|_| format >= SIGNED_FORMAT) {
+        Some(signer) => Some(Box::new(RecordSignature::new(before.chain(&bytes), signer))),
+        None => record.signature,
+    };
+    if let Some(signature) = &signature {
+        signature.write(&mut bytes);
+    }
+    let hash = before.chain(&bytes);
+    bytes.extend_from_slice(HASH_KEY);
+    bytes.extend_from_slice(hash.to_string().as_bytes());
+    bytes.extend_from_slice(END);
+    bytes.push(b'\n');
+    (Record { hash, signature, ..record }, bytes)
+}
+
+fn line<F>(record: &Record, skip: bool, what: F) -> Line<'_, F> {
+    Line {
         seq: record.seq,
         at: moment(record.at).into(),
         boot: record.boot.as_str().into(),
@@ -178,18 +294,11 @@ pub(super) fn encode(record: Record, before: &Hash) -> (Record, Vec<u8>) {
         flag: record.flag.as_deref().map(Into::into),
         from: record.from.as_deref().map(Into::into),
         to: record.to.as_deref().map(Into::into),
-        what: Cow::Borrowed(&record.fact),
+        skip,
+        what,
+        sig: None,
         _hash: IgnoredAny,
-    };
-    // Serializing texts, numbers and lists cannot fail.
-    let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
-    bytes.pop();
-    let hash = before.chain(&bytes);
-    bytes.extend_from_slice(HASH_KEY);
-    bytes.extend_from_slice(hash.to_string().as_bytes());
-    bytes.extend_from_slice(END);
-    bytes.push(b'\n');
-    (Record { hash, ..record }, bytes)
+    }
 }
 
 /// Formats a moment in UTC, to the millisecond: `2026-01-05T09:00:00.000Z`.

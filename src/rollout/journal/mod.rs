@@ -4,6 +4,7 @@ mod line;
 pub(in crate::rollout) mod names;
 pub(super) mod record;
 pub(super) mod saved_state;
+pub(super) mod signature;
 mod text;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use crate::clock::Boot;
 pub(crate) use line::MAX_LINE_BYTES;
 pub(in crate::rollout) use line::{FORMAT, truncate_to_millis};
 use record::{Fact, Record};
+use signature::Signer;
 pub(in crate::rollout) use text::ToSecond;
 
 /// Returns the moment that a record has as milliseconds since 1970, or the last one that the system can represent.
@@ -58,6 +60,8 @@ pub struct Journal {
     first_line: u64,
     /// The boot of the last record. The next record nearly always has the same.
     boot: Option<Boot>,
+    /// The version of the segment's format.
+    format: u32,
 }
 
 /// Splits a journal into lines without their line ends. The last item is an incomplete line, if there is one.
@@ -77,7 +81,7 @@ impl Journal {
     #[must_use]
     pub fn new() -> Journal {
         let (hash, time) = (Some(Hash::ZERO), Duration::ZERO);
-        Journal { seq: 0, hash, time, offset: 0, first_line: 0, boot: None }
+        Journal { seq: 0, hash, time, offset: 0, first_line: 0, boot: None, format: FORMAT }
     }
 
     /// Returns the codec before the record with this number, which must be the first of a segment.
@@ -132,7 +136,17 @@ impl Journal {
     /// where it is until [`advance`](Journal::advance).
     #[must_use]
     pub fn encode(&self, record: Record) -> (Record, Vec<u8>) {
-        line::encode(Record { seq: self.seq.saturating_add(1), ..record }, &self.head().1)
+        self.encode_signed(record, None)
+    }
+
+    /// Encodes the next record and signs it, if there is a signer and the format of the segment has signatures.
+    pub(super) fn encode_signed(
+        &self,
+        record: Record,
+        signer: Option<&dyn Signer>,
+    ) -> (Record, Vec<u8>) {
+        let record = Record { seq: self.seq.saturating_add(1), ..record };
+        line::encode(record, &self.head().1, self.format, signer)
     }
 
     /// Advances past the record that [`encode`](Journal::encode) returned, once its line is durable.
@@ -142,6 +156,7 @@ impl Journal {
 
     fn move_to(&mut self, record: &Record, bytes: u64) {
         (self.seq, self.hash, self.time) = (record.seq, Some(record.hash), record.time);
+        self.format = record.fact.format().unwrap_or(self.format);
         if self.offset == 0 || matches!(record.fact, Fact::Continued { .. }) {
             (self.offset, self.first_line) = (0, bytes);
         }
@@ -172,6 +187,21 @@ const DIGITS: [u8; 256] = {
 
 const NO_DIGIT: u8 = 0x80;
 
+/// Parses exactly so many bytes from lower-case hexadecimal digits.
+pub(in crate::rollout) fn parse_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    let (mut bytes, mut seen) = ([0; N], 0);
+    let (pairs, []) = digits.as_chunks::<2>() else { return None };
+    if pairs.len() != bytes.len() {
+        return None;
+    }
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        let (high, low) = (DIGITS[usize::from(*high)], DIGITS[usize::from(*low)]);
+        seen |= high | low;
+        *byte = high << 4 | (low & 0xf);
+    }
+    (seen & NO_DIGIT == 0).then_some(bytes)
+}
+
 impl Hash {
     /// The hash before the first record.
     const ZERO: Hash = Hash([0; 32]);
@@ -187,17 +217,7 @@ impl Hash {
 
     /// Parses 64 lower-case hexadecimal digits.
     fn parse(digits: &[u8]) -> Option<Hash> {
-        let (mut bytes, mut seen) = ([0; 32], 0);
-        let (pairs, []) = digits.as_chunks::<2>() else { return None };
-        if pairs.len() != bytes.len() {
-            return None;
-        }
-        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            let (high, low) = (DIGITS[usize::from(*high)], DIGITS[usize::from(*low)]);
-            seen |= high | low;
-            *byte = high << 4 | (low & 0xf);
-        }
-        (seen & NO_DIGIT == 0).then_some(Hash(bytes))
+        parse_hex(digits).map(Hash)
     }
 
     /// Returns the hash of these bytes.
@@ -208,9 +228,14 @@ impl Hash {
     }
 }
 
+/// Writes bytes as lower-case hexadecimal digits.
+pub(in crate::rollout) fn write_hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write_hex(&self.0, f)
     }
 }
 

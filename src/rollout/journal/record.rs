@@ -7,6 +7,7 @@ use serde_derive::{Deserialize, Serialize};
 
 use super::Hash;
 use super::saved_state::SavedState;
+use super::signature::RecordSignature;
 use crate::clock::Boot;
 use crate::eval::StageName;
 use crate::plan::model::Phase;
@@ -37,6 +38,8 @@ pub struct Record {
     pub to: Option<StageName>,
     /// The event.
     pub fact: Fact,
+    /// The signature by the actor's key. It was not checked: `PublicKeys::check` (feature `sign`) does.
+    pub signature: Option<Box<RecordSignature>>,
     /// The hash of this record and, through the chain, of all records before it.
     pub hash: Hash,
 }
@@ -257,6 +260,15 @@ pub enum Fact {
         first: u32,
         /// The last missed check in a row.
         last: u32,
+    },
+    /// A fact of a later version, which says that other versions may ignore it.
+    #[non_exhaustive]
+    #[serde(skip)]
+    Unknown {
+        /// The name of the fact.
+        name: Box<str>,
+        /// The fields of the fact, as JSON.
+        content: Box<str>,
     },
 }
 

@@ -63,6 +63,9 @@ impl Fact {
                 })
             }
             Fact::Seen {} => f.write_str("noted this machine's clock"),
+            Fact::Unknown { name, .. } => {
+                write!(f, "`{name}`, which a newer version of stagegate has written")
+            }
             Fact::Promoted { forced: None, .. } => f.write_str("promoted"),
             Fact::Promoted { forced: Some(reason), .. } => write!(f, "forced ({reason})"),
             Fact::Completed { forced: None, .. } => f.write_str("complete"),

@@ -380,6 +380,34 @@ impl Actor<'_> {
         self.rollout.shared.begin_segment(self.who)
     }
 
+    /// Begins a segment in the newest version of the journal's [format](super::Rollout::format), unless the last segment
+    /// has that version. Returns the record. From then on, programs that do not know the version refuse the store.
+    ///
+    /// Every program writes in the version of the last segment. So programs of several versions work on one store, until
+    /// this call.
+    ///
+    /// # Errors
+    ///
+    /// [`RolloutError`] if the store fails.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use stagegate::clock::SystemClock;
+    /// use stagegate::rollout::Rollout;
+    /// use stagegate::store::Memory;
+    ///
+    /// let document = "schema = 1\n[flags.a]\nstage = \"pilot\"";
+    /// let rollout = Rollout::start(Memory::new(), SystemClock::new(), document, "ana")?;
+    /// // A new store has the newest version.
+    /// assert_eq!(rollout.format(), 2);
+    /// assert_eq!(rollout.by("ana").upgrade()?, None);
+    /// # Ok::<(), stagegate::rollout::RolloutError>(())
+    /// ```
+    pub fn upgrade(&self) -> Result<Option<Record>, RolloutError> {
+        self.rollout.shared.upgrade(self.who)
+    }
+
     /// Records that this store was restored from another one, which had so many records.
     ///
     /// # Errors

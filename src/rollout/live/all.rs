@@ -8,6 +8,7 @@ use super::notify::Recorded;
 use super::status::RollbackReport;
 use super::{LiveState, Shared};
 use crate::rollout::error::Kind;
+use crate::rollout::journal::FORMAT;
 use crate::rollout::machine::{self, truncated};
 use crate::rollout::{Cause, Fact, Now, Record, Refusal, RolloutError, StoreError};
 
@@ -58,7 +59,15 @@ impl Shared {
 
     /// Begins another segment of the journal, with the state so far.
     pub(super) fn begin_segment(&self, by: &str) -> Result<Record, RolloutError> {
-        self.record_once(by, |live, _| Ok(live.state.next_segment()))
+        self.record_once(by, |live, _| Ok(live.state.next_segment(live.state.format)))
+    }
+
+    /// Begins another segment in the newest version of the format, unless the last one has that version.
+    pub(super) fn upgrade(&self, by: &str) -> Result<Option<Record>, RolloutError> {
+        if self.lock_live().state.format >= FORMAT {
+            return Ok(None);
+        }
+        self.record_once(by, |live, _| Ok(live.state.next_segment(FORMAT))).map(Some)
     }
 
     /// Records that the store was restored from another one.

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::Shared;
 use super::journal_state::JournalState;
 use super::tick::AUTOMATIC;
+use super::{RolloutOptions, Shared};
 use crate::clock::Moment;
 use crate::eval::StageName;
 use crate::plan::{Document, Plan};
 use crate::rollout::error::Kind;
 use crate::rollout::journal::{self, MAX_LINE_BYTES, truncate_to_millis};
-use crate::rollout::{Fact, Hash, Journal, Record, RolloutError, Store, StoreError};
+use crate::rollout::{Fact, Hash, Journal, Record, RolloutError, Signer, Store, StoreError};
 
 /// A store, and the position up to which its journal was read. Used only under its lock.
 #[derive(Debug)]
@@ -21,14 +21,17 @@ pub(super) struct Backend {
     segment_bytes: u64,
     /// The size of the segment when beginning another one failed.
     failed_at: Option<u64>,
+    /// Each signs the records of its name.
+    signers: Vec<Arc<dyn Signer>>,
 }
 
 /// How often a decision is retried because another process wrote first.
 pub(super) const ATTEMPTS: usize = 16;
 
 impl Backend {
-    pub(super) fn new(store: Box<dyn Store>, segment_bytes: u64) -> Backend {
-        Backend { store, journal: Journal::new(), segment_bytes, failed_at: None }
+    pub(super) fn new(store: Box<dyn Store>, options: &RolloutOptions) -> Backend {
+        let (segment_bytes, signers) = (options.segment_bytes, options.signers.clone());
+        Backend { store, journal: Journal::new(), segment_bytes, failed_at: None, signers }
     }
 
     /// Moves to the first line of the segment that holds this line.
@@ -129,7 +132,8 @@ impl Backend {
 
     /// Appends the next record. It is durable when this returns. The first record of a segment begins the segment.
     pub(super) fn append(&mut self, record: Record) -> Result<Record, StoreError> {
-        let (record, line) = self.journal.encode(record);
+        let signer = self.signers.iter().rfind(|signer| signer.name() == &*record.by);
+        let (record, line) = self.journal.encode_signed(record, signer.map(|signer| &**signer));
         if line.len() > MAX_LINE_BYTES {
             let message =
                 format!("a record of {} bytes is too long: at most {MAX_LINE_BYTES}", line.len());
@@ -204,6 +208,7 @@ impl Shared {
             from: header.from,
             to: header.to,
             fact,
+            signature: None,
             hash: header.document,
         };
         {
@@ -225,7 +230,7 @@ impl Shared {
             // The record itself is written. After a failure, the segment first grows by half.
             let (fact, document) = {
                 let live = self.lock_live();
-                (live.state.next_segment(), live.state.document)
+                (live.state.next_segment(live.state.format), live.state.document)
             };
             let header = RecordHeader { by: AUTOMATIC, flag: None, from: None, to: None, document };
             let begun = self.write(backend, &header, fact);

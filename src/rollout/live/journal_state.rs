@@ -34,6 +34,8 @@ pub(super) struct JournalState {
     pub(super) head: (u64, Hash),
     /// When the last record was written.
     pub(super) written_at: Option<SystemTime>,
+    /// The version of the format of the last segment.
+    pub(super) format: u32,
     /// The hash and boot of the journal's first record. The hash identifies the rollout.
     pub(super) first: (Hash, Boot),
 }
@@ -52,6 +54,7 @@ impl JournalState {
             uptimes: UptimeHistory::default(),
             head: (0, document),
             written_at: None,
+            format: FORMAT,
             first: (record.hash, record.boot.clone()),
         }
     }
@@ -82,10 +85,10 @@ impl JournalState {
         })
     }
 
-    /// Returns the first fact of a new segment.
-    pub(super) fn next_segment(&self) -> Fact {
+    /// Returns the first fact of a new segment in this version of the format.
+    pub(super) fn next_segment(&self, format: u32) -> Fact {
         let (_, after) = self.head;
-        Fact::Continued { journal: FORMAT, after, state: Box::new(self.save()) }
+        Fact::Continued { journal: format, after, state: Box::new(self.save()) }
     }
 
     fn save(&self) -> SavedState {
@@ -154,7 +157,16 @@ impl JournalState {
                 self.flags.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
             }
             Fact::Updated { flags } => self.update(flags, now),
-            Fact::Continued { .. } | Fact::Restored { .. } | Fact::Seen {} => {}
+            Fact::Unknown { name, .. } if record.document != self.document => {
+                return Err(format!(
+                    "`{}` is unknown, but changes the document",
+                    name.escape_debug()
+                ));
+            }
+            Fact::Continued { .. }
+            | Fact::Restored { .. }
+            | Fact::Seen {}
+            | Fact::Unknown { .. } => {}
             Fact::HeldAll { why, until_ms } => {
                 let (by, why, until) =
                     (record.by.clone(), why.clone(), until_ms.map(moment_of_millis));
@@ -176,6 +188,7 @@ impl JournalState {
         self.plan = Arc::clone(plan);
         self.document = record.document;
         self.head = (record.seq, record.hash);
+        self.format = record.fact.format().unwrap_or(self.format);
         self.written_at = Some(record.at);
         Ok(())
     }

@@ -270,6 +270,13 @@ impl Rollout {
         self.shared.lock_live().state.first.1.as_str() == name
     }
 
+    /// Returns the version of the journal's format in which records are written: the version of the last segment. See
+    /// `docs/journal.md`.
+    #[must_use]
+    pub fn format(&self) -> u32 {
+        self.shared.lock_live().state.format
+    }
+
     /// Returns the number of the first record that the store has: 1, unless earlier segments were moved to an archive.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ pub(super) fn start(
 ) -> Result<Rollout, RolloutError> {
     let (plan, packed) = parse_and_pack(document)?;
     let hash = Hash::of(&packed);
-    let mut backend = Backend::new(store, options.segment_bytes);
+    let mut backend = Backend::new(store, options);
     backend.go_to_segment_of(1)?;
     let begin = backend.journal.head().0.saturating_add(1);
     if !backend.store.read(begin).map_err(|error| backend.failed(error))?.is_empty() {
@@ -50,6 +50,7 @@ pub(super) fn start(
         from: None,
         to: None,
         fact: Fact::Opened { journal: FORMAT, flags },
+        signature: None,
         hash,
     };
     let record = backend.append(record).map_err(|error| match error.is_conflict() {
@@ -69,7 +70,7 @@ pub(super) fn open(
     clock: Box<dyn Clock>,
     options: &RolloutOptions,
 ) -> Result<Rollout, RolloutError> {
-    let mut backend = Backend::new(store, options.segment_bytes);
+    let mut backend = Backend::new(store, options);
     let mut found = options.intents.as_deref().map(|path| (path, LoadedIntents::read(path)));
     // The records that may fulfil an intent come after it, perhaps in an earlier segment than the last.
     let needed = found.as_ref().and_then(|(_, found)| found.first_head());

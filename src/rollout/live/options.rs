@@ -1,6 +1,9 @@
 //! Options for starting and opening a rollout.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::rollout::Signer;
 
 /// Options for starting or opening a [`Rollout`](super::Rollout).
 ///
@@ -26,13 +29,19 @@ pub struct RolloutOptions {
     pub(super) intents: Option<PathBuf>,
     pub(super) segment_bytes: u64,
     pub(super) reads_all_segments: bool,
+    pub(super) signers: Vec<Arc<dyn Signer>>,
 }
 
 impl RolloutOptions {
     /// Returns the defaults: unrecorded rollbacks are kept in memory only, and segments have 8 MiB.
     #[must_use]
     pub fn new() -> RolloutOptions {
-        RolloutOptions { intents: None, segment_bytes: 8 << 20, reads_all_segments: false }
+        RolloutOptions {
+            intents: None,
+            segment_bytes: 8 << 20,
+            reads_all_segments: false,
+            signers: Vec::new(),
+        }
     }
 
     /// Begins another segment of the journal when the last one is longer than this, in bytes, and eight times as long as
@@ -48,6 +57,15 @@ impl RolloutOptions {
     #[must_use]
     pub fn read_all_segments(mut self) -> RolloutOptions {
         self.reads_all_segments = true;
+        self
+    }
+
+    /// Signs every record that this process writes in the signer's [name](Signer::name). Call it once for each name.
+    ///
+    /// A journal of format 1 has no signatures until it is [upgraded](super::Actor::upgrade).
+    #[must_use]
+    pub fn sign_with(mut self, signer: impl Signer + 'static) -> RolloutOptions {
+        self.signers.push(Arc::new(signer));
         self
     }
 

@@ -28,6 +28,7 @@ pub(in crate::rollout) fn apply(
         | Fact::Restored { .. }
         | Fact::Updated { .. }
         | Fact::Seen {}
+        | Fact::Unknown { .. }
         | Fact::RolledBackAll { .. }
         | Fact::HeldAll { .. }
         | Fact::ResumedAll { .. } => {}
