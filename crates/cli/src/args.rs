@@ -51,6 +51,9 @@ pub(crate) enum Verb {
     /// Test a plan's triggers on past metrics.
     #[command(subcommand)]
     Guard(crate::guard_args::Guard),
+    /// Create a key that signs records, or print its public key.
+    #[command(subcommand)]
+    Key(crate::key_args::Key),
     /// Print completions for a shell.
     Completions(Completions),
     /// Print the manual pages.

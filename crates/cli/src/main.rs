@@ -11,6 +11,7 @@ mod escape;
 mod excerpt;
 mod failure;
 mod guard_args;
+mod key_args;
 mod look_alikes;
 mod notifications;
 mod output;

@@ -62,6 +62,14 @@ pub(crate) enum RolloutVerb {
     /// may act meanwhile. Pass the directory as `--archive` to `verify`, `history` and `explain` to read
     /// across it.
     Archive(Archive),
+    /// Write in the newest format of the journal.
+    ///
+    /// Checks every record and every document first. New stores have the newest format already.
+    Upgrade(Upgrade),
+    /// Print the journal's head, to note it elsewhere.
+    ///
+    /// One line: number and hash of the last record, the time, and the store.
+    Anchor(Anchor),
     /// Run due work once.
     ///
     /// That is: automatic promotions, rollbacks for lack of data, expired sign-offs, escalations and
@@ -145,13 +153,32 @@ pub(crate) enum ClockChoice {
 pub(crate) struct ActionArgs {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) who: WhoArgs,
+    #[command(flatten)]
+    pub(crate) notifications: NotificationArgs,
+}
+
+/// The person or program who acts.
+#[derive(Args, Debug)]
+pub(crate) struct WhoArgs {
     /// Set the user name in the journal.
     ///
-    /// Default: the user who is logged in.
+    /// Default: the name of the key of `--key`, or else the user who is logged in.
     #[arg(long, env = "STAGEGATE_BY", value_name = "NAME", help_heading = STORE)]
     pub(crate) by: Option<String>,
     #[command(flatten)]
-    pub(crate) notifications: NotificationArgs,
+    pub(crate) key: KeyArgs,
+}
+
+/// The key that signs records.
+#[derive(Args, Debug)]
+pub(crate) struct KeyArgs {
+    /// Sign the records with the secret key in FILE.
+    ///
+    /// `stagegate key new` writes such a file. A rollback also works without the key.
+    #[arg(long, env = "STAGEGATE_KEY", value_name = "FILE", help_heading = STORE)]
+    pub(crate) key: Option<PathBuf>,
 }
 
 /// The arguments of an action that shows its effect on users and asks for confirmation.
@@ -459,11 +486,8 @@ pub(crate) struct Restore {
     pub(crate) as_of: Option<SystemTime>,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
-    /// Set the user name in the journal.
-    ///
-    /// Default: the user who is logged in.
-    #[arg(long, env = "STAGEGATE_BY", value_name = "NAME", help_heading = STORE)]
-    pub(crate) by: Option<String>,
+    #[command(flatten)]
+    pub(crate) who: WhoArgs,
 }
 
 #[derive(Args, Debug)]
@@ -476,11 +500,36 @@ pub(crate) struct Archive {
     pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
-    /// Set the user name in the journal, with `--all`.
-    ///
-    /// Default: the user who is logged in.
-    #[arg(long, env = "STAGEGATE_BY", value_name = "NAME", help_heading = STORE)]
-    pub(crate) by: Option<String>,
+    #[command(flatten)]
+    pub(crate) who: WhoArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Programs that do not know the newer format refuse the store from then on. Replace them first.
+
+Examples:
+  stagegate upgrade --dry-run --store /var/lib/shop/rollout
+  stagegate upgrade --store /var/lib/shop/rollout")]
+pub(crate) struct Upgrade {
+    /// Only check the store and print what would change.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) who: WhoArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example: stagegate anchor --to /mnt/audit/anchors.txt --store /var/lib/shop/rollout")]
+pub(crate) struct Anchor {
+    /// Append the anchor to FILE.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
 }
 
 /// An output format of `history`.
@@ -497,7 +546,8 @@ pub(crate) enum HistoryFormat {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = "Exit code 1: the journal is damaged, or does not contain the noted head.")]
+#[command(after_help = "\
+Exit code 1: the journal is damaged, does not contain a noted head or anchor, or a signature is missing or wrong.")]
 pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
@@ -506,6 +556,17 @@ pub(crate) struct Verify {
     /// Note the head that this command prints, and pass it later.
     #[arg(long, value_name = "NUMBER:HASH")]
     pub(crate) head: Option<String>,
+    /// Check that the journal still contains every anchor in FILE.
+    ///
+    /// `stagegate anchor` prints anchors. This finds a journal that was rewritten as a whole.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) anchor: Option<PathBuf>,
+    /// Check the signatures of the people and programs whose public keys are in FILE.
+    ///
+    /// One key a line, as `stagegate key show` prints it. Between key and name, a range of record
+    /// numbers may say for which records the key counts: `..119`, `120..`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keys: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -514,6 +575,8 @@ pub(crate) struct Tick {
     pub(crate) store: StoreArgs,
     #[command(flatten)]
     pub(crate) notifications: NotificationArgs,
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
 }
 
 #[derive(Args, Debug)]

@@ -9,7 +9,7 @@ use stagegate::http::Endpoint;
 use stagegate::model::{Quantity, Unit};
 
 use crate::notifications::NotificationArgs;
-use crate::rollout_args::StoreArgs;
+use crate::rollout_args::{KeyArgs, StoreArgs};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -24,6 +24,8 @@ pub(crate) struct Run {
     pub(crate) store: StoreArgs,
     #[command(flatten)]
     pub(crate) notifications: NotificationArgs,
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
     /// Set the time between two ticks.
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration)]
     pub(crate) every: Duration,

@@ -27,7 +27,7 @@ pub(crate) const MAX_LINE_BYTES: usize = 64 << 20;
 pub(in crate::rollout) const FORMAT: u32 = 2;
 
 /// The first version that has signatures.
-const SIGNED_FORMAT: u32 = 2;
+pub(super) const SIGNED_FORMAT: u32 = 2;
 
 /// The bytes between the hashed part of a line and its hash.
 const HASH_KEY: &[u8] = b",\"hash\":\"";

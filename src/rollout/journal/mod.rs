@@ -77,6 +77,12 @@ pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 impl Journal {
+    /// The newest version of the format that this library reads and writes.
+    pub const FORMAT: u32 = FORMAT;
+
+    /// The first version of the format that has signatures.
+    pub const SIGNED_FORMAT: u32 = line::SIGNED_FORMAT;
+
     /// Returns the codec before the first record.
     #[must_use]
     pub fn new() -> Journal {

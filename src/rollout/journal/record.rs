@@ -263,7 +263,7 @@ pub enum Fact {
     },
     /// A fact of a later version, which says that other versions may ignore it.
     #[non_exhaustive]
-    #[serde(skip)]
+    #[serde(skip_deserializing)]
     Unknown {
         /// The name of the fact.
         name: Box<str>,

@@ -6,6 +6,7 @@ pub(crate) mod diff;
 mod explain;
 mod guard;
 mod init;
+pub(crate) mod key;
 mod messages;
 mod responsible;
 mod rollout;
@@ -31,6 +32,7 @@ pub(crate) fn run(cli: Cli) -> Result<Answer, Failure> {
         Verb::Explain(args) => explain::run(&args, &output),
         Verb::Diff(args) => diff::run(&args, &output),
         Verb::Guard(verb) => guard::run(&verb, &output),
+        Verb::Key(verb) => key::run(&verb, &output),
         Verb::Rollout(verb) => rollout::run(verb, &output),
         Verb::Schema(args) => schema::run(&args, &output),
     }

@@ -13,6 +13,7 @@ mod explain;
 mod fleet;
 mod guard;
 mod harness;
+mod keys;
 mod make;
 mod messages;
 mod metric;
@@ -26,6 +27,7 @@ mod rollout;
 #[cfg(unix)]
 mod run;
 mod show;
+mod stores;
 mod timeline;
 #[cfg(unix)]
 mod tls;

@@ -48,38 +48,38 @@ stages = [{ name = "all", percent = 100 }]
 "#;
 
 /// A store in a temporary directory, a moment, and the transcript of all commands.
-struct Shop {
+pub(crate) struct Shop {
     directory: TempDir,
-    at: &'static str,
-    transcript: String,
+    pub(crate) at: &'static str,
+    pub(crate) transcript: String,
 }
 
 impl Shop {
-    fn new() -> Shop {
+    pub(crate) fn new() -> Shop {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("rollout.toml"), DOCUMENT).unwrap();
         Shop { directory, at: "2026-01-05T09:00:00Z", transcript: String::new() }
     }
 
     /// Starts the rollout.
-    fn started() -> Shop {
+    pub(crate) fn started() -> Shop {
         let mut shop = Shop::new();
         let document = shop.path("rollout.toml");
         shop.run(0, &["start", document.to_str().unwrap(), "--by", "ana"]);
         shop
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    fn store(&self) -> String {
+    pub(crate) fn store(&self) -> String {
         self.path("store").display().to_string()
     }
 
     /// Runs a verb on the store at the moment, and adds its output to the transcript.
     #[track_caller]
-    fn run(&mut self, code: i32, arguments: &[&str]) -> Run {
+    pub(crate) fn run(&mut self, code: i32, arguments: &[&str]) -> Run {
         let store = self.store();
         let mut all = arguments.to_vec();
         all.extend(["--store", &store, "--clock", self.at]);
@@ -103,10 +103,14 @@ impl Shop {
         run
     }
 
-    fn json(&mut self, arguments: &[&str]) -> serde_json::Value {
+    pub(crate) fn json(&mut self, arguments: &[&str]) -> serde_json::Value {
+        self.json_with(0, arguments)
+    }
+
+    pub(crate) fn json_with(&mut self, code: i32, arguments: &[&str]) -> serde_json::Value {
         let mut all = arguments.to_vec();
         all.extend(["--format", "json"]);
-        self.run(0, &all).json()
+        self.run(code, &all).json()
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use stagegate::model::{FlagPlan, Metric, Phase, Quantity};
 use stagegate::rollout::{Event, FlagReport, Outcome, Reading, Rollout, RolloutError};
 
-use super::open::{self, rollout_failure};
+use super::open::{self, Acting, rollout_failure};
 use super::record::{AlertResult, RecordResult, alert_line, line};
 use super::{all, confirm};
 use crate::args::Format;
@@ -28,11 +28,12 @@ pub(super) fn promote(args: &Promote, output: &Output) -> Result<Answer, Failure
             let to = named.or(report.next).filter(|_| may_go && is_next);
             to.map(|to| confirm::describe_move(rollout, report, to, &args.confirm)).transpose()
         })?;
-    let rollout = open::writable(&args.action.store.access, &args.action.notifications)?;
-    let now = flag_report(&rollout, &args.flag)?;
+    let acting = open::acting(&args.action)?;
+    let rollout = &acting.rollout;
+    let now = flag_report(rollout, &args.flag)?;
     let (flag, at) = (&*now.flag, now.state.stage);
-    let to = args.to.as_deref().map(|to| stage(&rollout, flag, to)).transpose()?;
-    let from = args.from.as_deref().map(|from| stage(&rollout, flag, from)).transpose()?;
+    let to = args.to.as_deref().map(|to| stage(rollout, flag, to)).transpose()?;
+    let from = args.from.as_deref().map(|from| stage(rollout, flag, from)).transpose()?;
     if let Some(to) = to.filter(|to| *to == at) {
         let verb = ("promote", args.action.store.format);
         return print_unchanged(flag, &format!("is already at `{to}`"), &now, verb, output);
@@ -50,7 +51,7 @@ pub(super) fn promote(args: &Promote, output: &Output) -> Result<Answer, Failure
         (None, Some(to)) => Event::PromoteTo { to },
         (None, None) => Event::Promote,
     };
-    act(&rollout, &args.action, flag, &event, "promote", output)
+    act(&acting, &args.action, flag, &event, "promote", output)
 }
 
 fn not_done(found: &str) -> Result<Answer, Failure> {
@@ -99,10 +100,10 @@ pub(super) fn rollback(args: &Rollback, output: &Output) -> Result<Answer, Failu
     let Some(flag) = &args.flag else {
         return all::roll_back(&args.action, &args.reason, output);
     };
-    let rollout = open::writable(&args.action.store.access, &args.action.notifications)?;
-    let to = args.to.as_deref().map(|to| stage(&rollout, flag, to)).transpose()?;
+    let acting = open::acting_in_any_case(&args.action)?;
+    let to = args.to.as_deref().map(|to| stage(&acting.rollout, flag, to)).transpose()?;
     let event = Event::RollBack { to, reason: args.reason.clone() };
-    act(&rollout, &args.action, flag, &event, "rollback", output)
+    act(&acting, &args.action, flag, &event, "rollback", output)
 }
 
 /// Describes what a rollback means for users.
@@ -158,14 +159,15 @@ pub(super) fn sign(args: Sign, output: &Output) -> Result<Answer, Failure> {
 
 pub(super) fn report(args: Report, output: &Output) -> Result<Answer, Failure> {
     let event = Event::Report { kind: args.kind, note: args.note };
-    open_and_act(&args.action, &args.flag, &event, "incident report", output)
+    let acting = open::acting_in_any_case(&args.action)?;
+    act(&acting, &args.action, &args.flag, &event, "incident report", output)
 }
 
 pub(super) fn step(args: Step, output: &Output) -> Result<Answer, Failure> {
     let phase_of = |report: &FlagReport| report.state.incident.as_ref().map(|it| it.phase);
     let seen = phase_of(&flag_report(&open::read_only(&args.action.store.access)?, &args.flag)?);
-    let rollout = open::writable(&args.action.store.access, &args.action.notifications)?;
-    let now = flag_report(&rollout, &args.flag)?;
+    let acting = open::acting(&args.action)?;
+    let now = flag_report(&acting.rollout, &args.flag)?;
     let (flag, present) = (&*now.flag, phase_of(&now));
     let named = args.phase.as_deref().map(parse_phase).transpose()?;
     if let (Some(named), Some(present)) = (named, present) {
@@ -184,7 +186,7 @@ pub(super) fn step(args: Step, output: &Output) -> Result<Answer, Failure> {
         return not_done(&format!("the incident of {flag} has meanwhile changed its phase"));
     }
     let event = Event::Step { note: args.note, overriding: args.overriding };
-    act(&rollout, &args.action, flag, &event, "incident step", output)
+    act(&acting, &args.action, flag, &event, "incident step", output)
 }
 
 /// Parses the name of an incident's phase.
@@ -218,8 +220,8 @@ pub(super) fn close(args: Close, output: &Output) -> Result<Answer, Failure> {
 }
 
 pub(super) fn measure(args: Set, output: &Output) -> Result<Answer, Failure> {
-    let rollout = open::writable(&args.action.store.access, &args.action.notifications)?;
-    let plan = rollout.plan();
+    let acting = open::acting(&args.action)?;
+    let plan = acting.rollout.plan();
     let flag = plan.key_of(&args.flag).and_then(|key| plan.flag(key));
     let unit = flag.and_then(|flag| metric(flag, &args.name)).map(|it| it.unit);
     let parse = |text: &str| match unit {
@@ -236,7 +238,7 @@ pub(super) fn measure(args: Set, output: &Output) -> Result<Answer, Failure> {
     };
     let control = args.control.as_deref().map(parse).transpose()?.flatten();
     let event = Event::Measure { metric: args.name, reading, control, samples: args.samples };
-    act(&rollout, &args.action, &args.flag, &event, "metric set", output)
+    act(&acting, &args.action, &args.flag, &event, "metric set", output)
 }
 
 /// Finds a metric by name in a flag's stages and triggers.
@@ -251,26 +253,20 @@ fn open_and_act(
     verb: &str,
     output: &Output,
 ) -> Result<Answer, Failure> {
-    let rollout = open::writable(&action.store.access, &action.notifications)?;
-    act(&rollout, action, flag, event, verb, output)
+    act(&open::acting(action)?, action, flag, event, verb, output)
 }
 
 fn act(
-    rollout: &Rollout,
+    acting: &Acting,
     action: &ActionArgs,
     flag: &str,
     event: &Event,
     verb: &str,
     output: &Output,
 ) -> Result<Answer, Failure> {
-    let by = match (open::user_name(action.by.as_ref()), event) {
-        // A missing name must not prevent a rollback.
-        (Err(_), Event::RollBack { .. } | Event::Report { .. }) => "unknown".to_owned(),
-        (by, _) => by?,
-    };
-    let plan = rollout.plan();
+    let plan = acting.rollout.plan();
     let flag = plan.key_of(flag).unwrap_or(flag);
-    match rollout.by(&by).act(flag, event) {
+    match acting.actor().act(flag, event) {
         Ok(outcome) => {
             print_outcome(&outcome, flag, action.store.format, verb, output)?;
             check_recorded(outcome.unrecorded.as_ref(), flag, action)

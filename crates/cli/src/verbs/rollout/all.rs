@@ -31,10 +31,7 @@ pub(super) fn roll_back(
     reason: &str,
     output: &Output,
 ) -> Result<Answer, Failure> {
-    let rollout = open::writable(&action.store.access, &action.notifications)?;
-    // A missing name must not prevent a rollback.
-    let by = open::user_name(action.by.as_ref()).unwrap_or_else(|_| "unknown".to_owned());
-    let report = rollout.by(&by).roll_back_all(reason);
+    let report = open::acting_in_any_case(action)?.actor().roll_back_all(reason);
     print(&report.records, &report.alerts, "rollback", action, output)?;
     check_recorded(report.unrecorded.as_ref(), "all flags", action)
 }
@@ -45,8 +42,7 @@ pub(super) fn hold(
     until: Option<SystemTime>,
     output: &Output,
 ) -> Result<Answer, Failure> {
-    let rollout = open::writable(&action.store.access, &action.notifications)?;
-    let held = rollout.by(&open::user_name(action.by.as_ref())?).hold_all(why, until);
+    let held = open::acting(action)?.actor().hold_all(why, until);
     print_result(held, "hold", action, output)
 }
 
@@ -55,8 +51,7 @@ pub(super) fn resume(
     why: Option<&str>,
     output: &Output,
 ) -> Result<Answer, Failure> {
-    let rollout = open::writable(&action.store.access, &action.notifications)?;
-    let resumed = rollout.by(&open::user_name(action.by.as_ref())?).resume_all(why);
+    let resumed = open::acting(action)?.actor().resume_all(why);
     print_result(resumed, "resume", action, output)
 }
 

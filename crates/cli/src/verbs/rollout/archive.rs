@@ -3,7 +3,7 @@
 use serde::Serialize;
 use stagegate::store::Archive;
 
-use super::open::{self, rollout_failure, user_name};
+use super::open::{self, Who, rollout_failure};
 use crate::args::Format;
 use crate::escape::terminal;
 use crate::failure::{Answer, Failure};
@@ -20,8 +20,8 @@ struct ArchiveResult {
 pub(super) fn run(args: &rollout_args::Archive, output: &Output) -> Result<Answer, Failure> {
     let store = &args.store;
     if args.all {
-        let rollout = open::writable_without_notifications(&store.access)?;
-        let begun = rollout.by(&user_name(args.by.as_ref())?).begin_segment();
+        let who = Who::of(&args.who)?;
+        let begun = open::writable(&store.access, &who)?.by(&who.name).begin_segment();
         begun.map_err(|error| rollout_failure(&error))?;
     }
     let mut opened = store.access.store.open(Access::Write)?;

@@ -4,7 +4,7 @@ use serde::Serialize;
 use stagegate::rollout::{Store, StoreError};
 use stagegate::store;
 
-use super::open::{self, rollout_failure, user_name};
+use super::open::{self, Who, rollout_failure};
 use super::record::count;
 use crate::args::Format;
 use crate::escape::terminal;
@@ -57,7 +57,7 @@ fn count_of(records: u64) -> String {
 }
 
 pub(super) fn restore(args: &Restore, output: &Output) -> Result<Answer, Failure> {
-    let by = user_name(args.by.as_ref())?;
+    let who = Who::of(&args.who)?;
     let mut from = args.from.open(Access::Read)?;
     let mut to = args.store.access.store.open(Access::Create)?;
     let copied = has_records(&mut *to).and_then(|has_records| match has_records {
@@ -65,8 +65,8 @@ pub(super) fn restore(args: &Restore, output: &Output) -> Result<Answer, Failure
         false => store::copy(&mut *from, &mut *to, args.as_of),
     });
     let (copied, records) = copied.map_err(|error| store_failure(&error))?;
-    let rollout = open::with_store(to, &args.store.access)?;
-    let noted = rollout.by(&by).note_restored(&from.label(), records);
+    let rollout = open::with_store(to, &args.store.access, &who)?;
+    let noted = rollout.by(&who.name).note_restored(&from.label(), records);
     noted.map_err(|error| rollout_failure(&error))?;
     match args.store.format {
         Format::Json => output.json("restore", &CopyResult { copied, records })?,

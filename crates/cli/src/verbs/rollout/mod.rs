@@ -2,6 +2,7 @@
 
 mod act;
 mod all;
+mod anchor;
 mod archive;
 mod backup;
 mod confirm;
@@ -14,6 +15,7 @@ mod run;
 mod start;
 mod status;
 mod tick;
+mod upgrade;
 mod verify;
 
 pub(super) use open::{read_only_directory, rollout_failure};
@@ -42,6 +44,8 @@ pub(super) fn run(verb: RolloutVerb, output: &Output) -> Result<Answer, Failure>
         RolloutVerb::Backup(args) => backup::backup(&args, output),
         RolloutVerb::Restore(args) => backup::restore(&args, output),
         RolloutVerb::Archive(args) => archive::run(&args, output),
+        RolloutVerb::Upgrade(args) => upgrade::run(&args, output),
+        RolloutVerb::Anchor(args) => anchor::run(&args, output),
         RolloutVerb::Tick(args) => tick::run(&args, output),
         RolloutVerb::Run(args) => run::run(&args),
         RolloutVerb::Publish(args) => publish::run(&args, output),

@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use stagegate::clock::{Boot, Clock, Moment, SystemClock, WallClock};
-use stagegate::rollout::{Record, Rollout, RolloutError, RolloutOptions, Store};
+use stagegate::rollout::{
+    Actor, Journal, Record, Rollout, RolloutError, RolloutOptions, Signer, SigningKey, Store,
+};
 use stagegate::store::Archive;
 
 use crate::escape::{terminal, terminal_lines};
 use crate::failure::Failure;
-use crate::notifications::NotificationArgs;
-use crate::rollout_args::{ActionArgs, ClockChoice, StoreAccess};
+use crate::rollout_args::{ActionArgs, ClockChoice, KeyArgs, StoreAccess, WhoArgs};
 use crate::store_location::{Access, StoreLocation, certificate_hint};
+use crate::verbs::key;
 
 /// A clock that always shows one moment, for rehearsals.
 #[derive(Clone, Copy, Debug)]
@@ -49,11 +51,11 @@ fn clock(choice: ClockChoice) -> SelectedClock {
 pub(super) fn new_rollout(
     action: &ActionArgs,
     document: stagegate::Document,
-    by: &str,
 ) -> Result<Result<Rollout, RolloutError>, Failure> {
+    let who = Who::of(&action.who)?;
     let store = action.store.access.store.open(Access::Create)?;
-    let (clock, options) = (clock(action.store.access.clock), options(&action.store.access));
-    let started = Rollout::start_with(store, clock, document, by, &options);
+    let (clock, options) = (clock(action.store.access.clock), options(&action.store.access, &who));
+    let started = Rollout::start_with(store, clock, document, &who.name, &options);
     if let Ok(rollout) = &started {
         print_notices(rollout);
         action.notifications.attach(rollout)?;
@@ -61,27 +63,53 @@ pub(super) fn new_rollout(
     Ok(started)
 }
 
+/// A rollout, opened by the person or program who acts.
+pub(super) struct Acting {
+    pub(super) rollout: Rollout,
+    name: String,
+}
+
+impl Acting {
+    pub(super) fn actor(&self) -> Actor<'_> {
+        self.rollout.by(&self.name)
+    }
+}
+
 /// Opens the rollout to act on it, and sends its notifications.
-pub(super) fn writable(
-    store: &StoreAccess,
-    notifications: &NotificationArgs,
-) -> Result<Rollout, Failure> {
-    let rollout = writable_without_notifications(store)?;
-    notifications.attach(&rollout)?;
-    Ok(rollout)
+pub(super) fn acting(action: &ActionArgs) -> Result<Acting, Failure> {
+    acting_as(action, Who::of(&action.who)?)
+}
+
+/// As [`acting`], for a rollback or a report. A missing name or key must not prevent it.
+pub(super) fn acting_in_any_case(action: &ActionArgs) -> Result<Acting, Failure> {
+    acting_as(action, Who::in_any_case(&action.who))
+}
+
+fn acting_as(action: &ActionArgs, who: Who) -> Result<Acting, Failure> {
+    let rollout = writable(&action.store.access, &who)?;
+    action.notifications.attach(&rollout)?;
+    Ok(Acting { rollout, name: who.name })
 }
 
 /// Opens the rollout to act on it, without notifications.
-pub(super) fn writable_without_notifications(store: &StoreAccess) -> Result<Rollout, Failure> {
-    with_store(store.store.open(Access::Write)?, store)
+pub(super) fn writable(store: &StoreAccess, who: &Who) -> Result<Rollout, Failure> {
+    with_store(store.store.open(Access::Write)?, store, who)
 }
 
 /// Opens the rollout of an open store, to act on it.
 pub(super) fn with_store(
     opened: impl Store + 'static,
     store: &StoreAccess,
+    who: &Who,
 ) -> Result<Rollout, Failure> {
-    open_rollout(opened, store.clock, &options(store))
+    let rollout = open_rollout(opened, store.clock, &options(store, who))?;
+    if who.key.is_some() && rollout.format() < Journal::SIGNED_FORMAT {
+        anstream::eprintln!(
+            "stagegate: no record is signed, because the journal has format {}. Run `stagegate upgrade`",
+            rollout.format()
+        );
+    }
+    Ok(rollout)
 }
 
 fn open_rollout(
@@ -97,8 +125,9 @@ fn open_rollout(
 }
 
 /// Returns the options of a command that acts. Commands that read do not use the intents file.
-fn options(store: &StoreAccess) -> RolloutOptions {
+fn options(store: &StoreAccess, who: &Who) -> RolloutOptions {
     let options = RolloutOptions::new();
+    let options = who.key.iter().cloned().fold(options, RolloutOptions::sign_with);
     store.intents.iter().fold(options, RolloutOptions::keep_intents_in)
 }
 
@@ -161,12 +190,63 @@ fn check_clock(rollout: &Rollout, choice: ClockChoice) -> Result<(), Failure> {
     }
 }
 
-/// Returns the user name for the journal: `--by`, or else the logged-in user.
-pub(super) fn user_name(by: Option<&String>) -> Result<String, Failure> {
+/// The person or program who acts: the name for the journal, and the key that signs the records.
+pub(super) struct Who {
+    pub(super) name: String,
+    key: Option<SigningKey>,
+}
+
+impl Who {
+    /// Returns who acts: `--by`, or else the name of the key, or else the logged-in user.
+    pub(super) fn of(args: &WhoArgs) -> Result<Who, Failure> {
+        let key = args.key.key.as_deref().map(key::read_secret).transpose()?;
+        let by = args.by.as_deref().filter(|by| key.is_none() || !by.trim().is_empty());
+        let name = name(by.or(key.as_ref().map(Signer::name)));
+        let name = name.ok_or_else(|| {
+            Failure::Usage("no user name. Pass `--by NAME`, or set STAGEGATE_BY".to_owned())
+        })?;
+        match &key {
+            Some(key) if key.name() != name => Err(Failure::Usage(format!(
+                "`--by` is `{}`, but the key is of `{}`. Leave out `--by`",
+                terminal(&name),
+                terminal(key.name())
+            ))),
+            _ => Ok(Who { name, key }),
+        }
+    }
+
+    /// As [`of`](Who::of). Without a name or a key that can be used, prints why, and goes on without.
+    fn in_any_case(args: &WhoArgs) -> Who {
+        Who::of(args).unwrap_or_else(|failure| {
+            if args.key.key.is_some() {
+                anstream::eprintln!("stagegate: not signed: {}", failure.message());
+            }
+            let name = name(args.by.as_deref()).unwrap_or_else(|| "unknown".to_owned());
+            Who { name, key: None }
+        })
+    }
+
+    /// Returns the program that does due work.
+    pub(super) fn automatic(args: &KeyArgs) -> Result<Who, Failure> {
+        let key = args.key.as_deref().map(key::read_secret).transpose()?;
+        match &key {
+            Some(key) if key.name() != AUTOMATIC => Err(Failure::Usage(format!(
+                "automatic records have the name `{AUTOMATIC}`, but the key is of `{}`. Create one by `stagegate key \
+                 new FILE --name {AUTOMATIC}`",
+                terminal(key.name())
+            ))),
+            _ => Ok(Who { name: AUTOMATIC.to_owned(), key }),
+        }
+    }
+}
+
+/// The name in automatic records.
+const AUTOMATIC: &str = "stagegate";
+
+/// Returns this name, or else the logged-in user.
+fn name(by: Option<&str>) -> Option<String> {
     let logged_in = || std::env::var("USER").ok();
-    by.cloned().or_else(logged_in).filter(|by| !by.trim().is_empty()).ok_or_else(|| {
-        Failure::Usage("no user name. Pass `--by NAME`, or set STAGEGATE_BY".to_owned())
-    })
+    by.map(str::to_owned).or_else(logged_in).filter(|by| !by.trim().is_empty())
 }
 
 /// Converts a rollout's error, which is not a refusal, to a failure with its exit code.

@@ -19,6 +19,8 @@ pub(super) struct RecordResult<'r> {
     to: Option<&'r str>,
     what: &'r Fact,
     document: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature: Option<String>,
     hash: String,
 }
 
@@ -43,6 +45,7 @@ impl<'r> RecordResult<'r> {
             to: record.to.as_deref(),
             what: &record.fact,
             document: record.document.to_string(),
+            signature: record.signature.as_ref().map(ToString::to_string),
             hash: record.hash.to_string(),
         }
     }

@@ -5,7 +5,7 @@ use stagegate::Plan;
 
 use super::act::print_refusal;
 use super::confirm;
-use super::open::{self, rollout_failure};
+use super::open::{self, Who, rollout_failure};
 use super::record::count;
 use crate::args::Format;
 use crate::document;
@@ -30,12 +30,11 @@ struct FlagResult<'s> {
 
 pub(super) fn start(args: &Start, output: &Output) -> Result<Answer, Failure> {
     let format = args.action.store.format;
-    let by = open::user_name(args.action.by.as_ref())?;
     let document = document::read(&args.document, &args.reading)?;
     // Checked first: an invalid document creates no store.
     document::parse(&document, "start", format, output)?;
     let rollout =
-        open::new_rollout(&args.action, document, &by)?.map_err(|error| rollout_failure(&error))?;
+        open::new_rollout(&args.action, document)?.map_err(|error| rollout_failure(&error))?;
     let status = rollout.status();
     match format {
         Format::Human => {
@@ -81,7 +80,8 @@ struct ChangeResult<'u> {
 
 pub(super) fn update(args: &Update, output: &Output) -> Result<Answer, Failure> {
     let format = args.action.store.format;
-    let by = open::user_name(args.action.by.as_ref())?;
+    // Checked before the question.
+    Who::of(&args.action.who)?;
     let document = document::read(&args.document, &args.reading)?;
     document::parse(&document, "update", format, output)?;
     if !args.yes {
@@ -102,8 +102,8 @@ pub(super) fn update(args: &Update, output: &Output) -> Result<Answer, Failure> 
         let users = verbs::diff::summary(&rollout.plan(), &plan);
         confirm::ask(&format!("{}\n{changes}", users.trim_end()))?;
     }
-    let rollout = open::writable(&args.action.store.access, &args.action.notifications)?;
-    let changes = match rollout.by(&by).update(document) {
+    let acting = open::acting(&args.action)?;
+    let changes = match acting.actor().update(document) {
         Ok(changes) => changes,
         Err(error) => return print_refusal(&error, format, "update", output),
     };
@@ -117,7 +117,7 @@ pub(super) fn update(args: &Update, output: &Output) -> Result<Answer, Failure> 
             output.text(&text)?;
         }
         Format::Json => {
-            let document = rollout.status().document.to_string();
+            let document = acting.rollout.status().document.to_string();
             let changes = changes.iter().map(|change| ChangeResult {
                 flag: &change.flag,
                 stage: change.stage.as_deref(),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use stagegate::rollout::RenderedMessage;
 
-use super::open::{self, rollout_failure};
+use super::open::{self, Who, rollout_failure};
 use super::record::{AlertResult, RecordResult, alert_line, line};
 use crate::args::Format;
 use crate::escape::terminal;
@@ -52,7 +52,8 @@ struct OverdueResult<'t> {
 }
 
 pub(super) fn run(args: &Tick, output: &Output) -> Result<Answer, Failure> {
-    let rollout = open::writable(&args.store.access, &args.notifications)?;
+    let rollout = open::writable(&args.store.access, &Who::automatic(&args.key)?)?;
+    args.notifications.attach(&rollout)?;
     let report = rollout.tick();
     match args.store.format {
         Format::Human => {

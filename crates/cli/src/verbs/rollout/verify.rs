@@ -1,7 +1,10 @@
-//! `verify`: proves that the journal is intact.
+//! `verify`: proves that the journal is intact, and who wrote its records.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde::Serialize;
-use stagegate::rollout::{Record, RolloutError};
+use stagegate::rollout::{Fact, Proof, PublicKeys, Record, RolloutError};
 
 use super::open::{self, rollout_failure};
 use super::record::count;
@@ -10,8 +13,12 @@ use crate::escape::terminal;
 use crate::failure::{Answer, Failure};
 use crate::output::Output;
 use crate::rollout_args::Verify;
+use crate::verbs::key;
 
-#[derive(Serialize)]
+/// How many records a line names. The JSON names all.
+const SHOWN: usize = 20;
+
+#[derive(Default, Serialize)]
 struct VerifyResult {
     whole: bool,
     records: usize,
@@ -21,12 +28,47 @@ struct VerifyResult {
     head: Option<String>,
     /// Whether the journal contains the head that was passed as `--head`.
     noted: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anchors: Option<AnchorsResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signatures: Option<SignaturesResult>,
     error: Option<String>,
 }
 
+/// The anchors of `--anchor`, in the notation of `--head`.
+#[derive(Serialize)]
+struct AnchorsResult {
+    found: usize,
+    missing: Vec<String>,
+    /// Anchors of records that are in an archive.
+    unchecked: usize,
+}
+
+/// The records by their signatures, with `--keys`.
+#[derive(Default, Serialize)]
+struct SignaturesResult {
+    /// The number of signed records of each person or program.
+    signed: BTreeMap<String, usize>,
+    /// The numbers of records whose signature is wrong.
+    invalid: Vec<u64>,
+    /// The numbers of records without a signature by people and programs who have a key.
+    unsigned: Vec<u64>,
+    /// As `unsigned`, for rollbacks. These need no key.
+    unsigned_rollbacks: Vec<u64>,
+    /// The number of records of people and programs without a key.
+    without_key: usize,
+}
+
 pub(super) fn run(args: &Verify, output: &Output) -> Result<Answer, Failure> {
+    // Read first, so that a wrong file is not reported after minutes.
+    let anchors = args.anchor.as_deref().map(read_anchors).transpose()?;
+    let keys = args.keys.as_deref().map(key::read_public).transpose()?;
     let outcome = match open::verified_records(&args.store.access)? {
-        Ok(records) => intact(&records, args.head.as_deref()),
+        Ok(records) => VerifyResult {
+            anchors: anchors.as_ref().map(|anchors| check_anchors(&records, anchors)),
+            signatures: keys.as_ref().map(|keys| check_signatures(&records, keys)),
+            ..intact(&records, args.head.as_deref())
+        },
         Err(error) if error.is_damaged() => damaged(&error),
         Err(error) => return Err(rollout_failure(&error)),
     };
@@ -34,7 +76,13 @@ pub(super) fn run(args: &Verify, output: &Output) -> Result<Answer, Failure> {
         Format::Human => output.text(&human(&outcome, args.head.as_deref()))?,
         Format::Json => output.json("verify", &outcome)?,
     }
-    let good = outcome.whole && outcome.noted != Some(false);
+    let anchors_are_good = outcome.anchors.as_ref().is_none_or(|it| it.missing.is_empty());
+    let signatures_are_good = outcome
+        .signatures
+        .as_ref()
+        .is_none_or(|it| it.invalid.is_empty() && it.unsigned.is_empty());
+    let good =
+        outcome.whole && outcome.noted != Some(false) && anchors_are_good && signatures_are_good;
     Ok(if good { Answer::Yes } else { Answer::No })
 }
 
@@ -49,13 +97,58 @@ fn intact(records: &[Record], noted: Option<&str>) -> VerifyResult {
         first: records.first().map(|record| record.seq),
         head: records.last().map(head),
         noted: noted.map(|noted| records.iter().any(|record| head(record) == *noted)),
-        error: None,
+        ..VerifyResult::default()
     }
 }
 
 fn damaged(error: &RolloutError) -> VerifyResult {
-    let error = Some(error.to_string());
-    VerifyResult { whole: false, records: 0, first: None, head: None, noted: None, error }
+    VerifyResult { error: Some(error.to_string()), ..VerifyResult::default() }
+}
+
+/// Reads a file of anchors: each line begins with the number and the hash of a record.
+fn read_anchors(path: &Path) -> Result<Vec<(u64, String)>, Failure> {
+    let (shown, text) = key::read(path)?;
+    let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
+    let anchors = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    let anchors = anchors.map(|(line, text)| {
+        let head = text.split_whitespace().next().unwrap_or_default();
+        let parsed = head.split_once(':').and_then(|(number, hash)| {
+            let is_hash = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+            is_hash.then_some((number.parse().ok()?, head.to_owned()))
+        });
+        parsed.ok_or_else(|| {
+            Failure::Io(format!(
+                "{shown}: line {line}: `{}` is not an anchor. `stagegate anchor` prints one",
+                terminal(head)
+            ))
+        })
+    });
+    anchors.collect()
+}
+
+fn check_anchors(records: &[Record], anchors: &[(u64, String)]) -> AnchorsResult {
+    let first = records.first().map_or(1, |record| record.seq);
+    let heads: BTreeSet<String> = records.iter().map(head).collect();
+    let (known, archived): (Vec<_>, Vec<_>) = anchors.iter().partition(|(seq, _)| *seq >= first);
+    let missing = known.iter().map(|(_, head)| head).filter(|head| !heads.contains(*head));
+    let missing: Vec<String> = missing.cloned().collect();
+    AnchorsResult { found: known.len() - missing.len(), missing, unchecked: archived.len() }
+}
+
+fn check_signatures(records: &[Record], keys: &PublicKeys) -> SignaturesResult {
+    let mut result = SignaturesResult::default();
+    for record in records {
+        let is_rollback =
+            matches!(record.fact, Fact::RolledBack { .. } | Fact::RolledBackAll { .. });
+        match keys.check(record) {
+            Proof::Signed => *result.signed.entry(record.by.to_string()).or_default() += 1,
+            Proof::NoKey => result.without_key += 1,
+            Proof::Unsigned if is_rollback => result.unsigned_rollbacks.push(record.seq),
+            Proof::Unsigned => result.unsigned.push(record.seq),
+            _ => result.invalid.push(record.seq),
+        }
+    }
+    result
 }
 
 fn human(outcome: &VerifyResult, noted: Option<&str>) -> String {
@@ -74,13 +167,54 @@ fn human(outcome: &VerifyResult, noted: Option<&str>) -> String {
     }
     match (outcome.noted, noted) {
         (Some(true), _) => text += "the noted head is in the journal\n",
-        (Some(false), Some(noted)) => {
-            text += &format!(
-                "record {} is not in the journal: lines were cut off, or it is another journal\n",
-                terminal(noted)
-            );
-        }
+        (Some(false), Some(noted)) => text += &not_in_journal(noted),
         _ => {}
+    }
+    if let Some(AnchorsResult { found, missing, unchecked }) = &outcome.anchors {
+        text += &format!("anchors in the journal: {found}\n");
+        if *unchecked > 0 {
+            text += &format!("anchors of records in an archive, not checked: {unchecked}\n");
+        }
+        text.extend(missing.iter().map(|anchor| not_in_journal(anchor)));
+    }
+    if let Some(signatures) = &outcome.signatures {
+        text += &human_signatures(signatures);
+    }
+    text
+}
+
+fn not_in_journal(head: &str) -> String {
+    format!(
+        "record {} is not in the journal: lines were cut off or rewritten, or it is another journal\n",
+        terminal(head)
+    )
+}
+
+fn human_signatures(signatures: &SignaturesResult) -> String {
+    let SignaturesResult { signed, invalid, unsigned, unsigned_rollbacks, without_key } =
+        signatures;
+    let mut text = String::new();
+    for (name, records) in signed {
+        text += &format!("signed by {}: {}\n", terminal(name), count(*records, "record"));
+    }
+    if *without_key > 0 {
+        text +=
+            &format!("by people and programs without a key: {}\n", count(*without_key, "record"));
+    }
+    for (what, numbers) in [
+        ("rollbacks without a signature (they need none)", unsigned_rollbacks),
+        ("not signed, although their authors have a key", unsigned),
+        ("signed by another key, or changed", invalid),
+    ] {
+        if !numbers.is_empty() {
+            let some = numbers.iter().take(SHOWN).map(ToString::to_string);
+            let some: Vec<String> = some.collect();
+            let rest = match numbers.len().saturating_sub(SHOWN) {
+                0 => String::new(),
+                rest => format!(" and {rest} more"),
+            };
+            text += &format!("{what}: {}{rest}\n", some.join(", "));
+        }
     }
     text
 }

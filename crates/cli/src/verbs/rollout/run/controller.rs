@@ -21,7 +21,7 @@ use crate::failure::Failure;
 use crate::notifications::Sinks;
 use crate::run_args::Run;
 use crate::store_location::{Access, StoreLocation};
-use crate::verbs::rollout::open;
+use crate::verbs::rollout::open::{self, Who};
 use crate::verbs::rollout::record::line;
 
 /// The longest time between two reads of the store without an event. More frequent ticks shorten it.
@@ -31,9 +31,9 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(30);
 const READER_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) fn open(args: &Run) -> Result<(Rollout, Box<dyn LeaderLease>), Failure> {
-    let access = &args.store.access;
+    let (access, who) = (&args.store.access, Who::automatic(&args.key)?);
     let (store, lead) = access.store.open_to_lead(args.lease)?;
-    Ok((open::with_store(store, access)?, lead))
+    Ok((open::with_store(store, access, &who)?, lead))
 }
 
 pub(super) fn run(
