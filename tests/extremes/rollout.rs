@@ -131,6 +131,9 @@ fn live(calls: &mut Calls, at: SystemTime) {
     }
     for number in NUMBERS {
         calls.call("Rollout::records", || rollout.records(number).map(|records| records.len()));
+        calls.call("Rollout::for_each_record", || {
+            rollout.for_each_record(number, |_| std::ops::ControlFlow::Break(())).is_ok()
+        });
     }
     calls.call("Rollout::first_record", || rollout.first_record().is_ok());
     calls.call("Rollout::now", || rollout.now().is_ok());

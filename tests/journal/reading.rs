@@ -1,5 +1,7 @@
 //! Reading a journal in parts.
 
+use std::ops::ControlFlow;
+
 use stagegate::rollout::{Rollout, Store, StoreError};
 use stagegate::store::{Directory, Memory};
 
@@ -101,4 +103,39 @@ fn a_store_may_return_a_line_at_a_time() {
         status.flags.into_iter().map(|report| report.state).collect::<Vec<_>>()
     };
     assert_eq!(states(&again), states(&rollout));
+}
+
+/// Reading a journal of years takes a while, and a rollback must not wait for it.
+#[test]
+fn others_act_while_records_are_read() {
+    let (store, clock) = (Memory::new(), clock());
+    let rollout = begin(store, &clock).unwrap();
+    rollout.by("ana").promote("search").unwrap();
+    let mut seen = Vec::new();
+    rollout
+        .for_each_record(2, |record| {
+            if record.seq == 2 {
+                let other = rollout.clone();
+                let act = move || other.by("ben").roll_back("search", "slow").unwrap();
+                assert!(std::thread::spawn(act).join().unwrap().unrecorded.is_none());
+            }
+            seen.push(record.to_string());
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(
+        seen,
+        [
+            "#2 2026-01-05T09:00:00Z ana: search: promoted, off -> internal",
+            "#3 2026-01-05T09:00:00Z ben: search: rolled back (slow), internal -> off"
+        ]
+    );
+    let mut first = Vec::new();
+    rollout
+        .for_each_record(0, |record| {
+            first.push(record.seq);
+            ControlFlow::Break(())
+        })
+        .unwrap();
+    assert_eq!(first, [1]);
 }

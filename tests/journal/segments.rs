@@ -292,6 +292,52 @@ fn a_segment_that_cannot_begin_is_tried_again_when_the_journal_has_grown_by_half
     assert!(attempts.windows(2).all(|pair| pair[1] > pair[0] + pair[0] / 3), "{attempts:?}");
 }
 
+/// A store whose segments are archived by another process just after this process has asked where to begin.
+#[derive(Debug)]
+struct ArchivedMeanwhile(Memory, Option<Rollout>);
+
+impl Store for ArchivedMeanwhile {
+    fn read(&mut self, from: u64) -> Result<Vec<u8>, StoreError> {
+        self.0.read(from)
+    }
+
+    fn append(&mut self, number: u64, line: &[u8]) -> Result<(), StoreError> {
+        self.0.append(number, line)
+    }
+
+    fn segment_of(&mut self, number: u64) -> Result<u64, StoreError> {
+        let begin = self.0.segment_of(number);
+        if let Some(other) = self.1.take() {
+            let first = other.by("ana").begin_segment().unwrap().seq;
+            self.0.remove_segments_before(first).unwrap();
+        }
+        begin
+    }
+
+    fn keep(&mut self, hash: &str, document: &[u8]) -> Result<(), StoreError> {
+        self.0.keep(hash, document)
+    }
+
+    fn document(&mut self, hash: &str) -> Result<Vec<u8>, StoreError> {
+        self.0.document(hash)
+    }
+
+    fn label(&self) -> String {
+        self.0.label()
+    }
+}
+
+/// Opening once failed in that case, and a second attempt succeeded.
+#[test]
+fn a_rollout_opens_while_its_segments_are_archived() {
+    let store = Memory::new();
+    let other = begin(store.clone(), &clock()).unwrap();
+    other.by("ana").promote("search").unwrap();
+    let opened = Rollout::open(ArchivedMeanwhile(store, Some(other.clone())), clock()).unwrap();
+    assert_eq!(standing(&opened), standing(&other));
+    assert_eq!(opened.first_record().unwrap(), 3);
+}
+
 /// A process that stood still finds that the records it needs are in an archive.
 #[test]
 fn a_process_that_fell_behind_an_archive_continues_from_the_last_segment() {

@@ -31,6 +31,7 @@ mod tick;
 mod update;
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::time::SystemTime;
 
@@ -286,13 +287,53 @@ impl Rollout {
         self.shared.first_record()
     }
 
-    /// Returns the journal's records, from this number on.
+    /// Returns the journal's records, from this number on. A journal of years has millions of them: see
+    /// [`for_each_record`](Rollout::for_each_record).
     ///
     /// # Errors
     ///
     /// [`RolloutError`] if the store cannot be read, the journal is damaged, or the record was moved to an archive.
     pub fn records(&self, from: u64) -> Result<Vec<Record>, RolloutError> {
         self.shared.records(from)
+    }
+
+    /// Calls a function for each of the journal's records, from this number on, until it returns
+    /// [`ControlFlow::Break`]. Holds a few megabytes of the journal in memory at a time.
+    ///
+    /// # Errors
+    ///
+    /// As [`records`](Rollout::records). The function was then called for the records before.
+    ///
+    /// # Concurrency
+    ///
+    /// Other threads can act meanwhile, and the function may act, too. It then also gets the new records.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use stagegate::clock::SystemClock;
+    /// use stagegate::rollout::Rollout;
+    /// use stagegate::store::Memory;
+    ///
+    /// let document = "schema = 1\n[flags.a]\nstage = \"pilot\"";
+    /// let rollout = Rollout::start(Memory::new(), SystemClock::new(), document, "ana")?;
+    /// rollout.by("ben").hold("a", "wait for legal")?;
+    ///
+    /// let mut by_ben = 0;
+    /// rollout.for_each_record(1, |record| {
+    ///     by_ben += u32::from(&*record.by == "ben");
+    ///     ControlFlow::Continue(())
+    /// })?;
+    /// assert_eq!(by_ben, 1);
+    /// # Ok::<(), stagegate::rollout::RolloutError>(())
+    /// ```
+    pub fn for_each_record(
+        &self,
+        from: u64,
+        mut each: impl FnMut(Record) -> ControlFlow<()>,
+    ) -> Result<(), RolloutError> {
+        self.shared.for_each_record(from, &mut each)
     }
 
     /// Returns the state in force now, in the form of [`at`](Rollout::at).

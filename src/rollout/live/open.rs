@@ -1,5 +1,6 @@
 //! Starting and opening a rollout, and reading its past.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -14,7 +15,7 @@ use crate::clock::Clock;
 use crate::eval::StageName;
 use crate::plan::{Document, Plan};
 use crate::rollout::error::Kind;
-use crate::rollout::journal::{FORMAT, moment_of_millis};
+use crate::rollout::journal::{self, FORMAT, moment_of_millis};
 use crate::rollout::machine;
 use crate::rollout::{Fact, Hash, InitialStage, Record, RolloutError, Store, StoreError};
 
@@ -75,13 +76,23 @@ pub(super) fn open(
     // The records that may fulfil an intent come after it, perhaps in an earlier segment than the last.
     let needed = found.as_ref().and_then(|(_, found)| found.first_head());
     let needed = if options.reads_all_segments { Some(1) } else { needed };
-    backend.go_to_segment_of(needed.unwrap_or(u64::MAX))?;
-    let state = backend.replay(None, |record| {
-        if let Some((_, found)) = &mut found {
-            found.remove_recorded(record);
+    let mut attempts = 0;
+    let state = loop {
+        backend.go_to_segment_of(needed.unwrap_or(u64::MAX))?;
+        let replayed = backend.replay(None, |record| {
+            if let Some((_, found)) = &mut found {
+                found.remove_recorded(record);
+            }
+            true
+        });
+        attempts += 1;
+        match replayed {
+            // Another process has moved the segment to an archive meanwhile.
+            Err(error)
+                if attempts < 3 && error.store_error().is_some_and(StoreError::is_missing) => {}
+            replayed => break replayed?,
         }
-        true
-    })?;
+    };
     let begin = backend.journal.head().0.saturating_add(1);
     if state.is_none() && begin > 1 {
         let what = format!("the segment that begins with line {begin} is empty");
@@ -120,20 +131,45 @@ pub(super) fn parse_and_pack(document: Document) -> Result<(Arc<Plan>, Vec<u8>),
 impl Shared {
     pub(super) fn records(&self, from: u64) -> Result<Vec<Record>, RolloutError> {
         let mut records = Vec::new();
-        self.with_past(|backend| {
+        self.for_each_record(from, &mut |record| {
+            records.push(record);
+            ControlFlow::Continue(())
+        })?;
+        Ok(records)
+    }
+
+    /// Does not hold the lock of the store while it handles records, so that other threads can act.
+    pub(super) fn for_each_record(
+        &self,
+        from: u64,
+        each: &mut dyn FnMut(Record) -> ControlFlow<()>,
+    ) -> Result<(), RolloutError> {
+        let from = from.max(1);
+        let mut journal = self.with_past(|backend| {
             backend.go_to_segment_of(from)?;
-            if backend.journal.head().0 >= from.max(1) {
+            if backend.journal.head().0 >= from {
                 // The store says where the earlier lines are.
                 backend.store.read(from).map_err(|error| backend.failed(error))?;
             }
-            backend.read_new(|_, record| {
-                if record.seq >= from {
-                    records.push(record);
-                }
-                Ok(true)
-            })
+            Ok(backend.journal.clone())
         })?;
-        Ok(records)
+        loop {
+            let next = journal.head().0.saturating_add(1);
+            let lines = self.with_past(|backend| {
+                backend.store.read(next).map_err(|error| backend.failed(error))
+            })?;
+            if lines.is_empty() {
+                return Ok(());
+            }
+            for line in journal::lines(&lines) {
+                let record = journal.read(line);
+                let store = || self.label.clone();
+                let record = record.map_err(|damage| Kind::Damaged { store: store(), damage })?;
+                if record.seq >= from && each(record).is_break() {
+                    return Ok(());
+                }
+            }
+        }
     }
 
     pub(super) fn first_record(&self) -> Result<u64, RolloutError> {

@@ -29,8 +29,9 @@ pub(super) fn backup(args: &Backup, output: &Output) -> Result<Answer, Failure> 
     match args.store.format {
         Format::Json => output.json("backup", &CopyResult { copied, records })?,
         Format::Human => {
+            let first = to.segment_of(1).map_err(|error| store_failure(&error))?;
             let to = terminal(&to.label());
-            output.text(&format!("`{to}` has {}\n", count_of(copied)))?;
+            output.text(&format!("`{to}` has records {first} to {copied}\n"))?;
         }
     }
     Ok(Answer::Yes)
@@ -51,11 +52,6 @@ fn has_records(store: &mut dyn Store) -> Result<bool, StoreError> {
     Ok(!store.read(first)?.is_empty())
 }
 
-/// Returns `1 record`, or `2 records`.
-fn count_of(records: u64) -> String {
-    count(usize::try_from(records).unwrap_or(usize::MAX), "record")
-}
-
 pub(super) fn restore(args: &Restore, output: &Output) -> Result<Answer, Failure> {
     let who = Who::of(&args.who)?;
     let mut from = args.from.open(Access::Read)?;
@@ -65,6 +61,7 @@ pub(super) fn restore(args: &Restore, output: &Output) -> Result<Answer, Failure
         false => store::copy(&mut *from, &mut *to, args.as_of),
     });
     let (copied, records) = copied.map_err(|error| store_failure(&error))?;
+    let first = to.segment_of(1).map_err(|error| store_failure(&error))?;
     let rollout = open::with_store(to, &args.store.access, &who)?;
     let noted = rollout.by(&who.name).note_restored(&from.label(), records);
     noted.map_err(|error| rollout_failure(&error))?;
@@ -73,9 +70,12 @@ pub(super) fn restore(args: &Restore, output: &Output) -> Result<Answer, Failure
         Format::Human => {
             let left_out = match records - copied {
                 0 => String::new(),
-                some => format!("; left out {}", count_of(some)),
+                some => {
+                    let some = usize::try_from(some).unwrap_or(usize::MAX);
+                    format!("; left out {}", count(some, "later record"))
+                }
             };
-            output.text(&format!("restored {}{left_out}\n", count_of(copied)))?;
+            output.text(&format!("restored records {first} to {copied}{left_out}\n"))?;
         }
     }
     Ok(Answer::Yes)

@@ -1,6 +1,7 @@
 //! `history`: prints the journal.
 
-use std::io::{self, Write};
+use std::io;
+use std::ops::ControlFlow;
 
 use serde::Serialize;
 use stagegate::rollout::{Cause, Fact, FlagChange, Record};
@@ -25,19 +26,19 @@ struct HistoryResult<'h> {
 
 pub(super) fn run(args: &History, output: &Output) -> Result<Answer, Failure> {
     let rollout = open::read_only(&args.access)?;
-    let records = match args.from {
-        Some(from) => rollout.records(from),
-        None => rollout.first_record().and_then(|first| {
+    let from = match args.from {
+        Some(from) => from,
+        None => {
+            let first = rollout.first_record().map_err(|error| rollout_failure(&error))?;
             if first > 1 {
                 let last = first - 1;
                 anstream::eprintln!(
                     "stagegate: records 1 to {last} are in an archive. Pass its directory as `--archive`"
                 );
             }
-            rollout.records(first)
-        }),
+            first
+        }
     };
-    let mut records = records.map_err(|error| rollout_failure(&error))?;
     let plan = rollout.plan();
     let flags: Vec<&str> = args.flag.iter().map(|name| plan.key_of(name).unwrap_or(name)).collect();
     let is_wanted = |record: &Record| {
@@ -47,53 +48,72 @@ pub(super) fn run(args: &History, output: &Output) -> Result<Answer, Failure> {
             && record.flag.as_deref().is_none_or(is_of_flag)
             && (args.by.is_empty() || args.by.iter().any(|by| **by == *record.by))
     };
-    records.retain(is_wanted);
-    match args.format {
-        HistoryFormat::Human => output.stream(|out| {
-            records.iter().try_for_each(|record| out.write_all(line(record).as_bytes()))
-        })?,
+    let mut read = Ok(());
+    // One record at a time: a journal of years has millions.
+    let mut each = |write: &mut dyn FnMut(Record) -> io::Result<()>| {
+        let mut written = Ok(());
+        read = rollout.for_each_record(from, |record| {
+            if is_wanted(&record) {
+                written = write(record);
+            }
+            if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        written
+    };
+    let as_text = match args.format {
+        HistoryFormat::Human => |record: &Record| Ok(line(record).into_bytes()),
+        HistoryFormat::Jsonl => json_line,
+        HistoryFormat::Csv => csv_line,
         HistoryFormat::Json => {
+            let mut records = Vec::new();
+            // Collecting cannot fail.
+            let _ = each(&mut |record| {
+                records.push(record);
+                Ok(())
+            });
+            read.map_err(|error| rollout_failure(&error))?;
             let records = records.iter().map(RecordResult::new).collect();
             output.json("history", &HistoryResult { records })?;
+            return Ok(Answer::Yes);
         }
-        HistoryFormat::Jsonl => output.stream(|out| {
-            records.iter().try_for_each(|record| {
-                serde_json::to_writer(&mut *out, &RecordResult::new(record))?;
-                out.write_all(b"\n")
-            })
-        })?,
-        HistoryFormat::Csv => output.stream(|out| write_csv(&records, out))?,
-    }
-    Ok(Answer::Yes)
+    };
+    output.stream(|out| {
+        if args.format == HistoryFormat::Csv {
+            out.write_all(&csv_row(&COLUMNS)?)?;
+        }
+        each(&mut |record| out.write_all(&as_text(&record)?))
+    })?;
+    read.map(|()| Answer::Yes).map_err(|error| rollout_failure(&error))
 }
 
-fn write_csv(records: &[Record], out: &mut dyn Write) -> io::Result<()> {
-    // The conversion by `?` would hide a closed pipe.
-    let of_csv = |error: csv::Error| match error.into_kind() {
-        csv::ErrorKind::Io(error) => error,
-        other => io::Error::other(format!("{other:?}")),
-    };
-    let mut csv = csv::Writer::from_writer(out);
-    csv.write_record(COLUMNS).map_err(of_csv)?;
-    for record in records {
-        let cell = |text: Option<&str>| cell(text.unwrap_or_default());
-        csv.write_record([
-            record.seq.to_string(),
-            moment_text(record.at),
-            cell(Some(&record.by)),
-            cell(record.flag.as_deref()),
-            cell(record.from.as_deref()),
-            cell(record.to.as_deref()),
-            event(&record.fact),
-            cell(Some(&record.fact.to_string())),
-            cell(reason(&record.fact).as_deref()),
-            cell(evidence(&record.fact).as_deref()),
-            record.document.to_string(),
-            record.hash.to_string(),
-        ])
-        .map_err(of_csv)?;
-    }
-    csv.flush()
+fn json_line(record: &Record) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(&RecordResult::new(record))?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+fn csv_line(record: &Record) -> io::Result<Vec<u8>> {
+    let cell = |text: Option<&str>| cell(text.unwrap_or_default());
+    csv_row(&[
+        &record.seq.to_string(),
+        &moment_text(record.at),
+        &cell(Some(&record.by)),
+        &cell(record.flag.as_deref()),
+        &cell(record.from.as_deref()),
+        &cell(record.to.as_deref()),
+        &event(&record.fact),
+        &cell(Some(&record.fact.to_string())),
+        &cell(reason(&record.fact).as_deref()),
+        &cell(evidence(&record.fact).as_deref()),
+        &record.document.to_string(),
+        &record.hash.to_string(),
+    ])
+}
+
+fn csv_row(cells: &[&str; COLUMNS.len()]) -> io::Result<Vec<u8>> {
+    let mut csv = csv::WriterBuilder::new().buffer_capacity(1024).from_writer(Vec::new());
+    csv.write_record(cells)?;
+    csv.into_inner().map_err(csv::IntoInnerError::into_error)
 }
 
 /// Returns a text on one line, so that a spreadsheet does not take it for a formula.

@@ -1,5 +1,6 @@
 //! Opening a store as a rollout.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -151,13 +152,20 @@ pub(super) fn open_to_read(store: &StoreAccess) -> Result<Box<dyn Store>, Failur
     })
 }
 
-/// Returns all records. Each was verified against the record before it.
+/// Verifies every record against the records before it. Then calls a function for each. Returns the rollout.
 pub(super) fn verified_records(
     store: &StoreAccess,
-) -> Result<Result<Vec<Record>, RolloutError>, Failure> {
+    mut each: impl FnMut(Record),
+) -> Result<Result<Rollout, RolloutError>, Failure> {
     let options = RolloutOptions::new().read_all_segments();
     let rollout = Rollout::open_with(open_to_read(store)?, clock(store.clock), &options);
-    Ok(rollout.and_then(|rollout| rollout.records(rollout.first_record()?)))
+    Ok(rollout.and_then(|rollout| {
+        rollout.for_each_record(rollout.first_record()?, |record| {
+            each(record);
+            ControlFlow::Continue(())
+        })?;
+        Ok(rollout)
+    }))
 }
 
 /// Opens the rollout in a directory to read it with its archive, by the system clock.

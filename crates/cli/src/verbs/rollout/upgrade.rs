@@ -22,9 +22,11 @@ struct UpgradeResult {
 
 pub(super) fn run(args: &Upgrade, output: &Output) -> Result<Answer, Failure> {
     let access = &args.store.access;
-    let checked = open::verified_records(access)?.map_err(|error| rollout_failure(&error))?;
-    let (from, to) = (open::read_only(access)?.format(), Journal::FORMAT);
-    let mut text = format!("checked {}: format {from}\n", count(checked.len(), "record"));
+    let mut checked = 0;
+    let verified = open::verified_records(access, |_| checked += 1)?;
+    let verified = verified.map_err(|error| rollout_failure(&error))?;
+    let (from, to) = (verified.format(), Journal::FORMAT);
+    let mut text = format!("checked {}: format {from}\n", count(checked, "record"));
     let mut record = None;
     if from >= to {
         text += "nothing to do: this is the newest format\n";

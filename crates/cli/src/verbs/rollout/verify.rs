@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Serialize;
-use stagegate::rollout::{Fact, Proof, PublicKeys, Record, RolloutError};
+use stagegate::rollout::{Fact, Proof, Record};
 
 use super::open::{self, rollout_failure};
 use super::record::count;
@@ -36,7 +36,7 @@ struct VerifyResult {
 }
 
 /// The anchors of `--anchor`, in the notation of `--head`.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct AnchorsResult {
     found: usize,
     missing: Vec<String>,
@@ -63,15 +63,48 @@ pub(super) fn run(args: &Verify, output: &Output) -> Result<Answer, Failure> {
     // Read first, so that a wrong file is not reported after minutes.
     let anchors = args.anchor.as_deref().map(read_anchors).transpose()?;
     let keys = args.keys.as_deref().map(key::read_public).transpose()?;
-    let outcome = match open::verified_records(&args.store.access)? {
-        Ok(records) => VerifyResult {
-            anchors: anchors.as_ref().map(|anchors| check_anchors(&records, anchors)),
-            signatures: keys.as_ref().map(|keys| check_signatures(&records, keys)),
-            ..intact(&records, args.head.as_deref())
-        },
-        Err(error) if error.is_damaged() => damaged(&error),
-        Err(error) => return Err(rollout_failure(&error)),
+    let mut outcome = VerifyResult {
+        noted: args.head.as_ref().map(|_| false),
+        anchors: anchors.as_ref().map(|_| AnchorsResult::default()),
+        signatures: keys.as_ref().map(|_| SignaturesResult::default()),
+        ..VerifyResult::default()
     };
+    let mut missing: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
+    for (number, head) in anchors.into_iter().flatten() {
+        missing.entry(number).or_default().insert(head);
+    }
+    let verified = open::verified_records(&args.store.access, |record| {
+        let head = head(&record);
+        if args.head.as_deref() == Some(&*head) {
+            outcome.noted = Some(true);
+        }
+        if let Some(anchors) = &mut outcome.anchors {
+            let found = missing.get_mut(&record.seq).is_some_and(|heads| heads.remove(&head));
+            anchors.found += usize::from(found);
+        }
+        if let (Some(keys), Some(signatures)) = (&keys, &mut outcome.signatures) {
+            signatures.add(&record, keys.check(&record));
+        }
+        outcome.first.get_or_insert(record.seq);
+        outcome.records += 1;
+        outcome.head = Some(head);
+    })?;
+    match verified {
+        Ok(_) => outcome.whole = true,
+        Err(error) if error.is_damaged() => {
+            outcome = VerifyResult { error: Some(error.to_string()), ..VerifyResult::default() };
+        }
+        Err(error) => return Err(rollout_failure(&error)),
+    }
+    if let Some(anchors) = &mut outcome.anchors {
+        let first = outcome.first.unwrap_or_default();
+        for (number, heads) in missing {
+            match number < first {
+                true => anchors.unchecked += heads.len(),
+                false => anchors.missing.extend(heads),
+            }
+        }
+    }
     match args.store.format {
         Format::Human => output.text(&human(&outcome, args.head.as_deref()))?,
         Format::Json => output.json("verify", &outcome)?,
@@ -88,21 +121,6 @@ pub(super) fn run(args: &Verify, output: &Output) -> Result<Answer, Failure> {
 
 fn head(record: &Record) -> String {
     format!("{}:{}", record.seq, record.hash)
-}
-
-fn intact(records: &[Record], noted: Option<&str>) -> VerifyResult {
-    VerifyResult {
-        whole: true,
-        records: records.len(),
-        first: records.first().map(|record| record.seq),
-        head: records.last().map(head),
-        noted: noted.map(|noted| records.iter().any(|record| head(record) == *noted)),
-        ..VerifyResult::default()
-    }
-}
-
-fn damaged(error: &RolloutError) -> VerifyResult {
-    VerifyResult { error: Some(error.to_string()), ..VerifyResult::default() }
 }
 
 /// Reads a file of anchors: each line begins with the number and the hash of a record.
@@ -126,29 +144,18 @@ fn read_anchors(path: &Path) -> Result<Vec<(u64, String)>, Failure> {
     anchors.collect()
 }
 
-fn check_anchors(records: &[Record], anchors: &[(u64, String)]) -> AnchorsResult {
-    let first = records.first().map_or(1, |record| record.seq);
-    let heads: BTreeSet<String> = records.iter().map(head).collect();
-    let (known, archived): (Vec<_>, Vec<_>) = anchors.iter().partition(|(seq, _)| *seq >= first);
-    let missing = known.iter().map(|(_, head)| head).filter(|head| !heads.contains(*head));
-    let missing: Vec<String> = missing.cloned().collect();
-    AnchorsResult { found: known.len() - missing.len(), missing, unchecked: archived.len() }
-}
-
-fn check_signatures(records: &[Record], keys: &PublicKeys) -> SignaturesResult {
-    let mut result = SignaturesResult::default();
-    for record in records {
+impl SignaturesResult {
+    fn add(&mut self, record: &Record, proof: Proof) {
         let is_rollback =
             matches!(record.fact, Fact::RolledBack { .. } | Fact::RolledBackAll { .. });
-        match keys.check(record) {
-            Proof::Signed => *result.signed.entry(record.by.to_string()).or_default() += 1,
-            Proof::NoKey => result.without_key += 1,
-            Proof::Unsigned if is_rollback => result.unsigned_rollbacks.push(record.seq),
-            Proof::Unsigned => result.unsigned.push(record.seq),
-            _ => result.invalid.push(record.seq),
+        match proof {
+            Proof::Signed => *self.signed.entry(record.by.to_string()).or_default() += 1,
+            Proof::NoKey => self.without_key += 1,
+            Proof::Unsigned if is_rollback => self.unsigned_rollbacks.push(record.seq),
+            Proof::Unsigned => self.unsigned.push(record.seq),
+            _ => self.invalid.push(record.seq),
         }
     }
-    result
 }
 
 fn human(outcome: &VerifyResult, noted: Option<&str>) -> String {
