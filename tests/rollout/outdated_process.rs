@@ -38,6 +38,50 @@ fn a_rollback_of_a_flag_unknown_to_this_process_is_recorded() {
     assert!(other.by("ben").roll_back("newer", "bad").unwrap_err().is_not_found());
 }
 
+/// A process that does not follow the journal once refused what was possible by then.
+#[test]
+fn an_action_is_refused_only_after_reading_the_journal() {
+    let (rollout, _, memory, clock) = start_rollout();
+    let other = Rollout::open(memory.clone(), clock.clone()).unwrap();
+    let ana = rollout.by("ana");
+    ana.hold("b", "wait").unwrap();
+    other.by("ben").resume("b", None).unwrap();
+
+    ana.hold("b", "wait again").unwrap();
+    other.refresh().unwrap();
+    ana.resume("b", None).unwrap();
+    // The flag has not moved since, so this is what `other` means.
+    assert_eq!(other.by("ben").promote("b").unwrap().records.len(), 1);
+
+    // A flag that another process has added.
+    ana.update(format!("{DOCUMENT}[flags.new]\n")).unwrap();
+    other.by("ben").hold("new", "wait").unwrap();
+    assert!(other.by("ben").hold("newer", "wait").unwrap_err().is_not_found());
+
+    // It was promoted by another process, after this process held it. So it is not promoted twice.
+    other.by("ben").hold("b", "wait").unwrap();
+    ana.resume("b", None).unwrap();
+    let before = rollout.report("b").unwrap().state.stage;
+    ana.promote("b").unwrap();
+    let refused = other.by("ben").promote("b").unwrap_err();
+    assert!(refused.refusals()[0].has("moved"), "{refused}");
+    rollout.refresh().unwrap();
+    assert_ne!(rollout.report("b").unwrap().state.stage, before);
+    assert_same_after_reopen(&other, &memory, &clock);
+}
+
+/// It once reported success, because the document equalled the one that this process knew.
+#[test]
+fn an_update_to_a_document_that_another_process_replaced_puts_it_in_force() {
+    let (rollout, _, memory, clock) = start_rollout();
+    let other = Rollout::open(memory, clock).unwrap();
+    rollout.by("ana").update(format!("{DOCUMENT}[flags.new]\n")).unwrap();
+    let changes = other.by("ben").update(DOCUMENT).unwrap();
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    rollout.refresh().unwrap();
+    assert!(rollout.report("new").unwrap_err().is_not_found());
+}
+
 #[test]
 fn a_partial_rollback_by_a_process_behind_the_journal_is_recorded() {
     let (rollout, _, memory, clock) = start_rollout();

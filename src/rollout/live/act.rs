@@ -19,20 +19,24 @@ impl Shared {
         let (by, event) = (&*truncated(by), &event.truncated());
         let rolls_back =
             matches!(event, Event::RollBack { .. } | Event::Breach { .. } | Event::Report { .. });
-        let decided = match self.decide(by, flag, event) {
-            Err(error) if rolls_back && error.is_not_found() && self.learns_of_new_records() => {
-                self.decide(by, flag, event)?
-            }
-            decided => {
-                decided.inspect_err(|refused| self.record_clock_after_refusal(by, refused))?
-            }
+        let version = self.lock_live().flag_version(flag).ok();
+        let acted = match self.decide(by, flag, event) {
+            // Another process may have added the flag, or ended the hold that is in the way.
+            Err(_) if self.learns_of_new_records(!rolls_back) => match version {
+                Some(version) if !rolls_back => self.record_from(by, flag, event, version),
+                _ => self
+                    .decide(by, flag, event)
+                    .and_then(|decided| self.record_decision(by, flag, event, decided)),
+            },
+            decided => decided.and_then(|decided| self.record_decision(by, flag, event, decided)),
         };
-        self.record_decision(by, flag, event, decided)
+        acted.inspect_err(|refused| self.record_clock_after_refusal(by, refused))
     }
 
-    /// Reads the store, if it is free, and returns whether another process has added records.
-    fn learns_of_new_records(&self) -> bool {
-        let Some(mut backend) = self.try_lock_backend() else { return false };
+    /// Reads the store, and returns whether another process has added records. Waits for the store if told so.
+    fn learns_of_new_records(&self, waits: bool) -> bool {
+        let backend = if waits { Some(self.lock_backend()) } else { self.try_lock_backend() };
+        let Some(mut backend) = backend else { return false };
         self.catch_up(&mut backend).is_ok_and(|records| !records.is_empty())
     }
 
@@ -64,26 +68,46 @@ impl Shared {
         event: &Event,
         decided: Decided,
     ) -> Result<Outcome, RolloutError> {
-        let (recorded, unrecorded) = match decided {
-            Decided::RolledBack(applied) => self.record_rollback(by, flag, event, applied)?,
-            Decided::ToRecord(decision, version) => {
-                let recorded = if decision.facts.is_empty() {
-                    Ok(Recorded { alerts: decision.alerts, ..Recorded::default() })
-                } else {
-                    let mut backend = self.lock_backend();
-                    self.decide_and_record(&mut backend, by, flag, event, version)
-                };
-                self.flush_and_notify();
-                let recorded = recorded?;
-                self.notify(flag, &recorded);
-                (recorded, None)
+        match decided {
+            Decided::RolledBack(applied) => {
+                let (recorded, unrecorded) = self.record_rollback(by, flag, event, applied)?;
+                Ok(self.outcome(flag, recorded, unrecorded))
             }
+            Decided::ToRecord(decision, _) if decision.facts.is_empty() => {
+                self.flush_and_notify();
+                let recorded = Recorded { alerts: decision.alerts, ..Recorded::default() };
+                self.notify(flag, &recorded);
+                Ok(self.outcome(flag, recorded, None))
+            }
+            Decided::ToRecord(_, version) => self.record_from(by, flag, event, version),
+        }
+    }
+
+    /// Decides an event while holding the store, and records the decision. Refuses to promote a flag that has moved since
+    /// `version`.
+    fn record_from(
+        &self,
+        by: &str,
+        flag: &str,
+        event: &Event,
+        version: FlagVersion,
+    ) -> Result<Outcome, RolloutError> {
+        let recorded = {
+            let mut backend = self.lock_backend();
+            self.decide_and_record(&mut backend, by, flag, event, version)
         };
+        self.flush_and_notify();
+        let recorded = recorded?;
+        self.notify(flag, &recorded);
+        Ok(self.outcome(flag, recorded, None))
+    }
+
+    fn outcome(&self, flag: &str, recorded: Recorded, unrecorded: Option<RolloutError>) -> Outcome {
         let live = self.lock_live();
         // A flag of an update that is still being written has no state yet.
         let new_flag = || FlagState::new(StageName::OFF, live.now(&self.moment()).stamp());
         let state = live.state.flag(flag).cloned().unwrap_or_else(new_flag);
-        Ok(Outcome { state, records: recorded.records, alerts: recorded.alerts, unrecorded })
+        Outcome { state, records: recorded.records, alerts: recorded.alerts, unrecorded }
     }
 
     /// Records a rollback that is in force, if the store is free.

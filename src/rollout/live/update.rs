@@ -39,6 +39,8 @@ impl Shared {
     ) -> Result<Vec<FlagChange>, RolloutError> {
         let hash = Hash::of(packed);
         self.lock_live().collect_gate_calls(&self.gate, &self.moment());
+        // Another process may have put another document in force, or held all flags.
+        self.catch_up(backend)?;
         for _ in 0..2 {
             self.flush_pending(backend)?;
             if self.lock_live().state.document == hash {
