@@ -19,6 +19,8 @@ pub use journal::saved_state::SavedState;
 pub use journal::signature::{RecordSignature, Signer};
 pub use journal::{Damage, Hash, Journal};
 pub(crate) use journal::{MAX_LINE_BYTES, lines};
+#[cfg(feature = "archive")]
+pub(crate) use journal::{from_bare_lines, to_bare_lines};
 #[cfg(feature = "sign")]
 pub use keys::{KeyError, Proof, PublicKeys, SigningKey};
 #[cfg(feature = "guard")]

@@ -11,9 +11,14 @@ use flate2::write::GzEncoder;
 
 use super::directory::{segments, write_atomically};
 use super::files::{Files, SystemFiles};
-use crate::rollout::{Fact, Hash, Journal, Store, StoreError, Watcher, lines};
+use crate::rollout::{
+    Fact, Hash, Journal, Store, StoreError, Watcher, from_bare_lines, lines, to_bare_lines,
+};
 
 /// A directory with the earlier segments of a journal. Each is a file that `zcat` prints.
+///
+/// The files leave out hashes and numbers that follow from the line before. Reading fills them in, so that every line
+/// has the bytes that it had in the store. The chapter on the journal has the format.
 ///
 /// ```text
 /// journal.jsonl.gz                 the first segment
@@ -127,8 +132,8 @@ impl Archive {
             Err(error) if error.is_missing() => {}
             Err(error) => return Err(error),
         }
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        let compressed = encoder.write_all(lines).and_then(|()| encoder.finish());
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        let compressed = encoder.write_all(&to_bare_lines(lines)).and_then(|()| encoder.finish());
         let written =
             compressed.and_then(|bytes| write_atomically(&mut SystemFiles, &path, &bytes));
         written.map_err(|error| self.failed(&error))?;
@@ -143,13 +148,14 @@ impl Archive {
 
     fn read(&self, begin: u64) -> Result<Vec<u8>, StoreError> {
         let path = self.path_of(begin);
-        let mut lines = Vec::new();
+        let mut bare = Vec::new();
         let read = SystemFiles.open_to_read(&path).and_then(|mut file| {
             let bytes = file.read_at(0, u64::MAX)?;
-            GzDecoder::new(&*bytes).read_to_end(&mut lines)
+            GzDecoder::new(&*bytes).read_to_end(&mut bare)
         });
         match read {
-            Ok(_) => Ok(lines),
+            Ok(_) => from_bare_lines(&bare, begin)
+                .map_err(|what| StoreError::damaged(format!("`{}`: {what}", path.display()))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(StoreError::missing(format!("there is no `{}`", path.display())))
             }

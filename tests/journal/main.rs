@@ -28,5 +28,6 @@ mod tail;
 
 #[test]
 fn with_require_all_missing_programs_fail_their_tests() {
-    needs::are_required(&["system::on_a_full_disk"], 1);
+    let of_archives = usize::from(cfg!(feature = "archive"));
+    needs::are_required(&["system::on_a_full_disk", "python_restores"], 1 + of_archives);
 }

@@ -30,10 +30,10 @@ pub(in crate::rollout) const FORMAT: u32 = 2;
 pub(super) const SIGNED_FORMAT: u32 = 2;
 
 /// The bytes between the hashed part of a line and its hash.
-const HASH_KEY: &[u8] = b",\"hash\":\"";
+pub(super) const HASH_KEY: &[u8] = b",\"hash\":\"";
 
 /// The end of a line.
-const END: &[u8] = b"\"}";
+pub(super) const END: &[u8] = b"\"}";
 
 /// The JSON of a record without its signature and hash. The order of the fields is the order in the line.
 #[derive(Deserialize, Serialize)]
@@ -181,7 +181,7 @@ fn check_format(text: &str) -> Result<(), String> {
 }
 
 /// Returns the hash of the record before, as the first line of a later segment names it.
-fn named_hash(line: &[u8]) -> Option<Hash> {
+pub(super) fn named_hash(line: &[u8]) -> Option<Hash> {
     match serde_json::from_slice(line) {
         Ok(First { what: Opening::Continued { after, .. } }) => Hash::parse(after.as_bytes()),
         _ => None,

@@ -1,5 +1,7 @@
 //! The journal: lines of JSON in a hash chain.
 
+#[cfg(feature = "archive")]
+mod bare;
 mod line;
 pub(in crate::rollout) mod names;
 pub(super) mod record;
@@ -11,6 +13,8 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::clock::Boot;
+#[cfg(feature = "archive")]
+pub(crate) use bare::{from_bare_lines, to_bare_lines};
 pub(crate) use line::MAX_LINE_BYTES;
 pub(in crate::rollout) use line::{FORMAT, truncate_to_millis};
 use record::{Fact, Record};
