@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -155,6 +155,77 @@ fn a_line_that_can_neither_be_acknowledged_nor_removed_keeps_the_journal_locked(
     assert!(is_free());
     assert_eq!(disk.journal(), disk.durable_journal());
     assert_eq!(rollout.status().head.0, 2);
+}
+
+/// Returns the error of an append while another handle holds the lock.
+#[cfg(target_os = "linux")]
+fn locked_out(shared: &Shared) -> String {
+    let error = shared.rollout.by("ana").hold("search", "x").unwrap_err();
+    assert!(error.store_error().is_some_and(StoreError::is_locked), "{error}");
+    let path = shared.path.display();
+    error.to_string().strip_prefix(&format!("{path}: `{path}` is locked by ")).unwrap().to_owned()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_append_that_waits_too_long_names_the_process_that_holds_the_lock() {
+    let shared = Shared::begun("named");
+    for action in ["writes", "reads"] {
+        let mut holder = Command::new(std::env::current_exe().unwrap())
+            .args(["shared::child_that_holds_the_lock", "--exact", "--ignored", "--nocapture"])
+            .env(PATH, shared.journal())
+            .env(ACTS, action)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap() == "locked"));
+        let id = holder.id();
+        let program = std::env::current_exe().unwrap();
+        let program = program.file_name().unwrap().to_str().unwrap();
+        // The system keeps 15 bytes of the name.
+        let name = &program[..program.len().min(15)];
+        assert_eq!(
+            locked_out(&shared),
+            format!(
+                "process {id} (`{name}`), which stands still while it {action}: end that process, or let it go on. \
+                 Reading is possible meanwhile"
+            )
+        );
+        drop(holder.stdin.take());
+        assert!(holder.wait().unwrap().success());
+        shared.rollout.by("ana").hold("search", "x").unwrap();
+        shared.rollout.by("ana").resume("search", None).unwrap();
+    }
+}
+
+/// The code of a child process: locks the journal until its standard input ends.
+#[test]
+#[ignore = "runs in the child process of another test"]
+fn child_that_holds_the_lock() {
+    let path = std::env::var(PATH).expect("only the test of the lock's holder runs this one");
+    let file = fs::File::open(path).unwrap();
+    match std::env::var(ACTS).as_deref() {
+        Ok("reads") => file.lock_shared().unwrap(),
+        _ => file.lock().unwrap(),
+    }
+    println!("\nlocked");
+    io::stdin().read_to_end(&mut Vec::new()).unwrap();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_append_that_waits_too_long_for_its_own_process_says_so() {
+    let shared = Shared::begun("own");
+    let taken = fs::File::open(shared.journal()).unwrap();
+    taken.lock().unwrap();
+    assert_eq!(
+        locked_out(&shared),
+        "this process: another of its handles stands still. If that does not end, restart this process. Reading is \
+         possible meanwhile"
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::cursor::Cursor;
-use super::{segments, write_atomically};
+use super::{lock_holder, segments, write_atomically};
 use crate::background::Signal;
 use crate::clock::monotonic;
 use crate::rollout::Hash;
@@ -163,7 +163,8 @@ impl JournalFile {
         action: impl FnOnce(&mut JournalFile, &mut dyn Files) -> io::Result<T>,
     ) -> io::Result<T> {
         if !self.has_leftover && !lock(&mut self.lock, WRITE_PATIENCE, |file| file.try_lock())? {
-            return Err(io::ErrorKind::WouldBlock.into());
+            let holder = lock_holder::describe(self.id);
+            return Err(io::Error::new(io::ErrorKind::WouldBlock, holder));
         }
         let done = self.check(files).and_then(|()| action(self, files));
         self.unlock();

@@ -3,6 +3,7 @@
 mod cursor;
 mod journal_file;
 mod lease;
+mod lock_holder;
 pub(super) mod segments;
 mod tail;
 mod watcher;
@@ -433,10 +434,13 @@ fn failed(path: &Path, what: &str, error: &io::Error) -> StoreError {
             StoreError::missing(format!("`{path}` holds no rollout: there is no `{JOURNAL}` in it"))
         }
         io::ErrorKind::InvalidData => StoreError::damaged(error.to_string()),
-        io::ErrorKind::WouldBlock => StoreError::locked(format!(
-            "`{path}` is locked by another process, which stands still while it writes: end that process, or let it \
-             go on. Reading is possible meanwhile"
-        )),
+        io::ErrorKind::WouldBlock => {
+            let holder = error.get_ref().map(ToString::to_string);
+            let holder = holder.unwrap_or_else(lock_holder::describe_unknown);
+            StoreError::locked(format!(
+                "`{path}` is locked by {holder}. Reading is possible meanwhile"
+            ))
+        }
         _ => StoreError::io(format!("`{path}` cannot {what}: {error}")),
     }
 }

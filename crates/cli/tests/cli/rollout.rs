@@ -441,7 +441,7 @@ fn a_process_that_stands_still_prevents_only_writing() {
         assert!(run.stderr.ends_with("pass `--yes` to confirm\n"), "{}", run.stderr);
         let run = shop.run(3, &[question, &["--yes"]].concat());
         assert!(
-            run.stderr.contains("is locked by another process, which stands still"),
+            run.stderr.contains("which stands still while it writes: end that process"),
             "{}",
             run.stderr
         );

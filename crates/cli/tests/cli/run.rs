@@ -237,7 +237,7 @@ fn a_lock_that_is_never_released_is_unhealthy() {
             break body;
         }
     };
-    assert!(body.contains("is locked by another process, which stands still"), "{body}");
+    assert!(body.contains("which stands still while it writes: end that process"), "{body}");
     assert!(get(&address, "/metrics").1.contains("\nstagegate_store_up 0\n"));
     drop(taken);
     while get(&address, "/health").0 != "HTTP/1.1 200 OK" {}
