@@ -3,7 +3,9 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+#[cfg(not(unix))]
+use std::io::Write;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::trust::{self, Owner};
@@ -222,8 +224,13 @@ impl Files for SystemFiles {
 
 impl File for fs::File {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.seek(SeekFrom::Start(offset))?;
-        self.write_all(bytes)
+        #[cfg(unix)]
+        return std::os::unix::fs::FileExt::write_all_at(self, bytes, offset);
+        #[cfg(not(unix))]
+        {
+            self.seek(SeekFrom::Start(offset))?;
+            self.write_all(bytes)
+        }
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -239,6 +246,10 @@ impl File for fs::File {
     }
 
     fn read_at(&mut self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
+        #[cfg(unix)]
+        if let Ok(len @ ..=SHORT_READ) = usize::try_from(len) {
+            return read_short(self, offset, len);
+        }
         let left = self.size()?.saturating_sub(offset).min(len);
         // One byte more: a full buffer would grow only to find the end of the file.
         let mut bytes = Vec::with_capacity(usize::try_from(left).unwrap_or_default() + 1);
@@ -262,6 +273,26 @@ impl File for fs::File {
     fn unlock(&mut self) -> io::Result<()> {
         fs::File::unlock(self)
     }
+}
+
+/// The longest read for which the size of the file is not worth a system call.
+#[cfg(unix)]
+const SHORT_READ: usize = 512;
+
+/// Reads up to `SHORT_READ` bytes, with one system call. Each append reads the end of the journal several times.
+#[cfg(unix)]
+fn read_short(file: &fs::File, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+    let (mut bytes, mut read) = (vec![0; len], 0);
+    while let Some(rest) = bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        match std::os::unix::fs::FileExt::read_at(file, rest, offset + read as u64) {
+            Ok(0) => break,
+            Ok(more) => read += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(read);
+    Ok(bytes)
 }
 
 fn is_locked(locked: Result<(), fs::TryLockError>) -> io::Result<bool> {

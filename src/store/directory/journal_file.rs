@@ -44,7 +44,7 @@ struct Known {
 const LOCKS_ITSELF: bool = cfg!(unix);
 
 /// How many bytes `Known::last` is the hash of: more than the hash at the end of a line.
-const LAST_BYTES: u64 = 80;
+const LAST_BYTES: usize = 80;
 
 /// How long an append waits for the lock. Another append takes milliseconds, unless its disk or its process stands
 /// still.
@@ -205,8 +205,12 @@ impl JournalFile {
         Ok(lines)
     }
 
-    /// Reads to the end, to know how many lines there are.
-    pub(super) fn read_to_end(&mut self, files: &mut dyn Files) -> io::Result<()> {
+    /// Reads to the end, to know how many lines there are. Checks nothing if the file has its known size: an append checks
+    /// it under the lock.
+    pub(super) fn read_what_is_new(&mut self, files: &mut dyn Files) -> io::Result<()> {
+        if self.file.size()? == self.known.end.offset {
+            return Ok(());
+        }
         let mut cursor = self.known.end;
         while !self.read(files, &mut cursor, self.known.end.lines.saturating_add(1))?.is_empty() {}
         Ok(())
@@ -220,7 +224,7 @@ impl JournalFile {
     }
 
     fn hash_before(&mut self, end: Cursor) -> io::Result<Hash> {
-        let begin = end.offset.saturating_sub(LAST_BYTES);
+        let begin = end.offset.saturating_sub(LAST_BYTES as u64);
         Ok(Hash::of(&self.file.read_at(begin, end.offset - begin)?))
     }
 
@@ -282,7 +286,12 @@ impl JournalFile {
             return Err(error);
         }
         self.has_leftover = false;
-        self.know(Cursor { lines: number, offset: end.offset + line.len() as u64 })?;
+        let end = Cursor { lines: number, offset: end.offset + line.len() as u64 };
+        match line.last_chunk::<LAST_BYTES>() {
+            // The next check compares the file with what was written.
+            Some(last) => self.known = Known { end, last: Hash::of(last) },
+            None => self.know(end)?,
+        }
         Ok(Appended::Done)
     }
 

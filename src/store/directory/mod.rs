@@ -331,7 +331,7 @@ impl Directory {
         let line = Line { number, line, begins_segment, is_repetition };
         loop {
             // Most of a long journal is read before the lock is taken.
-            let appended = self.journal.read_to_end(&mut *self.files).and_then(|()| {
+            let appended = self.journal.read_what_is_new(&mut *self.files).and_then(|()| {
                 self.journal.locked(&mut *self.files, |journal, files| journal.append(files, line))
             });
             if let Err(error) = &appended
