@@ -164,7 +164,7 @@ pub(crate) struct ActionArgs {
 pub(crate) struct WhoArgs {
     /// Set the user name in the journal.
     ///
-    /// Default: the name of the key of `--key`, or else the user who is logged in.
+    /// Default: the name of the key of `--key`, or else etcd's user, or else the operating system's.
     #[arg(long, env = "STAGEGATE_BY", value_name = "NAME", help_heading = STORE)]
     pub(crate) by: Option<String>,
     #[command(flatten)]

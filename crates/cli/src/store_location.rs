@@ -48,6 +48,14 @@ pub(crate) fn parse_location(text: &str) -> Result<StoreLocation, String> {
 }
 
 impl StoreLocation {
+    /// Returns the user who writes to the store: etcd's user, or else the user of the operating system.
+    pub(crate) fn user(&self) -> Option<String> {
+        match self {
+            StoreLocation::Etcd { .. } => variable(USER).or_else(system_user),
+            StoreLocation::Directory(_) => system_user(),
+        }
+    }
+
     /// Opens the store.
     pub(crate) fn open(&self, access: Access) -> Result<Box<dyn Store>, Failure> {
         let opened = match self {
@@ -81,6 +89,26 @@ impl StoreLocation {
 /// The variable with the path of the trusted certificates.
 const CA: &str = "STAGEGATE_ETCD_CA";
 
+/// The variable with the name of etcd's user.
+const USER: &str = "STAGEGATE_ETCD_USER";
+
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Returns the user as the operating system knows them. The variable `USER` may be missing or wrong, as in a container or
+/// after `su`.
+#[cfg(unix)]
+fn system_user() -> Option<String> {
+    use nix::unistd::{Uid, User};
+    User::from_uid(Uid::current()).ok().flatten().map(|user| user.name)
+}
+
+#[cfg(not(unix))]
+fn system_user() -> Option<String> {
+    variable("USERNAME")
+}
+
 /// Returns a hint to append to the error of a server whose certificate is not trusted.
 pub(crate) fn certificate_hint(message: &str) -> String {
     match message.contains("invalid peer certificate: UnknownIssuer") {
@@ -93,8 +121,7 @@ pub(crate) fn certificate_hint(message: &str) -> String {
 
 /// Opens etcd. Secrets come from the environment, because every user of the machine can see arguments.
 fn etcd(servers: &[String], prefix: &str) -> Result<Etcd, Failure> {
-    let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-    let ca = set(CA);
+    let ca = variable(CA);
     let roots = match &ca {
         Some(path) => {
             let failed = |error| Failure::io(&format!("{CA}: {}", terminal(path)), &error);
@@ -128,7 +155,7 @@ fn etcd(servers: &[String], prefix: &str) -> Result<Etcd, Failure> {
         bad => Failure::Usage(format!("--store: {bad}")),
     }
     })?;
-    Ok(match (set("STAGEGATE_ETCD_USER"), set("STAGEGATE_ETCD_PASSWORD")) {
+    Ok(match (variable(USER), variable("STAGEGATE_ETCD_PASSWORD")) {
         (Some(user), Some(password)) => store.with_user(&user, &password),
         (None, None) => store,
         _ => {

@@ -96,6 +96,19 @@ fn a_new_key_is_private_never_overwritten_and_works() {
     assert!(verified.ends_with("signed by release owner: 1 record\n"), "{verified}");
 }
 
+/// A variable is not who acts: it may be missing in a container, and is wrong after `su`.
+#[cfg(unix)]
+#[test]
+fn without_a_name_or_a_key_the_user_of_the_operating_system_acts() {
+    let shop = Shop::started();
+    let id = std::process::Command::new("id").arg("-un").output().unwrap().stdout;
+    let user = String::from_utf8(id).unwrap();
+    let (store, env) = (shop.store(), [("USER", "eve"), ("STAGEGATE_ETCD_USER", "eve")]);
+    let hold = ["hold", "search", "--reason", "wait", "--store", &store, "--clock", shop.at];
+    let held = stagegate_with_env(&hold, &env).ends(0).stdout;
+    assert!(held.contains(&format!(" {}: search: held (wait)\n", user.trim())), "{held}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_secret_key_that_others_can_read_is_refused() {

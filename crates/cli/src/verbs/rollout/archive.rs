@@ -20,7 +20,7 @@ struct ArchiveResult {
 pub(super) fn run(args: &rollout_args::Archive, output: &Output) -> Result<Answer, Failure> {
     let store = &args.store;
     if args.all {
-        let who = Who::of(&args.who)?;
+        let who = Who::of(&args.who, &store.access)?;
         let begun = open::writable(&store.access, &who)?.by(&who.name).begin_segment();
         begun.map_err(|error| rollout_failure(&error))?;
     }

@@ -53,7 +53,7 @@ fn has_records(store: &mut dyn Store) -> Result<bool, StoreError> {
 }
 
 pub(super) fn restore(args: &Restore, output: &Output) -> Result<Answer, Failure> {
-    let who = Who::of(&args.who)?;
+    let who = Who::of(&args.who, &args.store.access)?;
     let mut from = args.from.open(Access::Read)?;
     let mut to = args.store.access.store.open(Access::Create)?;
     let copied = has_records(&mut *to).and_then(|has_records| match has_records {

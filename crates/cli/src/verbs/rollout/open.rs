@@ -53,7 +53,7 @@ pub(super) fn new_rollout(
     action: &ActionArgs,
     document: stagegate::Document,
 ) -> Result<Result<Rollout, RolloutError>, Failure> {
-    let who = Who::of(&action.who)?;
+    let who = Who::of(&action.who, &action.store.access)?;
     let store = action.store.access.store.open(Access::Create)?;
     let (clock, options) = (clock(action.store.access.clock), options(&action.store.access, &who));
     let started = Rollout::start_with(store, clock, document, &who.name, &options);
@@ -78,12 +78,12 @@ impl Acting {
 
 /// Opens the rollout to act on it, and sends its notifications.
 pub(super) fn acting(action: &ActionArgs) -> Result<Acting, Failure> {
-    acting_as(action, Who::of(&action.who)?)
+    acting_as(action, Who::of(&action.who, &action.store.access)?)
 }
 
 /// As [`acting`], for a rollback or a report. A missing name or key must not prevent it.
 pub(super) fn acting_in_any_case(action: &ActionArgs) -> Result<Acting, Failure> {
-    acting_as(action, Who::in_any_case(&action.who))
+    acting_as(action, Who::in_any_case(&action.who, &action.store.access))
 }
 
 fn acting_as(action: &ActionArgs, who: Who) -> Result<Acting, Failure> {
@@ -205,11 +205,15 @@ pub(super) struct Who {
 }
 
 impl Who {
-    /// Returns who acts: `--by`, or else the name of the key, or else the logged-in user.
-    pub(super) fn of(args: &WhoArgs) -> Result<Who, Failure> {
+    /// Returns who acts: `--by`, or else the name of the key, or else the store's user.
+    pub(super) fn of(args: &WhoArgs, access: &StoreAccess) -> Result<Who, Failure> {
         let key = args.key.key.as_deref().map(key::read_secret).transpose()?;
-        let by = args.by.as_deref().filter(|by| key.is_none() || !by.trim().is_empty());
-        let name = name(by.or(key.as_ref().map(Signer::name)));
+        let name = match (&args.by, &key) {
+            // A blank variable `STAGEGATE_BY` is none.
+            (Some(by), Some(key)) if by.trim().is_empty() => Some(key.name().to_owned()),
+            (None, Some(key)) => Some(key.name().to_owned()),
+            (_, _) => name(args, access),
+        };
         let name = name.ok_or_else(|| {
             Failure::Usage("no user name. Pass `--by NAME`, or set STAGEGATE_BY".to_owned())
         })?;
@@ -224,13 +228,12 @@ impl Who {
     }
 
     /// As [`of`](Who::of). Without a name or a key that can be used, prints why, and goes on without.
-    fn in_any_case(args: &WhoArgs) -> Who {
-        Who::of(args).unwrap_or_else(|failure| {
+    fn in_any_case(args: &WhoArgs, access: &StoreAccess) -> Who {
+        Who::of(args, access).unwrap_or_else(|failure| {
             if args.key.key.is_some() {
                 anstream::eprintln!("stagegate: not signed: {}", failure.message());
             }
-            let name = name(args.by.as_deref()).unwrap_or_else(|| "unknown".to_owned());
-            Who { name, key: None }
+            Who { name: name(args, access).unwrap_or_else(|| "unknown".to_owned()), key: None }
         })
     }
 
@@ -251,10 +254,10 @@ impl Who {
 /// The name in automatic records.
 const AUTOMATIC: &str = "stagegate";
 
-/// Returns this name, or else the logged-in user.
-fn name(by: Option<&str>) -> Option<String> {
-    let logged_in = || std::env::var("USER").ok();
-    by.map(str::to_owned).or_else(logged_in).filter(|by| !by.trim().is_empty())
+/// Returns the name that was passed, or else the store's user. A blank name is a mistake, as of a script.
+fn name(args: &WhoArgs, access: &StoreAccess) -> Option<String> {
+    let name = args.by.clone().or_else(|| access.store.user());
+    name.filter(|name| !name.trim().is_empty())
 }
 
 /// Converts a rollout's error, which is not a refusal, to a failure with its exit code.

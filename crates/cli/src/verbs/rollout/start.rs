@@ -81,7 +81,7 @@ struct ChangeResult<'u> {
 pub(super) fn update(args: &Update, output: &Output) -> Result<Answer, Failure> {
     let format = args.action.store.format;
     // Checked before the question.
-    Who::of(&args.action.who)?;
+    Who::of(&args.action.who, &args.action.store.access)?;
     let document = document::read(&args.document, &args.reading)?;
     document::parse(&document, "update", format, output)?;
     if !args.yes {

@@ -35,7 +35,7 @@ pub(super) fn run(args: &Upgrade, output: &Output) -> Result<Answer, Failure> {
             "would continue in format {to}. Programs that do not know it would refuse the store\n"
         );
     } else {
-        let who = Who::of(&args.who)?;
+        let who = Who::of(&args.who, access)?;
         let rollout = open::writable(access, &who)?;
         let begun = rollout.by(&who.name).upgrade().map_err(|error| rollout_failure(&error))?;
         record = begun.as_ref().map(|record| record.seq);
