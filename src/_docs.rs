@@ -1,5 +1,11 @@
 //! The chapters of the documentation, from `docs/`.
 
+#[doc = include_str!("../docs/tutorial.md")]
+pub mod tutorial {}
+
+#[doc = include_str!("../docs/comparison.md")]
+pub mod comparison {}
+
 #[doc = include_str!("../docs/plans.md")]
 pub mod plans {}
 

@@ -113,7 +113,7 @@
 //! * `prometheus`: `integrate::Prometheus`. Shares the cost of `http`.
 //! * `etcd`: `store::Etcd`, plan and journal of a fleet. Shares the cost of `http`.
 //! * `archive`: `store::Archive`, earlier segments of a journal as compressed files. Costs `flate2`, 5 packages in all.
-//! * `sign`: `rollout::SigningKey` and `PublicKeys`, signed records. Costs `ed25519-dalek`, 10 packages in all.
+//! * `sign`: `rollout::SigningKey` and `PublicKeys`, signed records. Costs `ed25519-dalek`, 8 packages in all.
 //! * `metrics`: `integrate::Metrics`, counters and gauges for the `metrics` crate. Costs `metrics` and `rapidhash`.
 //! * `tracing`: `integrate::Tracing`, events for the `tracing` crate. Costs `tracing`, `tracing-core`, `once_cell` and
 //!   `pin-project-lite`.

@@ -31,6 +31,8 @@ mod stores;
 mod timeline;
 #[cfg(unix)]
 mod tls;
+#[cfg(unix)]
+mod tutorial;
 
 #[test]
 fn with_require_all_missing_programs_fail_their_tests() {

@@ -1,13 +1,13 @@
 //! A tour of the library: load a plan, evaluate a few users, promote, roll back.
 //!
-//! Run it with `cargo run --example quickstart`.
+//! Run it with `cargo run -p quickstart`.
 
 use std::error::Error;
 use std::process::ExitCode;
 
 use stagegate::{Evaluation, Gate, Reason, Update, User};
 
-const PLAN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/plans/rollout.toml");
+const PLAN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../plans/rollout.toml");
 
 /// User keys and regions.
 const USERS: [(&str, &str); 6] = [
