@@ -104,7 +104,8 @@ enum Waited {
 
 fn follow(rollout: &Rollout, every: Duration, on_refresh: &OnRefresh, signal: &Signal) {
     let mut watcher = rollout.shared.lock_backend().store.watcher();
-    let (mut backoff, mut is_news) = (Backoff::new(PAUSE, every), false);
+    // The record beyond which the watcher has reported new ones.
+    let (mut backoff, mut reported) = (Backoff::new(PAUSE, every), None);
     loop {
         // The panic hook has printed the panic.
         let read = catch_unwind(AssertUnwindSafe(|| {
@@ -114,14 +115,15 @@ fn follow(rollout: &Rollout, every: Duration, on_refresh: &OnRefresh, signal: &S
         }));
         let head = rollout.shared.lock_live().state.head.0;
         let waited = match (read, &mut watcher) {
-            // The watcher reported records that do not exist. Treat that as a failure, or the loop would not pause.
-            (Ok(Ok(false)), Some(_)) if is_news => Waited::Failed,
+            // The watcher reported records that do not exist. Treat that as a failure, or the loop would not pause. Records
+            // of this process do exist.
+            (Ok(Ok(false)), Some(_)) if reported == Some(head) => Waited::Failed,
             (Ok(Ok(_)), Some(watcher)) => wait(&mut **watcher, head, every, signal),
             (Ok(Ok(_)), None) if signal.wait(every) => Waited::Stopped,
             (Ok(Ok(_)), None) => Waited::Nothing,
             (Ok(Err(_)) | Err(_), _) => Waited::Failed,
         };
-        is_news = matches!(waited, Waited::News);
+        reported = matches!(waited, Waited::News).then_some(head);
         match waited {
             Waited::News | Waited::Nothing => backoff.reset(),
             Waited::Failed => {
