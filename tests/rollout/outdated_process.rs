@@ -38,7 +38,7 @@ fn a_rollback_of_a_flag_unknown_to_this_process_is_recorded() {
     assert!(other.by("ben").roll_back("newer", "bad").unwrap_err().is_not_found());
 }
 
-/// A process that does not follow the journal once refused what was possible by then.
+/// A process that does not follow the journal once refused actions that another process's records had made possible.
 #[test]
 fn an_action_is_refused_only_after_reading_the_journal() {
     let (rollout, _, memory, clock) = start_rollout();

@@ -21,6 +21,38 @@ pub struct RecordSignature {
 }
 
 /// Signs the records of one person or program, for example with a `SigningKey` (feature `sign`).
+///
+/// # Example
+///
+/// A real signer computes the signature, or asks the hardware module that holds the key.
+///
+/// ```
+/// use stagegate::clock::SystemClock;
+/// use stagegate::rollout::{Rollout, RolloutOptions, Signer};
+/// use stagegate::store::Memory;
+///
+/// #[derive(Debug)]
+/// struct Zeros;
+///
+/// impl Signer for Zeros {
+///     fn name(&self) -> &str {
+///         "ana"
+///     }
+///
+///     fn sign(&self, message: &[u8]) -> [u8; 64] {
+///         assert!(message.starts_with(b"stagegate-record:"));
+///         [0; 64]
+///     }
+/// }
+///
+/// let document = "schema = 1\n[flags.a]\nstage = \"pilot\"";
+/// let options = RolloutOptions::new().sign_with(Zeros);
+/// let rollout = Rollout::start_with(Memory::new(), SystemClock::new(), document, "ana", &options)?;
+/// let signature = rollout.records(1)?.remove(0).signature.unwrap();
+/// assert_eq!(signature.to_bytes(), [0; 64]);
+/// assert_eq!(signature.message().len(), 17 + 32);
+/// # Ok::<(), stagegate::rollout::RolloutError>(())
+/// ```
 pub trait Signer: Send + Sync + fmt::Debug {
     /// Returns the name of the person or program. The key signs the records by this name.
     fn name(&self) -> &str;

@@ -288,7 +288,7 @@ impl JournalFile {
         self.has_leftover = false;
         let end = Cursor { lines: number, offset: end.offset + line.len() as u64 };
         match line.last_chunk::<LAST_BYTES>() {
-            // The next check compares the file with what was written.
+            // The next check compares the end of the file with these bytes.
             Some(last) => self.known = Known { end, last: Hash::of(last) },
             None => self.know(end)?,
         }

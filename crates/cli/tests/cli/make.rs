@@ -90,11 +90,17 @@ fn completions_and_the_manual_page_know_every_verb() {
         "metric",
         "history",
         "verify",
+        "backup",
+        "restore",
+        "archive",
+        "upgrade",
+        "anchor",
         "tick",
         "run",
         "publish",
         "document",
         "guard",
+        "key",
     ];
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = stagegate(&["completions", shell]).ends(0).stdout;

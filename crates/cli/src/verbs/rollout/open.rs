@@ -219,7 +219,7 @@ impl Who {
         })?;
         match &key {
             Some(key) if key.name() != name => Err(Failure::Usage(format!(
-                "`--by` is `{}`, but the key is of `{}`. Leave out `--by`",
+                "`--by` is `{}`, but the key is of `{}`. Leave out `--by` and STAGEGATE_BY",
                 terminal(&name),
                 terminal(key.name())
             ))),
